@@ -1,0 +1,22 @@
+//! Millrace's engine: plans, state, operators, workers and the log. It knows Arrow, timely,
+//! differential and the disk; no SQL text, no sockets, no wall clock.
+//!
+//! Modules in reading order:
+
+mod delta; // batches of changes between operators
+mod engine;
+mod error; // wrong rows as data; the engine's own errors
+mod expr; // scalar expressions, closed and serialisable
+mod plan; // relational plans, their identity and display
+mod snapshot; // a relation at one tick, readable on any thread
+mod types; // column types, ticks, literals, relation ids // the coordinator's handle to the workers
+
+pub use delta::{Col, Delta, Deltas, batch_of, concat, empty_batch, filter};
+pub use engine::{
+    Engine, EngineConfig, ProgressSink, ReadReply, StateSize, SubscriptionEvent, SubscriptionSink, TableSpec,
+};
+pub use error::{DataError, EngineError};
+pub use expr::{Compiler, Expr};
+pub use plan::{Aggregate, AggregateFunction, Plan, PlanId};
+pub use snapshot::Snapshot;
+pub use types::{DataType, Literal, NUMERIC_PRECISION_MAX, RelationId, Tick, schema_of};

@@ -1,0 +1,164 @@
+//! The engine's closed set of column types and literals, and their Arrow forms.
+//!
+//! `sql` maps PostgreSQL's types onto these before a plan reaches the engine; nothing further in
+//! knows any other type. Invariant: one `DataType` has exactly one Arrow form.
+
+use std::fmt;
+
+use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef, TimeUnit};
+use serde::{Deserialize, Serialize};
+
+/// The moment at which a transaction takes effect: microseconds since 1970, strictly increasing.
+pub type Tick = u64;
+
+/// The most digits that a numeric can have: Decimal128's.
+pub const NUMERIC_PRECISION_MAX: u8 = 38;
+
+/// The type of a column. Serialised inside plans and the log: only append variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum DataType {
+    /// `boolean`
+    Boolean,
+    /// `integer`, 32 bits
+    Int32,
+    /// `bigint`, 64 bits
+    Int64,
+    /// `double precision`
+    Float64,
+    /// `text`, UTF-8
+    Text,
+    /// `timestamp without time zone`, microseconds since 1970
+    Timestamp,
+    /// `numeric(precision, scale)` as Decimal128
+    Numeric {
+        /// Digits in all, 1 to 38.
+        precision: u8,
+        /// Digits behind the point.
+        scale: u8,
+    },
+}
+
+impl DataType {
+    /// The Arrow type that holds values of this type.
+    pub fn to_arrow(self) -> ArrowType {
+        match self {
+            DataType::Boolean => ArrowType::Boolean,
+            DataType::Int32 => ArrowType::Int32,
+            DataType::Int64 => ArrowType::Int64,
+            DataType::Float64 => ArrowType::Float64,
+            DataType::Text => ArrowType::Utf8,
+            DataType::Timestamp => ArrowType::Timestamp(TimeUnit::Microsecond, None),
+            DataType::Numeric { precision, scale } => ArrowType::Decimal128(precision, scale as i8),
+        }
+    }
+
+    /// The type whose Arrow form this is; `None` where the engine has no such type.
+    pub fn from_arrow(arrow: &ArrowType) -> Option<DataType> {
+        Some(match arrow {
+            ArrowType::Boolean => DataType::Boolean,
+            ArrowType::Int32 => DataType::Int32,
+            ArrowType::Int64 => DataType::Int64,
+            ArrowType::Float64 => DataType::Float64,
+            ArrowType::Utf8 => DataType::Text,
+            ArrowType::Timestamp(TimeUnit::Microsecond, None) => DataType::Timestamp,
+            ArrowType::Decimal128(precision, scale) => {
+                DataType::Numeric { precision: *precision, scale: u8::try_from(*scale).ok()? }
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for DataType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DataType::Boolean => f.write_str("boolean"),
+            DataType::Int32 => f.write_str("integer"),
+            DataType::Int64 => f.write_str("bigint"),
+            DataType::Float64 => f.write_str("double precision"),
+            DataType::Text => f.write_str("text"),
+            DataType::Timestamp => f.write_str("timestamp"),
+            DataType::Numeric { precision, scale } => write!(f, "numeric({precision},{scale})"),
+        }
+    }
+}
+
+/// The Arrow schema of unnamed columns: `c0`, `c1`, … of these types, all nullable.
+///
+/// The engine knows columns by position only; names live in the catalog.
+pub fn schema_of(types: &[DataType]) -> SchemaRef {
+    let fields: Vec<Field> =
+        types.iter().enumerate().map(|(i, t)| Field::new(format!("c{i}"), t.to_arrow(), true)).collect();
+    Schema::new(fields).into()
+}
+
+/// Identifies a table or a view for good: never given twice, stable over restarts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RelationId(pub u64);
+
+impl fmt::Display for RelationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "r{}", self.0)
+    }
+}
+
+/// A typed constant. Floats are kept as bits so that equality and the canonical bytes are exact.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Literal {
+    /// NULL of a type
+    Null(DataType),
+    /// `boolean`
+    Boolean(bool),
+    /// `integer`
+    Int32(i32),
+    /// `bigint`
+    Int64(i64),
+    /// `double precision`, as IEEE 754 bits
+    Float64(u64),
+    /// `text`
+    Text(String),
+    /// `timestamp`, microseconds since 1970
+    Timestamp(i64),
+    /// `numeric`: `value` × 10^-`scale`
+    Numeric {
+        /// The unscaled value.
+        value: i128,
+        /// Digits in all.
+        precision: u8,
+        /// Digits behind the point.
+        scale: u8,
+    },
+}
+
+impl Literal {
+    /// The literal's type.
+    pub fn data_type(&self) -> DataType {
+        match self {
+            Literal::Null(data_type) => *data_type,
+            Literal::Boolean(_) => DataType::Boolean,
+            Literal::Int32(_) => DataType::Int32,
+            Literal::Int64(_) => DataType::Int64,
+            Literal::Float64(_) => DataType::Float64,
+            Literal::Text(_) => DataType::Text,
+            Literal::Timestamp(_) => DataType::Timestamp,
+            Literal::Numeric { precision, scale, .. } => {
+                DataType::Numeric { precision: *precision, scale: *scale }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Literal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Literal::Null(data_type) => write!(f, "null::{data_type}"),
+            Literal::Boolean(value) => write!(f, "{value}"),
+            Literal::Int32(value) => write!(f, "{value}"),
+            Literal::Int64(value) => write!(f, "{value}::bigint"),
+            Literal::Float64(bits) => write!(f, "{:?}::double precision", f64::from_bits(*bits)),
+            Literal::Text(value) => write!(f, "'{}'", value.replace('\'', "''")),
+            Literal::Timestamp(micros) => write!(f, "{micros}us::timestamp"),
+            Literal::Numeric { value, scale, .. } => write!(f, "{value}e-{scale}::numeric"),
+        }
+    }
+}
