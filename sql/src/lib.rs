@@ -1,1 +1,14 @@
-//! Placeholder.
+//! Millrace's SQL: text → statement → bound statement → plan, the catalog, and ad-hoc queries over
+//! snapshots. No timely, no sockets.
+//!
+//! Modules in reading order:
+
+mod error; // a user's error with SQLSTATE
+mod catalog; // relations by name and id, and how they change
+mod bound; // statements that are ready to run: the border to the server
+mod query; // a bound query: run it over snapshots, or lower it to a plan
+
+pub use bound::{Bound, CopyFormat, CopySource, Description, Subscribe};
+pub use catalog::{Catalog, CatalogChange, Column, Relation, RelationKind};
+pub use error::SqlError;
+pub use query::{Query, RowStream, Snapshots};

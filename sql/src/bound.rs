@@ -1,0 +1,140 @@
+//! Bound statements: names resolved, types known, everything checked that can be checked without
+//! data. The border between `sql` and `server`: a session executes exactly these.
+
+use std::sync::Arc;
+
+use millrace_engine::{DataType, RelationId};
+
+use crate::catalog::{Column, Relation};
+use crate::query::Query;
+
+/// A statement that is ready to run.
+#[derive(Clone, Debug)]
+pub enum Bound {
+    /// CREATE TABLE or CREATE MATERIALIZED VIEW. `id` and `created` are placeholders (0) until commit.
+    Create {
+        /// What is created.
+        relation: Relation,
+        /// IF NOT EXISTS was given.
+        if_not_exists: bool,
+    },
+    /// DROP TABLE / DROP MATERIALIZED VIEW: the ids, dependants first (CASCADE resolved). Empty
+    /// when IF EXISTS found nothing.
+    Drop {
+        /// What goes.
+        ids: Vec<RelationId>,
+        /// The command tag, `DROP TABLE` or `DROP MATERIALIZED VIEW`.
+        tag: &'static str,
+        /// Notices, e.g. `table "x" does not exist, skipping`.
+        notices: Vec<String>,
+    },
+    /// INSERT: the source query gives the table's columns in order and in the table's types.
+    Insert {
+        /// The table.
+        table: Arc<Relation>,
+        /// Its rows; NULL where a column was not named.
+        source: Query,
+    },
+    /// DELETE: the query gives whole rows of the table, those to go.
+    Delete {
+        /// The table.
+        table: Arc<Relation>,
+        /// The rows, with repetition.
+        source: Query,
+    },
+    /// SELECT, VALUES, TABLE.
+    Select(Query),
+    /// SUBSCRIBE.
+    Subscribe(Subscribe),
+    /// COPY table FROM STDIN.
+    CopyFrom {
+        /// The table.
+        table: Arc<Relation>,
+        /// Positions in the table of the columns that each line gives, in the line's order.
+        columns: Vec<usize>,
+        /// How lines are written.
+        format: CopyFormat,
+    },
+    /// COPY … TO STDOUT.
+    CopyTo {
+        /// What is copied.
+        source: CopySource,
+        /// How lines are written.
+        format: CopyFormat,
+    },
+    /// EXPLAIN: the finished text, a row a line.
+    Explain(Vec<String>),
+    /// SET name = value; `None` resets.
+    Set {
+        /// The parameter, lower case.
+        name: String,
+        /// Its value as text.
+        value: Option<String>,
+    },
+    /// SHOW name.
+    Show {
+        /// The parameter, lower case.
+        name: String,
+    },
+    /// BEGIN, START TRANSACTION.
+    Begin,
+    /// COMMIT, END.
+    Commit,
+    /// ROLLBACK, ABORT.
+    Rollback,
+    /// DISCARD ALL, DEALLOCATE and the like: `tag` is the answer.
+    Deallocate {
+        /// Which prepared statement; `None`: all.
+        name: Option<String>,
+    },
+    /// DISCARD ALL.
+    Discard,
+}
+
+/// What COPY … TO STDOUT reads.
+#[derive(Clone, Debug)]
+pub enum CopySource {
+    /// COPY table or COPY (SELECT …).
+    Query(Query),
+    /// COPY (SUBSCRIBE …).
+    Subscribe(Subscribe),
+}
+
+/// SUBSCRIBE [TO] relation [WITH (…)] [AS OF tick].
+#[derive(Clone, Debug)]
+pub struct Subscribe {
+    /// What is followed.
+    pub relation: Arc<Relation>,
+    /// The result's columns: `tick`, `progressed` when asked for, `diff`, then the relation's.
+    pub columns: Vec<Column>,
+    /// Whether the rows at the start are sent first.
+    pub snapshot: bool,
+    /// Whether progress rows are sent.
+    pub progress: bool,
+    /// Start after this tick; `None`: now.
+    pub as_of: Option<u64>,
+}
+
+/// The text format of COPY.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyFormat {
+    /// CSV, else PostgreSQL's text format.
+    pub csv: bool,
+    /// A first line of column names (skipped on the way in, written on the way out).
+    pub header: bool,
+    /// Between columns.
+    pub delimiter: u8,
+    /// CSV only: around values that need it.
+    pub quote: u8,
+    /// What stands for NULL: `\N` in text, nothing in CSV.
+    pub null: String,
+}
+
+/// What a client learns of a statement before it runs (Parse/Describe).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Description {
+    /// The parameters' types, `$1` first.
+    pub parameters: Vec<DataType>,
+    /// The result's columns; `None` where it returns no rows.
+    pub columns: Option<Vec<Column>>,
+}

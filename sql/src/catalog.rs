@@ -1,0 +1,148 @@
+//! The catalog: which relations exist, by name and by id. A value: cloned, changed, published whole.
+//!
+//! Every change is a `CatalogChange`, written to the log before it takes effect and replayed at
+//! start. Invariant: applying the same changes in the same order gives the same catalog.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use millrace_engine::{DataType, Plan, RelationId, Tick};
+use serde::{Deserialize, Serialize};
+
+use crate::error::SqlError;
+
+/// A column of a relation or of a result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its visible name.
+    pub name: String,
+    /// Its type.
+    pub data_type: DataType,
+    /// False where NOT NULL holds.
+    pub nullable: bool,
+}
+
+/// A table or a view, with everything needed to install it again after a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relation {
+    /// Its id.
+    pub id: RelationId,
+    /// Its name, unqualified.
+    pub name: String,
+    /// Its columns.
+    pub columns: Vec<Column>,
+    /// What it is.
+    pub kind: RelationKind,
+    /// The tick of its creation.
+    pub created: Tick,
+}
+
+/// What a relation is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RelationKind {
+    /// A table.
+    Table {
+        /// False for a stream: `WITH (append_only, retention = '0')` keeps no rows.
+        keep_rows: bool,
+    },
+    /// A materialized view.
+    MaterializedView {
+        /// The query as the user wrote it.
+        sql: String,
+        /// What is maintained.
+        plan: Plan,
+    },
+}
+
+/// One change of the catalog, as it stands in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CatalogChange {
+    /// CREATE TABLE or CREATE MATERIALIZED VIEW. The id and `created` are assigned by the coordinator at commit.
+    Create(Relation),
+    /// DROP of these relations, dependants first.
+    Drop(Vec<RelationId>),
+}
+
+/// All relations at one moment. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    by_id: BTreeMap<RelationId, Arc<Relation>>,
+    by_name: BTreeMap<String, RelationId>,
+    next_id: u64,
+}
+
+impl Catalog {
+    /// The id that the next relation gets.
+    pub fn next_id(&self) -> RelationId {
+        RelationId(self.next_id.max(1))
+    }
+
+    /// The relation of this name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Relation>> {
+        self.by_name.get(name).and_then(|id| self.by_id.get(id))
+    }
+
+    /// The relation of this id.
+    pub fn by_id(&self, id: RelationId) -> Option<&Arc<Relation>> {
+        self.by_id.get(&id)
+    }
+
+    /// All relations in the order of their creation, so that each comes after what it reads.
+    pub fn relations(&self) -> impl Iterator<Item = &Arc<Relation>> {
+        self.by_id.values()
+    }
+
+    /// The views that read `id`, directly or through other views, dependants first (the reverse of creation).
+    pub fn dependants(&self, id: RelationId) -> Vec<RelationId> {
+        let mut found = vec![id];
+        for relation in self.by_id.values() {
+            if let RelationKind::MaterializedView { plan, .. } = &relation.kind {
+                if plan.relations().iter().any(|read| found.contains(read)) {
+                    found.push(relation.id);
+                }
+            }
+        }
+        found.remove(0);
+        found.reverse();
+        found
+    }
+
+    /// Applies a change; on an error nothing is changed.
+    ///
+    /// # Errors
+    /// 42P07 for a name that is taken, 42P01 for an id that does not exist, 2BP01 for a drop that
+    /// would leave a dependant behind.
+    pub fn apply(&mut self, change: &CatalogChange) -> Result<(), SqlError> {
+        match change {
+            CatalogChange::Create(relation) => {
+                if self.by_name.contains_key(&relation.name) {
+                    return Err(SqlError::new("42P07", format!("relation \"{}\" already exists", relation.name)));
+                }
+                self.next_id = self.next_id.max(relation.id.0 + 1);
+                self.by_name.insert(relation.name.clone(), relation.id);
+                self.by_id.insert(relation.id, Arc::new(relation.clone()));
+            }
+            CatalogChange::Drop(ids) => {
+                for id in ids {
+                    let Some(relation) = self.by_id.get(id) else {
+                        return Err(SqlError::new("42P01", format!("relation {id} does not exist")));
+                    };
+                    if let Some(left) = self.dependants(*id).into_iter().find(|dependant| !ids.contains(dependant)) {
+                        let name = self.by_id.get(&left).map(|r| r.name.clone()).unwrap_or_default();
+                        return Err(SqlError::new(
+                            "2BP01",
+                            format!("cannot drop {} because other objects depend on it", relation.name),
+                        )
+                        .detail(format!("materialized view {name} depends on {}", relation.name)));
+                    }
+                }
+                for id in ids {
+                    if let Some(relation) = self.by_id.remove(id) {
+                        self.by_name.remove(&relation.name);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! `SqlError`: what is wrong with a statement, in the fields of PostgreSQL's error message.
+
+use std::fmt;
+
+use millrace_engine::DataError;
+
+/// A user's error: SQLSTATE, a lower-case primary message, and detail and hint where they help.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqlError {
+    /// Five characters, PostgreSQL's appendix A.
+    pub sqlstate: String,
+    /// The primary message.
+    pub message: String,
+    /// More about this case.
+    pub detail: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Where in the statement, in characters from 1.
+    pub position: Option<usize>,
+}
+
+impl SqlError {
+    /// An error with this SQLSTATE and primary message.
+    pub fn new(sqlstate: &str, message: impl Into<String>) -> SqlError {
+        SqlError { sqlstate: sqlstate.to_owned(), message: message.into(), detail: None, hint: None, position: None }
+    }
+
+    /// 0A000: valid SQL that Millrace does not have (yet).
+    pub fn unsupported(what: impl fmt::Display) -> SqlError {
+        SqlError::new("0A000", format!("{what} is not supported"))
+    }
+
+    /// XX000: a defect of ours.
+    pub fn internal(what: impl fmt::Display) -> SqlError {
+        SqlError::new("XX000", what.to_string())
+    }
+
+    /// Adds a detail.
+    pub fn detail(mut self, detail: impl Into<String>) -> SqlError {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// Adds a hint.
+    pub fn hint(mut self, hint: impl Into<String>) -> SqlError {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the position in the statement, in characters from 1.
+    pub fn position(mut self, position: usize) -> SqlError {
+        self.position = Some(position);
+        self
+    }
+}
+
+impl fmt::Display for SqlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for SqlError {}
+
+impl From<DataError> for SqlError {
+    fn from(error: DataError) -> SqlError {
+        SqlError::new(&error.sqlstate, error.message)
+    }
+}
