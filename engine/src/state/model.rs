@@ -13,9 +13,15 @@ use crate::types::Tick;
 /// (key, value, tick, lanes)
 pub(crate) type Update = (Vec<u8>, Vec<u8>, Tick, Vec<i64>);
 
+/// (key, value, tick)
+pub(crate) type Place = (Vec<u8>, Vec<u8>, Tick);
+
+/// Net lanes by (key, value).
+pub(crate) type Net = BTreeMap<(Vec<u8>, Vec<u8>), Vec<i64>>;
+
 /// Updates by (key, value, tick), none all zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Model(pub(crate) BTreeMap<(Vec<u8>, Vec<u8>, Tick), Vec<i64>>);
+pub(crate) struct Model(BTreeMap<Place, Vec<i64>>);
 
 impl Model {
     pub(crate) fn of(updates: &[Update]) -> Model {
@@ -34,7 +40,7 @@ impl Model {
     }
 
     pub(crate) fn updates(&self) -> Vec<Update> {
-        let owned = |((key, value, tick), lanes): (&(Vec<u8>, Vec<u8>, Tick), &Vec<i64>)| {
+        let owned = |((key, value, tick), lanes): (&Place, &Vec<i64>)| {
             (key.clone(), value.clone(), *tick, lanes.clone())
         };
         self.0.iter().map(owned).collect()
@@ -47,7 +53,7 @@ impl Model {
     }
 
     /// The net lanes of each (key, value) at a tick, where not all zero.
-    pub(crate) fn at(&self, tick: Tick) -> BTreeMap<(Vec<u8>, Vec<u8>), Vec<i64>> {
+    pub(crate) fn at(&self, tick: Tick) -> Net {
         let seen = self.updates().into_iter().filter(|update| update.2 <= tick);
         let folded =
             Model::of(&seen.map(|(key, value, _, lanes)| (key, value, 0, lanes)).collect::<Vec<_>>());

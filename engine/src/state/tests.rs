@@ -127,7 +127,7 @@ proptest! {
         }
         let found = batcher.extract(None).map(|batch| updates_of(&batch)).unwrap_or_default();
         prop_assert_eq!(found, model.updates());
-        prop_assert!(batcher.is_empty() && batcher.len() == 0 && batcher.bytes() == 0);
+        prop_assert!(batcher.is_empty() && batcher.bytes() == 0);
     }
 
     #[test]
