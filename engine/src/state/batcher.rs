@@ -152,7 +152,8 @@ impl UpdateBatcher {
         ready
     }
 
-    /// The least tick of an update held; `None` when there is none.
+    /// The least tick of an update held; `None` when there is none. Updates that cancel between
+    /// chunks are held until the chunks meet: the tick may then be lower than what `extract` gives.
     pub fn tick_min(&self) -> Option<Tick> {
         self.chunks.iter().map(|chunk| chunk.tick_min()).min()
     }
