@@ -21,8 +21,8 @@ mod planted; // bugs that the oracle must find
 
 pub use delta::{Col, Delta, Deltas, batch_of, concat, empty_batch, filter};
 pub use engine::{
-    Engine, EngineConfig, ProgressSink, ReadReply, SavedState, StateSize, SubscriptionEvent, SubscriptionSink,
-    TableSpec,
+    Engine, EngineConfig, ProgressSink, ReadReply, SavedState, StateSize, SubscriptionEvent,
+    SubscriptionSink, TableSpec,
 };
 pub use error::{DataError, EngineError};
 pub use exact::ExactSum;
