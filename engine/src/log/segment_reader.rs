@@ -68,9 +68,6 @@ impl SegmentReader {
             if header.sequence != sequence {
                 return Err(format!("it is segment {}, under another's name", header.sequence));
             }
-            if length < start.len() {
-                return Err("its header is cut".to_owned());
-            }
             Ok(header)
         });
         let header =
@@ -116,18 +113,20 @@ impl SegmentReader {
             return Ok(Found::Damage("there is no sound head of a record".to_owned()));
         };
         // Never more is allocated than the file has.
-        if head.length > rest - HEAD_BYTES as u64 {
+        let rest = rest - HEAD_BYTES as u64;
+        let Some(padded) = head.length.checked_next_multiple_of(ALIGNMENT).filter(|padded| *padded <= rest)
+        else {
             return Ok(Found::Damage(format!("the record of tick {} is cut", head.tick)));
-        }
-        let body = self.read(offset + HEAD_BYTES as u64, head.length as usize)?.to_vec();
-        if crc32c::crc32c(&body) != head.body_crc {
+        };
+        let mut body = self.read(offset + HEAD_BYTES as u64, padded as usize)?.to_vec();
+        if body.len() as u64 != padded || crc32c::crc32c(&body) != head.body_crc {
             return Ok(Found::Damage(format!(
                 "the checksum of the record of tick {} does not fit",
                 head.tick
             )));
         }
-        let end = offset + (HEAD_BYTES as u64 + head.length).next_multiple_of(ALIGNMENT);
-        self.offset = end.min(self.end);
+        body.truncate(head.length as usize);
+        self.offset = offset + HEAD_BYTES as u64 + padded;
         Ok(Found::Record(head, body))
     }
 

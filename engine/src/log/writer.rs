@@ -222,8 +222,14 @@ impl Log {
         if end.end == HEADER_BYTES {
             self.orphans.push(end.sequence);
         }
+        self.cut(end);
+    }
+
+    /// Cuts off what lies behind the end of a segment that takes no more records: it does not
+    /// count, but takes room.
+    fn cut(&self, end: Position) {
         if let Err(error) = self.disk.truncate(&path(&self.folder, end.sequence), end.end) {
-            tracing::debug!(%error, "could not cut an abandoned segment of the log");
+            tracing::debug!(%error, "could not cut a segment of the log");
         }
     }
 
@@ -250,6 +256,9 @@ impl Log {
         self.orphans.retain(|sequence| *sequence != header.sequence);
         for sequence in std::mem::take(&mut self.orphans) {
             self.remove_orphan(sequence);
+        }
+        if header.previous.sequence > 0 {
+            self.cut(header.previous);
         }
         if !carried.is_empty() {
             self.end = Position { sequence: header.sequence, end: segment.end };
