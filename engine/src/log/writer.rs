@@ -162,8 +162,9 @@ impl Log {
             Ok(()) => chain.push_back(self.end),
             Err(error) => {
                 tracing::warn!(%error, "could not begin a new segment of the log: it is read-only");
-                // So the records that nothing proves durable have to be made so where they are.
+                // So what nothing proves durable, the head too, has to be made so where it is.
                 found.newest.sync().map_err(io_error("sync", Path::new(&found.newest.path)))?;
+                self.disk.sync_folder(&self.folder).map_err(io_error("sync", &self.folder))?;
                 self.end = found.end();
                 self.orphans.retain(|sequence| *sequence != self.end.sequence);
                 chain = found.chain(self.end);
