@@ -10,7 +10,7 @@ use std::io;
 use std::path::Path;
 
 use super::disk::{Disk, DiskFile, io_error, read_full};
-use super::frame::{ALIGNMENT, Group, HEAD_BYTES, Head};
+use super::frame::{ALIGNMENT, HEAD_BYTES, Head};
 use super::segment::{HEADER_BYTES, Header, path};
 use crate::error::EngineError;
 use crate::types::Tick;
@@ -250,18 +250,26 @@ fn judge(
     Ok(())
 }
 
-/// The records of the newest segment that nothing proves durable, to be written again elsewhere.
-pub(super) fn carry(reader: &mut SegmentReader, scan: &Scan) -> Result<Group, EngineError> {
-    let mut group = Group::default();
+/// A record that nothing proves durable where it is.
+pub(super) struct Unproven {
+    /// Where it stands in the newest segment.
+    pub offset: u64,
+    /// Its head.
+    pub head: Head,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// The records of the newest segment that nothing proves durable: at most the last group.
+pub(super) fn unproven(reader: &mut SegmentReader, scan: &Scan) -> Result<Vec<Unproven>, EngineError> {
+    let mut records = Vec::new();
     reader.offset = scan.end_durable;
     while reader.offset < scan.end {
+        let offset = reader.offset;
         let Found::Record(head, body) = reader.next()? else {
-            return Err(reader.corrupt(reader.offset, "the record changed while it was read"));
+            return Err(reader.corrupt(offset, "the record changed while it was read"));
         };
-        group.push(head.tick, head.durable, |bytes| {
-            bytes.extend(body);
-            Ok::<(), EngineError>(())
-        })?;
+        records.push(Unproven { offset, head, body });
     }
-    Ok(group)
+    Ok(records)
 }

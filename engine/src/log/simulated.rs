@@ -3,7 +3,7 @@
 //! A file has two contents: what readers see (the page cache) and what is on the medium. A write
 //! is in the first at once; it reaches the second by `sync`, or by chance, a sector of 512 bytes
 //! at a time. Names behave alike, with `sync_folder`; of names that were not synced a crash keeps
-//! the first few, as a journal does. After a failed `sync` each sector is on the medium or is not,
+//! the first few, as a journal does, or any, as a file system without a journal does. After a failed `sync` each sector is on the medium or is not,
 //! and no later `sync` brings it there, as on Linux.
 
 use std::collections::BTreeMap;
@@ -109,7 +109,7 @@ enum Change {
 #[derive(Clone)]
 enum NameChange {
     Create(PathBuf, usize),
-    Rename(PathBuf, PathBuf),
+    Rename(PathBuf, PathBuf, usize),
     Remove(PathBuf),
 }
 
@@ -128,10 +128,9 @@ fn apply_name(names: &mut BTreeMap<PathBuf, usize>, change: &NameChange) {
         NameChange::Create(path, file) => {
             names.insert(path.clone(), *file);
         }
-        NameChange::Rename(from, to) => {
-            if let Some(file) = names.remove(from) {
-                names.insert(to.clone(), file);
-            }
+        NameChange::Rename(from, to, file) => {
+            names.remove(from);
+            names.insert(to.clone(), *file);
         }
         NameChange::Remove(path) => {
             names.remove(path);
@@ -296,8 +295,13 @@ impl SimulatedDisk {
             file.cache = file.medium.clone();
         }
         let unsynced = std::mem::take(&mut state.names_unsynced);
+        let ordered = state.random.coin();
         let kept = state.random.below(unsynced.len() as u64 + 1) as usize;
-        unsynced[..kept].iter().for_each(|change| apply_name(&mut state.names_on_medium, change));
+        for (index, change) in unsynced.iter().enumerate() {
+            if if ordered { index < kept } else { state.random.coin() } {
+                apply_name(&mut state.names_on_medium, change);
+            }
+        }
         state.names = state.names_on_medium.clone();
     }
 
@@ -363,7 +367,7 @@ impl Disk for SimulatedDisk {
             return Ok(());
         }
         let inside = |change: &NameChange| match change {
-            NameChange::Create(path, _) | NameChange::Rename(path, _) | NameChange::Remove(path) => {
+            NameChange::Create(path, _) | NameChange::Rename(path, _, _) | NameChange::Remove(path) => {
                 path.parent() == Some(folder)
             }
         };
@@ -401,8 +405,8 @@ impl Disk for SimulatedDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.file(from)?;
-        state.rename(NameChange::Rename(from.to_owned(), to.to_owned()))
+        let file = state.file(from)?;
+        state.rename(NameChange::Rename(from.to_owned(), to.to_owned(), file))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

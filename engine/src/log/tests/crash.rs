@@ -8,6 +8,8 @@ use crate::log::simulated::{EIO, ENOSPC, Operation};
 #[derive(Default)]
 struct Ledger {
     acknowledged: Vec<Record>,
+    /// Shown by a log that opened read-only: firm once something else is acknowledged.
+    shown: Vec<Record>,
     /// Groups that were tried after the last acknowledgement.
     in_doubt: Vec<Vec<Record>>,
 }
@@ -17,6 +19,7 @@ impl Ledger {
     fn append(&mut self, log: &mut Log, group: Vec<Record>) -> Option<&'static str> {
         match log.append_group(&group) {
             Ok(()) => {
+                self.acknowledged.append(&mut self.shown);
                 self.acknowledged.extend(group);
                 self.in_doubt.clear();
                 None
@@ -29,22 +32,28 @@ impl Ledger {
     }
 
     /// All that was acknowledged is there, once and in order; of the rest at most the first
-    /// records of one group. What was seen stays.
-    fn check(&mut self, replayed: Vec<Record>, context: &str) {
+    /// records of one group. What was seen stays, unless the disk lets nothing be written.
+    fn check(&mut self, log: &Log, replayed: Vec<Record>, context: &str) {
         let known = self.acknowledged.len();
         assert!(replayed.len() >= known, "{context}: {known} acknowledged, {} found", replayed.len());
         assert_eq!(replayed[..known], self.acknowledged, "{context}");
         let more = &replayed[known..];
-        let known_group = |group: &Vec<Record>| group.starts_with(more);
-        assert!(more.is_empty() || self.in_doubt.iter().any(known_group), "{context}: unknown records");
-        self.acknowledged = replayed;
+        self.in_doubt.push(Vec::new());
+        let possible = |group: &Vec<Record>| [self.shown.as_slice(), group].concat().starts_with(more);
+        assert!(self.in_doubt.iter().any(possible), "{context}: unknown records");
+        if log.is_read_only() {
+            self.shown = more.to_vec();
+        } else {
+            self.acknowledged = replayed;
+            self.shown.clear();
+        }
         self.in_doubt.clear();
     }
 
     /// The next tick may follow this one.
     fn tick(&self) -> Tick {
         let last = |records: &Vec<Record>| records.last().map_or(0, |record| record.tick);
-        self.in_doubt.iter().map(last).fold(last(&self.acknowledged), Tick::max)
+        self.in_doubt.iter().chain([&self.shown]).map(last).fold(last(&self.acknowledged), Tick::max)
     }
 }
 
@@ -61,7 +70,7 @@ fn live(disk: &SimulatedDisk, ledger: &mut Ledger, random: &mut Seeded, groups: 
         Err(error) => panic!("{context}: {error}"),
     };
     assert_eq!(log.last_tick(), replayed.last().map_or(0, |record| record.tick), "{context}");
-    ledger.check(replayed, context);
+    ledger.check(&log, replayed, context);
     for _ in 0..groups {
         let group = group(random, &mut ledger.tick());
         let failed = ledger.append(&mut log, group);
@@ -124,7 +133,7 @@ fn with_fault(seed: u64, context: &str, fault: impl Fn(&SimulatedDisk)) -> Vec<&
     let (disk, mut ledger, mut random) = (SimulatedDisk::new(seed), Ledger::default(), Seeded(seed));
     live(&disk, &mut ledger, &mut random, 2, context);
     let (mut log, replayed) = open(&disk, seed).unwrap();
-    ledger.check(replayed, context);
+    ledger.check(&log, replayed, context);
     fault(&disk);
     let mut failed = Vec::new();
     for index in 0..14 {
@@ -172,7 +181,8 @@ fn the_first_failing_fsync_of_a_commit_is_not_even_noticed() {
         assert_eq!(ledger.append(&mut log, group), None);
     }
     disk.cut_power();
-    ledger.check(open(&disk, 2).unwrap().1, "after a power cut");
+    let (log, replayed) = open(&disk, 2).unwrap();
+    ledger.check(&log, replayed, "after a power cut");
 }
 
 #[test]
@@ -208,8 +218,8 @@ fn a_log_on_a_full_or_refusing_disk_opens_for_reading_and_heals() {
             disk.fail(Operation::Name, 0, u64::MAX, EIO);
         }
         let (mut log, replayed) = open(&disk, seed).unwrap();
-        ledger.check(replayed, "full");
         assert!(log.is_read_only());
+        ledger.check(&log, replayed, "full");
         let refused = group(&mut random, &mut ledger.tick());
         let sqlstate = if seed % 2 == 0 { "53100" } else { "58030" };
         assert_eq!(ledger.append(&mut log, refused), Some(sqlstate));
@@ -227,7 +237,7 @@ fn a_killed_server_does_not_show_what_a_power_cut_could_still_take() {
         let (disk, mut ledger, mut random) = (SimulatedDisk::new(seed), Ledger::default(), Seeded(seed));
         live(&disk, &mut ledger, &mut random, 3, "before");
         let (mut log, replayed) = open(&disk, seed).unwrap();
-        ledger.check(replayed, "before");
+        ledger.check(&log, replayed, "before");
         // The commit is in the page cache, no fsync has it, and no later fsync of that file would.
         disk.fail(Operation::Sync, 0, u64::MAX, EIO);
         disk.fail(Operation::Name, 0, u64::MAX, EIO);
@@ -236,10 +246,12 @@ fn a_killed_server_does_not_show_what_a_power_cut_could_still_take() {
         drop(log);
         disk.heal();
         disk.restart_process();
-        ledger.check(open(&disk, seed).unwrap().1, "after the kill");
+        let (log, replayed) = open(&disk, seed).unwrap();
+        ledger.check(&log, replayed, "after the kill");
         // What the restart showed is there for good.
         disk.cut_power();
-        ledger.check(open(&disk, seed).unwrap().1, "after the power cut");
+        let (log, replayed) = open(&disk, seed).unwrap();
+        ledger.check(&log, replayed, "after the power cut");
     }
 }
 
@@ -268,7 +280,7 @@ fn live_with_faults(disk: &SimulatedDisk, ledger: &mut Ledger, random: &mut Seed
     }
     // A disk that fails while it is read back, or while a new log is made, is no start.
     let Ok((mut log, replayed)) = open(disk, random.next_u64()) else { return };
-    ledger.check(replayed, context);
+    ledger.check(&log, replayed, context);
     for _ in 0..random.below(12) {
         let operation = [Operation::Sync, Operation::Write, Operation::Name][random.below(3) as usize];
         match random.below(8) {
