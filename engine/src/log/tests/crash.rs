@@ -256,6 +256,53 @@ fn a_killed_server_does_not_show_what_a_power_cut_could_still_take() {
 }
 
 #[test]
+fn a_read_only_start_does_not_build_on_an_fsync_after_a_failed_one() {
+    for seed in 0..60 {
+        let (disk, mut ledger, mut random) = (SimulatedDisk::new(seed), Ledger::default(), Seeded(seed));
+        live(&disk, &mut ledger, &mut random, 3, "before");
+        let (mut log, replayed) = open(&disk, seed).unwrap();
+        ledger.check(&log, replayed, "before");
+        disk.fail(Operation::Sync, 0, u64::MAX, EIO);
+        disk.fail(Operation::Name, 0, u64::MAX, EIO);
+        let lost = group(&mut random, &mut ledger.tick());
+        assert_eq!(ledger.append(&mut log, lost), Some("58030"));
+        // The new process finds the group in the page cache, and syncs that report success.
+        disk.heal();
+        disk.restart_process();
+        disk.fail(Operation::Name, 0, u64::MAX, EIO);
+        let (mut log, replayed) = open(&disk, seed).unwrap();
+        assert!(log.is_read_only());
+        ledger.check(&log, replayed, "read-only");
+        disk.heal();
+        let accepted = group(&mut random, &mut ledger.tick());
+        assert_eq!(ledger.append(&mut log, accepted), None);
+        disk.cut_power();
+        live(&disk, &mut ledger, &mut random, 1, "after the power cut");
+    }
+}
+
+#[test]
+fn what_a_read_only_start_shows_survives_a_power_cut() {
+    for (seed, crash_in) in (0..40).flat_map(|seed| (1..4).map(move |crash_in| (seed, crash_in))) {
+        let (disk, mut ledger, mut random) = (SimulatedDisk::new(seed), Ledger::default(), Seeded(seed));
+        live(&disk, &mut ledger, &mut random, 3, "before");
+        let (mut log, replayed) = open(&disk, seed).unwrap();
+        ledger.check(&log, replayed, "before");
+        disk.crash_in(crash_in);
+        let group = group(&mut random, &mut ledger.tick());
+        ledger.append(&mut log, group);
+        disk.restart_process();
+        disk.fail(Operation::Name, 0, u64::MAX, EIO);
+        let (log, shown) = open(&disk, seed).unwrap();
+        assert!(log.is_read_only());
+        ledger.check(&log, shown.clone(), "read-only");
+        disk.heal();
+        disk.cut_power();
+        assert_eq!(open(&disk, seed).unwrap().1, shown, "seed {seed}, crash {crash_in}");
+    }
+}
+
+#[test]
 fn random_lives_with_all_faults_lose_and_repeat_nothing() {
     for seed in 0..400 {
         let context = format!("seed {seed}");
