@@ -17,6 +17,7 @@ mod dataflow; // operators, drivers, rendering
 mod progress; // how far each relation is complete
 mod worker; // the worker loop
 mod engine; // the coordinator's handle to the workers
+mod log; // the durable sequence of commits, and the data folder
 mod planted; // bugs that the oracle must find
 
 pub use delta::{Col, Delta, Deltas, batch_of, concat, empty_batch, filter};
@@ -28,6 +29,10 @@ pub use error::{DataError, EngineError};
 pub use exact::ExactSum;
 pub use expr::{Compiler, Expr};
 pub use literals::column_of_literals;
+pub use log::{
+    Clock, DataFolder, Disk, DiskFile, Log, LogConfig, LogError, OsRandom, Random, RealDisk, Record, Replay,
+    TableChanges, TickSource,
+};
 pub use plan::{Aggregate, AggregateFunction, Plan, PlanId};
 pub use planted::Bug;
 #[cfg(feature = "planted-bugs")]
