@@ -3,10 +3,13 @@
 //!
 //! Modules in reading order:
 
-mod bound;
+mod adhoc; // queries over snapshots, through DataFusion's operators
+mod bound; // statements that are ready to run: the border to the server
 mod catalog; // relations by name and id, and how they change
 mod compile; // engine expressions to physical expressions
-mod error; // a user's error with SQLSTATE // statements that are ready to run: the border to the server
+mod error; // a user's error with SQLSTATE
+mod functions; // the function table and its kernels
+mod lower; // bound queries to dataflow plans
 mod query; // a bound query: run it over snapshots, or lower it to a plan
 
 pub use bound::{Bound, CopyFormat, CopySource, Description, Subscribe};
