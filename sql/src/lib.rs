@@ -1,14 +1,28 @@
 //! Millrace's SQL: text → statement → bound statement → plan, the catalog, and ad-hoc queries over
 //! snapshots. No timely, no sockets.
 //!
-//! Modules in reading order:
+//! In the order in which a statement passes them: `parse`, `statement`, `bind` (with `catalog`),
+//! `bound`, `query`, then `lower` and `compile` for views or `adhoc` for everything else, with the
+//! functions of `functions`.
 
-mod error; // a user's error with SQLSTATE
-mod catalog; // relations by name and id, and how they change
+mod adhoc; // queries over snapshots, through DataFusion's operators
+mod bind; // statements to bound statements: names and types
 mod bound; // statements that are ready to run: the border to the server
+mod catalog; // relations by name and id, and how they change
+mod compile; // engine expressions to physical expressions
+mod error; // a user's error with SQLSTATE
+mod explain; // plans as text, with names
+mod functions; // the function table and its kernels
+mod lower; // bound queries to dataflow plans
+mod parse; // text to statements
 mod query; // a bound query: run it over snapshots, or lower it to a plan
+mod statement; // what a text asks for
 
+pub use bind::{bind, describe};
 pub use bound::{Bound, CopyFormat, CopySource, Description, Subscribe};
 pub use catalog::{Catalog, CatalogChange, Column, Relation, RelationKind};
+pub use compile::ExprCompiler;
 pub use error::SqlError;
-pub use query::{Query, RowStream, Snapshots};
+pub use parse::parse;
+pub use query::{Parameters, Query, RowStream, Snapshots};
+pub use statement::{Statement, StatementKind};
