@@ -24,7 +24,7 @@ pub(crate) use comparison::{extreme_row, normalize_float};
 pub(crate) use inputs::Inputs;
 pub(crate) use numeric::{QUOTIENT_SCALE, mean, overflow as numeric_overflow, rescale};
 pub(crate) use resolve::{Unresolved, common_type, comparison_type, resolve_function, resolve_operator};
-pub(crate) use text_form::{parse_boolean, parse_float, parse_int4, parse_int8, parse_numeric, parse_timestamp};
+pub(crate) use text_form::{parse_float, parse_numeric};
 pub(crate) use time::extract_scale;
 
 /// The version that every function has had so far: part of a call's identity in plans.

@@ -113,15 +113,13 @@ impl ExprBinder<'_> {
         if let Some(aggregate) = aggregate_function(&name) {
             return self.aggregate(&name, aggregate, arguments, distinct, function.filter.as_deref());
         }
-        if distinct || function.filter.is_some() || arguments.is_none() {
+        let Some(arguments) = arguments else { return Err(no_function(&name, &[])) };
+        if distinct || function.filter.is_some() {
             let what = if function.filter.is_some() { "FILTER" } else { "DISTINCT" };
-            let message = match arguments {
-                None => format!("{name}(*) specified, but {name} is not an aggregate function"),
-                Some(_) => format!("{what} specified, but {name} is not an aggregate function"),
-            };
+            let message = format!("{what} specified, but {name} is not an aggregate function");
             return Err(SqlError::new("42809", message));
         }
-        self.plain_call(&name, &arguments.unwrap_or_default())
+        self.plain_call(&name, &arguments)
     }
 
     /// Binds a call that is no aggregate.
