@@ -12,7 +12,9 @@ use super::scope::fold_name;
 use super::typed::Typed;
 use super::types::display_known;
 use crate::error::SqlError;
-use crate::functions::{self, QUOTIENT_SCALE, Unresolved, numeric_type, resolve_function, sql_function};
+use crate::functions::{
+    self, Unresolved, numeric_type, quotient_scale, resolve_function, sql_function,
+};
 
 /// The functions whose value is the statement's moment.
 pub(crate) fn is_now(name: &str) -> bool {
@@ -81,7 +83,7 @@ fn aggregate_function(name: &str) -> Option<AggregateFunction> {
 }
 
 /// The result's type of an aggregate over a type, as PostgreSQL has it; `None` where it has none.
-/// avg is numeric with a fixed 16 digits behind the point, where PostgreSQL's number of them varies.
+/// avg is numeric with 16 digits behind the point (or its argument's), where PostgreSQL's number varies.
 fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<DataType> {
     use DataType::{Boolean, Float64, Int32, Int64, Numeric, Text, Timestamp};
     Some(match (function, argument) {
@@ -90,7 +92,8 @@ fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<Dat
         (AggregateFunction::Sum, Int64) => numeric_type(0),
         (AggregateFunction::Sum, Numeric { scale, .. }) => numeric_type(scale),
         (AggregateFunction::Sum | AggregateFunction::Avg, Float64) => Float64,
-        (AggregateFunction::Avg, Int32 | Int64 | Numeric { .. }) => numeric_type(QUOTIENT_SCALE),
+        (AggregateFunction::Avg, Int32 | Int64) => numeric_type(quotient_scale(0, 0)),
+        (AggregateFunction::Avg, Numeric { scale, .. }) => numeric_type(quotient_scale(scale, 0)),
         (AggregateFunction::Sum | AggregateFunction::Avg, Boolean | Text | Timestamp) => return None,
         (AggregateFunction::Min | AggregateFunction::Max, Boolean) => return None,
         (AggregateFunction::Min | AggregateFunction::Max, other) => other,
