@@ -65,10 +65,6 @@ fn unknown_unit(name: &str) -> DataError {
     DataError::new("22023", format!("unit \"{name}\" not recognized for type timestamp without time zone"))
 }
 
-fn unsupported_unit(name: &str) -> DataError {
-    DataError::new("0A000", format!("unit \"{name}\" not supported for type timestamp without time zone"))
-}
-
 /// The first microsecond of a year and month.
 fn start_of(year: i64, month: i64) -> i64 {
     days_of(year, month, 1) * DAY
@@ -132,7 +128,7 @@ pub(crate) fn date_trunc(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataE
     let (unit, name) = (units(inputs), inputs.get(0).text());
     let micros = inputs.get(1).primitive::<TimestampMicrosecondType>();
     let array = inputs.build::<TimestampMicrosecondType>(|row| {
-        truncate(unit(row)?, micros.get(row)).ok_or_else(|| unsupported_unit(name(row)))
+        truncate(unit(row)?, micros.get(row)).ok_or_else(|| unknown_unit(name(row)))
     })?;
     Ok(Arc::new(array))
 }

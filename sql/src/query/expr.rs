@@ -379,7 +379,9 @@ impl<'a> ExprBinder<'a> {
         if let Some(otherwise) = otherwise {
             results.push(self.bind(otherwise)?);
         }
-        let data_type = matched_type("CASE", &results)?;
+        // The result of ELSE is the first to be matched.
+        let from_else = results[whens.len()..].iter().chain(&results[..whens.len()]);
+        let data_type = matched_type("CASE", from_else)?;
         let mut results = self.all_as(results, data_type)?;
         let otherwise = (results.len() > whens.len()).then(|| results.pop().map(Box::new)).flatten();
         let branches = whens.into_iter().zip(results).collect();
@@ -409,8 +411,11 @@ impl<'a> ExprBinder<'a> {
 }
 
 /// The common type of the results of a construct, which the message names.
-pub(crate) fn matched_type(construct: &str, operands: &[Typed]) -> Result<DataType, SqlError> {
-    let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
+pub(crate) fn matched_type<'t>(
+    construct: &str,
+    operands: impl IntoIterator<Item = &'t Typed>,
+) -> Result<DataType, SqlError> {
+    let types: Vec<_> = operands.into_iter().map(Typed::data_type).collect();
     common_type(&types).map_err(|(left, right)| unmatched(construct, left, right))
 }
 
@@ -428,7 +433,13 @@ fn number(digits: &str) -> Result<Literal, SqlError> {
     if let Ok(value) = digits.parse::<i64>() {
         return Ok(Literal::Int64(value));
     }
-    let (value, scale) = functions::parse_numeric(digits)?;
+    let (value, scale) = match functions::parse_numeric(digits) {
+        // Beyond our numeric, but not beyond a double: PostgreSQL's numeric would still hold it.
+        Err(_) if digits.contains(['e', 'E']) => {
+            return Ok(Literal::Float64(functions::parse_float(digits)?.to_bits()));
+        }
+        parsed => parsed?,
+    };
     Ok(Literal::Numeric { value, precision: millrace_engine::NUMERIC_PRECISION_MAX, scale })
 }
 

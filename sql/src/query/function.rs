@@ -12,7 +12,9 @@ use super::scope::fold_name;
 use super::typed::Typed;
 use super::types::display_known;
 use crate::error::SqlError;
-use crate::functions::{self, QUOTIENT_SCALE, Unresolved, numeric_type, resolve_function, sql_function};
+use crate::functions::{
+    self, Unresolved, numeric_type, quotient_scale, resolve_function, sql_function,
+};
 
 /// The functions whose value is the statement's moment.
 pub(crate) fn is_now(name: &str) -> bool {
@@ -81,7 +83,7 @@ fn aggregate_function(name: &str) -> Option<AggregateFunction> {
 }
 
 /// The result's type of an aggregate over a type, as PostgreSQL has it; `None` where it has none.
-/// avg is numeric with a fixed 16 digits behind the point, where PostgreSQL's number of them varies.
+/// avg is numeric with 16 digits behind the point (or its argument's), where PostgreSQL's number varies.
 fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<DataType> {
     use DataType::{Boolean, Float64, Int32, Int64, Numeric, Text, Timestamp};
     Some(match (function, argument) {
@@ -90,7 +92,8 @@ fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<Dat
         (AggregateFunction::Sum, Int64) => numeric_type(0),
         (AggregateFunction::Sum, Numeric { scale, .. }) => numeric_type(scale),
         (AggregateFunction::Sum | AggregateFunction::Avg, Float64) => Float64,
-        (AggregateFunction::Avg, Int32 | Int64 | Numeric { .. }) => numeric_type(QUOTIENT_SCALE),
+        (AggregateFunction::Avg, Int32 | Int64) => numeric_type(quotient_scale(0, 0)),
+        (AggregateFunction::Avg, Numeric { scale, .. }) => numeric_type(quotient_scale(scale, 0)),
         (AggregateFunction::Sum | AggregateFunction::Avg, Boolean | Text | Timestamp) => return None,
         (AggregateFunction::Min | AggregateFunction::Max, Boolean) => return None,
         (AggregateFunction::Min | AggregateFunction::Max, other) => other,
@@ -113,15 +116,13 @@ impl ExprBinder<'_> {
         if let Some(aggregate) = aggregate_function(&name) {
             return self.aggregate(&name, aggregate, arguments, distinct, function.filter.as_deref());
         }
-        if distinct || function.filter.is_some() || arguments.is_none() {
+        let Some(arguments) = arguments else { return Err(no_function(&name, &[])) };
+        if distinct || function.filter.is_some() {
             let what = if function.filter.is_some() { "FILTER" } else { "DISTINCT" };
-            let message = match arguments {
-                None => format!("{name}(*) specified, but {name} is not an aggregate function"),
-                Some(_) => format!("{what} specified, but {name} is not an aggregate function"),
-            };
+            let message = format!("{what} specified, but {name} is not an aggregate function");
             return Err(SqlError::new("42809", message));
         }
-        self.plain_call(&name, &arguments.unwrap_or_default())
+        self.plain_call(&name, &arguments)
     }
 
     /// Binds a call that is no aggregate.
