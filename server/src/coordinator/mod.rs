@@ -18,9 +18,10 @@ mod request; // commits, events and effects
 mod runtime; // the task around the commit path
 
 pub use commit::{CommitPath, conflict};
+pub(crate) use ddl::tables_below;
 pub use holds::{Hold, Holds, Moment};
 pub use progress::Progress;
 pub use request::{
     AloneId, CommitId, Effect, Event, Group, Reads, Request, Write, is_provisional, provisional_id,
 };
-pub use runtime::{AppendGroup, Coordinator, Counts, Parts, apply};
+pub use runtime::{Alone, AppendGroup, Coordinator, Counts, Parts, apply};

@@ -16,24 +16,26 @@ mod copy_in; // COPY … FROM STDIN
 mod ddl; // CREATE and DROP
 mod not_null; // 23502
 mod parameters; // SET and SHOW
-mod provisional; // ids of relations before their commit
 mod read; // snapshots and queries at a tick
 mod response; // what a statement answers
 mod write; // INSERT, DELETE and the retry of their commits
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_engine::{DataType, Literal};
-use millrace_sql::{Bound, CopySource, Description, SqlError, Statement};
+use millrace_sql::{Bound, CopyFormat, CopySource, Description, RowStream, SqlError, Statement, Subscribe};
 
 pub use copy_in::{COPY_BYTES_MAX, CopyIn};
 pub use response::{Notice, Response, TransactionStatus};
 
 use crate::coordinator::Moment;
 use crate::server::Server;
-use block::{Block, Transaction};
+use crate::subscription;
+use block::{Block, Transaction, command};
 use parameters::Parameters;
+use read::text_rows;
 
 /// A client's session. Not shared: statements of one session run one after the other.
 pub struct Session {
@@ -42,6 +44,8 @@ pub struct Session {
     database: String,
     parameters: Parameters,
     block: Block,
+    /// Between `begin_implicit` and `end_implicit`: what follows a COMMIT is one transaction again.
+    implicit: bool,
     notices: Vec<Notice>,
 }
 
@@ -49,7 +53,7 @@ impl Session {
     /// A session of this user. Any user name is welcome until roles exist.
     pub fn new(server: Arc<Server>, user: String, database: String) -> Session {
         let parameters = Parameters::new(&user);
-        Session { server, user, database, parameters, block: Block::None, notices: Vec::new() }
+        Session { server, user, database, parameters, block: Block::None, implicit: false, notices: Vec::new() }
     }
 
     /// The state that all sessions share.
@@ -105,7 +109,13 @@ impl Session {
     /// The statements from here to `end_implicit` are one transaction (PostgreSQL's rule for a text of
     /// several statements, and for a pipeline of several executions up to Sync). Nothing inside a block.
     pub fn begin_implicit(&mut self) {
-        if matches!(self.block, Block::None) {
+        self.implicit = true;
+        self.open_implicit();
+    }
+
+    /// Opens an implicit transaction where no block is open and the wire asked for one.
+    fn open_implicit(&mut self) {
+        if self.implicit && matches!(self.block, Block::None) {
             self.block = Block::Open(Transaction::new(false, self.parameters.clone()));
         }
     }
@@ -116,6 +126,7 @@ impl Session {
     /// # Errors
     /// The commit's, 40001 among them.
     pub async fn end_implicit(&mut self, failed: bool) -> Result<(), SqlError> {
+        self.implicit = false;
         if failed {
             self.fail();
         }
@@ -149,7 +160,9 @@ impl Session {
 
     /// The notices since the last call.
     pub fn take_notices(&mut self) -> Vec<Notice> {
-        std::mem::take(&mut self.notices)
+        let mut notices = std::mem::take(&mut self.notices);
+        notices.retain(|notice| self.parameters.wants(notice.severity));
+        notices
     }
 
     /// A parameter as SHOW shows it.
@@ -167,3 +180,90 @@ impl Session {
     pub fn statement_timeout(&self) -> Option<Duration> {
         self.parameters.statement_timeout()
     }
+
+    async fn run(&mut self, statement: &Statement, parameters: &[Literal]) -> Result<Response, SqlError> {
+        let moment = self.moment();
+        let bound = millrace_sql::bind(statement, &moment.catalog, parameters);
+        self.check_not_failed(bound.as_ref())?;
+        match bound? {
+            bound @ (Bound::Create { .. } | Bound::Drop { .. } | Bound::Insert { .. } | Bound::Delete { .. }) => {
+                self.change(statement, parameters, bound, moment).await
+            }
+            Bound::Select(query) => {
+                let rows = self.select(&query, &moment).await?;
+                Ok(Response::Rows { columns: query.columns().to_vec(), rows, tag: "SELECT" })
+            }
+            Bound::Subscribe(subscribe) => {
+                let rows = self.subscribe(&subscribe, &moment)?;
+                Ok(Response::Rows { columns: subscribe.columns, rows, tag: "SUBSCRIBE" })
+            }
+            Bound::CopyFrom { table, columns, format } => {
+                Ok(Response::CopyIn(CopyIn::new(table, &columns, format)))
+            }
+            Bound::CopyTo { source, format } => self.copy_out(source, format, &moment).await,
+            Bound::Explain(lines) => text_rows("QUERY PLAN", lines, "EXPLAIN"),
+            Bound::Set { name, value } => {
+                let tag = if value.is_some() { "SET" } else { "RESET" };
+                self.parameters.set(&name, value.as_deref())?;
+                Ok(command(tag))
+            }
+            Bound::Show { name } => {
+                let (name, value) = self.parameters.get(&name)?;
+                text_rows(name, vec![value], "SHOW")
+            }
+            Bound::Begin => Ok(self.begin()),
+            Bound::Commit => {
+                let committed = self.commit().await;
+                self.open_implicit();
+                committed
+            }
+            Bound::Rollback => {
+                let rolled_back = self.rollback();
+                self.open_implicit();
+                Ok(rolled_back)
+            }
+            Bound::Deallocate { name } => {
+                let tag = if name.is_some() { "DEALLOCATE" } else { "DEALLOCATE ALL" };
+                Ok(Response::Deallocate { name, tag })
+            }
+            Bound::Discard => self.discard(),
+        }
+    }
+
+    async fn copy_out(
+        &mut self,
+        source: CopySource,
+        format: CopyFormat,
+        moment: &Moment,
+    ) -> Result<Response, SqlError> {
+        match source {
+            CopySource::Query(query) => {
+                let rows = self.select(&query, moment).await?;
+                Ok(Response::CopyOut { columns: query.columns().to_vec(), rows, format })
+            }
+            CopySource::Subscribe(subscribe) => {
+                let rows = self.subscribe(&subscribe, moment)?;
+                Ok(Response::CopyOut { columns: subscribe.columns, rows, format })
+            }
+        }
+    }
+
+    /// SUBSCRIBE, from the statement's AS OF or else from its moment.
+    fn subscribe(&mut self, subscribe: &Subscribe, moment: &Moment) -> Result<RowStream, SqlError> {
+        self.check_readable(&BTreeSet::from([subscribe.relation.id]), moment)?;
+        subscription::start(&self.server, subscribe, moment)
+    }
+
+    /// DISCARD ALL.
+    fn discard(&mut self) -> Result<Response, SqlError> {
+        match &self.block {
+            Block::None => {
+                self.parameters.set("all", None)?;
+                Ok(Response::Deallocate { name: None, tag: "DISCARD ALL" })
+            }
+            Block::Open(_) | Block::Failed { .. } => {
+                Err(SqlError::new("25001", "DISCARD ALL cannot run inside a transaction block"))
+            }
+        }
+    }
+}
