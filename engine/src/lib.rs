@@ -7,6 +7,7 @@ mod delta; // batches of changes between operators
 mod engine;
 mod error; // wrong rows as data; the engine's own errors
 mod expr; // scalar expressions, closed and serialisable
+mod log; // the durable sequence of commits, and the data folder
 mod plan; // relational plans, their identity and display
 mod snapshot; // a relation at one tick, readable on any thread
 mod types; // column types, ticks, literals, relation ids // the coordinator's handle to the workers
@@ -17,6 +18,10 @@ pub use engine::{
 };
 pub use error::{DataError, EngineError};
 pub use expr::{Compiler, Expr};
+pub use log::{
+    Clock, DataFolder, Disk, DiskFile, Log, LogConfig, LogError, OsRandom, Random, RealDisk, Record, Replay,
+    TableChanges, TickSource,
+};
 pub use plan::{Aggregate, AggregateFunction, Plan, PlanId};
 pub use snapshot::Snapshot;
 pub use types::{DataType, Literal, NUMERIC_PRECISION_MAX, RelationId, Tick, schema_of};
