@@ -3,3 +3,6 @@
 //! Modules in reading order:
 
 pub mod coordinator; // orders commits; what readers see
+pub mod server; // what all sessions share
+pub mod session; // a client's statements
+pub mod subscription; // SUBSCRIBE
