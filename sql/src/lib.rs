@@ -1,16 +1,24 @@
 //! Millrace's SQL: text → statement → bound statement → plan, the catalog, and ad-hoc queries over
 //! snapshots. No timely, no sockets.
 //!
-//! Modules in reading order:
+//! In the order in which a statement passes them: `parse`, `statement`, `bind` (with `catalog`),
+//! `bound`, `query`, `explain`, `compile`.
 
-mod bound;
+mod bind; // statements to bound statements: names and types
+mod bound; // statements that are ready to run: the border to the server
 mod catalog; // relations by name and id, and how they change
 mod compile; // engine expressions to physical expressions
-mod error; // a user's error with SQLSTATE // statements that are ready to run: the border to the server
+mod error; // a user's error with SQLSTATE
+mod explain; // plans as text, with names
+mod parse; // text to statements
 mod query; // a bound query: run it over snapshots, or lower it to a plan
+mod statement; // what a text asks for
 
+pub use bind::{bind, describe};
 pub use bound::{Bound, CopyFormat, CopySource, Description, Subscribe};
 pub use catalog::{Catalog, CatalogChange, Column, Relation, RelationKind};
 pub use compile::ExprCompiler;
 pub use error::SqlError;
+pub use parse::parse;
 pub use query::{Parameters, Query, RowStream, Snapshots};
+pub use statement::{Statement, StatementKind};

@@ -64,13 +64,14 @@ fn new_option(cursor: &mut Cursor, given: &mut Given, option: &Name) -> Result<(
         "escape" => once(&mut given.escape, cursor.string()?, option),
         "null" => once(&mut given.null, cursor.string()?, option),
         "encoding" => once(&mut given.encoding, cursor.string()?, option),
-        "freeze" | "force_quote" | "force_not_null" | "force_null" | "on_error" | "log_verbosity" | "default"
-        | "reject_limit" => {
+        "freeze" | "force_quote" | "force_not_null" | "force_null" | "on_error" | "log_verbosity"
+        | "default" | "reject_limit" => {
             let what = format!("COPY … {}", option.value.to_uppercase());
             Err(SqlError::unsupported(what).position(option.position))
         }
         other => {
-            Err(SqlError::new("42601", format!("option \"{other}\" not recognized")).position(option.position))
+            Err(SqlError::new("42601", format!("option \"{other}\" not recognized"))
+                .position(option.position))
         }
     }
 }
@@ -98,9 +99,7 @@ fn old_options(cursor: &mut Cursor, given: &mut Given) -> Result<(), SqlError> {
 fn once<T>(slot: &mut Option<T>, value: T, option: &Name) -> Result<(), SqlError> {
     match slot.replace(value) {
         None => Ok(()),
-        Some(_) => {
-            Err(SqlError::new("42601", "conflicting or redundant options").position(option.position))
-        }
+        Some(_) => Err(SqlError::new("42601", "conflicting or redundant options").position(option.position)),
     }
 }
 

@@ -108,8 +108,10 @@ impl<'a> Cursor<'a> {
     pub(super) fn refuse(&mut self, clauses: &[&'static str], statement: &str) -> Result<(), SqlError> {
         let position = self.position();
         match self.accept_one_of(clauses) {
-            Some(words) => Err(SqlError::unsupported(format!("{statement} … {}", words.to_uppercase()))
-                .position(position)),
+            Some(words) => {
+                Err(SqlError::unsupported(format!("{statement} … {}", words.to_uppercase()))
+                    .position(position))
+            }
             None => Ok(()),
         }
     }

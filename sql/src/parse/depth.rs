@@ -71,7 +71,9 @@ fn step(token: &Token) -> Step {
         Token::Comma => Step::Next,
         Token::Whitespace(_) | Token::EOF | Token::SemiColon | Token::Period => Step::Same,
         Token::Word(word) if word.quote_style.is_none() => word_step(&word.value.to_ascii_lowercase()),
-        Token::Word(_) | Token::Number(..) | Token::SingleQuotedString(_) | Token::Placeholder(_) => Step::Same,
+        Token::Word(_) | Token::Number(..) | Token::SingleQuotedString(_) | Token::Placeholder(_) => {
+            Step::Same
+        }
         _ => Step::Operator,
     }
 }

@@ -30,7 +30,8 @@ pub(super) fn explain(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
 fn parenthesis(cursor: &mut Cursor) -> Result<Explain, SqlError> {
     let options = cursor.unsupported("EXPLAIN with options");
     cursor.advance(1);
-    let is_query = matches!(cursor.peek_word().as_deref(), None | Some("select" | "values" | "with" | "table"));
+    let is_query =
+        matches!(cursor.peek_word().as_deref(), None | Some("select" | "values" | "with" | "table"));
     cursor.back();
     if is_query { Ok(Explain::Select(cursor.query()?)) } else { Err(options) }
 }

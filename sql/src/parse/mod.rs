@@ -4,24 +4,25 @@
 //! split it into statements, our grammar reads each and leaves queries, expressions and types to
 //! sqlparser. Invariant: no text makes this panic or overflow the stack.
 //!
-//! Modules in reading order:
+//! `source` and `depth` look at the whole text, `cursor` and `names` are what every statement's
+//! grammar is made of; each of the others reads one kind of statement.
 
-mod source; // positions in the text, and syntax errors
-mod depth; // refuses what would overflow the stack
-mod cursor; // the tokens, word by word
-mod names; // folding, reserved words, the schema
-mod query; // clauses of queries that we refuse
-mod table; // CREATE TABLE
-mod view; // CREATE MATERIALIZED VIEW
-mod drop; // DROP
 mod change; // INSERT, DELETE
-mod subscribe; // SUBSCRIBE
 mod copy; // COPY
 mod copy_format; // COPY's options
+mod cursor; // the tokens, word by word
+mod depth; // refuses what would overflow the stack
+mod drop; // DROP
 mod explain; // EXPLAIN
-mod setting; // SET, RESET, SHOW
+mod names; // folding, reserved words, the schema
+mod query; // clauses of queries that we refuse
 mod session; // BEGIN and its kin, DEALLOCATE, DISCARD
+mod setting; // SET, RESET, SHOW
+mod source; // positions in the text, and syntax errors
+mod subscribe; // SUBSCRIBE
+mod table; // CREATE TABLE
 mod unsupported; // names of what we do not have
+mod view; // CREATE MATERIALIZED VIEW
 
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use self::cursor::Cursor;
-pub(crate) use self::names::{is_reserved, quoted};
+pub(crate) use self::names::quoted;
 pub(crate) use self::source::Source;
 use crate::error::SqlError;
 use crate::statement::{Statement, StatementKind};

@@ -26,7 +26,7 @@ const RESERVED: &[&str] = &[
 ];
 
 /// Whether a word, in any case, needs quotes to be a name.
-pub(crate) fn is_reserved(word: &str) -> bool {
+pub(super) fn is_reserved(word: &str) -> bool {
     RESERVED.binary_search(&word.to_ascii_lowercase().as_str()).is_ok()
 }
 

@@ -53,9 +53,7 @@ pub(super) fn discard(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
 fn refuse_two_phases(cursor: &mut Cursor) -> Result<(), SqlError> {
     let words = cursor.peek_words(2);
     match words.get(1).map(String::as_str) {
-        Some("prepared") => {
-            Err(cursor.unsupported(&format!("{} PREPARED", words[0].to_uppercase())))
-        }
+        Some("prepared") => Err(cursor.unsupported(&format!("{} PREPARED", words[0].to_uppercase()))),
         _ => Ok(()),
     }
 }

@@ -75,7 +75,8 @@ impl Source {
             message if message.contains("string") => "unterminated quoted string",
             _ => "syntax error",
         };
-        let end = if rest.is_empty() { "at end of input".to_owned() } else { format!("at or near \"{rest}\"") };
+        let end =
+            if rest.is_empty() { "at end of input".to_owned() } else { format!("at or near \"{rest}\"") };
         SqlError::new("42601", format!("{what} {end}")).position(self.position(error.location))
     }
 

@@ -16,7 +16,15 @@ const TABLE_CONSTRAINTS: &[&str] =
 
 /// What may follow a column's type, besides NOT NULL and NULL.
 const COLUMN_CONSTRAINTS: &[&str] = &[
-    "constraint", "primary key", "unique", "check", "default", "references", "generated", "collate", "storage",
+    "constraint",
+    "primary key",
+    "unique",
+    "check",
+    "default",
+    "references",
+    "generated",
+    "collate",
+    "storage",
     "compression",
 ];
 
@@ -97,8 +105,12 @@ fn known_type(data_type: &ast::DataType) -> Option<DataType> {
         Sql::DoublePrecision | Sql::Float8 => DataType::Float64,
         Sql::Float(ExactNumberInfo::None) => DataType::Float64,
         Sql::Float(ExactNumberInfo::Precision(25..=53)) => DataType::Float64,
-        Sql::Text | Sql::Varchar(None) | Sql::CharacterVarying(None) | Sql::CharVarying(None) => DataType::Text,
-        Sql::Timestamp(None | Some(6), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => DataType::Timestamp,
+        Sql::Text | Sql::Varchar(None) | Sql::CharacterVarying(None) | Sql::CharVarying(None) => {
+            DataType::Text
+        }
+        Sql::Timestamp(None | Some(6), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+            DataType::Timestamp
+        }
         Sql::Custom(name, modifiers) if modifiers.is_empty() => return catalog_type(&name.to_string()),
         _ => return None,
     })

@@ -15,14 +15,37 @@ const STATEMENTS: &[&str] = &[
 ];
 
 /// Words between CREATE, ALTER or DROP and what it is about.
-const MODIFIERS: &[&str] =
-    &["or", "replace", "global", "local", "unique", "constraint", "default", "procedural", "trusted", "recursive"];
+const MODIFIERS: &[&str] = &[
+    "or",
+    "replace",
+    "global",
+    "local",
+    "unique",
+    "constraint",
+    "default",
+    "procedural",
+    "trusted",
+    "recursive",
+];
 
 /// Kinds of objects whose names have two words or three.
 const LONG_KINDS: &[&str] = &[
-    "materialized view", "event trigger", "foreign table", "foreign data wrapper", "operator class",
-    "operator family", "text search", "access method", "user mapping", "large object", "temp table",
-    "temporary table", "unlogged table", "temp view", "temporary view", "owned by",
+    "materialized view",
+    "event trigger",
+    "foreign table",
+    "foreign data wrapper",
+    "operator class",
+    "operator family",
+    "text search",
+    "access method",
+    "user mapping",
+    "large object",
+    "temp table",
+    "temporary table",
+    "unlogged table",
+    "temp view",
+    "temporary view",
+    "owned by",
 ];
 
 /// 0A000 for a statement that we know by name, else 42601.

@@ -1,0 +1,57 @@
+//! COPY from and to the client.
+
+use std::sync::Arc;
+
+use datafusion::sql::sqlparser::ast;
+
+use super::{Scope, follow, relations};
+use crate::bound::{Bound, CopySource};
+use crate::catalog::Relation;
+use crate::error::SqlError;
+use crate::parse::{parse, quoted};
+use crate::query::Query;
+use crate::statement::{self, CopyFrom, CopyTo, Name, StatementKind};
+
+/// Binds COPY … FROM STDIN.
+pub(super) fn from(copy: &CopyFrom, scope: &Scope) -> Result<Bound, SqlError> {
+    let table = relations::table(scope.catalog, &copy.table, "cannot copy to materialized view")?;
+    let columns = columns(table, &copy.columns)?;
+    Ok(Bound::CopyFrom { table: table.clone(), columns, format: copy.format.clone() })
+}
+
+/// Binds COPY … TO STDOUT.
+pub(super) fn to(copy: &CopyTo, scope: &Scope) -> Result<Bound, SqlError> {
+    let source = match &copy.source {
+        statement::CopySource::Relation { relation, columns } => {
+            CopySource::Query(whole(relation, columns, scope)?)
+        }
+        statement::CopySource::Query(query) => CopySource::Query(scope.plan(query)?),
+        statement::CopySource::Subscribe(subscribe) => {
+            CopySource::Subscribe(follow::subscribe(subscribe, scope)?)
+        }
+    };
+    Ok(Bound::CopyTo { source, format: copy.format.clone() })
+}
+
+/// The positions of these columns, or of all.
+fn columns(relation: &Relation, names: &[Name]) -> Result<Vec<usize>, SqlError> {
+    match names {
+        [] => Ok((0..relation.columns.len()).collect()),
+        names => relations::columns(relation, names),
+    }
+}
+
+/// All rows of a relation: planned as the SELECT that a user would write.
+fn whole(name: &Name, names: &[Name], scope: &Scope) -> Result<Query, SqlError> {
+    let relation = relations::relation(scope.catalog, name)?;
+    let columns = columns(relation, names)?;
+    let list: Vec<String> = columns.iter().map(|column| quoted(&relation.columns[*column].name)).collect();
+    scope.plan(&*select(&format!("SELECT {} FROM {}", list.join(", "), quoted(&relation.name)))?)
+}
+
+fn select(text: &str) -> Result<Arc<ast::Query>, SqlError> {
+    match parse(text)?.pop().map(|statement| statement.kind) {
+        Some(StatementKind::Select(query)) => Ok(query),
+        _ => Err(SqlError::internal(format!("not a query: {text}"))),
+    }
+}

@@ -1,0 +1,129 @@
+//! DROP: which relations go, and what keeps them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use millrace_engine::RelationId;
+
+use super::Scope;
+use crate::bound::Bound;
+use crate::catalog::{Catalog, Relation, RelationKind};
+use crate::error::SqlError;
+use crate::statement::{Drop, DropKind, Name};
+
+/// Binds DROP.
+pub(super) fn drop(drop: &Drop, scope: &Scope) -> Result<Bound, SqlError> {
+    let mut notices = Vec::new();
+    let mut named: BTreeSet<RelationId> = BTreeSet::new();
+    for name in &drop.names {
+        match find(drop, name, scope.catalog)? {
+            Some(relation) => {
+                named.insert(relation.id);
+            }
+            None => notices.push(format!("{}, skipping", missing(drop.kind, name))),
+        }
+    }
+    let dependants = dependants(&named, scope.catalog);
+    if !drop.cascade {
+        refuse_dependants(&named, &dependants, scope.catalog)?;
+    }
+    let described = dependants.iter().rev().map(|id| describe(*id, scope.catalog));
+    notices.extend(described.map(|what| format!("drop cascades to {what}")));
+    // A dependant is created after what it reads and so has the greater id.
+    let mut ids: Vec<RelationId> = named.union(&dependants).copied().collect();
+    ids.reverse();
+    Ok(Bound::Drop { ids, tag: tag(drop.kind), notices })
+}
+
+/// The relation of this name if it is of the kind; `None` where IF EXISTS forgives its absence.
+fn find<'a>(drop: &Drop, name: &Name, catalog: &'a Catalog) -> Result<Option<&'a Arc<Relation>>, SqlError> {
+    let Some(relation) = catalog.get(&name.value) else {
+        return match drop.if_exists {
+            true => Ok(None),
+            false => Err(SqlError::new("42P01", missing(drop.kind, name))),
+        };
+    };
+    let actual = match relation.kind {
+        RelationKind::Table { .. } => DropKind::Table,
+        RelationKind::MaterializedView { .. } => DropKind::MaterializedView,
+    };
+    if actual == drop.kind {
+        return Ok(Some(relation));
+    }
+    let article = word(drop.kind);
+    Err(SqlError::new("42809", format!("\"{}\" is not a {article}", name.value)).hint(format!(
+        "Use {} to remove a {}.",
+        tag(actual),
+        word(actual)
+    )))
+}
+
+fn missing(kind: DropKind, name: &Name) -> String {
+    format!("{} \"{}\" does not exist", word(kind), name.value)
+}
+
+/// The views that read these relations and are not among them.
+fn dependants(named: &BTreeSet<RelationId>, catalog: &Catalog) -> BTreeSet<RelationId> {
+    let all = named.iter().flat_map(|id| catalog.dependants(*id));
+    all.filter(|id| !named.contains(id)).collect()
+}
+
+fn refuse_dependants(
+    named: &BTreeSet<RelationId>,
+    dependants: &BTreeSet<RelationId>,
+    catalog: &Catalog,
+) -> Result<(), SqlError> {
+    if dependants.is_empty() {
+        return Ok(());
+    }
+    let message = match named.first().filter(|_| named.len() == 1) {
+        Some(id) => format!("cannot drop {} because other objects depend on it", describe(*id, catalog)),
+        None => "cannot drop desired object(s) because other objects depend on them".to_owned(),
+    };
+    let detail: Vec<String> =
+        dependants.iter().map(|id| dependence(*id, named, dependants, catalog)).collect();
+    Err(SqlError::new("2BP01", message)
+        .detail(detail.join("\n"))
+        .hint("Use DROP ... CASCADE to drop the dependent objects too."))
+}
+
+/// `materialized view v depends on table t`: the direct reason why a view would go.
+fn dependence(
+    view: RelationId,
+    named: &BTreeSet<RelationId>,
+    dependants: &BTreeSet<RelationId>,
+    catalog: &Catalog,
+) -> String {
+    let read = match catalog.by_id(view).map(|relation| &relation.kind) {
+        Some(RelationKind::MaterializedView { plan, .. }) => plan.relations(),
+        Some(RelationKind::Table { .. }) | None => Vec::new(),
+    };
+    let reason = read.into_iter().find(|id| named.contains(id) || dependants.contains(id));
+    let reason = reason.map_or_else(String::new, |id| describe(id, catalog));
+    format!("{} depends on {reason}", describe(view, catalog))
+}
+
+/// A relation with its kind, as PostgreSQL's messages name it.
+fn describe(id: RelationId, catalog: &Catalog) -> String {
+    match catalog.by_id(id).map(|relation| (&relation.kind, &relation.name)) {
+        Some((RelationKind::Table { .. }, name)) => format!("table {name}"),
+        Some((RelationKind::MaterializedView { .. }, name)) => format!("materialized view {name}"),
+        None => format!("relation {id}"),
+    }
+}
+
+fn word(kind: DropKind) -> &'static str {
+    match kind {
+        DropKind::Table => "table",
+        DropKind::View => "view",
+        DropKind::MaterializedView => "materialized view",
+    }
+}
+
+fn tag(kind: DropKind) -> &'static str {
+    match kind {
+        DropKind::Table => "DROP TABLE",
+        DropKind::View => "DROP VIEW",
+        DropKind::MaterializedView => "DROP MATERIALIZED VIEW",
+    }
+}

@@ -1,0 +1,138 @@
+//! Statement → bound statement: names are looked up, types found, everything checked that can be
+//! checked without data. Pure: the catalog is a value, and what is bound holds what it needs of it.
+
+mod change; // INSERT, DELETE
+mod copy; // COPY
+mod create; // CREATE TABLE, CREATE MATERIALIZED VIEW
+mod drop; // DROP, with what depends on it
+mod follow; // SUBSCRIBE
+mod locate; // where in the text a query's error lies
+mod relations; // relations and columns by name
+
+pub(crate) use self::create::named;
+pub(crate) use self::relations::relation;
+
+use datafusion::sql::sqlparser::ast;
+use millrace_engine::{DataType, Literal};
+
+use crate::bound::{Bound, Description};
+use crate::catalog::{Catalog, Column};
+use crate::error::SqlError;
+use crate::explain;
+use crate::parse::Source;
+use crate::query::{Parameters, Query};
+use crate::statement::{Statement, StatementKind};
+
+/// What every binding needs: where names are looked up, and where errors point.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) parameters: Parameters<'a>,
+    source: &'a Source,
+}
+
+impl Scope<'_> {
+    /// Plans a query; its errors point into the text.
+    pub(crate) fn plan(&self, query: &ast::Query) -> Result<Query, SqlError> {
+        Query::plan(query, self.catalog, self.parameters).map_err(|error| self.locate(error, query))
+    }
+
+    /// Plans the query of a view, which cannot have parameters.
+    pub(crate) fn plan_view(&self, query: &ast::Query) -> Result<Query, SqlError> {
+        Scope { parameters: Parameters::Values(&[]), ..*self }.plan(query)
+    }
+
+    /// Adds the position to an error of a piece of syntax, if it can be found.
+    fn locate(&self, error: SqlError, syntax: &impl ast::Visit) -> SqlError {
+        locate::locate(error, syntax, self.source)
+    }
+}
+
+/// Binds a statement with the values of its parameters.
+///
+/// # Errors
+/// Whatever the user got wrong, with PostgreSQL's SQLSTATE; 0A000 for what is not there yet.
+pub fn bind(statement: &Statement, catalog: &Catalog, parameters: &[Literal]) -> Result<Bound, SqlError> {
+    let scope = Scope { catalog, parameters: Parameters::Values(parameters), source: &statement.source };
+    Ok(match &statement.kind {
+        StatementKind::CreateTable(create) => create::table(create, &scope)?,
+        StatementKind::CreateView(create) => create::view(create, &scope)?,
+        StatementKind::Drop(drop) => drop::drop(drop, &scope)?,
+        StatementKind::Insert(insert) => change::insert(insert, &scope)?,
+        StatementKind::Delete(delete) => change::delete(delete, &scope)?,
+        StatementKind::Select(query) => Bound::Select(scope.plan(query)?),
+        StatementKind::Subscribe(subscribe) => Bound::Subscribe(follow::subscribe(subscribe, &scope)?),
+        StatementKind::CopyFrom(from) => copy::from(from, &scope)?,
+        StatementKind::CopyTo(to) => copy::to(to, &scope)?,
+        StatementKind::Explain(explain) => Bound::Explain(explain::explain(explain, &scope)?),
+        StatementKind::Set { name, value } => Bound::Set { name: name.clone(), value: value.clone() },
+        StatementKind::Show { name } => Bound::Show { name: name.clone() },
+        StatementKind::Begin => Bound::Begin,
+        StatementKind::Commit => Bound::Commit,
+        StatementKind::Rollback => Bound::Rollback,
+        StatementKind::Deallocate { name } => Bound::Deallocate { name: name.clone() },
+        StatementKind::Discard => Bound::Discard,
+        StatementKind::Unsupported(error) => return Err(error.clone()),
+    })
+}
+
+/// What a client learns of a statement before it runs. As in PostgreSQL, only queries and changes of
+/// rows are looked at: a CREATE or DROP may be prepared before what it names exists.
+///
+/// # Errors
+/// As `bind`.
+pub fn describe(
+    statement: &Statement,
+    catalog: &Catalog,
+    parameter_types: &[Option<DataType>],
+) -> Result<Description, SqlError> {
+    let scope = Scope { catalog, parameters: Parameters::Types(parameter_types), source: &statement.source };
+    let declared = || parameter_types.iter().flatten().copied().collect();
+    let rows = |columns: Vec<Column>| Description { parameters: declared(), columns: Some(columns) };
+    Ok(match &statement.kind {
+        StatementKind::Select(query) => {
+            let query = scope.plan(query)?;
+            Description {
+                parameters: query.parameter_types().to_vec(),
+                columns: Some(query.columns().to_vec()),
+            }
+        }
+        StatementKind::Insert(insert) => of_change(&change::plan_insert(insert, &scope)?.1),
+        StatementKind::Delete(delete) => of_change(&change::plan_delete(delete, &scope)?.1),
+        StatementKind::Subscribe(subscribe) => rows(follow::subscribe(subscribe, &scope)?.columns),
+        StatementKind::Explain(_) => rows(vec![text_column("QUERY PLAN")]),
+        StatementKind::Show { name } => rows(shown_columns(name)),
+        StatementKind::Unsupported(error) => return Err(error.clone()),
+        StatementKind::CreateTable(_)
+        | StatementKind::CreateView(_)
+        | StatementKind::Drop(_)
+        | StatementKind::CopyFrom(_)
+        | StatementKind::CopyTo(_)
+        | StatementKind::Set { .. }
+        | StatementKind::Begin
+        | StatementKind::Commit
+        | StatementKind::Rollback
+        | StatementKind::Deallocate { .. }
+        | StatementKind::Discard => Description { parameters: declared(), columns: None },
+    })
+}
+
+/// A change of rows takes parameters and returns no rows.
+fn of_change(query: &Query) -> Description {
+    Description { parameters: query.parameter_types().to_vec(), columns: None }
+}
+
+/// The columns of SHOW; PostgreSQL writes some parameters in mixed case.
+fn shown_columns(name: &str) -> Vec<Column> {
+    match name {
+        "all" => ["name", "setting", "description"].map(text_column).to_vec(),
+        "timezone" => vec![text_column("TimeZone")],
+        "datestyle" => vec![text_column("DateStyle")],
+        "intervalstyle" => vec![text_column("IntervalStyle")],
+        other => vec![text_column(other)],
+    }
+}
+
+fn text_column(name: &str) -> Column {
+    Column { name: name.to_owned(), data_type: DataType::Text, nullable: false }
+}

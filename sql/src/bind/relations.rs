@@ -1,0 +1,49 @@
+//! Relations and columns by name.
+
+use std::sync::Arc;
+
+use crate::catalog::{Catalog, Relation, RelationKind};
+use crate::error::SqlError;
+use crate::statement::Name;
+
+/// The relation of this name, or 42P01.
+pub(crate) fn relation<'a>(catalog: &'a Catalog, name: &Name) -> Result<&'a Arc<Relation>, SqlError> {
+    catalog.get(&name.value).ok_or_else(|| {
+        SqlError::new("42P01", format!("relation \"{}\" does not exist", name.value)).position(name.position)
+    })
+}
+
+/// The table of this name; `refusal` is the message where it is a view.
+pub(super) fn table<'a>(
+    catalog: &'a Catalog,
+    name: &Name,
+    refusal: &str,
+) -> Result<&'a Arc<Relation>, SqlError> {
+    let relation = relation(catalog, name)?;
+    match &relation.kind {
+        RelationKind::Table { .. } => Ok(relation),
+        RelationKind::MaterializedView { .. } => {
+            Err(SqlError::new("42809", format!("{refusal} \"{}\"", name.value))
+                .detail("A materialized view shows the rows of its query.")
+                .hint("Change the tables that it reads."))
+        }
+    }
+}
+
+/// The positions of these columns: 42703 for one that is not there, 42701 for one named twice.
+pub(super) fn columns(relation: &Relation, names: &[Name]) -> Result<Vec<usize>, SqlError> {
+    let mut found = Vec::with_capacity(names.len());
+    for name in names {
+        let Some(column) = relation.columns.iter().position(|column| column.name == name.value) else {
+            let message =
+                format!("column \"{}\" of relation \"{}\" does not exist", name.value, relation.name);
+            return Err(SqlError::new("42703", message).position(name.position));
+        };
+        if found.contains(&column) {
+            let message = format!("column \"{}\" specified more than once", name.value);
+            return Err(SqlError::new("42701", message).position(name.position));
+        }
+        found.push(column);
+    }
+    Ok(found)
+}
