@@ -10,6 +10,7 @@ mod expr; // scalar expressions, closed and serialisable
 mod log; // the durable sequence of commits, and the data folder
 mod plan; // relational plans, their identity and display
 mod snapshot; // a relation at one tick, readable on any thread
+mod state; // sorted runs of updates: batches, merging, collecting, reading
 mod types; // column types, ticks, literals, relation ids // the coordinator's handle to the workers
 
 pub use delta::{Col, Delta, Deltas, batch_of, concat, empty_batch, filter};
@@ -24,4 +25,9 @@ pub use log::{
 };
 pub use plan::{Aggregate, AggregateFunction, Plan, PlanId};
 pub use snapshot::Snapshot;
+pub use state::{
+    Batch, BatchBuilder, BatchMerger, ByteRows, Lanes, MergedRows, NetRow, NetRows, RUN_ROWS, RowCodec,
+    RowSpine, Run, Shared, UpdateBatcher, Updates, accumulate, add_lanes, key_range, normalise_keys,
+    walk_back, walk_front,
+};
 pub use types::{DataType, Literal, NUMERIC_PRECISION_MAX, RelationId, Tick, schema_of};
