@@ -99,6 +99,7 @@ pub(crate) fn parse_timestamp(text: &str) -> Result<i64, SqlError> {
 /// A timestamp's fields as written.
 #[derive(Default)]
 struct Parts {
+    before_christ: bool,
     year: i64,
     month: i64,
     day: i64,
@@ -116,14 +117,9 @@ impl Parts {
         };
         let end = word.find(['t', ' ']).unwrap_or(word.len());
         let (date, time) = word.split_at(end);
-        let mut parts = Parts::parse_date(date)?;
-        if before_christ {
-            // There is no year 0: 1 BC is year 0 of the arithmetic.
-            parts.year = 1 - parts.year;
-        }
-        let time = time.strip_prefix('t').unwrap_or(time).trim_start();
-        if end < word.len() {
-            parts.parse_time(time)?;
+        let mut parts = Parts { before_christ, ..Parts::parse_date(date)? };
+        if !time.is_empty() {
+            parts.parse_time(time.strip_prefix('t').unwrap_or(time).trim_start())?;
         }
         Some(parts)
     }
@@ -144,8 +140,12 @@ impl Parts {
         if first.len() >= 3 { Parts::of_date(first, second, third) } else { Parts::of_date(third, first, second) }
     }
 
+
     fn of_date(year: &str, month: &str, day: &str) -> Option<Parts> {
-        let (year, month, day) = (number(year, 3, 6)?, number(month, 1, 2)?, number(day, 1, 2)?);
+        let short = year.len() <= 2;
+        let (year, month, day) = (number(year, 1, 6)?, number(month, 1, 2)?, number(day, 1, 2)?);
+        // Two digits are a year from 1970 to 2069.
+        let year = if short { year + if year < 70 { 2000 } else { 1900 } } else { year };
         Some(Parts { year, month, day, ..Parts::default() })
     }
 
@@ -158,9 +158,9 @@ impl Parts {
         let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
         let mut fields = clock.split(':');
         self.hour = number(fields.next()?, 1, 2)?;
-        self.minute = number(fields.next()?, 2, 2)?;
+        self.minute = number(fields.next()?, 1, 2)?;
         self.second = match fields.next() {
-            Some(second) => number(second, 2, 2)?,
+            Some(second) => number(second, 1, 2)?,
             None if fraction.is_empty() => 0,
             None => return None,
         };
@@ -172,15 +172,20 @@ impl Parts {
     fn in_range(&self) -> bool {
         let midnight = self.hour == 24 && self.minute == 0 && self.second == 0 && self.micros == 0;
         (1..=12).contains(&self.month)
-            && (1..=days_in_month(self.year, self.month)).contains(&self.day)
-            && self.year.abs() > -1
+            && (1..=days_in_month(self.astronomical_year(), self.month)).contains(&self.day)
+            && self.year > 0
             && (self.hour < 24 || midnight)
             && self.minute < 60
             && self.second <= 60
     }
 
+    /// There is no year 0: 1 BC is year 0 of the arithmetic.
+    fn astronomical_year(&self) -> i64 {
+        if self.before_christ { 1 - self.year } else { self.year }
+    }
+
     fn micros(&self) -> Option<i64> {
-        let days = days_from_civil(self.year, self.month, self.day);
+        let days = days_from_civil(self.astronomical_year(), self.month, self.day);
         let seconds = self.hour * 3600 + self.minute * 60 + self.second;
         (days >= FIRST_DAY)
             .then(|| days.checked_mul(MICROS_PER_DAY)?.checked_add(seconds * MICROS_PER_SECOND + self.micros))
@@ -235,7 +240,8 @@ mod tests {
             ("2024-02-29T12:34:56.000001", "2024-02-29 12:34:56.000001"),
             ("2024-02-29", "2024-02-29 00:00:00"),
             ("  20240229 01:02 ", "2024-02-29 01:02:00"),
-            ("2024/2/9 1:02:03", "2024-02-09 01:02:03"),
+            ("2024/2/9 1:2:3", "2024-02-09 01:02:03"),
+            ("2/9/99", "1999-02-09 00:00:00"),
             ("2/9/2024 1:02:03", "2024-02-09 01:02:03"),
             ("2024-01-01 24:00:00", "2024-01-02 00:00:00"),
             ("2024-01-01 23:59:60", "2024-01-02 00:00:00"),
@@ -258,10 +264,10 @@ mod tests {
 
     #[test]
     fn wrong_timestamps_say_how() {
-        for text in ["", "abc", "2024", "2024-01", "2024-01-01x", "2024-01-01 1", "2024-01-01 10:00 nowhere"] {
+        for text in ["", "abc", "2024", "2024-01", "2024-01-01x", "2024-01-01 1", "2024-01-01T", "2024-01-01 10:00 nowhere"] {
             assert_eq!(read_back(text), Err("22007".to_owned()), "{text}");
         }
-        for text in ["2024-13-01", "2023-02-29", "2024-01-01 25:00:00", "2024-01-01 10:60:00", "999999-01-01"] {
+        for text in ["2024-13-01", "2023-02-29", "2024-01-01 25:00:00", "2024-01-01 10:60:00", "0000-01-01", "99-01-02", "999999-01-01", "4714-11-23 BC"] {
             assert_eq!(read_back(text), Err("22008".to_owned()), "{text}");
         }
     }
