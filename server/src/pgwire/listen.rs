@@ -128,7 +128,12 @@ async fn begin(mut wire: Wire, mut session: Session, client: &Client, registrati
 /// connection, as in PostgreSQL.
 async fn apply_settings(wire: &mut Wire, session: &mut Session, client: &Client) -> Result<(), Fault> {
     for (name, value) in &client.settings {
-        let set = format!("SET \"{}\" = '{}'", name.replace('"', "\"\""), value.replace('\'', "''"));
+        let is_name = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '.');
+        if !name.chars().all(is_name) {
+            let message = format!("unrecognized configuration parameter \"{name}\"");
+            return Err(Fault::Fatal(SqlError::new("42704", message)));
+        }
+        let set = format!("SET {name} = '{}'", value.replace('\'', "''"));
         let session = &mut *session;
         wire.run(async {
             for statement in session.parse(&set)? {

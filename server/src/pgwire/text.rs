@@ -6,7 +6,7 @@
 use millrace_engine::{DataType, Literal};
 use millrace_sql::SqlError;
 
-use super::calendar;
+pub(crate) use super::calendar::parse_timestamp;
 
 /// Parses a value of this type.
 pub(crate) fn parse(text: &str, data_type: DataType) -> Result<Literal, SqlError> {
@@ -16,7 +16,7 @@ pub(crate) fn parse(text: &str, data_type: DataType) -> Result<Literal, SqlError
         DataType::Int64 => Literal::Int64(parse_int64(text)?),
         DataType::Float64 => Literal::Float64(parse_float64(text)?.to_bits()),
         DataType::Text => Literal::Text(text.to_owned()),
-        DataType::Timestamp => Literal::Timestamp(calendar::parse_timestamp(text)?),
+        DataType::Timestamp => Literal::Timestamp(parse_timestamp(text)?),
         DataType::Numeric { precision, scale } => {
             Literal::Numeric { value: parse_numeric(text, precision, scale)?, precision, scale }
         }
