@@ -1,0 +1,211 @@
+//! `Cursor`: our statement grammar's view of the tokens, word by word.
+//!
+//! It wraps sqlparser's parser, which takes over for queries, expressions and types and gives the
+//! place back. Words are compared without regard to case and never match quoted names.
+
+use std::sync::Arc;
+
+use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
+
+use super::depth::NESTING_MAX;
+use super::names;
+use super::source::Source;
+use crate::error::SqlError;
+use crate::statement::Name;
+
+static DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
+
+/// A place between two tokens of one statement.
+pub(super) struct Cursor<'a> {
+    parser: Parser<'static>,
+    source: &'a Arc<Source>,
+    tokens: &'a [TokenWithSpan],
+}
+
+impl<'a> Cursor<'a> {
+    /// Before the first token of a statement, whose tokens include its semicolon.
+    pub(super) fn new(source: &'a Arc<Source>, tokens: &'a [TokenWithSpan]) -> Cursor<'a> {
+        let parser = Parser::new(&DIALECT)
+            .with_recursion_limit(NESTING_MAX * 4)
+            .with_tokens_with_locations(tokens.to_vec());
+        Cursor { parser, source, tokens }
+    }
+
+    /// The next token; `EOF` at the end.
+    pub(super) fn peek(&self) -> &Token {
+        &self.parser.peek_token_ref().token
+    }
+
+    /// The next word in lower case, unless it is quoted.
+    pub(super) fn peek_word(&self) -> Option<String> {
+        self.peek_words(1).pop()
+    }
+
+    /// Up to `count` unquoted words that come next, in lower case.
+    pub(super) fn peek_words(&self, count: usize) -> Vec<String> {
+        (0..count).map_while(|n| unquoted(&self.parser.peek_nth_token_ref(n).token)).collect()
+    }
+
+    /// Where the next token stands, in characters from 1.
+    pub(super) fn position(&self) -> usize {
+        self.source.position(self.parser.peek_token_ref().span.start)
+    }
+
+    /// Passes these words if they come next, separated by spaces and in lower case here.
+    pub(super) fn accept(&mut self, words: &str) -> bool {
+        let count = words.split(' ').count();
+        let comes = self.peek_words(count).iter().map(String::as_str).eq(words.split(' '));
+        if comes {
+            self.advance(count);
+        }
+        comes
+    }
+
+    /// Passes one of these words or groups of words; which one it was.
+    pub(super) fn accept_one_of(&mut self, choices: &[&'static str]) -> Option<&'static str> {
+        choices.iter().copied().find(|words| self.accept(words))
+    }
+
+    /// Passes these words, or 42601.
+    pub(super) fn expect(&mut self, words: &str) -> Result<(), SqlError> {
+        if self.accept(words) { Ok(()) } else { Err(self.syntax_error()) }
+    }
+
+    /// Passes a token if it comes next.
+    pub(super) fn accept_token(&mut self, token: &Token) -> bool {
+        self.parser.consume_token(token)
+    }
+
+    /// Passes a token, or 42601.
+    pub(super) fn expect_token(&mut self, token: &Token) -> Result<(), SqlError> {
+        if self.accept_token(token) { Ok(()) } else { Err(self.syntax_error()) }
+    }
+
+    /// Whether the statement ends here.
+    pub(super) fn at_end(&self) -> bool {
+        matches!(self.peek(), Token::EOF | Token::SemiColon)
+    }
+
+    /// The statement must end here.
+    pub(super) fn expect_end(&self) -> Result<(), SqlError> {
+        if self.at_end() { Ok(()) } else { Err(self.syntax_error()) }
+    }
+
+    /// 42601 at the next token.
+    pub(super) fn syntax_error(&self) -> SqlError {
+        self.source.syntax_error(Some(self.parser.peek_token_ref()))
+    }
+
+    /// 0A000 at the next token.
+    pub(super) fn unsupported(&self, what: &str) -> SqlError {
+        SqlError::unsupported(what).position(self.position())
+    }
+
+    /// 0A000 where one of these clauses comes next: it names the clause, in upper case.
+    pub(super) fn refuse(&mut self, clauses: &[&'static str], statement: &str) -> Result<(), SqlError> {
+        let position = self.position();
+        match self.accept_one_of(clauses) {
+            Some(words) => Err(SqlError::unsupported(format!("{statement} … {}", words.to_uppercase()))
+                .position(position)),
+            None => Ok(()),
+        }
+    }
+
+    /// Passes `count` tokens.
+    pub(super) fn advance(&mut self, count: usize) {
+        (0..count).for_each(|_| self.parser.advance_token());
+    }
+
+    /// Steps back over the last token.
+    pub(super) fn back(&mut self) {
+        self.parser.prev_token();
+    }
+
+    /// A name, as PostgreSQL takes them for columns: reserved words only in quotes.
+    pub(super) fn name(&mut self) -> Result<Name, SqlError> {
+        let position = self.position();
+        match self.peek() {
+            Token::Word(word) if word.quote_style.is_some() || !names::is_reserved(&word.value) => {
+                let value = names::checked(names::fold(&word.value, word.quote_style), position)?;
+                self.advance(1);
+                Ok(Name { value, position })
+            }
+            _ => Err(self.syntax_error()),
+        }
+    }
+
+    /// The name of a relation; the schema may only be `public`.
+    pub(super) fn relation(&mut self) -> Result<Name, SqlError> {
+        let mut parts = vec![self.name()?];
+        while self.accept_token(&Token::Period) {
+            parts.push(self.name()?);
+        }
+        names::resolve(parts)
+    }
+
+    /// Names in parentheses, at least one; none where no parenthesis comes.
+    pub(super) fn names_in_parentheses(&mut self) -> Result<Vec<Name>, SqlError> {
+        let mut names = Vec::new();
+        if self.accept_token(&Token::LParen) {
+            names.push(self.name()?);
+            while self.accept_token(&Token::Comma) {
+                names.push(self.name()?);
+            }
+            self.expect_token(&Token::RParen)?;
+        }
+        Ok(names)
+    }
+
+    /// A text in quotes.
+    pub(super) fn string(&mut self) -> Result<String, SqlError> {
+        match self.peek() {
+            Token::SingleQuotedString(value) | Token::EscapedStringLiteral(value) => {
+                let value = value.clone();
+                self.advance(1);
+                Ok(value)
+            }
+            _ => Err(self.syntax_error()),
+        }
+    }
+
+    /// A query, from here on.
+    pub(super) fn query(&mut self) -> Result<Arc<ast::Query>, SqlError> {
+        let query = self.sqlparser(Parser::parse_query)?;
+        super::query::check(&query, self.source)?;
+        Ok(Arc::from(query))
+    }
+
+    /// Lets sqlparser parse what comes next.
+    pub(super) fn sqlparser<T>(
+        &mut self,
+        parse: impl FnOnce(&mut Parser<'static>) -> Result<T, ParserError>,
+    ) -> Result<T, SqlError> {
+        parse(&mut self.parser).map_err(|error| self.source.parser_error(&error, self.tokens))
+    }
+
+    /// Marks a place for `text_since`.
+    pub(super) fn mark(&self) -> usize {
+        self.source.offset(self.parser.peek_token_ref().span.start)
+    }
+
+    /// The text from a mark to the next token, without white space and comments at its end.
+    pub(super) fn text_since(&self, mark: usize) -> String {
+        let end = self.mark();
+        let last = self.tokens.iter().rev().find(|token| {
+            !matches!(token.token, Token::Whitespace(_)) && self.source.offset(token.span.start) < end
+        });
+        let end = last.map_or(end, |token| self.source.offset(token.span.end));
+        self.source.between(mark, end).to_owned()
+    }
+}
+
+/// A word that is not quoted, in lower case.
+fn unquoted(token: &Token) -> Option<String> {
+    match token {
+        Token::Word(Word { value, quote_style: None, .. }) => Some(value.to_lowercase()),
+        _ => None,
+    }
+}

@@ -1,0 +1,118 @@
+//! Text → statements. First of the steps that a statement takes; no name is looked up here.
+//!
+//! The tokenizer cuts the whole text (quotes, dollar quotes and comments respected), semicolons
+//! split it into statements, our grammar reads each and leaves queries, expressions and types to
+//! sqlparser. Invariant: no text makes this panic or overflow the stack.
+//!
+//! Modules in reading order:
+
+mod source; // positions in the text, and syntax errors
+mod depth; // refuses what would overflow the stack
+mod cursor; // the tokens, word by word
+mod names; // folding, reserved words, the schema
+mod query; // clauses of queries that we refuse
+mod table; // CREATE TABLE
+mod view; // CREATE MATERIALIZED VIEW
+mod drop; // DROP
+mod change; // INSERT, DELETE
+mod subscribe; // SUBSCRIBE
+mod copy; // COPY
+mod copy_format; // COPY's options
+mod explain; // EXPLAIN
+mod setting; // SET, RESET, SHOW
+mod session; // BEGIN and its kin, DEALLOCATE, DISCARD
+mod unsupported; // names of what we do not have
+
+use std::sync::Arc;
+
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+
+use self::cursor::Cursor;
+pub(crate) use self::names::{is_reserved, quoted};
+pub(crate) use self::source::Source;
+use crate::error::SqlError;
+use crate::statement::{Statement, StatementKind};
+
+/// The longest text.
+const TEXT_BYTES_MAX: usize = 1 << 20;
+
+/// The statements of a text, in order; none for an empty text or one of comments only.
+///
+/// # Errors
+/// 42601 with the position, 54001 for a statement that is nested too deeply, 54000 for a text
+/// over 1 MiB. What is well-formed but not supported is no error here but `Unsupported`.
+pub fn parse(text: &str) -> Result<Vec<Statement>, SqlError> {
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(SqlError::new("54000", "statement is too long")
+            .detail(format!("It has {} bytes, at most {TEXT_BYTES_MAX} are allowed.", text.len()))
+            .hint("Load many rows with COPY."));
+    }
+    let source = Arc::new(Source::new(text));
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
+        .tokenize_with_location()
+        .map_err(|error| source.tokenizer_error(&error))?;
+    tokens
+        .split_inclusive(|token| token.token == Token::SemiColon)
+        .filter(|tokens| tokens.iter().any(is_content))
+        .map(|tokens| parse_one(&source, tokens))
+        .collect()
+}
+
+/// One statement, whose tokens end in the semicolon if there is one.
+fn parse_one(source: &Arc<Source>, tokens: &[TokenWithSpan]) -> Result<Statement, SqlError> {
+    depth::check(tokens)?;
+    let mut cursor = Cursor::new(source, tokens);
+    let kind = match statement(&mut cursor) {
+        Ok(kind) => kind,
+        Err(error) if error.sqlstate == "42601" || error.sqlstate.starts_with("54") => return Err(error),
+        Err(error) => StatementKind::Unsupported(error),
+    };
+    Ok(Statement { text: own_text(source, tokens), kind, source: source.clone() })
+}
+
+/// Reads a statement up to its end.
+fn statement(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
+    let kind = match cursor.peek_word().unwrap_or_default().as_str() {
+        "create" => create(cursor)?,
+        "drop" => drop::drop(cursor)?,
+        "insert" => change::insert(cursor)?,
+        "delete" => change::delete(cursor)?,
+        "select" | "values" | "with" | "table" => StatementKind::Select(cursor.query()?),
+        "subscribe" => StatementKind::Subscribe(subscribe::subscribe(cursor)?),
+        "copy" => copy::copy(cursor)?,
+        "explain" => explain::explain(cursor)?,
+        "set" => setting::set(cursor)?,
+        "reset" => setting::reset(cursor)?,
+        "show" => setting::show(cursor)?,
+        "begin" | "start" | "commit" | "end" | "rollback" | "abort" => session::transaction(cursor)?,
+        "deallocate" => session::deallocate(cursor)?,
+        "discard" => session::discard(cursor)?,
+        _ if *cursor.peek() == Token::LParen => StatementKind::Select(cursor.query()?),
+        _ => return Err(unsupported::error(cursor)),
+    };
+    cursor.expect_end()?;
+    Ok(kind)
+}
+
+fn create(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
+    match cursor.peek_words(3).get(1).map(String::as_str) {
+        Some("table") => Ok(StatementKind::CreateTable(table::create(cursor)?)),
+        Some("materialized") => Ok(StatementKind::CreateView(view::create(cursor)?)),
+        _ => Err(unsupported::error(cursor)),
+    }
+}
+
+fn is_content(token: &TokenWithSpan) -> bool {
+    !matches!(token.token, Token::Whitespace(_) | Token::SemiColon)
+}
+
+/// The text from the first to the last token.
+fn own_text(source: &Source, tokens: &[TokenWithSpan]) -> String {
+    let first = tokens.iter().find(|token| is_content(token));
+    let last = tokens.iter().rfind(|token| is_content(token));
+    match (first, last) {
+        (Some(first), Some(last)) => source.slice(first.span.start, last.span.end).to_owned(),
+        _ => String::new(),
+    }
+}

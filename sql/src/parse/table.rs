@@ -1,0 +1,206 @@
+//! CREATE TABLE: columns of the types that we have, and streams.
+
+use datafusion::sql::sqlparser::ast::{self, ExactNumberInfo, TimezoneInfo};
+use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::tokenizer::Token;
+use millrace_engine::DataType;
+
+use super::cursor::Cursor;
+use crate::catalog::Column;
+use crate::error::SqlError;
+use crate::statement::CreateTable;
+
+/// What may begin an element of the list that is not a column.
+const TABLE_CONSTRAINTS: &[&str] =
+    &["constraint", "primary key", "unique", "check", "foreign key", "exclude", "like", "watermark for"];
+
+/// What may follow a column's type, besides NOT NULL and NULL.
+const COLUMN_CONSTRAINTS: &[&str] = &[
+    "constraint", "primary key", "unique", "check", "default", "references", "generated", "collate", "storage",
+    "compression",
+];
+
+/// What may follow the list of columns, besides WITH.
+const TABLE_CLAUSES: &[&str] =
+    &["inherits", "partition by", "using", "without oids", "on commit", "tablespace", "as"];
+
+/// Said of everything that a table could have and does not have yet.
+const LATER: &str = "It is planned for a later version; NOT NULL is what a column can have today.";
+
+/// `CREATE TABLE [IF NOT EXISTS] name (columns) [WITH (options)]`
+pub(super) fn create(cursor: &mut Cursor) -> Result<CreateTable, SqlError> {
+    cursor.expect("create table")?;
+    let if_not_exists = cursor.accept("if not exists");
+    let name = cursor.relation()?;
+    cursor.refuse(&["as", "of", "partition of"], "CREATE TABLE")?;
+    let columns = columns(cursor)?;
+    let mut keep_rows = true;
+    while !cursor.at_end() {
+        cursor.refuse(TABLE_CLAUSES, "CREATE TABLE")?;
+        keep_rows = !is_stream(cursor)?;
+    }
+    Ok(CreateTable { name, if_not_exists, columns, keep_rows })
+}
+
+fn columns(cursor: &mut Cursor) -> Result<Vec<Column>, SqlError> {
+    let mut columns: Vec<Column> = Vec::new();
+    cursor.expect_token(&Token::LParen)?;
+    if cursor.accept_token(&Token::RParen) {
+        return Ok(columns);
+    }
+    loop {
+        cursor.refuse(TABLE_CONSTRAINTS, "CREATE TABLE").map_err(|error| error.hint(LATER))?;
+        let name = cursor.name()?;
+        if columns.iter().any(|column| column.name == name.value) {
+            let message = format!("column \"{}\" specified more than once", name.value);
+            return Err(SqlError::new("42701", message).position(name.position));
+        }
+        let data_type = data_type(cursor)?;
+        columns.push(Column { name: name.value, data_type, nullable: nullable(cursor)? });
+        if !cursor.accept_token(&Token::Comma) {
+            break;
+        }
+    }
+    cursor.expect_token(&Token::RParen)?;
+    Ok(columns)
+}
+
+/// NOT NULL and NULL, each at most once and not both.
+fn nullable(cursor: &mut Cursor) -> Result<bool, SqlError> {
+    let mut nullable = None;
+    loop {
+        cursor.refuse(COLUMN_CONSTRAINTS, "CREATE TABLE").map_err(|error| error.hint(LATER))?;
+        let position = cursor.position();
+        let Some(words) = cursor.accept_one_of(&["not null", "null"]) else {
+            return Ok(nullable.unwrap_or(true));
+        };
+        if nullable.replace(words == "null").is_some_and(|before| before != (words == "null")) {
+            let message = "conflicting NULL/NOT NULL declarations";
+            return Err(SqlError::new("42601", message).position(position));
+        }
+    }
+}
+
+fn data_type(cursor: &mut Cursor) -> Result<DataType, SqlError> {
+    let (position, mark) = (cursor.position(), cursor.mark());
+    let parsed = cursor.sqlparser(Parser::parse_data_type)?;
+    known_type(&parsed).ok_or_else(|| unknown_type(&parsed, &cursor.text_since(mark)).position(position))
+}
+
+/// The types of this version under all their PostgreSQL names.
+fn known_type(data_type: &ast::DataType) -> Option<DataType> {
+    use ast::DataType as Sql;
+    Some(match data_type {
+        Sql::Boolean | Sql::Bool => DataType::Boolean,
+        Sql::Int(None) | Sql::Integer(None) | Sql::Int4(None) => DataType::Int32,
+        Sql::BigInt(None) | Sql::Int8(None) => DataType::Int64,
+        Sql::DoublePrecision | Sql::Float8 => DataType::Float64,
+        Sql::Float(ExactNumberInfo::None) => DataType::Float64,
+        Sql::Float(ExactNumberInfo::Precision(25..=53)) => DataType::Float64,
+        Sql::Text | Sql::Varchar(None) | Sql::CharacterVarying(None) | Sql::CharVarying(None) => DataType::Text,
+        Sql::Timestamp(None | Some(6), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => DataType::Timestamp,
+        Sql::Custom(name, modifiers) if modifiers.is_empty() => return catalog_type(&name.to_string()),
+        _ => return None,
+    })
+}
+
+/// The internal names, as dumps and some drivers write them.
+fn catalog_type(name: &str) -> Option<DataType> {
+    Some(match name.to_ascii_lowercase().strip_prefix("pg_catalog.")? {
+        "bool" => DataType::Boolean,
+        "int4" => DataType::Int32,
+        "int8" => DataType::Int64,
+        "float8" => DataType::Float64,
+        "text" | "varchar" => DataType::Text,
+        "timestamp" => DataType::Timestamp,
+        _ => return None,
+    })
+}
+
+fn unknown_type(data_type: &ast::DataType, written: &str) -> SqlError {
+    match data_type {
+        ast::DataType::Custom(name, _) if !is_postgres_type(&name.to_string()) => {
+            SqlError::new("42704", format!("type \"{written}\" does not exist"))
+        }
+        _ => SqlError::unsupported(format!("a column of type {written}")).hint(
+            "It is planned for a later version; today there are boolean, integer, bigint, \
+             double precision, text, timestamp.",
+        ),
+    }
+}
+
+/// PostgreSQL's types that sqlparser does not know.
+fn is_postgres_type(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
+    #[rustfmt::skip]
+    let known = [
+        "timestamptz", "timetz", "money", "inet", "cidr", "macaddr", "macaddr8", "xml", "serial", "bigserial",
+        "smallserial", "serial4", "serial8", "serial2", "name", "oid", "bpchar", "int4range", "int8range",
+        "numrange", "tsrange", "tstzrange", "daterange", "int2vector", "pg_lsn", "regtype", "regproc", "hstore",
+    ];
+    known.contains(&name)
+}
+
+/// `WITH (append_only [= true], retention = '0')` makes a stream; nothing else is known.
+fn is_stream(cursor: &mut Cursor) -> Result<bool, SqlError> {
+    cursor.expect("with")?;
+    cursor.expect_token(&Token::LParen)?;
+    let position = cursor.position();
+    let (mut append_only, mut no_retention) = (false, false);
+    loop {
+        let (name, value) = option(cursor)?;
+        match name.as_str() {
+            "append_only" => append_only = boolean(&value, &name, position)?,
+            "retention" => no_retention = is_zero(&value, position)?,
+            _ => {
+                let message = format!("unrecognized parameter \"{name}\"");
+                return Err(SqlError::new("22023", message)
+                    .hint("A table can have the parameters append_only and retention.")
+                    .position(position));
+            }
+        }
+        if !cursor.accept_token(&Token::Comma) {
+            break;
+        }
+    }
+    cursor.expect_token(&Token::RParen)?;
+    if append_only != no_retention {
+        return Err(SqlError::new("22023", "append_only and retention = '0' must be given together")
+            .detail("Together they make a stream, a table that keeps no rows.")
+            .position(position));
+    }
+    Ok(append_only)
+}
+
+/// A parameter and its value as text; no value is `true`.
+fn option(cursor: &mut Cursor) -> Result<(String, String), SqlError> {
+    let name = cursor.name()?.value;
+    if !cursor.accept_token(&Token::Eq) {
+        return Ok((name, "true".to_owned()));
+    }
+    let value = match cursor.peek().clone() {
+        Token::Word(word) => word.value.to_ascii_lowercase(),
+        Token::SingleQuotedString(value) | Token::Number(value, _) => value,
+        _ => return Err(cursor.syntax_error()),
+    };
+    cursor.advance(1);
+    Ok((name, value))
+}
+
+fn boolean(value: &str, name: &str, position: usize) -> Result<bool, SqlError> {
+    super::setting::boolean(value).ok_or_else(|| {
+        let message = format!("invalid value for boolean option \"{name}\": {value}");
+        SqlError::new("22023", message).position(position)
+    })
+}
+
+/// The only retention so far: none at all.
+fn is_zero(value: &str, position: usize) -> Result<bool, SqlError> {
+    if value == "0" {
+        return Ok(true);
+    }
+    Err(SqlError::new("22023", format!("invalid value for parameter \"retention\": \"{value}\""))
+        .hint("A table keeps all its rows, or none with retention = '0'.")
+        .position(position))
+}

@@ -1,0 +1,218 @@
+//! Parsed statements: what a text asks for, before any name is looked up.
+//!
+//! Our own enum around sqlparser's queries and expressions: the statements are few and each field
+//! of theirs is honoured, so nothing that a user writes can be dropped in silence.
+
+use std::sync::Arc;
+
+use datafusion::sql::sqlparser::ast;
+
+use crate::bound::CopyFormat;
+use crate::catalog::Column;
+use crate::error::SqlError;
+use crate::parse::Source;
+
+/// One statement of a text.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    /// The statement's own text, without the semicolon and the white space around it.
+    pub text: String,
+    /// What it asks for.
+    pub kind: StatementKind,
+    /// The whole text that it stands in, for the positions of errors.
+    pub(crate) source: Arc<Source>,
+}
+
+/// A name as it is compared: unquoted names are folded to lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// The name.
+    pub value: String,
+    /// Where it stands in the whole text, in characters from 1.
+    pub position: usize,
+}
+
+/// What a statement asks for.
+#[derive(Clone, Debug)]
+pub enum StatementKind {
+    /// CREATE TABLE.
+    CreateTable(CreateTable),
+    /// CREATE MATERIALIZED VIEW.
+    CreateView(CreateView),
+    /// DROP TABLE, DROP VIEW, DROP MATERIALIZED VIEW.
+    Drop(Drop),
+    /// INSERT.
+    Insert(Insert),
+    /// DELETE.
+    Delete(Delete),
+    /// SELECT, VALUES, TABLE, WITH.
+    Select(Arc<ast::Query>),
+    /// SUBSCRIBE.
+    Subscribe(Subscribe),
+    /// COPY … FROM STDIN.
+    CopyFrom(CopyFrom),
+    /// COPY … TO STDOUT.
+    CopyTo(CopyTo),
+    /// EXPLAIN.
+    Explain(Explain),
+    /// SET and RESET; no value resets. RESET ALL has the name `all`.
+    Set {
+        /// The parameter, lower case.
+        name: String,
+        /// Its value as text.
+        value: Option<String>,
+    },
+    /// SHOW.
+    Show {
+        /// The parameter, lower case.
+        name: String,
+    },
+    /// BEGIN, START TRANSACTION.
+    Begin,
+    /// COMMIT, END.
+    Commit,
+    /// ROLLBACK, ABORT.
+    Rollback,
+    /// DEALLOCATE; no name: all.
+    Deallocate {
+        /// The prepared statement.
+        name: Option<String>,
+    },
+    /// DISCARD ALL.
+    Discard,
+    /// Well-formed as far as we can tell, but nothing that we have: binding it gives this error.
+    /// Kept apart from syntax errors so that the statements before it are still answered in order.
+    Unsupported(SqlError),
+}
+
+/// CREATE TABLE [IF NOT EXISTS] name (columns) [WITH (append_only, retention = '0')].
+#[derive(Clone, Debug)]
+pub struct CreateTable {
+    /// Its name.
+    pub name: Name,
+    /// IF NOT EXISTS was given.
+    pub if_not_exists: bool,
+    /// Its columns; names are unique.
+    pub columns: Vec<Column>,
+    /// False for a stream.
+    pub keep_rows: bool,
+}
+
+/// CREATE MATERIALIZED VIEW [IF NOT EXISTS] name [(columns)] AS query.
+#[derive(Clone, Debug)]
+pub struct CreateView {
+    /// Its name.
+    pub name: Name,
+    /// IF NOT EXISTS was given.
+    pub if_not_exists: bool,
+    /// Names for the first columns of the query.
+    pub columns: Vec<Name>,
+    /// What it shows.
+    pub query: Arc<ast::Query>,
+    /// The query as the user wrote it.
+    pub sql: String,
+}
+
+/// DROP … [IF EXISTS] names [CASCADE | RESTRICT].
+#[derive(Clone, Debug)]
+pub struct Drop {
+    /// Which kind of relation the user named.
+    pub kind: DropKind,
+    /// IF EXISTS was given.
+    pub if_exists: bool,
+    /// What goes.
+    pub names: Vec<Name>,
+    /// What depends on it goes as well.
+    pub cascade: bool,
+}
+
+/// The kind of relation that a DROP names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropKind {
+    /// DROP TABLE.
+    Table,
+    /// DROP VIEW: plain views, of which there are none yet.
+    View,
+    /// DROP MATERIALIZED VIEW.
+    MaterializedView,
+}
+
+/// INSERT INTO table [(columns)] source.
+#[derive(Clone, Debug)]
+pub struct Insert {
+    /// Where to.
+    pub table: Name,
+    /// The columns that the source gives; none: from the first on.
+    pub columns: Vec<Name>,
+    /// The rows.
+    pub source: Arc<ast::Query>,
+}
+
+/// DELETE FROM table [WHERE selection].
+#[derive(Clone, Debug)]
+pub struct Delete {
+    /// Where from.
+    pub table: Name,
+    /// Which rows; none: all.
+    pub selection: Option<Arc<ast::Expr>>,
+}
+
+/// SUBSCRIBE [TO] relation [WITH (…)] [AS OF tick].
+#[derive(Clone, Debug)]
+pub struct Subscribe {
+    /// What is followed.
+    pub relation: Name,
+    /// Whether the rows at the start are sent first.
+    pub snapshot: bool,
+    /// Whether progress rows are sent.
+    pub progress: bool,
+    /// Start after this tick; none: now.
+    pub as_of: Option<u64>,
+}
+
+/// COPY table [(columns)] FROM STDIN.
+#[derive(Clone, Debug)]
+pub struct CopyFrom {
+    /// Where to.
+    pub table: Name,
+    /// The columns that each line gives; none: all.
+    pub columns: Vec<Name>,
+    /// How lines are written.
+    pub format: CopyFormat,
+}
+
+/// COPY … TO STDOUT.
+#[derive(Clone, Debug)]
+pub struct CopyTo {
+    /// What is copied.
+    pub source: CopySource,
+    /// How lines are written.
+    pub format: CopyFormat,
+}
+
+/// What COPY … TO STDOUT reads.
+#[derive(Clone, Debug)]
+pub enum CopySource {
+    /// COPY relation [(columns)].
+    Relation {
+        /// Which.
+        relation: Name,
+        /// Which columns; none: all.
+        columns: Vec<Name>,
+    },
+    /// COPY (query).
+    Query(Arc<ast::Query>),
+    /// COPY (SUBSCRIBE …).
+    Subscribe(Subscribe),
+}
+
+/// What EXPLAIN explains.
+#[derive(Clone, Debug)]
+pub enum Explain {
+    /// How a query would be answered once.
+    Select(Arc<ast::Query>),
+    /// How a view would be maintained.
+    CreateView(CreateView),
+    /// How an existing view is maintained.
+    View(Name),
+}
