@@ -2,7 +2,19 @@
 //!
 //! Modules in reading order:
 
+pub mod config; // flags and environment variables
 pub mod coordinator; // orders commits; what readers see
+pub mod copy; // COPY's lines
+pub mod http;
+pub mod pgwire; // PostgreSQL's protocol
+mod record; // groups of commits as records of the log
+pub mod recovery; // the log, replayed
+pub mod run; // the order of start and stop
 pub mod server; // what all sessions share
 pub mod session; // a client's statements
-pub mod subscription; // SUBSCRIBE
+pub mod start; // why a server does not start
+pub mod subscription; // SUBSCRIBE // health and metrics
+
+pub use config::{Config, RawConfig};
+pub use run::{exit_on_worker_panic, run};
+pub use start::StartError;

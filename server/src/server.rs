@@ -21,7 +21,12 @@ pub struct Server {
 
 impl Server {
     /// Of parts that run already.
-    pub fn new(coordinator: Coordinator, holds: Arc<Holds>, progress: Arc<Progress>, engine: Engine) -> Server {
+    pub fn new(
+        coordinator: Coordinator,
+        holds: Arc<Holds>,
+        progress: Arc<Progress>,
+        engine: Engine,
+    ) -> Server {
         let connections = AtomicUsize::new(0);
         Server { coordinator, holds, progress, engine, connections, started: Instant::now() }
     }

@@ -6,67 +6,66 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use millrace_engine::{Col, Delta, RelationId, Tick};
-
-use super::request::Write;
 
 /// Batches of more rows than this stay as they are.
 const SMALL_ROWS: usize = 1024;
 /// Small batches are put together up to this many rows.
 const MERGED_ROWS: usize = 8192;
 
-/// The writes as deltas at `tick`, each table once.
-pub(crate) fn coalesce(writes: Vec<Write>, tick: Tick) -> Vec<(RelationId, Vec<Delta>)> {
-    let mut tables: BTreeMap<RelationId, Vec<Write>> = BTreeMap::new();
-    for write in writes.into_iter().filter(|write| write.rows.num_rows() > 0) {
-        tables.entry(write.relation).or_default().push(write);
+/// The deltas, each table once, all moved to `tick`.
+pub(crate) fn coalesce(deltas: Vec<(RelationId, Delta)>, tick: Tick) -> Vec<(RelationId, Vec<Delta>)> {
+    let mut tables: BTreeMap<RelationId, Vec<Delta>> = BTreeMap::new();
+    for (relation, delta) in deltas.into_iter().filter(|(_, delta)| !delta.is_empty()) {
+        let delta = Delta { ticks: Col::Const(tick, delta.len()), ..delta };
+        tables.entry(relation).or_default().push(delta);
     }
-    tables.into_iter().map(|(relation, writes)| (relation, merge(writes, tick))).collect()
+    tables.into_iter().map(|(relation, deltas)| (relation, merge(deltas))).collect()
 }
 
-fn merge(writes: Vec<Write>, tick: Tick) -> Vec<Delta> {
-    let mut deltas = Vec::new();
-    let mut run: Vec<Write> = Vec::new();
+/// Puts small neighbours together.
+fn merge(deltas: Vec<Delta>) -> Vec<Delta> {
+    let mut merged = Vec::new();
+    let mut run: Vec<Delta> = Vec::new();
     let mut run_rows = 0;
-    for write in writes {
-        let rows = write.rows.num_rows();
-        if rows > SMALL_ROWS || run_rows + rows > MERGED_ROWS {
-            flush(&mut run, tick, &mut deltas);
+    for delta in deltas {
+        if delta.len() > SMALL_ROWS || run_rows + delta.len() > MERGED_ROWS {
+            flush(&mut run, &mut merged);
             run_rows = 0;
         }
-        if rows > SMALL_ROWS {
-            deltas.push(Delta::uniform(write.rows, write.diff, tick));
+        if delta.len() > SMALL_ROWS {
+            merged.push(delta);
         } else {
-            run_rows += rows;
-            run.push(write);
+            run_rows += delta.len();
+            run.push(delta);
         }
     }
-    flush(&mut run, tick, &mut deltas);
-    deltas
+    flush(&mut run, &mut merged);
+    merged
 }
 
 /// One delta of the run; where the batches do not fit together (they always should), one each.
-fn flush(run: &mut Vec<Write>, tick: Tick, deltas: &mut Vec<Delta>) {
-    let Some(first) = run.first() else { return };
-    let batches: Vec<&RecordBatch> = run.iter().map(|write| &write.rows).collect();
-    let merged = if run.len() > 1 && first.rows.num_columns() > 0 {
-        concat_batches(&first.rows.schema(), batches).ok()
-    } else {
-        None
-    };
-    match merged {
-        Some(rows) => {
-            let mut diffs = Col::Const(1, 0);
-            for write in run.drain(..) {
-                (0..write.rows.num_rows()).for_each(|_| diffs.push(write.diff));
-            }
-            let ticks = Col::Const(tick, rows.num_rows());
-            deltas.push(Delta { rows, diffs, ticks });
+fn flush(run: &mut Vec<Delta>, merged: &mut Vec<Delta>) {
+    match join(run) {
+        Some(delta) => {
+            run.clear();
+            merged.push(delta);
         }
-        None => deltas.extend(run.drain(..).map(|write| Delta::uniform(write.rows, write.diff, tick))),
+        None => merged.append(run),
     }
+}
+
+fn join(run: &[Delta]) -> Option<Delta> {
+    let [first, _, ..] = run else { return None };
+    if first.rows.num_columns() == 0 {
+        return None;
+    }
+    let rows = concat_batches(&first.rows.schema(), run.iter().map(|delta| &delta.rows)).ok()?;
+    let mut diffs = Col::Const(1, 0);
+    run.iter().flat_map(|delta| delta.diffs.iter()).for_each(|diff| diffs.push(diff));
+    let ticks = Col::Const(first.tick_min(), rows.num_rows());
+    Some(Delta { rows, diffs, ticks })
 }
 
 #[cfg(test)]
@@ -77,13 +76,18 @@ mod tests {
     use arrow::array::Int32Array;
     use millrace_engine::{DataType, batch_of};
 
+    use arrow::array::RecordBatch;
+
     use super::*;
 
-    fn write(relation: u64, values: std::ops::Range<i32>, diff: i64) -> Write {
+    fn rows_of(values: std::ops::Range<i32>) -> RecordBatch {
         let rows = values.len();
         let column = Arc::new(Int32Array::from_iter_values(values));
-        let rows = batch_of(&[DataType::Int32], vec![column], rows).unwrap();
-        Write { relation: RelationId(relation), rows, diff }
+        batch_of(&[DataType::Int32], vec![column], rows).unwrap()
+    }
+
+    fn write(relation: u64, values: std::ops::Range<i32>, diff: i64) -> (RelationId, Delta) {
+        (RelationId(relation), Delta::uniform(rows_of(values), diff, 0))
     }
 
     #[test]
@@ -93,10 +97,13 @@ mod tests {
         assert_eq!(deltas.len(), 2);
         let (relation, first) = &deltas[0];
         assert_eq!((*relation, first.len()), (RelationId(1), 1));
-        assert_eq!(first[0].rows, concat_batches(&first[0].rows.schema(), [&write(1, 0..2, 1).rows, &write(1, 0..1, 1).rows]).unwrap());
+        assert_eq!(
+            first[0].rows,
+            concat_batches(&first[0].rows.schema(), [&rows_of(0..2), &rows_of(0..1)]).unwrap()
+        );
         assert_eq!(first[0].diffs, Col::Each(vec![1, 1, -1]));
         assert_eq!(first[0].ticks, Col::Const(7, 3));
-        assert_eq!(deltas[1].1, vec![Delta::uniform(write(2, 5..6, 1).rows, 1, 7)]);
+        assert_eq!(deltas[1].1, vec![Delta::uniform(rows_of(5..6), 1, 7)]);
     }
 
     #[test]

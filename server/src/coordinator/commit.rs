@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::sync::Arc;
 
-use millrace_engine::{RelationId, Tick};
+use millrace_engine::{Delta, RelationId, Tick};
 use millrace_sql::{Catalog, CatalogChange, SqlError};
 
 use super::coalesce::coalesce;
@@ -225,7 +225,9 @@ impl CommitPath {
     ) {
         let tick = self.next_tick(now);
         self.last_given = tick;
-        let group = Arc::new(Group { tick, catalog: changes, changes: coalesce(writes, tick) });
+        let deltas =
+            writes.into_iter().map(|write| (write.relation, Delta::uniform(write.rows, write.diff, tick)));
+        let group = Arc::new(Group { tick, catalog: changes, changes: coalesce(deltas.collect(), tick) });
         effects.push(Effect::Append(group.clone()));
         self.in_flight = Some(InFlight { group, members, catalog });
     }
@@ -244,7 +246,8 @@ impl CommitPath {
     fn check_reads(&self, request: &Request, written: &BTreeSet<RelationId>) -> Result<(), SqlError> {
         let tables = ddl::tables_below(&self.catalog, &request.reads.relations).ok_or_else(conflict)?;
         let changed = |table: &RelationId| {
-            written.contains(table) || self.last_write.get(table).is_some_and(|tick| *tick > request.reads.tick)
+            written.contains(table)
+                || self.last_write.get(table).is_some_and(|tick| *tick > request.reads.tick)
         };
         if tables.iter().any(changed) { Err(conflict()) } else { Ok(()) }
     }

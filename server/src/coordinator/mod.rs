@@ -17,9 +17,11 @@ mod progress; // the uppers as the workers tell them
 mod request; // commits, events and effects
 mod runtime; // the task around the commit path
 
+pub(crate) use coalesce::coalesce;
 pub use commit::{CommitPath, conflict};
 pub(crate) use ddl::tables_below;
 pub use holds::{Hold, Holds, Moment};
+pub(crate) use lag::Lag;
 pub use progress::Progress;
 pub use request::{
     AloneId, CommitId, Effect, Event, Group, Reads, Request, Write, is_provisional, provisional_id,

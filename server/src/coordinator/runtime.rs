@@ -294,7 +294,9 @@ impl Runtime {
     fn perform_one(&mut self, effect: Effect) -> Result<(), SqlError> {
         match effect {
             Effect::Append(group) => {
-                self.groups.try_send(group).map_err(|_| SqlError::internal("the log's thread has panicked"))?;
+                self.groups
+                    .try_send(group)
+                    .map_err(|_| SqlError::internal("the log's thread has panicked"))?;
             }
             Effect::Apply(group) => self.apply(&group)?,
             Effect::Publish { tick, catalog } => self.holds.publish(tick, catalog),
@@ -336,8 +338,12 @@ impl Runtime {
     /// Lets the engine forget what nobody can read any more.
     fn compact(&self) {
         if let Some(since) = self.holds.move_since() {
-            let since: Vec<(RelationId, Tick)> =
-                self.holds.catalog().relations().map(|relation| (relation.id, since.max(relation.created))).collect();
+            let since: Vec<(RelationId, Tick)> = self
+                .holds
+                .catalog()
+                .relations()
+                .map(|relation| (relation.id, since.max(relation.created)))
+                .collect();
             self.engine.compact(&since);
         }
     }

@@ -160,7 +160,9 @@ impl Builder {
             DataType::Float64 => Builder::Float64(Float64Builder::new()),
             DataType::Text => Builder::Text(StringBuilder::new()),
             DataType::Timestamp => Builder::Timestamp(TimestampMicrosecondBuilder::new()),
-            DataType::Numeric { precision, scale } => Builder::Numeric(Decimal128Builder::new(), precision, scale),
+            DataType::Numeric { precision, scale } => {
+                Builder::Numeric(Decimal128Builder::new(), precision, scale)
+            }
         }
     }
 
@@ -173,7 +175,9 @@ impl Builder {
             Builder::Int64(builder) => builder.append_option(text.map(text::parse_int64).transpose()?),
             Builder::Float64(builder) => builder.append_option(text.map(text::parse_float64).transpose()?),
             Builder::Text(builder) => builder.append_option(text),
-            Builder::Timestamp(builder) => builder.append_option(text.map(text::parse_timestamp).transpose()?),
+            Builder::Timestamp(builder) => {
+                builder.append_option(text.map(text::parse_timestamp).transpose()?)
+            }
             Builder::Numeric(builder, precision, scale) => {
                 let value = text.map(|text| text::parse_numeric(text, *precision, *scale)).transpose()?;
                 builder.append_option(value);
@@ -294,8 +298,18 @@ mod tests {
         let cases: [(&[u8], &str, &str, &str); 7] = [
             (b"1,2020-01-01\n2\n", "22P04", "missing data for column \"c1\"", "COPY, line 2"),
             (b"1,2020-01-01,3\n", "22P04", "extra data after last expected column", "COPY, line 1"),
-            (b"x,2020-01-01\n", "22P02", "invalid input syntax for type integer: \"x\"", "COPY, line 1, column c0: \"x\""),
-            (b"1,soon\n", "22007", "invalid input syntax for type timestamp: \"soon\"", "COPY, line 1, column c1: \"soon\""),
+            (
+                b"x,2020-01-01\n",
+                "22P02",
+                "invalid input syntax for type integer: \"x\"",
+                "COPY, line 1, column c0: \"x\"",
+            ),
+            (
+                b"1,soon\n",
+                "22007",
+                "invalid input syntax for type timestamp: \"soon\"",
+                "COPY, line 1, column c1: \"soon\"",
+            ),
             (
                 b"1,2020-02-30\n",
                 "22008",
@@ -318,7 +332,8 @@ mod tests {
     /// Any batch of all types.
     fn rows() -> impl Strategy<Value = RecordBatch> {
         use arrow::array::{
-            BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
+            BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray,
+            TimestampMicrosecondArray,
         };
         let text = prop::option::of("[ab,\t\n\r\\\\\"N.é\u{8}]{0,6}");
         let row = (

@@ -69,8 +69,10 @@ impl Encoder {
     /// and a `\.` that is alone on its line.
     fn write_csv(&self, value: &[u8], alone: bool, out: &mut BytesMut) {
         let quote = self.format.quote;
-        let special = |byte: &u8| *byte == self.format.delimiter || *byte == quote || matches!(byte, b'\n' | b'\r');
-        let quoted = value == self.format.null.as_bytes() || (alone && value == b"\\.") || value.iter().any(special);
+        let special =
+            |byte: &u8| *byte == self.format.delimiter || *byte == quote || matches!(byte, b'\n' | b'\r');
+        let quoted =
+            value == self.format.null.as_bytes() || (alone && value == b"\\.") || value.iter().any(special);
         if !quoted {
             out.put_slice(value);
             return;
@@ -139,7 +141,8 @@ mod tests {
 
     #[test]
     fn a_header_names_the_columns() {
-        let column = |name: &str| Column { name: name.to_owned(), data_type: DataType::Int32, nullable: true };
+        let column =
+            |name: &str| Column { name: name.to_owned(), data_type: DataType::Int32, nullable: true };
         let mut out = BytesMut::new();
         Encoder::new(&csv()).header(&[column("a,b"), column("c")], &mut out);
         assert_eq!(&out[..], b"\"a,b\",c\n");

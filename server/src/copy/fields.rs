@@ -67,7 +67,12 @@ impl Fields {
     }
 
     /// Appends the field that starts here; where it ends, and whether it had a quote.
-    fn csv_field(&mut self, line: &[u8], start: usize, format: &CopyFormat) -> Result<(usize, bool), SqlError> {
+    fn csv_field(
+        &mut self,
+        line: &[u8],
+        start: usize,
+        format: &CopyFormat,
+    ) -> Result<(usize, bool), SqlError> {
         let (mut at, mut in_quote, mut saw_quote) = (start, false, false);
         while let Some(&byte) = line.get(at) {
             let doubled = in_quote && byte == format.quote && line.get(at + 1) == Some(&format.quote);
@@ -84,7 +89,11 @@ impl Fields {
             }
             at += 1;
         }
-        if in_quote { Err(SqlError::new("22P04", "unterminated CSV quoted field")) } else { Ok((at, saw_quote)) }
+        if in_quote {
+            Err(SqlError::new("22P04", "unterminated CSV quoted field"))
+        } else {
+            Ok((at, saw_quote))
+        }
     }
 }
 

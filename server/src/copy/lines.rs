@@ -226,7 +226,9 @@ pub(crate) mod tests {
         let mut lines = Lines::new(format);
         let mut taken = Vec::new();
         let mut take = |lines: &mut Lines| -> Result<(), String> {
-            while let Some(line) = lines.next().map_err(|error| format!("{} {}", error.sqlstate, error.message))? {
+            while let Some(line) =
+                lines.next().map_err(|error| format!("{} {}", error.sqlstate, error.message))?
+            {
                 taken.push((line.number, String::from_utf8_lossy(&line.bytes).into_owned()));
             }
             Ok(())
@@ -278,7 +280,8 @@ pub(crate) mod tests {
 
     #[test]
     fn lines_are_numbered_with_those_inside_quotes() {
-        let taken = cut(&csv(), &[b"a\n\"b\n\nc\"\nd\n"]).map(|lines| lines.iter().map(|(n, _)| *n).collect::<Vec<_>>());
+        let taken = cut(&csv(), &[b"a\n\"b\n\nc\"\nd\n"])
+            .map(|lines| lines.iter().map(|(n, _)| *n).collect::<Vec<_>>());
         assert_eq!(taken, Ok(vec![1, 2, 5]));
     }
 

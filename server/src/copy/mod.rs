@@ -3,10 +3,10 @@
 //!
 //! Modules in reading order:
 
-mod lines; // bytes cut into lines, wherever their chunks end
-mod fields; // a line cut into values
 mod decode; // values into batches
-mod encode; // batches into lines
+mod encode;
+mod fields; // a line cut into values
+mod lines; // bytes cut into lines, wherever their chunks end // batches into lines
 
 pub use decode::Decoder;
 pub use encode::Encoder;

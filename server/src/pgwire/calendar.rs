@@ -137,9 +137,12 @@ impl Parts {
             return None;
         }
         // A year has three digits or more; else PostgreSQL's default order, month day year.
-        if first.len() >= 3 { Parts::of_date(first, second, third) } else { Parts::of_date(third, first, second) }
+        if first.len() >= 3 {
+            Parts::of_date(first, second, third)
+        } else {
+            Parts::of_date(third, first, second)
+        }
     }
-
 
     fn of_date(year: &str, month: &str, day: &str) -> Option<Parts> {
         let short = year.len() <= 2;
@@ -213,7 +216,9 @@ fn fraction_micros(fraction: &str) -> Option<i64> {
 /// Nothing, Z, UTC, GMT, or an offset `±HH[[:]MM[:SS]]`.
 fn is_zone(zone: &str) -> bool {
     match zone.strip_prefix(['+', '-']) {
-        Some(offset) => (1..=8).contains(&offset.len()) && offset.bytes().all(|b| b.is_ascii_digit() || b == b':'),
+        Some(offset) => {
+            (1..=8).contains(&offset.len()) && offset.bytes().all(|b| b.is_ascii_digit() || b == b':')
+        }
         None => matches!(zone, "" | "z" | "utc" | "gmt"),
     }
 }
@@ -264,10 +269,28 @@ mod tests {
 
     #[test]
     fn wrong_timestamps_say_how() {
-        for text in ["", "abc", "2024", "2024-01", "2024-01-01x", "2024-01-01 1", "2024-01-01T", "2024-01-01 10:00 nowhere"] {
+        for text in [
+            "",
+            "abc",
+            "2024",
+            "2024-01",
+            "2024-01-01x",
+            "2024-01-01 1",
+            "2024-01-01T",
+            "2024-01-01 10:00 nowhere",
+        ] {
             assert_eq!(read_back(text), Err("22007".to_owned()), "{text}");
         }
-        for text in ["2024-13-01", "2023-02-29", "2024-01-01 25:00:00", "2024-01-01 10:60:00", "0000-01-01", "99-01-02", "999999-01-01", "4714-11-23 BC"] {
+        for text in [
+            "2024-13-01",
+            "2023-02-29",
+            "2024-01-01 25:00:00",
+            "2024-01-01 10:60:00",
+            "0000-01-01",
+            "99-01-02",
+            "999999-01-01",
+            "4714-11-23 BC",
+        ] {
             assert_eq!(read_back(text), Err("22008".to_owned()), "{text}");
         }
     }

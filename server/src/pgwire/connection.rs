@@ -8,7 +8,9 @@
 
 use std::collections::HashMap;
 
-use ::pgwire::messages::response::{CommandComplete, EmptyQueryResponse, ReadyForQuery, TransactionStatus as Status};
+use ::pgwire::messages::response::{
+    CommandComplete, EmptyQueryResponse, ReadyForQuery, TransactionStatus as Status,
+};
 use ::pgwire::messages::startup::ParameterStatus;
 use millrace_sql::{SqlError, Statement};
 
@@ -194,7 +196,9 @@ impl Connection {
             Response::CopyOut { columns, rows, format } => {
                 copy_out(&mut self.wire, &columns, Rows::new(rows), &format).await.map(Some)
             }
-            Response::Rows { .. } => Err(Fault::Statement(SqlError::internal("rows are sent by each protocol itself"))),
+            Response::Rows { .. } => {
+                Err(Fault::Statement(SqlError::internal("rows are sent by each protocol itself")))
+            }
         }
     }
 

@@ -13,7 +13,11 @@ use crate::session::{CopyIn, Session};
 
 /// COPY … FROM STDIN. On an error nothing is applied; what the client still sends is dropped by the
 /// connection's loop (or skipped up to Sync), as PostgreSQL does it.
-pub(crate) async fn copy_in(wire: &mut Wire, session: &mut Session, mut copy: CopyIn) -> Result<String, Fault> {
+pub(crate) async fn copy_in(
+    wire: &mut Wire,
+    session: &mut Session,
+    mut copy: CopyIn,
+) -> Result<String, Fault> {
     let columns = copy.columns.len();
     wire.send(&CopyInResponse::new(0, columns as i16, vec![0; columns]))?;
     let mut decoder = Decoder::new(&copy.columns, &copy.format);
@@ -42,7 +46,10 @@ pub(crate) async fn copy_in(wire: &mut Wire, session: &mut Session, mut copy: Co
             | Message::Describe(_)
             | Message::Execute { .. }
             | Message::Close(_) => {
-                return Err(Fault::Fatal(SqlError::new("08P01", "unexpected message type during COPY from stdin")));
+                return Err(Fault::Fatal(SqlError::new(
+                    "08P01",
+                    "unexpected message type during COPY from stdin",
+                )));
             }
         }
     }

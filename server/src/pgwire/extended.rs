@@ -135,7 +135,9 @@ impl Connection {
                 portal.state = State::Exhausted(tag);
                 self.complete(Some(rows_tag(tag, 0)))?;
             }
-            State::Done => return Err(SqlError::new("55000", format!("portal \"{name}\" cannot be run")).into()),
+            State::Done => {
+                return Err(SqlError::new("55000", format!("portal \"{name}\" cannot be run")).into());
+            }
         }
         self.portals.insert(name.to_owned(), portal);
         Ok(())
@@ -207,7 +209,10 @@ impl Prepared {
             return Err(SqlError::new("08P01", message));
         }
         let formats = Format::expand(&bind.parameter_formats, expected, || {
-            format!("bind message has {} parameter formats but {expected} parameters", bind.parameter_formats.len())
+            format!(
+                "bind message has {} parameter formats but {expected} parameters",
+                bind.parameter_formats.len()
+            )
         })?;
         let parameters = (0..expected)
             .map(|at| self.value(at, bind.parameters[at].as_ref(), formats[at]))
@@ -215,7 +220,10 @@ impl Prepared {
         let columns = self.description.columns.clone();
         let count = columns.as_ref().map_or(0, Vec::len);
         let formats = Format::expand(&bind.result_formats, count, || {
-            format!("bind message has {} result formats but query has {count} columns", bind.result_formats.len())
+            format!(
+                "bind message has {} result formats but query has {count} columns",
+                bind.result_formats.len()
+            )
         })?;
         Ok(Portal { statement: self.statement.clone(), columns, parameters, formats, state: State::Bound })
     }
@@ -223,11 +231,12 @@ impl Prepared {
     fn value(&self, at: usize, bytes: Option<&Bytes>, format: Format) -> Result<Literal, SqlError> {
         let target = self.description.parameters[at];
         let Some(bytes) = bytes else { return Ok(Literal::Null(target)) };
-        read_parameter(bytes, format == Format::Binary, self.oids[at], target)
-            .map_err(|error| match error.detail {
+        read_parameter(bytes, format == Format::Binary, self.oids[at], target).map_err(|error| {
+            match error.detail {
                 Some(_) => error,
                 None => error.detail(format!("Parameter ${}.", at + 1)),
-            })
+            }
+        })
     }
 }
 
@@ -236,7 +245,10 @@ impl Portal {
     fn check_columns(&self, columns: &[Column]) -> Result<(), SqlError> {
         let told = self.columns.as_deref().unwrap_or(&[]);
         let same = told.len() == columns.len()
-            && told.iter().zip(columns).all(|(told, now)| told.name == now.name && told.data_type == now.data_type);
+            && told
+                .iter()
+                .zip(columns)
+                .all(|(told, now)| told.name == now.name && told.data_type == now.data_type);
         if same { Ok(()) } else { Err(SqlError::new("0A000", "cached plan must not change result type")) }
     }
 }

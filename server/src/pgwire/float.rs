@@ -71,7 +71,9 @@ fn shortest(value: f64) -> (String, i32) {
     }
     (digits.len()..17)
         .map(|places| split(&format!("{value:.places$e}")))
-        .find(|(digits, exponent)| reads_back(value, digits, *exponent) && !is_halfway(value, digits, *exponent))
+        .find(|(digits, exponent)| {
+            reads_back(value, digits, *exponent) && !is_halfway(value, digits, *exponent)
+        })
         .unwrap_or((digits, exponent))
 }
 

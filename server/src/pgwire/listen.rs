@@ -63,7 +63,13 @@ pub async fn serve(listener: TcpListener, server: Arc<Server>, shutdown: Cancell
 }
 
 /// Starts a connection's task. Where no socket is left the connection is closed at once.
-fn accept(tasks: &TaskTracker, shared: &Arc<Shared>, sockets: &Arc<Semaphore>, socket: TcpStream, peer: SocketAddr) {
+fn accept(
+    tasks: &TaskTracker,
+    shared: &Arc<Shared>,
+    sockets: &Arc<Semaphore>,
+    socket: TcpStream,
+    peer: SocketAddr,
+) {
     match sockets.clone().try_acquire_owned() {
         Ok(permit) => {
             tasks.spawn(connect(shared.clone(), socket, peer, permit));

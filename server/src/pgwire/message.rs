@@ -34,10 +34,17 @@ pub(crate) enum Opening {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Message {
     Query(String),
-    Parse { name: String, sql: String, types: Vec<u32> },
+    Parse {
+        name: String,
+        sql: String,
+        types: Vec<u32>,
+    },
     Bind(Bind),
     Describe(Target),
-    Execute { portal: String, rows_max: usize },
+    Execute {
+        portal: String,
+        rows_max: usize,
+    },
     Close(Target),
     Flush,
     Sync,
@@ -46,7 +53,10 @@ pub(crate) enum Message {
     CopyFail(String),
     Terminate,
     /// Its frame holds but its text is not UTF-8: the statement fails, the connection stays.
-    Unreadable { simple: bool, error: SqlError },
+    Unreadable {
+        simple: bool,
+        error: SqlError,
+    },
 }
 
 /// Bind: a prepared statement with its parameters becomes a portal.
@@ -140,7 +150,10 @@ pub(crate) fn next_is_sync(input: &BytesMut) -> bool {
 fn take_frame(input: &mut BytesMut, skip: usize, bytes_max: usize) -> Result<Option<Bytes>, Malformed> {
     let Some(header) = input.get(skip..skip + 4) else { return Ok(None) };
     let length = i64::from(i32::from_be_bytes([header[0], header[1], header[2], header[3]]));
-    let length = usize::try_from(length).ok().filter(|length| *length >= 4).ok_or_else(|| protocol("invalid message length"))?;
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|length| *length >= 4)
+        .ok_or_else(|| protocol("invalid message length"))?;
     if length > bytes_max {
         let message = format!("message of {length} bytes exceeds the limit of {bytes_max}");
         return Err(Malformed::Protocol(SqlError::new("54000", message)));
@@ -160,7 +173,9 @@ fn protocol(message: impl Into<String>) -> Malformed {
 fn decode(kind: u8, reader: &mut Reader<'_>) -> Result<Message, Malformed> {
     let message = match kind {
         b'Q' => Message::Query(reader.text()?),
-        b'P' => Message::Parse { name: reader.text()?, sql: reader.text()?, types: reader.list(Reader::u32)? },
+        b'P' => {
+            Message::Parse { name: reader.text()?, sql: reader.text()?, types: reader.list(Reader::u32)? }
+        }
         b'B' => Message::Bind(Bind {
             portal: reader.text()?,
             statement: reader.text()?,
@@ -217,7 +232,11 @@ impl Reader<'_> {
 
     /// Text up to a zero byte.
     fn text(&mut self) -> Result<String, Malformed> {
-        let end = self.body.iter().position(|byte| *byte == 0).ok_or_else(|| protocol("invalid string in message"))?;
+        let end = self
+            .body
+            .iter()
+            .position(|byte| *byte == 0)
+            .ok_or_else(|| protocol("invalid string in message"))?;
         let bytes = self.body.split_to(end);
         self.body.advance(1);
         utf8(&bytes).map(str::to_owned).map_err(Malformed::Text)
@@ -292,7 +311,9 @@ mod tests {
 
     #[test]
     fn bind_is_read_field_by_field() {
-        let body = [b"p\0s\0".as_slice(), &[0, 1, 0, 1], &[0, 2, 0, 0, 0, 1, 7, 0xff, 0xff, 0xff, 0xff], &[0, 0]].concat();
+        let body =
+            [b"p\0s\0".as_slice(), &[0, 1, 0, 1], &[0, 2, 0, 0, 0, 1, 7, 0xff, 0xff, 0xff, 0xff], &[0, 0]]
+                .concat();
         let bind = Bind {
             portal: "p".to_owned(),
             statement: "s".to_owned(),
@@ -338,9 +359,15 @@ mod tests {
             take_opening(&mut out)
         };
         assert_eq!(opening(PROTOCOL_SSL, &[]), Ok(Some(Opening::Encryption)));
-        assert_eq!(opening(PROTOCOL_CANCEL, &[0, 0, 0, 7, 0, 0, 0, 9]), Ok(Some(Opening::Cancel { process: 7, secret: 9 })));
+        assert_eq!(
+            opening(PROTOCOL_CANCEL, &[0, 0, 0, 7, 0, 0, 0, 9]),
+            Ok(Some(Opening::Cancel { process: 7, secret: 9 }))
+        );
         let parameters = vec![("user".to_owned(), "ann".to_owned()), ("x".to_owned(), String::new())];
-        assert_eq!(opening(0x0003_0002, b"user\0ann\0x\0\0\0"), Ok(Some(Opening::Startup { minor: 2, parameters })));
+        assert_eq!(
+            opening(0x0003_0002, b"user\0ann\0x\0\0\0"),
+            Ok(Some(Opening::Startup { minor: 2, parameters }))
+        );
         assert!(matches!(opening(0x0002_0000, b"\0"), Err(error) if error.sqlstate == "0A000"));
     }
 

@@ -48,7 +48,11 @@ pub(crate) fn write_numeric_binary(value: i128, scale: u8, out: &mut BytesMut) {
 fn base_10000(whole: &str, fraction: &str) -> (Vec<u16>, i16) {
     let groups_before = whole.len().div_ceil(4);
     let groups_behind = fraction.len().div_ceil(4);
-    let padded = format!("{whole:0>before$}{fraction:0<behind$}", before = groups_before * 4, behind = groups_behind * 4);
+    let padded = format!(
+        "{whole:0>before$}{fraction:0<behind$}",
+        before = groups_before * 4,
+        behind = groups_behind * 4
+    );
     let groups: Vec<u16> = padded.as_bytes().chunks(4).map(group).collect();
     let zeros = groups.iter().take_while(|g| **g == 0).count();
     let end = groups.iter().rposition(|g| *g != 0).map_or(zeros, |last| last + 1);
@@ -62,11 +66,13 @@ fn group(digits: &[u8]) -> u16 {
 
 /// Reads the binary form into decimal text, which `text::parse` then fits to a type.
 pub(crate) fn numeric_text_from_binary(bytes: &[u8]) -> Result<String, SqlError> {
-    let words: Vec<u16> = bytes.chunks(2).map(|pair| u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)])).collect();
+    let words: Vec<u16> =
+        bytes.chunks(2).map(|pair| u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)])).collect();
     let malformed = || SqlError::new("22P03", "invalid binary representation of type numeric");
     let [count, weight, sign, _scale, digits @ ..] = words.as_slice() else { return Err(malformed()) };
     let weight = *weight as i16;
-    let wrong = bytes.len() % 2 != 0 || usize::from(*count) != digits.len() || digits.iter().any(|d| *d > 9999);
+    let wrong =
+        bytes.len() % 2 != 0 || usize::from(*count) != digits.len() || digits.iter().any(|d| *d > 9999);
     if wrong {
         return Err(malformed());
     }
@@ -133,7 +139,12 @@ mod tests {
 
     #[test]
     fn damaged_binary_numerics_are_refused() {
-        for bytes in [&[][..], &[0, 1, 0, 0, 0, 0, 0, 0], &[0, 1, 0, 0, 0, 0, 0, 0, 0xff, 0xff], &[0, 0, 0, 0, 0x12, 0, 0, 0]] {
+        for bytes in [
+            &[][..],
+            &[0, 1, 0, 0, 0, 0, 0, 0],
+            &[0, 1, 0, 0, 0, 0, 0, 0, 0xff, 0xff],
+            &[0, 0, 0, 0, 0x12, 0, 0, 0],
+        ] {
             assert_eq!(numeric_text_from_binary(bytes).expect_err("an error").sqlstate, "22P03");
         }
         let far = [0, 1, 0x7f, 0xff, 0, 0, 0, 0, 0, 1];

@@ -23,7 +23,11 @@ impl Format {
     ///
     /// # Errors
     /// 08P01 where the numbers differ, 22023 for an unknown code.
-    pub(crate) fn expand(codes: &[i16], count: usize, mismatch: impl Fn() -> String) -> Result<Vec<Format>, SqlError> {
+    pub(crate) fn expand(
+        codes: &[i16],
+        count: usize,
+        mismatch: impl Fn() -> String,
+    ) -> Result<Vec<Format>, SqlError> {
         let formats: Vec<Format> = codes.iter().map(|code| Format::of(*code)).collect::<Result<_, _>>()?;
         match formats.as_slice() {
             [] => Ok(vec![Format::Text; count]),
@@ -130,7 +134,11 @@ fn write_rows(
 ) -> Result<usize, SqlError> {
     let columns: Vec<Values<'_>> = batch.columns().iter().map(Values::of).collect::<Result<_, _>>()?;
     if columns.len() != formats.len() {
-        return Err(SqlError::internal(format!("{} columns came where {} were told", columns.len(), formats.len())));
+        return Err(SqlError::internal(format!(
+            "{} columns came where {} were told",
+            columns.len(),
+            formats.len()
+        )));
     }
     for row in rows.clone() {
         if wire.is_full() {
@@ -181,7 +189,8 @@ mod tests {
         let values: Vec<Values<'_>> = columns.iter().map(|array| Values::of(array).expect("ours")).collect();
         let mut out = BytesMut::new();
         write_row(&values, &[Format::Binary, Format::Text], 0, &mut out);
-        let expected = [b"D\0\0\0\x12\0\x02".as_slice(), b"\0\0\0\x04\0\0\0\x07", b"\xff\xff\xff\xff"].concat();
+        let expected =
+            [b"D\0\0\0\x12\0\x02".as_slice(), b"\0\0\0\x04\0\0\0\x07", b"\xff\xff\xff\xff"].concat();
         assert_eq!(&out[..], &expected[..]);
     }
 

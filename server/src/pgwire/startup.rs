@@ -50,7 +50,10 @@ pub(crate) async fn open(wire: &mut Wire, registry: &Registry) -> Result<Option<
 /// Nothing may have been sent along: it would have been meant as encrypted.
 async fn refuse_encryption(wire: &mut Wire) -> Result<(), Fault> {
     if wire.has_input() {
-        return Err(Fault::Fatal(SqlError::new("08P01", "received unencrypted data after encryption request")));
+        return Err(Fault::Fatal(SqlError::new(
+            "08P01",
+            "received unencrypted data after encryption request",
+        )));
     }
     wire.send(&SslResponse::Refuse)?;
     wire.flush().await
@@ -94,10 +97,10 @@ fn command_line_settings(options: &str) -> Result<Vec<(String, String)>, SqlErro
             Some(rest) => Some(rest.to_owned()),
             None => None,
         };
-        let (name, value) = assignment
-            .as_deref()
-            .and_then(|assignment| assignment.split_once('='))
-            .ok_or_else(|| SqlError::new("42601", format!("invalid command-line argument for server process: {word}")))?;
+        let (name, value) =
+            assignment.as_deref().and_then(|assignment| assignment.split_once('=')).ok_or_else(|| {
+                SqlError::new("42601", format!("invalid command-line argument for server process: {word}"))
+            })?;
         settings.push((name.replace('-', "_"), value.to_owned()));
     }
     Ok(settings)
@@ -160,7 +163,8 @@ mod tests {
             ("options", r"-c statement_timeout=5s --search-path=a\ b -c x=1"),
             ("application_name", "psql"),
         ]);
-        let settings = [("statement_timeout", "5s"), ("search_path", "a b"), ("x", "1"), ("application_name", "psql")];
+        let settings =
+            [("statement_timeout", "5s"), ("search_path", "a b"), ("x", "1"), ("application_name", "psql")];
         let expected = Client {
             user: "ann".to_owned(),
             database: "millrace".to_owned(),
@@ -181,7 +185,8 @@ mod tests {
 
     #[test]
     fn newer_protocols_are_negotiated_down() {
-        let client = client(2, vec![("user".into(), "ann".into()), ("_pq_.x".into(), String::new())]).expect("a client");
+        let client = client(2, vec![("user".into(), "ann".into()), ("_pq_.x".into(), String::new())])
+            .expect("a client");
         assert_eq!(client.unsupported, Some(vec!["_pq_.x".to_owned()]));
     }
 

@@ -88,7 +88,10 @@ pub(crate) fn parse_float64(text: &str) -> Result<f64, SqlError> {
 /// `numeric(precision, scale)`: the unscaled value, rounded half away from zero.
 pub(crate) fn parse_numeric(text: &str, precision: u8, scale: u8) -> Result<i128, SqlError> {
     let word = trim(text);
-    if matches!(word.to_ascii_lowercase().as_str(), "nan" | "infinity" | "-infinity" | "+infinity" | "inf" | "-inf" | "+inf") {
+    if matches!(
+        word.to_ascii_lowercase().as_str(),
+        "nan" | "infinity" | "-infinity" | "+infinity" | "inf" | "-inf" | "+inf"
+    ) {
         return Err(SqlError::unsupported(format!("numeric {word}")));
     }
     let decimal = Decimal::parse(word).ok_or_else(|| invalid_syntax("numeric", text))?;

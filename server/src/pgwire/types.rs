@@ -99,7 +99,12 @@ pub(crate) fn parameter_oid(declared: u32, described: DataType) -> u32 {
 ///
 /// # Errors
 /// 22P02 and 22P03 for bytes that are no such value, 22021 for text that is not UTF-8.
-pub(crate) fn read_parameter(bytes: &[u8], binary: bool, oid: u32, target: DataType) -> Result<Literal, SqlError> {
+pub(crate) fn read_parameter(
+    bytes: &[u8],
+    binary: bool,
+    oid: u32,
+    target: DataType,
+) -> Result<Literal, SqlError> {
     if !binary {
         return text::parse(utf8(bytes)?, target);
     }
@@ -116,7 +121,9 @@ pub(crate) fn read_parameter(bytes: &[u8], binary: bool, oid: u32, target: DataT
         Literal::Boolean(value) => written.extend_from_slice(value.to_string().as_bytes()),
         Literal::Int32(value) => written.extend_from_slice(value.to_string().as_bytes()),
         Literal::Int64(value) => written.extend_from_slice(value.to_string().as_bytes()),
-        Literal::Null(_) | Literal::Numeric { .. } => return Err(SqlError::internal("no binary form gives this")),
+        Literal::Null(_) | Literal::Numeric { .. } => {
+            return Err(SqlError::internal("no binary form gives this"));
+        }
     }
     text::parse(utf8(&written)?, target)
 }
@@ -205,14 +212,23 @@ mod tests {
         assert_eq!(binary(&[0xff, 0xfb], INT2, DataType::Int64), Ok(Literal::Int64(-5)));
         assert_eq!(binary(&7i64.to_be_bytes(), INT8, DataType::Int32), Ok(Literal::Int32(7)));
         assert_eq!(binary(&i64::MAX.to_be_bytes(), INT8, DataType::Int32), Err("22003".to_owned()));
-        assert_eq!(binary(&0i64.to_be_bytes(), TIMESTAMP, DataType::Timestamp), Ok(Literal::Timestamp(MICROS_TO_2000)));
-        assert_eq!(binary(&1i32.to_be_bytes(), DATE, DataType::Timestamp), Ok(Literal::Timestamp(MICROS_TO_2000 + MICROS_PER_DAY)));
+        assert_eq!(
+            binary(&0i64.to_be_bytes(), TIMESTAMP, DataType::Timestamp),
+            Ok(Literal::Timestamp(MICROS_TO_2000))
+        );
+        assert_eq!(
+            binary(&1i32.to_be_bytes(), DATE, DataType::Timestamp),
+            Ok(Literal::Timestamp(MICROS_TO_2000 + MICROS_PER_DAY))
+        );
         let float = Literal::Float64(1.5f64.to_bits());
         assert_eq!(binary(&1.5f32.to_be_bytes(), FLOAT4, DataType::Float64), Ok(float.clone()));
         assert_eq!(binary(&1.5f64.to_be_bytes(), FLOAT8, DataType::Float64), Ok(float));
         let numeric = [0, 2, 0, 0, 0, 0, 0, 2, 0, 12, 0x13, 0x88];
         let target = DataType::Numeric { precision: 10, scale: 1 };
-        assert_eq!(binary(&numeric, NUMERIC, target), Ok(Literal::Numeric { value: 125, precision: 10, scale: 1 }));
+        assert_eq!(
+            binary(&numeric, NUMERIC, target),
+            Ok(Literal::Numeric { value: 125, precision: 10, scale: 1 })
+        );
         assert_eq!(binary(&[1, 2, 3], INT4, DataType::Int32), Err("22P03".to_owned()));
     }
 

@@ -1,11 +1,12 @@
 //! Values on their way out: a column of a batch, written row by row as text or in binary.
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray,
-    TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array,
+    StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{
-    DataType as ArrowType, Decimal128Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+    DataType as ArrowType, Decimal128Type, Float64Type, Int32Type, Int64Type, TimeUnit,
+    TimestampMicrosecondType,
 };
 use bytes::{BufMut, BytesMut};
 use millrace_sql::SqlError;
@@ -104,7 +105,10 @@ mod tests {
         let (mut text, mut binary) = (BytesMut::new(), BytesMut::new());
         values.write_text(0, &mut text);
         values.write_binary(0, &mut binary);
-        (String::from_utf8_lossy(&text).into_owned(), binary.iter().map(|byte| format!("{byte:02x}")).collect())
+        (
+            String::from_utf8_lossy(&text).into_owned(),
+            binary.iter().map(|byte| format!("{byte:02x}")).collect(),
+        )
     }
 
     /// Text and the hex of the send functions of PostgreSQL 15.

@@ -158,7 +158,10 @@ impl Wire {
     ///
     /// # Errors
     /// The work's own, what interrupted it, and XX000 where it panicked.
-    pub(crate) async fn run<T>(&mut self, work: impl Future<Output = Result<T, SqlError>>) -> Result<T, Fault> {
+    pub(crate) async fn run<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, SqlError>>,
+    ) -> Result<T, Fault> {
         let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
         if let Some(fault) = self.signals.fired().now_or_never() {
             return Err(fault);

@@ -124,7 +124,9 @@ impl Session {
     /// What the next statement sees: the block's moment, or the newest.
     pub(super) fn moment(&mut self) -> Moment {
         match &mut self.block {
-            Block::Open(transaction) => transaction.moment.get_or_insert_with(|| self.server.newest()).clone(),
+            Block::Open(transaction) => {
+                transaction.moment.get_or_insert_with(|| self.server.newest()).clone()
+            }
             Block::None | Block::Failed { .. } => self.server.newest(),
         }
     }
@@ -140,7 +142,8 @@ impl Session {
     /// In a failed block only its end is heard.
     pub(super) fn check_not_failed(&self, bound: Result<&Bound, &SqlError>) -> Result<(), SqlError> {
         match (&self.block, bound) {
-            (Block::None | Block::Open(_), _) | (Block::Failed { .. }, Ok(Bound::Commit | Bound::Rollback)) => Ok(()),
+            (Block::None | Block::Open(_), _)
+            | (Block::Failed { .. }, Ok(Bound::Commit | Bound::Rollback)) => Ok(()),
             (Block::Failed { .. }, _) => Err(block_failed()),
         }
     }

@@ -53,7 +53,15 @@ impl Session {
     /// A session of this user. Any user name is welcome until roles exist.
     pub fn new(server: Arc<Server>, user: String, database: String) -> Session {
         let parameters = Parameters::new(&user);
-        Session { server, user, database, parameters, block: Block::None, implicit: false, notices: Vec::new() }
+        Session {
+            server,
+            user,
+            database,
+            parameters,
+            block: Block::None,
+            implicit: false,
+            notices: Vec::new(),
+        }
     }
 
     /// The state that all sessions share.
@@ -98,7 +106,11 @@ impl Session {
     ///
     /// # Errors
     /// The statement's error; an open block has then failed.
-    pub async fn execute(&mut self, statement: &Statement, parameters: &[Literal]) -> Result<Response, SqlError> {
+    pub async fn execute(
+        &mut self,
+        statement: &Statement,
+        parameters: &[Literal],
+    ) -> Result<Response, SqlError> {
         let answer = self.run(statement, parameters).await;
         if answer.is_err() {
             self.fail();
@@ -186,9 +198,10 @@ impl Session {
         let bound = millrace_sql::bind(statement, &moment.catalog, parameters);
         self.check_not_failed(bound.as_ref())?;
         match bound? {
-            bound @ (Bound::Create { .. } | Bound::Drop { .. } | Bound::Insert { .. } | Bound::Delete { .. }) => {
-                self.change(statement, parameters, bound, moment).await
-            }
+            bound @ (Bound::Create { .. }
+            | Bound::Drop { .. }
+            | Bound::Insert { .. }
+            | Bound::Delete { .. }) => self.change(statement, parameters, bound, moment).await,
             Bound::Select(query) => {
                 let rows = self.select(&query, &moment).await?;
                 Ok(Response::Rows { columns: query.columns().to_vec(), rows, tag: "SELECT" })

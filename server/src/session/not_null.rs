@@ -33,7 +33,8 @@ pub(super) fn check(table: &Relation, rows: &RecordBatch) -> Result<(), SqlError
 
 fn row_text(table: &Relation, rows: &RecordBatch, row: usize) -> String {
     let values = table.columns.iter().zip(rows.columns());
-    let texts = values.map(|(column, values)| value_text(column.data_type, values.as_ref(), row).unwrap_or_default());
+    let texts =
+        values.map(|(column, values)| value_text(column.data_type, values.as_ref(), row).unwrap_or_default());
     texts.collect::<Vec<_>>().join(", ")
 }
 
@@ -67,8 +68,7 @@ mod tests {
     use super::*;
 
     fn table() -> Relation {
-        let column =
-            |name: &str, data_type, nullable| Column { name: name.to_owned(), data_type, nullable };
+        let column = |name: &str, data_type, nullable| Column { name: name.to_owned(), data_type, nullable };
         Relation {
             id: RelationId(1),
             name: "t".to_owned(),
@@ -108,7 +108,10 @@ mod tests {
     fn the_error_names_column_and_row_as_postgresql_does() {
         let error = check(&table(), &rows(vec![Some("x".into()), None], vec![Some(1), Some(2)])).unwrap_err();
         assert_eq!(error.sqlstate, "23502");
-        assert_eq!(error.message, "null value in column \"c\" of relation \"t\" violates not-null constraint");
+        assert_eq!(
+            error.message,
+            "null value in column \"c\" of relation \"t\" violates not-null constraint"
+        );
         assert_eq!(
             error.detail.as_deref(),
             Some("Failing row contains (2, t, null, 1970-01-01 00:00:01.500).")

@@ -45,7 +45,12 @@ const DEFINITIONS: &[Definition] = &[
     Definition { name: "default_transaction_read_only", default: "off", reported: true, accept: only_off },
     Definition { name: "extra_float_digits", default: "1", reported: false, accept: float_digits },
     Definition { name: "in_hot_standby", default: "off", reported: true, accept: read_only },
-    Definition { name: "idle_in_transaction_session_timeout", default: "0", reported: false, accept: only_zero },
+    Definition {
+        name: "idle_in_transaction_session_timeout",
+        default: "0",
+        reported: false,
+        accept: only_zero,
+    },
     Definition { name: "integer_datetimes", default: "on", reported: true, accept: read_only },
     Definition { name: "IntervalStyle", default: "postgres", reported: true, accept: interval_style },
     Definition { name: "is_superuser", default: "on", reported: true, accept: read_only },
@@ -82,9 +87,8 @@ fn encoding(value: &str) -> Result<String, Refusal> {
 fn level(value: &str) -> Result<String, Refusal> {
     let value = value.to_ascii_lowercase();
     match value.as_str() {
-        "debug5" | "debug4" | "debug3" | "debug2" | "debug1" | "debug" | "log" | "notice" | "warning" | "error" => {
-            Ok(value)
-        }
+        "debug5" | "debug4" | "debug3" | "debug2" | "debug1" | "debug" | "log" | "notice" | "warning"
+        | "error" => Ok(value),
         _ => Err(Refusal::Invalid),
     }
 }
@@ -116,7 +120,9 @@ fn interval_style(value: &str) -> Result<String, Refusal> {
 /// Transactions are serializable whatever weaker level is asked for, as PostgreSQL's rules allow.
 fn isolation(value: &str) -> Result<String, Refusal> {
     match value.to_ascii_lowercase().as_str() {
-        "serializable" | "repeatable read" | "read committed" | "read uncommitted" => Ok("serializable".to_owned()),
+        "serializable" | "repeatable read" | "read committed" | "read uncommitted" => {
+            Ok("serializable".to_owned())
+        }
         _ => Err(Refusal::Invalid),
     }
 }
@@ -201,7 +207,9 @@ fn unknown(name: &str) -> SqlError {
 }
 
 fn refused(definition: &Definition, value: &str, refusal: Refusal) -> SqlError {
-    let invalid = || SqlError::new("22023", format!("invalid value for parameter \"{}\": \"{value}\"", definition.name));
+    let invalid = || {
+        SqlError::new("22023", format!("invalid value for parameter \"{}\": \"{value}\"", definition.name))
+    };
     match refusal {
         Refusal::Invalid => invalid(),
         Refusal::Only(values) => invalid().hint(format!("Millrace supports only {values} here.")),
@@ -249,7 +257,8 @@ impl Parameters {
     /// 42704; 22023 for a value that is not taken; 55P02 for what cannot be changed.
     pub(super) fn set(&mut self, name: &str, value: Option<&str>) -> Result<(), SqlError> {
         if name == "all" && value.is_none() {
-            let names: Vec<&str> = self.values.keys().copied().filter(|name| *name != "session_authorization").collect();
+            let names: Vec<&str> =
+                self.values.keys().copied().filter(|name| *name != "session_authorization").collect();
             names.into_iter().for_each(|name| self.put(name, None));
             return Ok(());
         }
@@ -355,7 +364,12 @@ mod tests {
 
     #[test]
     fn timeouts_have_units() {
-        let cases = [("5000", Some(5000), "5s"), ("90s", Some(90_000), "90s"), ("2min", Some(120_000), "2min"), ("0", None, "0")];
+        let cases = [
+            ("5000", Some(5000), "5s"),
+            ("90s", Some(90_000), "90s"),
+            ("2min", Some(120_000), "2min"),
+            ("0", None, "0"),
+        ];
         for (given, milliseconds, shown) in cases {
             let mut parameters = parameters();
             parameters.set("statement_timeout", Some(given)).unwrap();

@@ -38,7 +38,11 @@ impl Session {
     ///
     /// # Errors
     /// 0A000 where a relation, or a table below it, was written or created in the block.
-    pub(super) fn check_readable(&self, relations: &BTreeSet<RelationId>, moment: &Moment) -> Result<(), SqlError> {
+    pub(super) fn check_readable(
+        &self,
+        relations: &BTreeSet<RelationId>,
+        moment: &Moment,
+    ) -> Result<(), SqlError> {
         let Block::Open(transaction) = &self.block else { return Ok(()) };
         let written = transaction.written();
         let below = tables_below(&moment.catalog, relations).unwrap_or_default();
@@ -55,7 +59,11 @@ impl Session {
 ///
 /// # Errors
 /// 42P01 where a relation was dropped since; 57P01 where the workers have stopped.
-async fn snapshots(engine: &Engine, relations: &[RelationId], moment: &Moment) -> Result<Snapshots, SqlError> {
+async fn snapshots(
+    engine: &Engine,
+    relations: &[RelationId],
+    moment: &Moment,
+) -> Result<Snapshots, SqlError> {
     // All are asked before the first answer is awaited.
     let answers: Vec<_> =
         relations.iter().map(|relation| (*relation, read(engine, *relation, moment.tick))).collect();
@@ -70,7 +78,8 @@ async fn snapshots(engine: &Engine, relations: &[RelationId], moment: &Moment) -
 /// Asks the workers; the answer comes when all have, or one failed.
 fn read(engine: &Engine, relation: RelationId, tick: Tick) -> oneshot::Receiver<Answer> {
     let (sender, receiver) = oneshot::channel();
-    let gathering = Mutex::new(Gathering { missing: engine.workers(), snapshots: Vec::new(), sender: Some(sender) });
+    let gathering =
+        Mutex::new(Gathering { missing: engine.workers(), snapshots: Vec::new(), sender: Some(sender) });
     let reply = Arc::new(move |_worker, share| {
         gathering.lock().unwrap_or_else(PoisonError::into_inner).add(share);
     });

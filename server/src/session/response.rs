@@ -75,4 +75,3 @@ pub enum TransactionStatus {
     /// Inside a block that failed: only its end is awaited.
     Failed,
 }
-

@@ -50,7 +50,9 @@ impl Session {
     ) -> Result<Response, SqlError> {
         let prepared = match &self.block {
             Block::Open(_) => self.change_in_block(&bound, &moment).await?,
-            Block::None | Block::Failed { .. } => self.change_alone(statement, parameters, bound, moment).await?,
+            Block::None | Block::Failed { .. } => {
+                self.change_alone(statement, parameters, bound, moment).await?
+            }
         };
         self.notices.extend(prepared.notices);
         Ok(command(prepared.tag))
@@ -112,7 +114,9 @@ impl Session {
             Bound::Insert { table, source } => {
                 let batches = self.source_rows(table, source, moment).await?;
                 batches.iter().try_for_each(|batch| not_null::check(table, batch))?;
-                Ok(rows_change(table, batches, 1, relations_of(source, None), |rows| format!("INSERT 0 {rows}")))
+                Ok(rows_change(table, batches, 1, relations_of(source, None), |rows| {
+                    format!("INSERT 0 {rows}")
+                }))
             }
             Bound::Delete { table, source } => {
                 let batches = self.source_rows(table, source, moment).await?;

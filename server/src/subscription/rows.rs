@@ -11,7 +11,7 @@ use arrow::compute::cast;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
 use millrace_engine::{DataType, Delta, Tick, batch_of, concat};
-use millrace_sql::{Subscribe, SqlError};
+use millrace_sql::{SqlError, Subscribe};
 
 /// The most rows of a batch.
 const BATCH_ROWS: usize = 8192;
@@ -45,7 +45,12 @@ impl Shape {
     }
 
     /// Rows of the relation with their diffs at a tick.
-    pub(crate) fn data(&self, tick: Tick, rows: &RecordBatch, diffs: &[i64]) -> Result<RecordBatch, SqlError> {
+    pub(crate) fn data(
+        &self,
+        tick: Tick,
+        rows: &RecordBatch,
+        diffs: &[i64],
+    ) -> Result<RecordBatch, SqlError> {
         let diffs = Arc::new(Int64Array::from(diffs.to_vec()));
         self.batch(tick, false, diffs, rows.columns(), rows.num_rows()).map_err(SqlError::internal)
     }
