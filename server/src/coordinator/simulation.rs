@@ -122,7 +122,9 @@ impl Model {
 
     fn run(&mut self, op: Op) {
         match op {
-            Op::Commit { writes, reads, ticks_back, alone } => self.commit(&writes, &reads, ticks_back, alone),
+            Op::Commit { writes, reads, ticks_back, alone } => {
+                self.commit(&writes, &reads, ticks_back, alone)
+            }
             Op::CreateTable { name, with_row } => {
                 let kind = RelationKind::Table { keep_rows: true };
                 let writes = if with_row { vec![self.write(provisional_id(0), 1)] } else { Vec::new() };
@@ -170,8 +172,10 @@ impl Model {
     fn commit(&mut self, writes: &[(usize, u8)], reads: &[usize], ticks_back: usize, alone: bool) {
         let (tick, catalog) = self.moments[self.moments.len().saturating_sub(ticks_back + 1)].clone();
         let is_table = |relation: &Arc<Relation>| matches!(relation.kind, RelationKind::Table { .. });
-        let targets: Vec<_> =
-            writes.iter().filter_map(|(index, rows)| Some((self.relation(&catalog, *index)?, *rows))).collect();
+        let targets: Vec<_> = writes
+            .iter()
+            .filter_map(|(index, rows)| Some((self.relation(&catalog, *index)?, *rows)))
+            .collect();
         let writes: Vec<Write> = targets
             .into_iter()
             .filter(|(relation, _)| is_table(relation))
@@ -235,7 +239,8 @@ impl Model {
         let inside = changes_of_group(&group);
         self.feed(Event::GroupFailed { error: SqlError::new("58030", "disk") });
         for (request, fate) in &self.requests {
-            let was_in_it = changes_of_request(request).iter().any(|(_, v, _)| inside.iter().any(|(_, w, _)| v == w));
+            let was_in_it =
+                changes_of_request(request).iter().any(|(_, v, _)| inside.iter().any(|(_, w, _)| v == w));
             assert!(!was_in_it || *fate == Fate::Rejected("58030".to_owned()), "{fate:?}");
         }
     }
@@ -259,7 +264,13 @@ impl Model {
         if self.alone_granted == Some(id) {
             self.alone_granted = None;
             // Its own requests cannot go any more; a real session would have cancelled them.
-            let orphans: Vec<usize> = self.requests.iter().enumerate().filter(|(_, (request, fate))| request.alone == Some(id) && *fate == Fate::Waits).map(|(index, _)| index).collect();
+            let orphans: Vec<usize> = self
+                .requests
+                .iter()
+                .enumerate()
+                .filter(|(_, (request, fate))| request.alone == Some(id) && *fate == Fate::Waits)
+                .map(|(index, _)| index)
+                .collect();
             orphans.into_iter().for_each(|index| self.cancel(index));
         }
         self.feed(Event::AloneEnded { id });
@@ -272,7 +283,10 @@ impl Model {
         for effect in effects {
             match effect {
                 Effect::Apply(group) => {
-                    assert_eq!(stage, 0, "a group is applied once, first of all, and only after it is durable");
+                    assert_eq!(
+                        stage, 0,
+                        "a group is applied once, first of all, and only after it is durable"
+                    );
                     stage = 1;
                     self.on_apply(&group);
                 }
@@ -314,7 +328,8 @@ impl Model {
     }
 
     fn owner(&self, change: &Change) -> &(Request, Fate) {
-        let owns = |request: &Request| changes_of_request(request).iter().any(|(_, value, _)| *value == change.1);
+        let owns =
+            |request: &Request| changes_of_request(request).iter().any(|(_, value, _)| *value == change.1);
         self.requests.iter().find(|(request, _)| owns(request)).unwrap()
     }
 
@@ -402,7 +417,10 @@ impl Model {
     /// As `has_conflict`; or an earlier request that may be in the group changes it, or something is gone.
     fn has_reason(&self, request: &Request) -> bool {
         let catalog = self.catalog();
-        let gone = request.writes.iter().any(|write| catalog.by_id(write.relation).is_none() && write.relation != provisional_id(0));
+        let gone = request
+            .writes
+            .iter()
+            .any(|write| catalog.by_id(write.relation).is_none() && write.relation != provisional_id(0));
         let missing_input = request.catalog.iter().any(|change| match change {
             CatalogChange::Drop(ids) => ids.iter().any(|id| catalog.by_id(*id).is_none()),
             CatalogChange::Create(Relation { kind: RelationKind::MaterializedView { plan, .. }, .. }) => {
@@ -453,7 +471,9 @@ fn values(rows: &RecordBatch) -> Vec<i32> {
 }
 
 fn changes_of_request(request: &Request) -> Vec<Change> {
-    let rows = |write: &Write| values(&write.rows).into_iter().map(|v| (write.relation, v, write.diff)).collect::<Vec<_>>();
+    let rows = |write: &Write| {
+        values(&write.rows).into_iter().map(|v| (write.relation, v, write.diff)).collect::<Vec<_>>()
+    };
     request.writes.iter().flat_map(rows).collect()
 }
 
@@ -462,7 +482,9 @@ fn changes_of_group(group: &Group) -> Vec<Change> {
     for (relation, deltas) in &group.changes {
         for delta in deltas {
             assert!(delta.ticks.iter().all(|tick| tick == group.tick));
-            changes.extend(values(&delta.rows).into_iter().zip(delta.diffs.iter()).map(|(v, d)| (*relation, v, d)));
+            changes.extend(
+                values(&delta.rows).into_iter().zip(delta.diffs.iter()).map(|(v, d)| (*relation, v, d)),
+            );
         }
     }
     changes
