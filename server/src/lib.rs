@@ -8,6 +8,7 @@ pub mod copy; // COPY's lines
 pub mod http;
 pub mod pgwire; // PostgreSQL's protocol
 mod record; // groups of commits as records of the log
+pub mod health; // whether the workers live
 pub mod recovery; // the log, replayed
 pub mod run; // the order of start and stop
 pub mod server; // what all sessions share
@@ -16,5 +17,6 @@ pub mod start; // why a server does not start
 pub mod subscription; // SUBSCRIBE // health and metrics
 
 pub use config::{Config, RawConfig};
-pub use run::{exit_on_worker_panic, run};
+pub use health::watch_panics;
+pub use run::run;
 pub use start::StartError;

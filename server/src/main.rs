@@ -13,14 +13,15 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("millrace: {error}");
-            ExitCode::from(error.exit_code)
+            // Not by returning: a worker that hangs would keep the process.
+            std::process::exit(i32::from(error.exit_code))
         }
     }
 }
 
 fn start() -> Result<(), StartError> {
     let config = Config::try_from(RawConfig::parse())?;
-    millrace::exit_on_worker_panic();
+    millrace::watch_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("tokio").build();
     let runtime =
         runtime.map_err(|error| StartError::system(format!("cannot start the runtime: {error}")))?;

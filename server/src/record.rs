@@ -81,7 +81,8 @@ mod tests {
         let lines: Vec<String> = record.catalog.iter().map(hex).collect();
         expect![[r#"
             00000201760101610101010f73656c65637420612066726f6d20740001010109
-            0001020201"#]].assert_eq(&lines.join("\n"));
+            0001020201"#]]
+        .assert_eq(&lines.join("\n"));
     }
 
     #[test]

@@ -7,7 +7,6 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::panic;
 use std::sync::Arc;
 
 use millrace_engine::{DataFolder, Engine, EngineConfig, Log, LogConfig, OsRandom, RealDisk, Replay};
@@ -23,7 +22,7 @@ use crate::coordinator::{AppendGroup, CommitPath, Coordinator, Group, Holds, Par
 use crate::recovery::{Recovered, recover};
 use crate::server::Server;
 use crate::start::StartError;
-use crate::{http, pgwire, record};
+use crate::{health, http, pgwire, record};
 
 /// Runs the server until SIGTERM or SIGINT.
 ///
@@ -41,7 +40,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let listeners_down = CancellationToken::new();
     let pg_task = tokio::spawn(pgwire::serve(pg, server.clone(), listeners_down.clone()));
     let http_task = tokio::spawn(http::serve(http, server.clone(), listeners_down.clone()));
-    let coordinator = wait_for_the_end(coordinator).await?;
+    let coordinator = wait_for_the_end(server.engine(), coordinator).await?;
     info!("stopping");
     listeners_down.cancel();
     // What a listener's own end says does not matter any more.
@@ -64,7 +63,10 @@ async fn start(
     let progress = Arc::new(Progress::default());
     let engine_config = EngineConfig { workers: config.workers };
     let engine = Engine::start(engine_config, Arc::new(ExprCompiler), progress.sink())?;
-    let Recovered { catalog, newest } = recover(replay, &engine, &progress, config.lag_bytes).await?;
+    let Recovered { catalog, newest } = tokio::select! {
+        recovered = recover(replay, &engine, &progress, config.lag_bytes) => recovered?,
+        () = health::dead_worker(&engine) => return Err(worker_died()),
+    };
     let holds = Arc::new(Holds::new(newest, catalog.clone()));
     let parts = Parts {
         path: CommitPath::new(catalog, newest, config.lag_bytes),
@@ -111,18 +113,26 @@ fn announce(pg: &TcpListener, http: &TcpListener, folder: &DataFolder) -> Result
 }
 
 /// Waits for a signal. The coordinator ending by itself is an error: nothing can be committed then.
-async fn wait_for_the_end(mut coordinator: CoordinatorTask) -> Result<CoordinatorTask, StartError> {
+async fn wait_for_the_end(
+    engine: &Engine,
+    mut coordinator: CoordinatorTask,
+) -> Result<CoordinatorTask, StartError> {
     let signals = || Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?));
     let (mut terminate, mut interrupt) = signals()
         .map_err(|error: std::io::Error| StartError::system(format!("cannot wait for signals: {error}")))?;
     tokio::select! {
         _ = terminate.recv() => Ok(coordinator),
         _ = interrupt.recv() => Ok(coordinator),
+        () = health::dead_worker(engine) => Err(worker_died()),
         ended = &mut coordinator => {
             settled(ended)?;
             Err(StartError::internal("the coordinator has ended"))
         }
     }
+}
+
+fn worker_died() -> StartError {
+    StartError::internal("a worker has panicked; what was acknowledged is in the log, start again")
 }
 
 fn settled(ended: Result<Result<(), SqlError>, tokio::task::JoinError>) -> Result<(), StartError> {
@@ -131,21 +141,4 @@ fn settled(ended: Result<Result<(), SqlError>, tokio::task::JoinError>) -> Resul
         Ok(Err(error)) => Err(StartError::internal(error.message)),
         Err(error) => Err(StartError::internal(format!("the coordinator has panicked: {error}"))),
     }
-}
-
-/// A panic in a worker, or in the log's thread, may have left half a tick behind: the process ends
-/// with exit code 70 and the next start replays the log. (Workers will be rebuilt in place later.)
-pub fn exit_on_worker_panic() {
-    let report = panic::take_hook();
-    panic::set_hook(Box::new(move |panic| {
-        report(panic);
-        let thread = std::thread::current();
-        let name = thread.name().unwrap_or_default();
-        if name.starts_with("millrace-") {
-            eprintln!(
-                "millrace: thread {name} has panicked, the server ends; what was acknowledged is in the log"
-            );
-            std::process::exit(70);
-        }
-    }));
 }

@@ -90,6 +90,11 @@ impl CommitPath {
         self.in_flight.is_some()
     }
 
+    /// The number of requests that wait for their group.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Bytes committed that not every relation has passed.
     pub fn lag_bytes(&self) -> usize {
         self.lag.bytes()

@@ -18,6 +18,8 @@ mod request; // commits, events and effects
 mod runtime; // the task around the commit path
 #[cfg(test)]
 mod simulation; // random schedules against a model ledger
+#[cfg(test)]
+mod tests; // the task with real workers and a real log
 
 pub(crate) use coalesce::coalesce;
 pub use commit::{CommitPath, conflict};

@@ -60,6 +60,8 @@ pub struct Counts {
     pub conflicts: AtomicU64,
     /// Bytes committed that not every relation has passed, now.
     pub lag_bytes: AtomicU64,
+    /// Commits that wait for their group, now.
+    pub queued: AtomicU64,
 }
 
 struct Submission {
@@ -284,6 +286,7 @@ impl Runtime {
         let effects = self.path.handle(event, now());
         let performed = self.perform(effects);
         self.counts.lag_bytes.store(self.path.lag_bytes() as u64, Ordering::Relaxed);
+        self.counts.queued.store(self.path.queued() as u64, Ordering::Relaxed);
         performed
     }
 

@@ -23,7 +23,7 @@ use proptest::prelude::*;
 use super::commit::CommitPath;
 use super::request::{AloneId, CommitId, Effect, Event, Group, Reads, Request, Write, provisional_id};
 
-const LAG_BYTES: usize = 1500;
+const LAG_BYTES: usize = 400;
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
 /// One step of a schedule. Indices are taken modulo what there is.
