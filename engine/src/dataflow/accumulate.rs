@@ -144,7 +144,7 @@ pub(crate) fn in_window(value: f64) -> bool {
 /// The double in units of 2^-64, where that is exact and its magnitude below 2^63.
 fn fixed(value: f64) -> Option<i128> {
     const LIMIT: f64 = (1u64 << 63) as f64;
-    if !(value.abs() < LIMIT) {
+    if value.is_nan() || value.abs() >= LIMIT {
         return None;
     }
     let bits = value.to_bits();

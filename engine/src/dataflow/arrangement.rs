@@ -31,9 +31,9 @@ use crate::types::Tick;
 
 /// State saved at a tick: what an operator is rebuilt from.
 #[derive(Clone, Default)]
-pub struct SavedTrace {
+pub(crate) struct SavedTrace {
     /// Batches that together hold all updates before the tick.
-    pub batches: Vec<Shared>,
+    pub(crate) batches: Vec<Shared>,
 }
 
 /// Where a driver starts.

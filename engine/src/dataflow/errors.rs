@@ -7,10 +7,9 @@ use arrow::array::{ArrayRef, StringArray};
 
 use crate::delta::{Col, Delta, batch_of};
 use crate::error::DataError;
-use crate::types::{DataType, Tick};
+use crate::types::Tick;
 
-/// The columns of an error row.
-pub(crate) const ERROR_COLUMNS: [DataType; 3] = [DataType::Text, DataType::Text, DataType::Text];
+pub(crate) use crate::snapshot::ERROR_COLUMNS;
 
 /// Collects error rows of one operator.
 pub(crate) struct ErrorRows {

@@ -19,12 +19,12 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::frontier::MutableAntichain;
 use timely::scheduling::Activator;
 
-use super::arrangement::{Arrangement, SavedTrace, Start, TraceHandle, batches_of, compact, size_of_trace};
+use super::arrangement::{Arrangement, SavedTrace, Start, TraceHandle, batches_of, compact};
 use super::edge::{Edge, by_leading_columns};
 use super::errors::ERROR_COLUMNS;
 use super::subscribe::Subscriber;
 use crate::delta::Delta;
-use crate::engine::{StateSize, SubscriptionSink};
+use crate::engine::SubscriptionSink;
 use crate::error::DataError;
 use crate::snapshot::Snapshot;
 use crate::state::{ByteRows, Lanes, RowCodec, Shared, Updates};
@@ -114,13 +114,6 @@ impl Publication {
             compact(&mut self.rows.borrow_mut(), since);
             compact(&mut self.errors.borrow_mut(), since);
         }
-    }
-
-    /// Updates and bytes of the two traces.
-    pub(crate) fn size(&self) -> StateSize {
-        let rows = size_of_trace(&self.rows.borrow());
-        let errors = size_of_trace(&self.errors.borrow());
-        StateSize { updates: rows.0 + errors.0, bytes: rows.1 + errors.1 }
     }
 
     /// The traces, for saving: rows, then errors.

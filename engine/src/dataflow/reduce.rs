@@ -16,7 +16,7 @@ use std::cmp::Ordering;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::Float64Type;
 use timely::dataflow::operators::Capability;
@@ -62,6 +62,11 @@ impl ReduceSpec {
     fn output(&self) -> Vec<DataType> {
         let results = self.accumulators.iter().map(|accumulator| accumulator.spec.result);
         self.columns[..self.keys].iter().copied().chain(results).collect()
+    }
+
+    /// How many ordered traces the operator keeps.
+    pub(crate) fn ordered_count(&self) -> usize {
+        self.ordered().len()
     }
 
     /// The arguments that are kept in order, each once: (column, whether all its values are kept).

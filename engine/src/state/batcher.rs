@@ -138,7 +138,8 @@ impl UpdateBatcher {
     pub fn extract(&mut self, upper: Option<Tick>) -> Option<Shared> {
         let mut ready: Option<Shared> = None;
         let mut kept = Vec::new();
-        // Shortest first: each chunk is merged about as often as it is long.
+        // Shortest first: what is merged so far is about as long as the next chunk, so that the
+        // work is linear in all updates held.
         while let Some(chunk) = self.chunks.pop() {
             let (before, rest) = split(chunk, upper);
             kept.extend(rest);
@@ -151,7 +152,8 @@ impl UpdateBatcher {
         ready
     }
 
-    /// The least tick of an update held; `None` when there is none.
+    /// The least tick of an update held; `None` when there is none. Updates that cancel between
+    /// chunks are held until the chunks meet: the tick may then be lower than what `extract` gives.
     pub fn tick_min(&self) -> Option<Tick> {
         self.chunks.iter().map(|chunk| chunk.tick_min()).min()
     }

@@ -20,6 +20,13 @@ mod merged;
 mod merger;
 mod run;
 
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod spine_tests;
+#[cfg(test)]
+mod tests;
+
 use differential_dataflow::trace::implementations::spine_fueled::Spine;
 
 pub use batch::{Batch, Shared};
