@@ -80,9 +80,9 @@ pub enum StatementKind {
     },
     /// DISCARD ALL.
     Discard,
-    /// Well-formed as far as we can tell, but nothing that we have: binding it gives this error.
-    /// Kept apart from syntax errors so that the statements before it are still answered in order.
-    Unsupported(SqlError),
+    /// Well-formed, but nothing that can run, mostly because we do not have it: binding it gives
+    /// this error. No error of `parse`, so that the statements before it are still answered.
+    Refused(SqlError),
 }
 
 /// CREATE TABLE [IF NOT EXISTS] name (columns) [WITH (append_only, retention = '0')].

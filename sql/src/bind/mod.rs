@@ -8,6 +8,8 @@ mod drop; // DROP, with what depends on it
 mod follow; // SUBSCRIBE
 mod locate; // where in the text a query's error lies
 mod relations; // relations and columns by name
+#[cfg(test)]
+mod tests; // goldens of what each statement is bound to, and of its errors
 
 pub(crate) use self::create::named;
 pub(crate) use self::relations::relation;
@@ -72,7 +74,7 @@ pub fn bind(statement: &Statement, catalog: &Catalog, parameters: &[Literal]) ->
         StatementKind::Rollback => Bound::Rollback,
         StatementKind::Deallocate { name } => Bound::Deallocate { name: name.clone() },
         StatementKind::Discard => Bound::Discard,
-        StatementKind::Unsupported(error) => return Err(error.clone()),
+        StatementKind::Refused(error) => return Err(error.clone()),
     })
 }
 
@@ -102,7 +104,7 @@ pub fn describe(
         StatementKind::Subscribe(subscribe) => rows(follow::subscribe(subscribe, &scope)?.columns),
         StatementKind::Explain(_) => rows(vec![text_column("QUERY PLAN")]),
         StatementKind::Show { name } => rows(shown_columns(name)),
-        StatementKind::Unsupported(error) => return Err(error.clone()),
+        StatementKind::Refused(error) => return Err(error.clone()),
         StatementKind::CreateTable(_)
         | StatementKind::CreateView(_)
         | StatementKind::Drop(_)

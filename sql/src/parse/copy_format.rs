@@ -40,11 +40,7 @@ pub(super) fn format(cursor: &mut Cursor) -> Result<CopyFormat, SqlError> {
 
 fn new_options(cursor: &mut Cursor, given: &mut Given) -> Result<(), SqlError> {
     loop {
-        let position = cursor.position();
-        let option = match cursor.accept("null") {
-            true => Name { value: "null".to_owned(), position },
-            false => cursor.name()?,
-        };
+        let option = cursor.option()?;
         new_option(cursor, given, &option)?;
         if !cursor.accept_token(&Token::Comma) {
             return cursor.expect_token(&Token::RParen);

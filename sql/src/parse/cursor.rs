@@ -69,9 +69,12 @@ impl<'a> Cursor<'a> {
         choices.iter().copied().find(|words| self.accept(words))
     }
 
-    /// Passes these words, or 42601.
+    /// Passes these words, or 42601 at the first that is another.
     pub(super) fn expect(&mut self, words: &str) -> Result<(), SqlError> {
-        if self.accept(words) { Ok(()) } else { Err(self.syntax_error()) }
+        words.split(' ').try_for_each(|word| match self.accept(word) {
+            true => Ok(()),
+            false => Err(self.syntax_error()),
+        })
     }
 
     /// Passes a token if it comes next.
@@ -132,6 +135,19 @@ impl<'a> Cursor<'a> {
         match self.peek() {
             Token::Word(word) if word.quote_style.is_some() || !names::is_reserved(&word.value) => {
                 let value = names::checked(names::fold(&word.value, word.quote_style), position)?;
+                self.advance(1);
+                Ok(Name { value, position })
+            }
+            _ => Err(self.syntax_error()),
+        }
+    }
+
+    /// The name of an option, which any word can be.
+    pub(super) fn option(&mut self) -> Result<Name, SqlError> {
+        let position = self.position();
+        match self.peek() {
+            Token::Word(word) => {
+                let value = names::fold(&word.value, word.quote_style);
                 self.advance(1);
                 Ok(Name { value, position })
             }

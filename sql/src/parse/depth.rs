@@ -2,48 +2,62 @@
 //!
 //! Trees are parsed, copied and dropped by recursion, and a worker thread's stack has 2 MiB: a
 //! statement that could overflow it must be refused (54001), as an overflow would end the server.
-//! Invariant: every level of a syntax tree stems from an open parenthesis, bracket or CASE, or from
-//! an operator or prefix word since the last comma at its level. Counting those bounds the depth
-//! from above.
+//! Invariant: every level of a syntax tree stems from an open parenthesis, bracket or brace, from a
+//! set operation at its level, or from an operator or prefix word since the last comma at its level.
+//! Counting those bounds the depth from above. CASE and END are counted as operators, not as
+//! brackets: sqlparser also takes END for a name, so that it does not always close anything.
 
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::source::too_deep;
 use crate::error::SqlError;
 
-/// Parentheses, brackets and CASEs in one another.
+/// Parentheses, brackets and braces in one another.
 pub(super) const NESTING_MAX: usize = 100;
 
 /// Operators that may hang below one another: `a + b + c` is two levels deep.
 const CHAIN_MAX: usize = 2_000;
 
-/// Words that make the tree deeper without a parenthesis.
+/// Words that make the tree deeper, until the next comma.
 #[rustfmt::skip]
 const OPERATOR_WORDS: &[&str] = &[
     "and", "or", "not", "is", "in", "like", "ilike", "similar", "between", "collate", "at", "isnull", "notnull",
-    "union", "intersect", "except", "join", "interval", "prior", "array", "any", "all", "some", "exists",
-    "operator", "lateral", "explain", "analyze", "setof", "connect_by_root", "overlaps", "xor", "div", "rlike",
-    "regexp", "match", "member",
+    "case", "when", "join", "interval", "prior", "array", "any", "all", "some", "exists", "operator", "lateral",
+    "explain", "setof", "connect_by_root", "overlaps", "xor", "div", "rlike", "regexp", "match", "member",
 ];
+
+/// Words that make the tree deeper for all that follows.
+const SET_WORDS: &[&str] = &["union", "intersect", "except", "minus"];
+
+/// What is open between two brackets.
+#[derive(Default)]
+struct Level {
+    /// Operators since the last comma.
+    operators: usize,
+    /// Set operations.
+    sets: usize,
+}
 
 /// Refuses a statement whose tree could be too deep.
 pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
-    let mut open: Vec<usize> = vec![0];
+    let mut outer: Vec<Level> = Vec::new();
+    let mut level = Level::default();
     let mut total = 0;
     for token in tokens {
         match step(&token.token) {
-            Step::Down => open.push(0),
-            Step::Up if open.len() > 1 => total -= open.pop().unwrap_or_default(),
-            Step::Up | Step::Same => {}
-            Step::Operator => {
-                total += 1;
-                if let Some(chain) = open.last_mut() {
-                    *chain += 1;
+            Step::Down => outer.push(std::mem::take(&mut level)),
+            Step::Up => {
+                if let Some(enclosing) = outer.pop() {
+                    total -= level.operators + level.sets;
+                    level = enclosing;
                 }
             }
-            Step::Next => total -= open.last_mut().map(std::mem::take).unwrap_or_default(),
+            Step::Operator => (level.operators, total) = (level.operators + 1, total + 1),
+            Step::Set => (level.sets, total) = (level.sets + 1, total + 1),
+            Step::Next => total -= std::mem::take(&mut level.operators),
+            Step::Same => {}
         }
-        if open.len() > NESTING_MAX + 1 || total > CHAIN_MAX {
+        if outer.len() > NESTING_MAX || total > CHAIN_MAX {
             return Err(too_deep());
         }
     }
@@ -58,6 +72,8 @@ enum Step {
     Up,
     /// Hangs one more below.
     Operator,
+    /// Hangs everything so far one below.
+    Set,
     /// Begins a sibling.
     Next,
     /// Nothing.
@@ -80,9 +96,8 @@ fn step(token: &Token) -> Step {
 
 fn word_step(word: &str) -> Step {
     match word {
-        "case" => Step::Down,
-        "end" => Step::Up,
         word if OPERATOR_WORDS.contains(&word) => Step::Operator,
+        word if SET_WORDS.contains(&word) => Step::Set,
         _ => Step::Same,
     }
 }

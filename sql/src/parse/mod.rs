@@ -21,6 +21,8 @@ mod setting; // SET, RESET, SHOW
 mod source; // positions in the text, and syntax errors
 mod subscribe; // SUBSCRIBE
 mod table; // CREATE TABLE
+#[cfg(test)]
+pub(crate) mod tests; // goldens of every form and error, and texts that must not break it
 mod unsupported; // names of what we do not have
 mod view; // CREATE MATERIALIZED VIEW
 
@@ -42,7 +44,7 @@ const TEXT_BYTES_MAX: usize = 1 << 20;
 ///
 /// # Errors
 /// 42601 with the position, 54001 for a statement that is nested too deeply, 54000 for a text
-/// over 1 MiB. What is well-formed but not supported is no error here but `Unsupported`.
+/// over 1 MiB. What is well-formed but cannot run is no error here but `StatementKind::Refused`.
 pub fn parse(text: &str) -> Result<Vec<Statement>, SqlError> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(SqlError::new("54000", "statement is too long")
@@ -53,6 +55,10 @@ pub fn parse(text: &str) -> Result<Vec<Statement>, SqlError> {
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
         .tokenize_with_location()
         .map_err(|error| source.tokenizer_error(&error))?;
+    if let Some(nameless) = tokens.iter().find(|token| is_nameless(&token.token)) {
+        let position = source.position(nameless.span.start);
+        return Err(SqlError::new("42601", "zero-length delimited identifier").position(position));
+    }
     tokens
         .split_inclusive(|token| token.token == Token::SemiColon)
         .filter(|tokens| tokens.iter().any(is_content))
@@ -67,7 +73,7 @@ fn parse_one(source: &Arc<Source>, tokens: &[TokenWithSpan]) -> Result<Statement
     let kind = match statement(&mut cursor) {
         Ok(kind) => kind,
         Err(error) if error.sqlstate == "42601" || error.sqlstate.starts_with("54") => return Err(error),
-        Err(error) => StatementKind::Unsupported(error),
+        Err(error) => StatementKind::Refused(error),
     };
     Ok(Statement { text: own_text(source, tokens), kind, source: source.clone() })
 }
@@ -102,6 +108,11 @@ fn create(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
         Some("materialized") => Ok(StatementKind::CreateView(view::create(cursor)?)),
         _ => Err(unsupported::error(cursor)),
     }
+}
+
+/// Whether a token is `""`.
+fn is_nameless(token: &Token) -> bool {
+    matches!(token, Token::Word(word) if word.value.is_empty())
 }
 
 fn is_content(token: &TokenWithSpan) -> bool {

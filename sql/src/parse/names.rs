@@ -35,11 +35,8 @@ pub(super) fn fold(value: &str, quote: Option<char>) -> String {
     if quote.is_some() { value.to_owned() } else { value.to_ascii_lowercase() }
 }
 
-/// Refuses names that PostgreSQL could not have.
+/// Refuses names that PostgreSQL would cut.
 pub(super) fn checked(value: String, position: usize) -> Result<String, SqlError> {
-    if value.is_empty() {
-        return Err(SqlError::new("42601", "zero-length delimited identifier").position(position));
-    }
     if value.len() > NAME_BYTES_MAX {
         return Err(SqlError::new("42622", format!("identifier \"{value}\" is too long"))
             .detail(format!("A name can have {NAME_BYTES_MAX} bytes, this one has {}.", value.len()))
@@ -54,7 +51,7 @@ pub(super) fn resolve(mut parts: Vec<Name>) -> Result<Name, SqlError> {
     match (parts.len(), parts.pop()) {
         (1, Some(name)) => Ok(name),
         (2, Some(name)) => in_schema(&parts[0], name),
-        _ => Err(SqlError::unsupported("a name of more than two parts").position(position)),
+        _ => Err(SqlError::new("0A000", "cross-database references are not implemented").position(position)),
     }
 }
 

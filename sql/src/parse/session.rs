@@ -45,8 +45,9 @@ pub(super) fn deallocate(cursor: &mut Cursor) -> Result<StatementKind, SqlError>
 
 /// `DISCARD ALL`
 pub(super) fn discard(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
-    cursor.refuse(&["discard plans", "discard sequences", "discard temp", "discard temporary"], "DISCARD")?;
-    cursor.expect("discard all")?;
+    cursor.expect("discard")?;
+    cursor.refuse(&["plans", "sequences", "temp", "temporary"], "DISCARD")?;
+    cursor.expect("all")?;
     Ok(StatementKind::Discard)
 }
 
@@ -66,11 +67,17 @@ fn ended(cursor: &mut Cursor, words: &str, kind: StatementKind) -> Result<Statem
     Ok(kind)
 }
 
+fn refuse_mode(cursor: &mut Cursor, mode: &str) -> Result<(), SqlError> {
+    let refused = cursor.unsupported(&format!("the transaction mode {}", mode.to_uppercase()));
+    if cursor.accept(mode) { Err(refused) } else { Ok(()) }
+}
+
 /// Modes of a transaction, with or without commas; the last isolation level that was named.
 fn modes(cursor: &mut Cursor) -> Result<Option<&'static str>, SqlError> {
     let mut level = None;
     while !cursor.at_end() {
-        cursor.refuse(&["read only", "deferrable"], "a transaction with")?;
+        refuse_mode(cursor, "read only")?;
+        refuse_mode(cursor, "deferrable")?;
         if cursor.accept_one_of(&["read write", "not deferrable"]).is_none() {
             cursor.expect("isolation level")?;
             let known = ["serializable", "repeatable read", "read committed", "read uncommitted"];

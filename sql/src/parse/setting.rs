@@ -22,7 +22,10 @@ pub(super) fn set(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
         cursor.accept("session");
     }
     let name = match own_words.or_else(|| special(cursor)) {
-        Some(name) => name.to_owned(),
+        Some(name) => {
+            let _ = name == "role" && (cursor.accept("to") || cursor.accept_token(&Token::Eq));
+            name.to_owned()
+        }
         None => {
             let name = parameter(cursor)?;
             if !cursor.accept("to") {

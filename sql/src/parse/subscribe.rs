@@ -34,6 +34,9 @@ fn whole_relation(cursor: &mut Cursor) -> Result<Name, SqlError> {
     let other = cursor
         .unsupported("SUBSCRIBE to a query")
         .hint("Create a materialized view of the query and subscribe to that.");
+    if matches!(cursor.peek_word().as_deref(), Some("values" | "with" | "table")) {
+        return Err(other);
+    }
     cursor.expect("select")?;
     if !cursor.accept_token(&Token::Mul) || !cursor.accept("from") {
         return Err(other);
@@ -45,7 +48,7 @@ fn whole_relation(cursor: &mut Cursor) -> Result<Name, SqlError> {
 fn options(cursor: &mut Cursor, subscribe: &mut Subscribe) -> Result<(), SqlError> {
     cursor.expect_token(&Token::LParen)?;
     loop {
-        let option = cursor.name()?;
+        let option = cursor.option()?;
         cursor.accept_token(&Token::Eq);
         let value = setting::optional_boolean(cursor, &option)?;
         match option.value.as_str() {

@@ -187,7 +187,7 @@ fn is_stream(cursor: &mut Cursor) -> Result<bool, SqlError> {
 
 /// A parameter and its value as text; no value is `true`.
 fn option(cursor: &mut Cursor) -> Result<(String, String), SqlError> {
-    let name = cursor.name()?.value;
+    let name = cursor.option()?.value;
     if !cursor.accept_token(&Token::Eq) {
         return Ok((name, "true".to_owned()));
     }

@@ -85,9 +85,11 @@ fn hint(name: &str) -> Option<&'static str> {
     match name {
         "update" => Some("Delete the rows and insert them as they shall be."),
         "truncate" => Some("Use DELETE FROM without WHERE."),
-        "create view" | "create temp view" | "create temporary view" => Some("Use CREATE MATERIALIZED VIEW."),
+        "create view" | "create or replace view" | "create temp view" | "create temporary view" => {
+            Some("Use CREATE MATERIALIZED VIEW.")
+        }
         "create stream" => Some("Use CREATE TABLE … WITH (append_only, retention = '0')."),
-        "create materialized view" => Some("Drop the view and create it again."),
+        "create or replace materialized view" => Some("Drop the view and create it again."),
         "refresh materialized view" => Some("A materialized view is always up to date."),
         "prepare" | "execute" => Some("Prepare statements through the protocol, as drivers do."),
         "declare" | "fetch" | "move" => Some("Use SELECT, SUBSCRIBE or COPY (SUBSCRIBE …) TO STDOUT."),

@@ -29,7 +29,7 @@ fn refuse_options(cursor: &mut Cursor) -> Result<(), SqlError> {
         return Ok(());
     }
     cursor.expect_token(&Token::LParen)?;
-    let name = cursor.name()?;
+    let name = cursor.option()?;
     Err(SqlError::new("22023", format!("unrecognized parameter \"{}\"", name.value))
         .detail("A materialized view has no parameters yet.")
         .position(with))

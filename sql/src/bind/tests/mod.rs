@@ -1,0 +1,132 @@
+//! Goldens: statements over a small catalog, and what they are bound to.
+#![allow(clippy::unwrap_used)]
+
+mod change;
+mod query;
+mod relation;
+
+use millrace_engine::{DataType, Expr, Literal, Plan, RelationId};
+
+use super::{bind, describe};
+use crate::bound::{Bound, CopySource, Subscribe};
+use crate::catalog::{Catalog, CatalogChange, Column, Relation, RelationKind};
+use crate::parse::parse;
+use crate::parse::tests::failure;
+use crate::query::Query;
+
+/// `readings` and the views `hot` over it and `hottest` over that; a stream; a table with odd names.
+fn catalog() -> Catalog {
+    let readings = [
+        ("at", DataType::Timestamp, false),
+        ("sensor", DataType::Text, false),
+        ("value", DataType::Float64, true),
+    ];
+    let mut catalog = Catalog::default();
+    create(&mut catalog, "readings", &readings, RelationKind::Table { keep_rows: true });
+    create(&mut catalog, "hot", &readings, view("SELECT * FROM readings", 1));
+    create(&mut catalog, "hottest", &readings, view("SELECT * FROM hot", 2));
+    let events = [("id", DataType::Int64, true)];
+    create(&mut catalog, "events", &events, RelationKind::Table { keep_rows: false });
+    let odd = [("Select", DataType::Int32, true), ("b", DataType::Boolean, true)];
+    create(&mut catalog, "Odd Name", &odd, RelationKind::Table { keep_rows: true });
+    catalog
+}
+
+fn create(catalog: &mut Catalog, name: &str, columns: &[(&str, DataType, bool)], kind: RelationKind) {
+    let columns = columns.iter().map(|(name, data_type, nullable)| Column {
+        name: (*name).to_owned(),
+        data_type: *data_type,
+        nullable: *nullable,
+    });
+    let (id, name) = (catalog.next_id(), name.to_owned());
+    let relation = Relation { id, name, columns: columns.collect(), kind, created: 1 };
+    catalog.apply(&CatalogChange::Create(relation)).unwrap();
+}
+
+/// A view of another relation with the columns of `readings`.
+fn view(sql: &str, of: u64) -> RelationKind {
+    let columns = vec![DataType::Timestamp, DataType::Text, DataType::Float64];
+    let input = Box::new(Plan::Get { relation: RelationId(of), columns });
+    let outputs = (0..3).map(Expr::Column).collect();
+    let plan = Plan::Project { input, predicates: Vec::new(), outputs };
+    RelationKind::MaterializedView { sql: sql.to_owned(), plan }
+}
+
+/// What binding gives for each text.
+fn bound(texts: &[&str]) -> String {
+    bound_with(texts, &[])
+}
+
+fn bound_with(texts: &[&str], parameters: &[Literal]) -> String {
+    let catalog = catalog();
+    let one = |text: &&str| {
+        let statement = parse(text).unwrap().pop().unwrap();
+        match bind(&statement, &catalog, parameters) {
+            Ok(bound) => format!("{text}\n    {}\n", summary(&bound)),
+            Err(error) => format!("{text}\n{}", failure("error", &error)),
+        }
+    };
+    texts.iter().map(one).collect()
+}
+
+/// What describing gives for each text.
+fn described(texts: &[&str], types: &[Option<DataType>]) -> String {
+    let catalog = catalog();
+    let one = |text: &&str| {
+        let statement = parse(text).unwrap().pop().unwrap();
+        match describe(&statement, &catalog, types) {
+            Ok(description) => {
+                let columns = description.columns.map_or("no rows".to_owned(), |c| columns(&c));
+                format!("{text}\n    {:?} -> {columns}\n", description.parameters)
+            }
+            Err(error) => format!("{text}\n{}", failure("error", &error)),
+        }
+    };
+    texts.iter().map(one).collect()
+}
+
+fn summary(bound: &Bound) -> String {
+    match bound {
+        Bound::Create { relation, if_not_exists } => {
+            let exists = if *if_not_exists { " if not exists" } else { "" };
+            let kind = match &relation.kind {
+                RelationKind::Table { keep_rows: true } => "table".to_owned(),
+                RelationKind::Table { keep_rows: false } => "stream".to_owned(),
+                RelationKind::MaterializedView { sql, plan } => format!("view <{sql}>\n{plan}"),
+            };
+            format!("create{exists} {} ({}) {}", relation.name, columns(&relation.columns), kind.trim_end())
+        }
+        Bound::Drop { ids, tag, notices } => format!("{tag} {ids:?} {notices:?}"),
+        Bound::Insert { table, source } => format!("insert {}: {}", table.name, query(source)),
+        Bound::Delete { table, source } => format!("delete {}: {}", table.name, query(source)),
+        Bound::Select(source) => format!("select {}", query(source)),
+        Bound::Subscribe(subscribe) => follow(subscribe),
+        Bound::CopyFrom { table, columns, format } => format!("copy {} {columns:?} {format:?}", table.name),
+        Bound::CopyTo { source: CopySource::Query(source), format } => {
+            format!("copy {} to {format:?}", query(source))
+        }
+        Bound::CopyTo { source: CopySource::Subscribe(subscribe), format } => {
+            format!("copy {} to {format:?}", follow(subscribe))
+        }
+        Bound::Explain(lines) => format!("explain\n      {}", lines.join("\n      ")),
+        other => format!("{other:?}"),
+    }
+}
+
+fn query(query: &Query) -> String {
+    format!("{:?} -> ({})", query.relations(), columns(query.columns()))
+}
+
+fn follow(subscribe: &Subscribe) -> String {
+    let Subscribe { relation, columns: list, snapshot, progress, as_of } = subscribe;
+    format!(
+        "subscribe {} ({}) snapshot={snapshot} progress={progress} as_of={as_of:?}",
+        relation.name,
+        columns(list)
+    )
+}
+
+fn columns(columns: &[Column]) -> String {
+    let one = |c: &Column| format!("{} {}{}", c.name, c.data_type, if c.nullable { "" } else { " not null" });
+    columns.iter().map(one).collect::<Vec<_>>().join(", ")
+}

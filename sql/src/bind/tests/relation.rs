@@ -1,0 +1,275 @@
+//! CREATE TABLE, DROP, SUBSCRIBE, COPY FROM, EXPLAIN of a view, and what needs no catalog.
+
+use expect_test::{Expect, expect};
+
+fn check(texts: &[&str], expected: Expect) {
+    expected.assert_eq(&super::bound(texts));
+}
+
+#[test]
+fn create_table() {
+    let columns = |count| (0..count).map(|n| format!("c{n} int")).collect::<Vec<_>>().join(", ");
+    check(
+        &[
+            "CREATE TABLE t (a int not null, b text)",
+            "CREATE TABLE t (a int) WITH (append_only, retention = '0')",
+            "CREATE TABLE IF NOT EXISTS readings (a int)",
+            "CREATE TABLE readings (a int)",
+            "CREATE TABLE hot (a int)",
+            "CREATE TABLE \"Readings\" (a int)",
+        ],
+        expect![[r#"
+            CREATE TABLE t (a int not null, b text)
+                create t (a integer not null, b text) table
+            CREATE TABLE t (a int) WITH (append_only, retention = '0')
+                create t (a integer) stream
+            CREATE TABLE IF NOT EXISTS readings (a int)
+                create if not exists readings (a integer) table
+            CREATE TABLE readings (a int)
+                error 42P07: relation "readings" already exists
+            CREATE TABLE hot (a int)
+                error 42P07: relation "hot" already exists
+            CREATE TABLE "Readings" (a int)
+                create Readings (a integer) table
+        "#]],
+    );
+    assert!(
+        super::bound(&[&format!("CREATE TABLE t ({})", columns(1_600))]).contains("create t (c0 integer")
+    );
+    assert!(super::bound(&[&format!("CREATE TABLE t ({})", columns(1_601))]).contains("error 54011"));
+}
+
+#[test]
+fn drop() {
+    check(
+        &[
+            "DROP TABLE events",
+            "DROP TABLE events, \"Odd Name\", events",
+            "DROP TABLE readings",
+            "DROP TABLE readings, events",
+            "DROP TABLE readings CASCADE",
+            "DROP MATERIALIZED VIEW hottest",
+            "DROP MATERIALIZED VIEW hot",
+            "DROP MATERIALIZED VIEW hot, hottest",
+            "DROP MATERIALIZED VIEW hottest, hot",
+            "DROP TABLE nothing",
+            "DROP TABLE IF EXISTS nothing, events",
+            "DROP MATERIALIZED VIEW nothing",
+            "DROP VIEW IF EXISTS nothing",
+            "DROP VIEW nothing",
+            "DROP TABLE hot",
+            "DROP TABLE IF EXISTS hot",
+            "DROP MATERIALIZED VIEW readings",
+            "DROP VIEW hot",
+        ],
+        expect![[r#"
+            DROP TABLE events
+                DROP TABLE [RelationId(4)] []
+            DROP TABLE events, "Odd Name", events
+                DROP TABLE [RelationId(5), RelationId(4)] []
+            DROP TABLE readings
+                error 2BP01: cannot drop table readings because other objects depend on it
+                  detail: materialized view hot depends on table readings
+            materialized view hottest depends on materialized view hot
+                  hint: Use DROP ... CASCADE to drop the dependent objects too.
+            DROP TABLE readings, events
+                error 2BP01: cannot drop desired object(s) because other objects depend on them
+                  detail: materialized view hot depends on table readings
+            materialized view hottest depends on materialized view hot
+                  hint: Use DROP ... CASCADE to drop the dependent objects too.
+            DROP TABLE readings CASCADE
+                DROP TABLE [RelationId(3), RelationId(2), RelationId(1)] ["drop cascades to materialized view hottest", "drop cascades to materialized view hot"]
+            DROP MATERIALIZED VIEW hottest
+                DROP MATERIALIZED VIEW [RelationId(3)] []
+            DROP MATERIALIZED VIEW hot
+                error 2BP01: cannot drop materialized view hot because other objects depend on it
+                  detail: materialized view hottest depends on materialized view hot
+                  hint: Use DROP ... CASCADE to drop the dependent objects too.
+            DROP MATERIALIZED VIEW hot, hottest
+                DROP MATERIALIZED VIEW [RelationId(3), RelationId(2)] []
+            DROP MATERIALIZED VIEW hottest, hot
+                DROP MATERIALIZED VIEW [RelationId(3), RelationId(2)] []
+            DROP TABLE nothing
+                error 42P01: table "nothing" does not exist
+            DROP TABLE IF EXISTS nothing, events
+                DROP TABLE [RelationId(4)] ["table \"nothing\" does not exist, skipping"]
+            DROP MATERIALIZED VIEW nothing
+                error 42P01: materialized view "nothing" does not exist
+            DROP VIEW IF EXISTS nothing
+                DROP VIEW [] ["view \"nothing\" does not exist, skipping"]
+            DROP VIEW nothing
+                error 42P01: view "nothing" does not exist
+            DROP TABLE hot
+                error 42809: "hot" is not a table
+                  hint: Use DROP MATERIALIZED VIEW to remove a materialized view.
+            DROP TABLE IF EXISTS hot
+                error 42809: "hot" is not a table
+                  hint: Use DROP MATERIALIZED VIEW to remove a materialized view.
+            DROP MATERIALIZED VIEW readings
+                error 42809: "readings" is not a materialized view
+                  hint: Use DROP TABLE to remove a table.
+            DROP VIEW hot
+                error 42809: "hot" is not a view
+                  hint: Use DROP MATERIALIZED VIEW to remove a materialized view.
+        "#]],
+    );
+}
+
+#[test]
+fn subscribe() {
+    check(
+        &[
+            "SUBSCRIBE hot",
+            "SUBSCRIBE TO readings WITH (PROGRESS, SNAPSHOT = false) AS OF 5",
+            "SUBSCRIBE nothing",
+            "SUBSCRIBE (SELECT * FROM \"Hot\")",
+        ],
+        expect![[r#"
+            SUBSCRIBE hot
+                subscribe hot (tick bigint not null, diff bigint not null, at timestamp not null, sensor text not null, value double precision) snapshot=true progress=false as_of=None
+            SUBSCRIBE TO readings WITH (PROGRESS, SNAPSHOT = false) AS OF 5
+                subscribe readings (tick bigint not null, progressed boolean not null, diff bigint, at timestamp, sensor text, value double precision) snapshot=false progress=true as_of=Some(5)
+            SUBSCRIBE nothing
+                error 42P01 at 11: relation "nothing" does not exist
+            SUBSCRIBE (SELECT * FROM "Hot")
+                error 42P01 at 26: relation "Hot" does not exist
+        "#]],
+    );
+}
+
+#[test]
+fn copy_from() {
+    check(
+        &[
+            "COPY readings FROM STDIN CSV HEADER",
+            "COPY readings (value, at) FROM STDIN",
+            "COPY \"Odd Name\" (\"Select\") FROM STDIN",
+            "COPY events FROM STDIN",
+            "COPY readings (value, colour) FROM STDIN",
+            "COPY readings (value, value) FROM STDIN",
+            "COPY hot FROM STDIN",
+            "COPY nothing FROM STDIN",
+        ],
+        expect![[r#"
+            COPY readings FROM STDIN CSV HEADER
+                copy readings [0, 1, 2] CopyFormat { csv: true, header: true, delimiter: 44, quote: 34, null: "" }
+            COPY readings (value, at) FROM STDIN
+                copy readings [2, 0] CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+            COPY "Odd Name" ("Select") FROM STDIN
+                copy Odd Name [0] CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+            COPY events FROM STDIN
+                copy events [0] CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+            COPY readings (value, colour) FROM STDIN
+                error 42703 at 23: column "colour" of relation "readings" does not exist
+            COPY readings (value, value) FROM STDIN
+                error 42701 at 23: column "value" specified more than once
+            COPY hot FROM STDIN
+                error 42809: cannot copy to materialized view "hot"
+                  detail: A materialized view shows the rows of its query.
+                  hint: Change the tables that it reads.
+            COPY nothing FROM STDIN
+                error 42P01 at 6: relation "nothing" does not exist
+        "#]],
+    );
+}
+
+#[test]
+fn explain_an_existing_view() {
+    check(
+        &[
+            "EXPLAIN MATERIALIZED VIEW hottest",
+            "EXPLAIN MATERIALIZED VIEW readings",
+            "EXPLAIN MATERIALIZED VIEW nothing",
+        ],
+        expect![[r#"
+            EXPLAIN MATERIALIZED VIEW hottest
+                explain
+                  Project [#0, #1, #2]
+                    Get hot
+            EXPLAIN MATERIALIZED VIEW readings
+                error 42809 at 27: "readings" is not a materialized view
+            EXPLAIN MATERIALIZED VIEW nothing
+                error 42P01 at 27: relation "nothing" does not exist
+        "#]],
+    );
+}
+
+#[test]
+fn what_needs_no_catalog() {
+    check(
+        &[
+            "SET x = 1",
+            "RESET x",
+            "SHOW x",
+            "BEGIN",
+            "END",
+            "ABORT",
+            "DEALLOCATE s",
+            "DEALLOCATE ALL",
+            "DISCARD ALL",
+            "UPDATE t SET a = 1",
+        ],
+        expect![[r#"
+            SET x = 1
+                Set { name: "x", value: Some("1") }
+            RESET x
+                Set { name: "x", value: None }
+            SHOW x
+                Show { name: "x" }
+            BEGIN
+                Begin
+            END
+                Commit
+            ABORT
+                Rollback
+            DEALLOCATE s
+                Deallocate { name: Some("s") }
+            DEALLOCATE ALL
+                Deallocate { name: None }
+            DISCARD ALL
+                Discard
+            UPDATE t SET a = 1
+                error 0A000 at 1: UPDATE is not supported
+                  hint: Delete the rows and insert them as they shall be.
+        "#]],
+    );
+}
+
+#[test]
+fn describe() {
+    let texts = [
+        "SUBSCRIBE hot WITH (PROGRESS)",
+        "EXPLAIN SELECT 1",
+        "SHOW timezone",
+        "SHOW all",
+        "CREATE TABLE readings (a int)",
+        "CREATE MATERIALIZED VIEW v AS SELECT nothing",
+        "DROP TABLE nothing",
+        "COPY nothing FROM STDIN",
+        "BEGIN",
+        "UPDATE t SET a = 1",
+    ];
+    expect![[r#"
+        SUBSCRIBE hot WITH (PROGRESS)
+            [] -> tick bigint not null, progressed boolean not null, diff bigint, at timestamp, sensor text, value double precision
+        EXPLAIN SELECT 1
+            [] -> QUERY PLAN text not null
+        SHOW timezone
+            [] -> TimeZone text not null
+        SHOW all
+            [] -> name text not null, setting text not null, description text not null
+        CREATE TABLE readings (a int)
+            [] -> no rows
+        CREATE MATERIALIZED VIEW v AS SELECT nothing
+            [] -> no rows
+        DROP TABLE nothing
+            [] -> no rows
+        COPY nothing FROM STDIN
+            [] -> no rows
+        BEGIN
+            [] -> no rows
+        UPDATE t SET a = 1
+            error 0A000 at 1: UPDATE is not supported
+              hint: Delete the rows and insert them as they shall be.
+    "#]].assert_eq(&super::described(&texts, &[]));
+}

@@ -1,0 +1,429 @@
+//! Every form of every statement that we have.
+
+use expect_test::{Expect, expect};
+
+fn check(texts: &[&str], expected: Expect) {
+    expected.assert_eq(&super::parsed(texts));
+}
+
+#[test]
+fn several_statements_each_with_its_text() {
+    check(
+        &[
+            "",
+            " ;; -- nothing\n /* at /* all */ */ ;",
+            "select 1; select 'a;b', $$c;d$$, $x$e;$$f$x$, \"g;h\" from t ; /* i;j */ values (2) -- k;l",
+            "BEGIN;\nDELETE FROM öffnung;\n  COMMIT",
+            "table t; ; abort",
+        ],
+        expect![[r#"
+
+                nothing
+             ;; -- nothing
+             /* at /* all */ */ ;
+                nothing
+            select 1; select 'a;b', $$c;d$$, $x$e;$$f$x$, "g;h" from t ; /* i;j */ values (2) -- k;l
+                select SELECT 1
+                select SELECT 'a;b', $$c;d$$, $x$e;$$f$x$, "g;h" FROM t
+                select VALUES (2)
+            BEGIN;
+            DELETE FROM öffnung;
+              COMMIT
+                Begin
+                delete öffnung@20
+                Commit
+            table t; ; abort
+                select TABLE t
+                Rollback
+        "#]],
+    );
+    let texts: Vec<String> = crate::parse(" select 1 -- a\n;\n\nselect 2 ;/* b */ values (1) ")
+        .unwrap()
+        .into_iter()
+        .map(|s| s.text)
+        .collect();
+    assert_eq!(texts, ["select 1", "select 2", "values (1)"]);
+}
+
+#[test]
+fn create_table() {
+    check(
+        &[
+            "CREATE TABLE t (a int, b INTEGER, c int4, d bigint, e int8)",
+            "CREATE TABLE t (a bool, b boolean, c double precision, d float8, e float, f float(53))",
+            "CREATE TABLE t (a text, b varchar, c character varying, d timestamp, e timestamp(6) without time zone)",
+            "create table if not exists public.Readings (At timestamp not null, \"Value\" float8 null)",
+            "CREATE TABLE t (a pg_catalog.int4, b pg_catalog.text NOT NULL)",
+            "CREATE TABLE t (a int) WITH (append_only = true, retention = '0')",
+            "CREATE TABLE t (a int) WITH (retention = 0, append_only)",
+            "CREATE TABLE t (a int) WITH (append_only = on, retention = '0')",
+            "CREATE TABLE t ()",
+            "CREATE TABLE \"select\" (\"from\" int, value int, key text, at timestamp, name text, data text)",
+        ],
+        expect![[r#"
+            CREATE TABLE t (a int, b INTEGER, c int4, d bigint, e int8)
+                table t@14 (a integer, b integer, c integer, d bigint, e bigint)
+            CREATE TABLE t (a bool, b boolean, c double precision, d float8, e float, f float(53))
+                table t@14 (a boolean, b boolean, c double precision, d double precision, e double precision, f double precision)
+            CREATE TABLE t (a text, b varchar, c character varying, d timestamp, e timestamp(6) without time zone)
+                table t@14 (a text, b text, c text, d timestamp, e timestamp)
+            create table if not exists public.Readings (At timestamp not null, "Value" float8 null)
+                table if not exists readings@28 (at timestamp not null, Value double precision)
+            CREATE TABLE t (a pg_catalog.int4, b pg_catalog.text NOT NULL)
+                table t@14 (a integer, b text not null)
+            CREATE TABLE t (a int) WITH (append_only = true, retention = '0')
+                table t@14 (a integer) stream
+            CREATE TABLE t (a int) WITH (retention = 0, append_only)
+                table t@14 (a integer) stream
+            CREATE TABLE t (a int) WITH (append_only = on, retention = '0')
+                table t@14 (a integer) stream
+            CREATE TABLE t ()
+                table t@14 ()
+            CREATE TABLE "select" ("from" int, value int, key text, at timestamp, name text, data text)
+                table select@14 (from integer, value integer, key text, at timestamp, name text, data text)
+        "#]],
+    );
+}
+
+#[test]
+fn create_materialized_view() {
+    check(
+        &[
+            "CREATE MATERIALIZED VIEW v AS SELECT 1",
+            "CREATE MATERIALIZED VIEW IF NOT EXISTS public.v (a, \"B\") AS\n  SELECT x, /* why */ y\n  FROM t -- end\n ;",
+            "CREATE MATERIALIZED VIEW v AS (SELECT 1) UNION ALL VALUES (2) WITH DATA",
+            "CREATE MATERIALIZED VIEW v AS WITH w AS (SELECT 1 AS a) SELECT * FROM w",
+            "CREATE MATERIALIZED VIEW v AS TABLE t",
+        ],
+        expect![[r#"
+            CREATE MATERIALIZED VIEW v AS SELECT 1
+                view v@26 [] <SELECT 1>
+            CREATE MATERIALIZED VIEW IF NOT EXISTS public.v (a, "B") AS
+              SELECT x, /* why */ y
+              FROM t -- end
+             ;
+                view if not exists v@40 [a@50, B@53] <SELECT x, /* why */ y
+              FROM t>
+            CREATE MATERIALIZED VIEW v AS (SELECT 1) UNION ALL VALUES (2) WITH DATA
+                view v@26 [] <(SELECT 1) UNION ALL VALUES (2)>
+            CREATE MATERIALIZED VIEW v AS WITH w AS (SELECT 1 AS a) SELECT * FROM w
+                view v@26 [] <WITH w AS (SELECT 1 AS a) SELECT * FROM w>
+            CREATE MATERIALIZED VIEW v AS TABLE t
+                view v@26 [] <TABLE t>
+        "#]],
+    );
+}
+
+#[test]
+fn drop() {
+    check(
+        &[
+            "DROP TABLE t",
+            "DROP TABLE IF EXISTS t, public.u CASCADE",
+            "DROP MATERIALIZED VIEW v RESTRICT",
+            "DROP VIEW IF EXISTS v",
+        ],
+        expect![[r#"
+            DROP TABLE t
+                drop Table t@12
+            DROP TABLE IF EXISTS t, public.u CASCADE
+                drop Table if exists t@22, u@25 cascade
+            DROP MATERIALIZED VIEW v RESTRICT
+                drop MaterializedView v@24
+            DROP VIEW IF EXISTS v
+                drop View if exists v@21
+        "#]],
+    );
+}
+
+#[test]
+fn changes() {
+    check(
+        &[
+            "INSERT INTO t VALUES (1, 'a'), (2, DEFAULT)",
+            "INSERT INTO public.t (a, \"B\") SELECT 1, 2",
+            "INSERT INTO t (a) (SELECT 1)",
+            "INSERT INTO t (SELECT 1)",
+            "INSERT INTO t ((SELECT 1) UNION SELECT 2)",
+            "INSERT INTO t WITH w AS (SELECT 1) SELECT * FROM w",
+            "INSERT INTO t TABLE u",
+            "INSERT INTO t VALUES ($1, $2)",
+            "DELETE FROM t",
+            "DELETE FROM ONLY t WHERE a > 1 AND b IN (SELECT b FROM u)",
+        ],
+        expect![[r#"
+            INSERT INTO t VALUES (1, 'a'), (2, DEFAULT)
+                insert t@13 [] VALUES (1, 'a'), (2, NULL)
+            INSERT INTO public.t (a, "B") SELECT 1, 2
+                insert t@13 [a@23, B@26] SELECT 1, 2
+            INSERT INTO t (a) (SELECT 1)
+                insert t@13 [a@16] (SELECT 1)
+            INSERT INTO t (SELECT 1)
+                insert t@13 [] (SELECT 1)
+            INSERT INTO t ((SELECT 1) UNION SELECT 2)
+                insert t@13 [] ((SELECT 1) UNION SELECT 2)
+            INSERT INTO t WITH w AS (SELECT 1) SELECT * FROM w
+                insert t@13 [] WITH w AS (SELECT 1) SELECT * FROM w
+            INSERT INTO t TABLE u
+                insert t@13 [] TABLE u
+            INSERT INTO t VALUES ($1, $2)
+                insert t@13 [] VALUES ($1, $2)
+            DELETE FROM t
+                delete t@13
+            DELETE FROM ONLY t WHERE a > 1 AND b IN (SELECT b FROM u)
+                delete t@18 where a > 1 AND b IN (SELECT b FROM u)
+        "#]],
+    );
+}
+
+#[test]
+fn queries() {
+    check(
+        &[
+            "SELECT a, count(*) FROM t WHERE b > 1 GROUP BY a HAVING count(*) > 2 ORDER BY 1 LIMIT 3",
+            "VALUES (1, 'a'), (2, 'b')",
+            "TABLE t",
+            "TABLE public.t",
+            "WITH w (x) AS (SELECT 1) SELECT * FROM w",
+            "(SELECT 1) UNION ALL (SELECT 2) ORDER BY 1",
+            "((SELECT 1))",
+            "SELECT 1::int4, 'a'::regclass, E'\\n', $tag$x$tag$, U&'\\0041', B'101', X'1F'",
+        ],
+        expect![[r#"
+            SELECT a, count(*) FROM t WHERE b > 1 GROUP BY a HAVING count(*) > 2 ORDER BY 1 LIMIT 3
+                select SELECT a, count(*) FROM t WHERE b > 1 GROUP BY a HAVING count(*) > 2 ORDER BY 1 LIMIT 3
+            VALUES (1, 'a'), (2, 'b')
+                select VALUES (1, 'a'), (2, 'b')
+            TABLE t
+                select TABLE t
+            TABLE public.t
+                select TABLE public.t
+            WITH w (x) AS (SELECT 1) SELECT * FROM w
+                select WITH w (x) AS (SELECT 1) SELECT * FROM w
+            (SELECT 1) UNION ALL (SELECT 2) ORDER BY 1
+                select (SELECT 1) UNION ALL (SELECT 2) ORDER BY 1
+            ((SELECT 1))
+                select ((SELECT 1))
+            SELECT 1::int4, 'a'::regclass, E'\n', $tag$x$tag$, U&'\0041', B'101', X'1F'
+                select SELECT 1::INT4, 'a'::REGCLASS, E'\n', $tag$x$tag$, U&'A', B'101', X'1F'
+        "#]],
+    );
+}
+
+#[test]
+fn subscribe() {
+    check(
+        &[
+            "SUBSCRIBE v",
+            "SUBSCRIBE TO public.v",
+            "SUBSCRIBE (SELECT * FROM v)",
+            "SUBSCRIBE v WITH (PROGRESS)",
+            "SUBSCRIBE TO v WITH (PROGRESS = false, SNAPSHOT off) AS OF 5",
+            "SUBSCRIBE v WITH (SNAPSHOT = 'false', PROGRESS 1) AS OF '1700000000000000'",
+            "SUBSCRIBE \"to\" AS OF 0",
+        ],
+        expect![[r#"
+            SUBSCRIBE v
+                subscribe v@11 snapshot=true progress=false as_of=None
+            SUBSCRIBE TO public.v
+                subscribe v@14 snapshot=true progress=false as_of=None
+            SUBSCRIBE (SELECT * FROM v)
+                subscribe v@26 snapshot=true progress=false as_of=None
+            SUBSCRIBE v WITH (PROGRESS)
+                subscribe v@11 snapshot=true progress=true as_of=None
+            SUBSCRIBE TO v WITH (PROGRESS = false, SNAPSHOT off) AS OF 5
+                subscribe v@14 snapshot=false progress=false as_of=Some(5)
+            SUBSCRIBE v WITH (SNAPSHOT = 'false', PROGRESS 1) AS OF '1700000000000000'
+                subscribe v@11 snapshot=false progress=true as_of=Some(1700000000000000)
+            SUBSCRIBE "to" AS OF 0
+                subscribe to@11 snapshot=true progress=false as_of=Some(0)
+        "#]],
+    );
+}
+
+#[test]
+fn copy() {
+    check(
+        &[
+            "COPY t FROM STDIN",
+            "COPY public.t (a, \"B\") FROM STDIN",
+            "COPY t FROM STDIN CSV HEADER DELIMITER ','",
+            "COPY t FROM stdin WITH DELIMITER AS '|' NULL AS 'null' CSV QUOTE ''''",
+            "COPY  t FROM STDIN WITH (FORMAT csv, HEADER, DELIMITER ';', QUOTE '|', NULL 'n', ENCODING 'UTF-8')",
+            "COPY t FROM STDIN (FORMAT \"csv\", HEADER false, ESCAPE '\"')",
+            "COPY t FROM STDIN (DELIMITER E'\\t')",
+            "COPY t TO STDOUT",
+            "COPY t (a) TO STDOUT WITH CSV",
+            "COPY (SELECT a FROM t ORDER BY 1) TO STDOUT WITH (FORMAT csv, HEADER true)",
+            "COPY (VALUES (1)) TO STDOUT",
+            "COPY (SUBSCRIBE v WITH (PROGRESS) AS OF 7) TO STDOUT",
+        ],
+        expect![[r#"
+            COPY t FROM STDIN
+                copy t@6 [] from CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+            COPY public.t (a, "B") FROM STDIN
+                copy t@6 [a@16, B@19] from CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+            COPY t FROM STDIN CSV HEADER DELIMITER ','
+                copy t@6 [] from CopyFormat { csv: true, header: true, delimiter: 44, quote: 34, null: "" }
+            COPY t FROM stdin WITH DELIMITER AS '|' NULL AS 'null' CSV QUOTE ''''
+                copy t@6 [] from CopyFormat { csv: true, header: false, delimiter: 124, quote: 39, null: "null" }
+            COPY  t FROM STDIN WITH (FORMAT csv, HEADER, DELIMITER ';', QUOTE '|', NULL 'n', ENCODING 'UTF-8')
+                copy t@7 [] from CopyFormat { csv: true, header: true, delimiter: 59, quote: 124, null: "n" }
+            COPY t FROM STDIN (FORMAT "csv", HEADER false, ESCAPE '"')
+                copy t@6 [] from CopyFormat { csv: true, header: false, delimiter: 44, quote: 34, null: "" }
+            COPY t FROM STDIN (DELIMITER E'\t')
+                copy t@6 [] from CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+            COPY t TO STDOUT
+                copy t@6 [] to CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+            COPY t (a) TO STDOUT WITH CSV
+                copy t@6 [a@9] to CopyFormat { csv: true, header: false, delimiter: 44, quote: 34, null: "" }
+            COPY (SELECT a FROM t ORDER BY 1) TO STDOUT WITH (FORMAT csv, HEADER true)
+                copy (SELECT a FROM t ORDER BY 1) to CopyFormat { csv: true, header: true, delimiter: 44, quote: 34, null: "" }
+            COPY (VALUES (1)) TO STDOUT
+                copy (VALUES (1)) to CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+            COPY (SUBSCRIBE v WITH (PROGRESS) AS OF 7) TO STDOUT
+                copy (subscribe v@17 snapshot=true progress=true as_of=Some(7)) to CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+        "#]],
+    );
+}
+
+#[test]
+fn explain() {
+    check(
+        &[
+            "EXPLAIN SELECT 1",
+            "EXPLAIN (SELECT 1)",
+            "EXPLAIN TABLE t",
+            "EXPLAIN CREATE MATERIALIZED VIEW v (a) AS SELECT 1",
+            "EXPLAIN MATERIALIZED VIEW v",
+        ],
+        expect![[r#"
+            EXPLAIN SELECT 1
+                explain SELECT 1
+            EXPLAIN (SELECT 1)
+                explain (SELECT 1)
+            EXPLAIN TABLE t
+                explain TABLE t
+            EXPLAIN CREATE MATERIALIZED VIEW v (a) AS SELECT 1
+                explain view v@34 [a@37] <SELECT 1>
+            EXPLAIN MATERIALIZED VIEW v
+                explain view v@27
+        "#]],
+    );
+}
+
+#[test]
+fn settings() {
+    check(
+        &[
+            "SET search_path TO \"$user\", Public",
+            "SET Statement_Timeout = '1s'",
+            "SET SESSION extra_float_digits = -3",
+            "SET my.own TO on",
+            "SET x TO DEFAULT",
+            "SET TIME ZONE 'UTC'",
+            "SET SESSION TIME ZONE LOCAL",
+            "SET NAMES 'utf8'",
+            "SET ROLE bob",
+            "SET SESSION AUTHORIZATION bob",
+            "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED",
+            "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE",
+            "RESET ALL",
+            "RESET TIME ZONE",
+            "RESET search_path",
+            "SHOW ALL",
+            "SHOW TIME ZONE",
+            "SHOW TRANSACTION ISOLATION LEVEL",
+            "SHOW server_version",
+        ],
+        expect![[r#"
+            SET search_path TO "$user", Public
+                Set { name: "search_path", value: Some("$user, public") }
+            SET Statement_Timeout = '1s'
+                Set { name: "statement_timeout", value: Some("1s") }
+            SET SESSION extra_float_digits = -3
+                Set { name: "extra_float_digits", value: Some("-3") }
+            SET my.own TO on
+                Set { name: "my.own", value: Some("on") }
+            SET x TO DEFAULT
+                Set { name: "x", value: None }
+            SET TIME ZONE 'UTC'
+                Set { name: "timezone", value: Some("UTC") }
+            SET SESSION TIME ZONE LOCAL
+                Set { name: "timezone", value: None }
+            SET NAMES 'utf8'
+                Set { name: "client_encoding", value: Some("utf8") }
+            SET ROLE bob
+                Set { name: "role", value: Some("bob") }
+            SET SESSION AUTHORIZATION bob
+                Set { name: "session_authorization", value: Some("bob") }
+            SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED
+                Set { name: "default_transaction_isolation", value: Some("read committed") }
+            SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE
+                Set { name: "transaction_isolation", value: Some("serializable") }
+            RESET ALL
+                Set { name: "all", value: None }
+            RESET TIME ZONE
+                Set { name: "timezone", value: None }
+            RESET search_path
+                Set { name: "search_path", value: None }
+            SHOW ALL
+                Show { name: "all" }
+            SHOW TIME ZONE
+                Show { name: "timezone" }
+            SHOW TRANSACTION ISOLATION LEVEL
+                Show { name: "transaction_isolation" }
+            SHOW server_version
+                Show { name: "server_version" }
+        "#]],
+    );
+}
+
+#[test]
+fn sessions() {
+    check(
+        &[
+            "BEGIN",
+            "BEGIN WORK",
+            "BEGIN TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE NOT DEFERRABLE",
+            "START TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+            "COMMIT",
+            "COMMIT WORK AND NO CHAIN",
+            "END TRANSACTION",
+            "ROLLBACK",
+            "ABORT",
+            "DEALLOCATE s",
+            "DEALLOCATE PREPARE \"S\"",
+            "DEALLOCATE ALL",
+            "DISCARD ALL",
+        ],
+        expect![[r#"
+            BEGIN
+                Begin
+            BEGIN WORK
+                Begin
+            BEGIN TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE NOT DEFERRABLE
+                Begin
+            START TRANSACTION ISOLATION LEVEL REPEATABLE READ
+                Begin
+            COMMIT
+                Commit
+            COMMIT WORK AND NO CHAIN
+                Commit
+            END TRANSACTION
+                Commit
+            ROLLBACK
+                Rollback
+            ABORT
+                Rollback
+            DEALLOCATE s
+                Deallocate { name: Some("s") }
+            DEALLOCATE PREPARE "S"
+                Deallocate { name: Some("S") }
+            DEALLOCATE ALL
+                Deallocate { name: None }
+            DISCARD ALL
+                Discard
+        "#]],
+    );
+}

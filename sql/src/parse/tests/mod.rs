@@ -1,0 +1,105 @@
+//! Tests of the parser: `forms` and `errors` are goldens, `robust` throws broken texts at it.
+#![allow(clippy::unwrap_used)]
+
+mod corpus;
+mod errors;
+mod forms;
+mod robust;
+
+use crate::error::SqlError;
+use crate::parse::parse;
+use crate::statement::{CopySource, CreateView, Explain, Name, Statement, StatementKind, Subscribe};
+
+/// What parsing gives for each text, one text after the other.
+fn parsed(texts: &[&str]) -> String {
+    texts.iter().map(|text| format!("{text}\n{}", one(text))).collect()
+}
+
+fn one(text: &str) -> String {
+    match parse(text) {
+        Ok(statements) if statements.is_empty() => "    nothing\n".to_owned(),
+        Ok(statements) => {
+            statements.iter().map(|statement| format!("    {}\n", summary(statement))).collect()
+        }
+        Err(error) => failure("error", &error),
+    }
+}
+
+/// An error with all its fields.
+pub(crate) fn failure(word: &str, error: &SqlError) -> String {
+    let place = error.position.map_or(String::new(), |position| format!(" at {position}"));
+    let mut lines = format!("    {word} {}{place}: {}\n", error.sqlstate, error.message);
+    let more = [("detail", &error.detail), ("hint", &error.hint)];
+    for (word, text) in more.iter().filter_map(|(word, text)| Some((word, text.as_ref()?))) {
+        lines += &format!("      {word}: {text}\n");
+    }
+    lines
+}
+
+/// A statement in one line, queries as sqlparser writes them.
+fn summary(statement: &Statement) -> String {
+    match &statement.kind {
+        StatementKind::CreateTable(create) => {
+            let columns: Vec<String> = create
+                .columns
+                .iter()
+                .map(|c| format!("{} {}{}", c.name, c.data_type, if c.nullable { "" } else { " not null" }))
+                .collect();
+            let stream = if create.keep_rows { "" } else { " stream" };
+            let exists = if create.if_not_exists { " if not exists" } else { "" };
+            format!("table{exists} {} ({}){stream}", place(&create.name), columns.join(", "))
+        }
+        StatementKind::CreateView(create) => view(create),
+        StatementKind::Drop(drop) => {
+            let exists = if drop.if_exists { " if exists" } else { "" };
+            let cascade = if drop.cascade { " cascade" } else { "" };
+            format!("drop {:?}{exists} {}{cascade}", drop.kind, places(&drop.names))
+        }
+        StatementKind::Insert(insert) => {
+            format!("insert {} [{}] {}", place(&insert.table), places(&insert.columns), insert.source)
+        }
+        StatementKind::Delete(delete) => {
+            let selection = delete.selection.as_ref().map_or(String::new(), |expr| format!(" where {expr}"));
+            format!("delete {}{selection}", place(&delete.table))
+        }
+        StatementKind::Select(query) => format!("select {query}"),
+        StatementKind::Subscribe(subscribe) => follow(subscribe),
+        StatementKind::CopyFrom(copy) => {
+            format!("copy {} [{}] from {:?}", place(&copy.table), places(&copy.columns), copy.format)
+        }
+        StatementKind::CopyTo(copy) => format!("copy {} to {:?}", copied(&copy.source), copy.format),
+        StatementKind::Explain(explain) => match explain {
+            Explain::Select(query) => format!("explain {query}"),
+            Explain::CreateView(create) => format!("explain {}", view(create)),
+            Explain::View(name) => format!("explain view {}", place(name)),
+        },
+        StatementKind::Refused(error) => failure("refused", error).trim().to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn view(create: &CreateView) -> String {
+    let exists = if create.if_not_exists { " if not exists" } else { "" };
+    format!("view{exists} {} [{}] <{}>", place(&create.name), places(&create.columns), create.sql)
+}
+
+fn follow(subscribe: &Subscribe) -> String {
+    let Subscribe { relation, snapshot, progress, as_of } = subscribe;
+    format!("subscribe {} snapshot={snapshot} progress={progress} as_of={as_of:?}", place(relation))
+}
+
+fn copied(source: &CopySource) -> String {
+    match source {
+        CopySource::Relation { relation, columns } => format!("{} [{}]", place(relation), places(columns)),
+        CopySource::Query(query) => format!("({query})"),
+        CopySource::Subscribe(subscribe) => format!("({})", follow(subscribe)),
+    }
+}
+
+fn place(name: &Name) -> String {
+    format!("{}@{}", name.value, name.position)
+}
+
+fn places(names: &[Name]) -> String {
+    names.iter().map(place).collect::<Vec<_>>().join(", ")
+}
