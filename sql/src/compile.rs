@@ -1,17 +1,280 @@
 //! `ExprCompiler`: the engine's expressions become DataFusion physical expressions over the
 //! function table's kernels.
+//!
+//! Calls and casts are ours throughout. What is evaluated lazily in SQL (AND, OR, CASE, coalesce)
+//! first tries the whole batch; where that fails, only the rows that need the value.
 
+mod logic; // AND, OR, CASE, coalesce
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{DataType as ArrowType, Schema};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::ColumnarValue;
+use datafusion::physical_expr::expressions::{Column, IsNullExpr, Literal as PhysicalLiteral, NotExpr};
 use datafusion::physical_plan::PhysicalExpr;
-use millrace_engine::{Compiler, DataType, EngineError, Expr};
+use millrace_engine::{Compiler, DataType, EngineError, Expr, Literal};
+
+use crate::functions::{self, Inputs, Kernel};
+use logic::{Case, Coalesce, Junction};
 
 /// Compiles the engine's expressions; handed to `Engine::start`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExprCompiler;
 
 impl Compiler for ExprCompiler {
-    fn compile(&self, _expr: &Expr, _input: &[DataType]) -> Result<Arc<dyn PhysicalExpr>, EngineError> {
-        unimplemented!()
+    fn compile(&self, expr: &Expr, input: &[DataType]) -> Result<Arc<dyn PhysicalExpr>, EngineError> {
+        compile(expr, input)
+    }
+}
+
+type Compiled = Result<Arc<dyn PhysicalExpr>, EngineError>;
+
+fn invalid(expr: &Expr, why: &str) -> EngineError {
+    EngineError::InvalidPlan(format!("{expr}: {why}"))
+}
+
+fn compile_all(exprs: &[Expr], input: &[DataType]) -> Result<Vec<Arc<dyn PhysicalExpr>>, EngineError> {
+    exprs.iter().map(|expr| compile(expr, input)).collect()
+}
+
+fn type_of(expr: &Expr, input: &[DataType]) -> Result<DataType, EngineError> {
+    expr.data_type(input).ok_or_else(|| invalid(expr, "reads a column that does not exist"))
+}
+
+fn compile(expr: &Expr, input: &[DataType]) -> Compiled {
+    Ok(match expr {
+        Expr::Column(index) if *index < input.len() => Arc::new(Column::new(&format!("c{index}"), *index)),
+        Expr::Column(_) => return Err(invalid(expr, "no such column")),
+        Expr::Literal(literal) => Arc::new(PhysicalLiteral::new(scalar(literal))),
+        Expr::Call { function, version, arguments, data_type } => {
+            return compile_call(expr, function, *version, arguments, *data_type, input);
+        }
+        Expr::Cast { input: inner, to } => {
+            let from = type_of(inner, input)?;
+            Arc::new(CastExpr { input: compile(inner, input)?, from, to: *to })
+        }
+        Expr::And(terms) => Arc::new(Junction::and(compile_all(terms, input)?)),
+        Expr::Or(terms) => Arc::new(Junction::or(compile_all(terms, input)?)),
+        Expr::Not(inner) => Arc::new(NotExpr::new(compile(inner, input)?)),
+        Expr::IsNull(inner) => Arc::new(IsNullExpr::new(compile(inner, input)?)),
+        Expr::Case { branches, otherwise, data_type } => {
+            let branches = branches
+                .iter()
+                .map(|(condition, result)| Ok((compile(condition, input)?, compile(result, input)?)))
+                .collect::<Result<_, EngineError>>()?;
+            let otherwise = match otherwise {
+                Some(otherwise) => compile(otherwise, input)?,
+                None => Arc::new(PhysicalLiteral::new(scalar(&Literal::Null(*data_type)))),
+            };
+            Arc::new(Case::new(branches, otherwise, data_type.to_arrow()))
+        }
+    })
+}
+
+fn compile_call(
+    expr: &Expr,
+    function: &str,
+    version: u32,
+    arguments: &[Expr],
+    result: DataType,
+    input: &[DataType],
+) -> Compiled {
+    if version != functions::VERSION {
+        return Err(invalid(expr, "is of another version of the function"));
+    }
+    let compiled = compile_all(arguments, input)?;
+    if function == "coalesce" {
+        return Ok(Arc::new(Coalesce::new(compiled, result.to_arrow())));
+    }
+    let types = arguments.iter().map(|argument| type_of(argument, input)).collect::<Result<Vec<_>, _>>()?;
+    let kernel = functions::kernel(function, &types)
+        .ok_or_else(|| invalid(expr, "no function of this name and these types"))?;
+    Ok(Arc::new(Call { function: function.to_owned(), kernel, arguments: compiled, result }))
+}
+
+/// A literal as Arrow's value of one row.
+pub(crate) fn scalar(literal: &Literal) -> ScalarValue {
+    match literal {
+        Literal::Null(data_type) => null(*data_type),
+        Literal::Boolean(value) => ScalarValue::Boolean(Some(*value)),
+        Literal::Int32(value) => ScalarValue::Int32(Some(*value)),
+        Literal::Int64(value) => ScalarValue::Int64(Some(*value)),
+        Literal::Float64(bits) => ScalarValue::Float64(Some(f64::from_bits(*bits))),
+        Literal::Text(value) => ScalarValue::Utf8(Some(value.clone())),
+        Literal::Timestamp(micros) => ScalarValue::TimestampMicrosecond(Some(*micros), None),
+        Literal::Numeric { value, precision, scale } => {
+            ScalarValue::Decimal128(Some(*value), *precision, *scale as i8)
+        }
+    }
+}
+
+fn null(data_type: DataType) -> ScalarValue {
+    match data_type {
+        DataType::Boolean => ScalarValue::Boolean(None),
+        DataType::Int32 => ScalarValue::Int32(None),
+        DataType::Int64 => ScalarValue::Int64(None),
+        DataType::Float64 => ScalarValue::Float64(None),
+        DataType::Text => ScalarValue::Utf8(None),
+        DataType::Timestamp => ScalarValue::TimestampMicrosecond(None, None),
+        DataType::Numeric { precision, scale } => ScalarValue::Decimal128(None, precision, scale as i8),
+    }
+}
+
+/// The literal of an Arrow value; `None` where the engine has no such type.
+pub(crate) fn literal(value: &ScalarValue) -> Option<Literal> {
+    Some(match value {
+        ScalarValue::Boolean(Some(value)) => Literal::Boolean(*value),
+        ScalarValue::Int32(Some(value)) => Literal::Int32(*value),
+        ScalarValue::Int64(Some(value)) => Literal::Int64(*value),
+        ScalarValue::Float64(Some(value)) => Literal::Float64(value.to_bits()),
+        ScalarValue::Utf8(Some(value)) => Literal::Text(value.clone()),
+        ScalarValue::TimestampMicrosecond(Some(micros), None) => Literal::Timestamp(*micros),
+        ScalarValue::Decimal128(Some(value), precision, scale) => {
+            Literal::Numeric { value: *value, precision: *precision, scale: u8::try_from(*scale).ok()? }
+        }
+        other if other.is_null() => Literal::Null(DataType::from_arrow(&other.data_type())?),
+        _ => return None,
+    })
+}
+
+/// The value of an expression without columns.
+pub(crate) fn evaluate_constant(expr: &Expr) -> Result<Literal, millrace_engine::DataError> {
+    let defect = |what: String| millrace_engine::DataError::new("XX000", what);
+    let compiled = compile(expr, &[]).map_err(|error| defect(error.to_string()))?;
+    let batch = millrace_engine::batch_of(&[], Vec::new(), 1).map_err(|error| defect(error.to_string()))?;
+    let from_datafusion = |error| millrace_engine::DataError::from_datafusion(&error);
+    let value = compiled.evaluate(&batch).map_err(from_datafusion)?;
+    let value = match value {
+        ColumnarValue::Scalar(scalar) => scalar,
+        ColumnarValue::Array(array) => ScalarValue::try_from_array(&array, 0).map_err(from_datafusion)?,
+    };
+    literal(&value).ok_or_else(|| defect(format!("{expr} has no literal")))
+}
+
+/// A call of a function of the table.
+#[derive(Debug)]
+struct Call {
+    function: String,
+    kernel: Kernel,
+    arguments: Vec<Arc<dyn PhysicalExpr>>,
+    result: DataType,
+}
+
+impl PhysicalExpr for Call {
+    fn data_type(&self, _: &Schema) -> Result<ArrowType> {
+        Ok(self.result.to_arrow())
+    }
+
+    fn nullable(&self, _: &Schema) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        let arguments = self.arguments.iter().map(|argument| argument.evaluate(batch)).collect::<Result<_>>()?;
+        let inputs = Inputs::new(arguments, batch.num_rows())?;
+        inputs.finish((self.kernel)(&inputs, self.result)?)
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        self.arguments.iter().collect()
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        arguments: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> Result<Arc<dyn PhysicalExpr>> {
+        let (function, kernel, result) = (self.function.clone(), self.kernel, self.result);
+        Ok(Arc::new(Call { function, kernel, arguments, result }))
+    }
+
+    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+// The kernel follows from the name and the arguments.
+impl PartialEq for Call {
+    fn eq(&self, other: &Call) -> bool {
+        self.function == other.function && self.result == other.result && self.arguments == other.arguments
+    }
+}
+
+impl Eq for Call {}
+
+impl Hash for Call {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.function, self.result, &self.arguments).hash(state);
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({})", self.function, list(&self.arguments, ", "))
+    }
+}
+
+/// Expressions for display.
+fn list(exprs: &[Arc<dyn PhysicalExpr>], separator: &str) -> String {
+    exprs.iter().map(|expr| expr.to_string()).collect::<Vec<_>>().join(separator)
+}
+
+/// A cast of ours.
+#[derive(Debug, Eq)]
+struct CastExpr {
+    input: Arc<dyn PhysicalExpr>,
+    from: DataType,
+    to: DataType,
+}
+
+impl PartialEq for CastExpr {
+    fn eq(&self, other: &CastExpr) -> bool {
+        self.input.eq(&other.input) && (self.from, self.to) == (other.from, other.to)
+    }
+}
+
+impl Hash for CastExpr {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.input, self.from, self.to).hash(state);
+    }
+}
+
+impl PhysicalExpr for CastExpr {
+    fn data_type(&self, _: &Schema) -> Result<ArrowType> {
+        Ok(self.to.to_arrow())
+    }
+
+    fn nullable(&self, _: &Schema) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        let inputs = Inputs::new(vec![self.input.evaluate(batch)?], batch.num_rows())?;
+        inputs.finish(functions::cast(&inputs, self.from, self.to)?)
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.input]
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> Result<Arc<dyn PhysicalExpr>> {
+        let (from, to) = (self.from, self.to);
+        Ok(Arc::new(CastExpr { input: children.swap_remove(0), from, to }))
+    }
+
+    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for CastExpr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}::{}", self.input, self.to)
     }
 }

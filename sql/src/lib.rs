@@ -5,12 +5,15 @@
 //! `bound`, `query`, `explain`, `compile`.
 
 mod bind; // statements to bound statements: names and types
+mod adhoc; // queries over snapshots, through DataFusion's operators
 mod bound; // statements that are ready to run: the border to the server
 mod catalog; // relations by name and id, and how they change
 mod compile; // engine expressions to physical expressions
 mod error; // a user's error with SQLSTATE
 mod explain; // plans as text, with names
 mod parse; // text to statements
+mod functions; // the function table and its kernels
+mod lower; // bound queries to dataflow plans
 mod query; // a bound query: run it over snapshots, or lower it to a plan
 mod statement; // what a text asks for
 

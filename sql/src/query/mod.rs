@@ -1,4 +1,26 @@
 //! A bound query: run it over snapshots at one tick, or lower it to a dataflow plan.
+//!
+//! ```text
+//! parser's tree → binder → Rel → lower::optimize ─┬→ lower::lower → engine::Plan   (views)
+//!                                                 └→ adhoc::execute → row stream   (everything else)
+//! ```
+//! Names, types and errors are settled in the binder, by PostgreSQL's rules; from `Rel` on there
+//! are only positions.
+
+mod binder; // WITH, UNION, VALUES, ORDER BY, LIMIT
+mod explain; // a Rel as text
+mod expr; // scalar expressions
+pub(crate) mod exprs; // walks over expressions
+mod from; // tables and joins
+mod function; // calls and aggregates
+mod names; // names of unaliased columns
+pub(crate) mod rel; // the bound query
+mod scope; // what a name can mean
+mod select; // SELECT
+#[cfg(test)]
+mod tests;
+mod typed; // expressions before they have a type
+mod types; // PostgreSQL's names of types
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -7,10 +29,15 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::sql::sqlparser::ast;
 use futures::Stream;
-use millrace_engine::{DataType, Literal, Plan, RelationId, Snapshot, Tick};
+use millrace_engine::{DataType, Expr, Literal, Plan, RelationId, Snapshot, Tick};
 
 use crate::catalog::{Catalog, Column, Relation};
 use crate::error::SqlError;
+use crate::{adhoc, lower};
+use binder::{Binder, BoundQuery, Environment, check_assignment};
+use expr::ExprBinder;
+use rel::Rel;
+use scope::Scope;
 
 /// The rows of a running query, in batches.
 pub type RowStream = Pin<Box<dyn Stream<Item = Result<RecordBatch, SqlError>> + Send>>;
@@ -29,15 +56,21 @@ pub enum Parameters<'a> {
 
 /// A query with names resolved and types known.
 #[derive(Clone, Debug)]
-pub struct Query {}
+pub struct Query {
+    rel: Arc<Rel>,
+    columns: Vec<Column>,
+    parameter_types: Vec<DataType>,
+}
 
 impl Query {
     /// Plans SELECT, VALUES, TABLE.
     ///
     /// # Errors
     /// Whatever the user got wrong, with PostgreSQL's SQLSTATE; 0A000 for what is not there yet.
-    pub fn plan(_query: &ast::Query, _catalog: &Catalog, _parameters: Parameters) -> Result<Query, SqlError> {
-        unimplemented!()
+    pub fn plan(query: &ast::Query, catalog: &Catalog, parameters: Parameters) -> Result<Query, SqlError> {
+        let binder = Binder::new(catalog, parameters);
+        let bound = binder.bind_query(query, &Environment::new(), None)?;
+        Ok(Query::new(bound, binder))
     }
 
     /// Plans the source of an INSERT into `columns` (positions in `table`): the result has the
@@ -47,13 +80,21 @@ impl Query {
     /// As `plan`; 42804 where an expression cannot be assigned to its column, 42601 where the
     /// numbers of expressions and of columns differ.
     pub fn plan_insert(
-        _table: &Arc<Relation>,
-        _columns: &[usize],
-        _source: &ast::Query,
-        _catalog: &Catalog,
-        _parameters: Parameters,
+        table: &Arc<Relation>,
+        columns: &[usize],
+        source: &ast::Query,
+        catalog: &Catalog,
+        parameters: Parameters,
     ) -> Result<Query, SqlError> {
-        unimplemented!()
+        let named: Vec<&Column> = columns.iter().filter_map(|column| table.columns.get(*column)).collect();
+        let targets: Vec<DataType> = named.iter().map(|column| column.data_type).collect();
+        let mut binder = Binder::new(catalog, parameters);
+        binder.assigning = Some(named.iter().map(|column| column.name.clone()).collect());
+        let bound = binder.bind_query(source, &Environment::new(), Some(&targets))?;
+        let rel = assigned(table, columns, &named, bound)?;
+        let names = table.columns.iter().map(|column| column.name.clone()).collect();
+        let untyped = vec![false; table.columns.len()];
+        Ok(Query::new(BoundQuery { rel, names, untyped }, binder))
     }
 
     /// Plans the rows that a DELETE removes: whole rows of `table`, with repetition.
@@ -61,27 +102,49 @@ impl Query {
     /// # Errors
     /// As `plan`.
     pub fn plan_delete(
-        _table: &Arc<Relation>,
-        _selection: Option<&ast::Expr>,
-        _catalog: &Catalog,
-        _parameters: Parameters,
+        table: &Arc<Relation>,
+        selection: Option<&ast::Expr>,
+        catalog: &Catalog,
+        parameters: Parameters,
     ) -> Result<Query, SqlError> {
-        unimplemented!()
+        let binder = Binder::new(catalog, parameters);
+        let columns = table.columns.iter().map(|column| (column.name.clone(), column.data_type));
+        let scope = Scope::of_table(&table.name, columns);
+        let predicates = match selection {
+            None => Vec::new(),
+            Some(condition) => ExprBinder::new(&scope, &binder.parameters, "WHERE")
+                .bind_conjuncts(condition, "argument of WHERE")?,
+        };
+        let columns = table.columns.iter().map(|column| column.data_type).collect();
+        let rel = Rel::Scan { relation: table.id, columns }.filter(predicates);
+        let names = table.columns.iter().map(|column| column.name.clone()).collect();
+        let untyped = vec![false; table.columns.len()];
+        Ok(Query::new(BoundQuery { rel, names, untyped }, binder))
+    }
+
+    fn new(bound: BoundQuery, binder: Binder) -> Query {
+        let columns = bound
+            .columns()
+            .into_iter()
+            .map(|(name, data_type)| Column { name, data_type, nullable: true })
+            .collect();
+        let rel = Arc::new(lower::optimize(bound.rel));
+        Query { rel, columns, parameter_types: binder.parameters.finish() }
     }
 
     /// The parameters' types, `$1` first.
     pub fn parameter_types(&self) -> &[DataType] {
-        unimplemented!()
+        &self.parameter_types
     }
 
     /// The result's columns, named and typed as PostgreSQL would.
     pub fn columns(&self) -> &[Column] {
-        unimplemented!()
+        &self.columns
     }
 
     /// The relations that the query reads, each once.
     pub fn relations(&self) -> Vec<RelationId> {
-        unimplemented!()
+        self.rel.relations()
     }
 
     /// Runs the query. Batches have the types of `columns()`. Must be polled on a tokio runtime.
@@ -89,8 +152,8 @@ impl Query {
     /// # Errors
     /// What planning or the first rows raise; later errors come through the stream. A relation in
     /// error gives that error.
-    pub fn execute(&self, _snapshots: Snapshots, _tick: Tick) -> Result<RowStream, SqlError> {
-        unimplemented!()
+    pub fn execute(&self, snapshots: Snapshots, tick: Tick) -> Result<RowStream, SqlError> {
+        adhoc::execute(&self.rel, snapshots, tick)
     }
 
     /// The plan that maintains the query.
@@ -98,11 +161,42 @@ impl Query {
     /// # Errors
     /// 0A000 for what cannot be maintained yet, 42P17 for what never can (`random()`).
     pub fn lower(&self) -> Result<Plan, SqlError> {
-        unimplemented!()
+        lower::lower(&self.rel)
     }
 
     /// The optimised query as text, one line an operator: for EXPLAIN.
     pub fn explain(&self) -> Vec<String> {
-        unimplemented!()
+        self.rel.to_string().lines().map(str::to_owned).collect()
     }
+}
+
+/// The source of an INSERT as whole rows of the table.
+fn assigned(
+    table: &Relation,
+    columns: &[usize],
+    named: &[&Column],
+    bound: BoundQuery,
+) -> Result<Rel, SqlError> {
+    let own = bound.rel.columns();
+    if own.len() != named.len() {
+        let message = if own.len() > named.len() {
+            "INSERT has more expressions than target columns"
+        } else {
+            "INSERT has more target columns than expressions"
+        };
+        return Err(SqlError::new("42601", message));
+    }
+    for (column, from) in named.iter().zip(&own) {
+        check_assignment(&column.name, *from, column.data_type)?;
+    }
+    let targets: Vec<DataType> = named.iter().map(|column| column.data_type).collect();
+    let rel = binder::cast_columns(bound.rel, &targets)?;
+    if columns.iter().copied().eq(0..table.columns.len()) {
+        return Ok(rel);
+    }
+    let place = |(position, column): (usize, &Column)| match columns.iter().position(|c| *c == position) {
+        Some(source) => Expr::Column(source),
+        None => Expr::Literal(Literal::Null(column.data_type)),
+    };
+    Ok(rel.project(table.columns.iter().enumerate().map(place).collect()))
 }

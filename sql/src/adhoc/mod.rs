@@ -1,0 +1,303 @@
+//! Ad-hoc queries: a bound query runs once over snapshots, through DataFusion's physical operators.
+//!
+//! The operators are put together here, by position: none of DataFusion's logical rules sees the
+//! query. Expressions are compiled as in views, aggregates are ours (aggregate.rs), and floats are
+//! normalised where operators compare bits (keys of joins, groups, sorts). Memory is bounded by one
+//! pool for all queries: beyond it a query fails with 53200.
+
+mod aggregate; // aggregates with the engine's answers
+mod scan; // snapshots and constant rows as sources
+
+use std::sync::{Arc, LazyLock};
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::compute::SortOptions;
+use datafusion::common::{DataFusionError, JoinSide, JoinType, NullEquality, ScalarValue};
+use datafusion::execution::TaskContext;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode, PhysicalGroupBy};
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::joins::utils::{ColumnIndex, JoinFilter};
+use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, PartitionMode};
+use datafusion::physical_plan::limit::GlobalLimitExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::union::UnionExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, PhysicalExpr, execute_stream};
+use datafusion::prelude::SessionConfig;
+use futures::{StreamExt, TryStreamExt, stream};
+use millrace_engine::{Compiler, DataError, DataType, Expr, Literal, Tick, batch_of, schema_of};
+
+use crate::compile::{ExprCompiler, evaluate_constant, scalar};
+use crate::error::SqlError;
+use crate::functions;
+use crate::lower::join_keys;
+use crate::query::exprs::{calls, try_map_operands};
+use crate::query::rel::{AggregateCall, JoinKind, Rel, SortKey, types_of};
+use crate::query::{RowStream, Snapshots};
+use scan::{Partition, Source};
+
+/// What all ad-hoc queries together may hold.
+const MEMORY_BYTES_MAX: usize = 1 << 30;
+/// Rows in a batch between operators.
+const BATCH_ROWS: usize = 8_192;
+
+/// Runs an optimised query at a tick.
+///
+/// # Errors
+/// The error of a relation that is in error; 0A000 for `random()`.
+pub(crate) fn execute(rel: &Rel, snapshots: Snapshots, tick: Tick) -> Result<RowStream, SqlError> {
+    let mut random = false;
+    rel.visit_exprs(&mut |expr| random |= calls(expr, "random"));
+    if random {
+        return Err(SqlError::unsupported("random()"));
+    }
+    let builder = Builder { snapshots, tick };
+    builder.check_relations(rel)?;
+    let types = rel.columns();
+    let plan = builder.build(rel)?;
+    let context = task_context()?;
+    // Operators may start tasks, so they start only once the stream is polled, on its runtime.
+    let rows = stream::once(async move { execute_stream(plan, context) })
+        .try_flatten()
+        .map(move |batch| batch.map_err(|error| from_datafusion(&error)).and_then(|batch| finish(&batch, &types)));
+    Ok(Box::pin(rows))
+}
+
+/// A batch under the one schema that its types have.
+fn finish(batch: &RecordBatch, types: &[DataType]) -> Result<RecordBatch, SqlError> {
+    batch_of(types, batch.columns().to_vec(), batch.num_rows()).map_err(SqlError::internal)
+}
+
+fn task_context() -> Result<Arc<TaskContext>, SqlError> {
+    static RUNTIME: LazyLock<Result<Arc<RuntimeEnv>, String>> = LazyLock::new(|| {
+        let no_disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+        RuntimeEnvBuilder::new()
+            .with_memory_limit(MEMORY_BYTES_MAX, 1.0)
+            .with_disk_manager_builder(no_disk)
+            .build_arc()
+            .map_err(|error| error.to_string())
+    });
+    let runtime = RUNTIME.as_ref().map_err(SqlError::internal)?;
+    let config = SessionConfig::new().with_batch_size(BATCH_ROWS);
+    Ok(Arc::new(TaskContext::default().with_session_config(config).with_runtime(Arc::clone(runtime))))
+}
+
+/// An operator's error as the user's.
+fn from_datafusion(error: &DataFusionError) -> SqlError {
+    match error.find_root() {
+        DataFusionError::ResourcesExhausted(detail) => {
+            SqlError::new("53200", "out of memory").detail(detail.clone())
+        }
+        _ => DataError::from_datafusion(error).into(),
+    }
+}
+
+type Operator = Arc<dyn ExecutionPlan>;
+type Built = Result<Operator, SqlError>;
+
+/// Puts operators together.
+struct Builder {
+    snapshots: Snapshots,
+    tick: Tick,
+}
+
+impl Builder {
+    /// The error of a relation that is in error, the least one if there are several.
+    fn check_relations(&self, rel: &Rel) -> Result<(), SqlError> {
+        for relation in rel.relations() {
+            let snapshots = self.snapshots.get(&relation);
+            let errors = snapshots.into_iter().flatten().filter_map(|snapshot| snapshot.error());
+            if let Some(error) = errors.min() {
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn build(&self, rel: &Rel) -> Built {
+        match rel {
+            Rel::Scan { relation, columns } => {
+                let snapshots = self.snapshots.get(relation).ok_or_else(|| {
+                    SqlError::internal(format_args!("the query was given no snapshot of {relation}"))
+                })?;
+                let partitions = snapshots.iter().cloned().map(Partition::Snapshot).collect();
+                Ok(Arc::new(Source::new(&relation.to_string(), columns, partitions)))
+            }
+            Rel::Values { rows, columns } => {
+                let batch = self.values(rows, columns)?;
+                Ok(Arc::new(Source::new("values", columns, vec![Partition::Rows(batch)])))
+            }
+            Rel::Project { input, predicates, outputs } => self.project(input, predicates, outputs),
+            Rel::Join { kind, left, right, on } => self.join(*kind, left, right, on),
+            Rel::Aggregate { input, keys, aggregates } => self.aggregate(input, keys, aggregates),
+            Rel::Union { inputs } => {
+                let inputs = inputs.iter().map(|input| self.build(input)).collect::<Result<_, _>>()?;
+                UnionExec::try_new(inputs).map_err(|error| from_datafusion(&error))
+            }
+            Rel::Distinct { input } => {
+                let columns: Vec<Expr> = (0..input.columns().len()).map(Expr::Column).collect();
+                self.aggregate(input, &columns, &[])
+            }
+            Rel::Sort { input, keys } => self.sort(input, keys),
+            Rel::Limit { input, skip, fetch } => {
+                Ok(Arc::new(GlobalLimitExec::new(one_partition(self.build(input)?), *skip, *fetch)))
+            }
+        }
+    }
+
+    fn compile(&self, expr: &Expr, columns: &[DataType]) -> Result<Arc<dyn PhysicalExpr>, SqlError> {
+        ExprCompiler.compile(&self.at_tick(expr), columns).map_err(SqlError::internal)
+    }
+
+    /// The expression with now() replaced by the tick.
+    fn at_tick(&self, expr: &Expr) -> Expr {
+        let walked = match expr {
+            Expr::Call { function, .. } if function == "now" => {
+                Ok(Expr::Literal(Literal::Timestamp(i64::try_from(self.tick).unwrap_or(i64::MAX))))
+            }
+            other => try_map_operands(other, &mut |operand| Ok::<_, ()>(self.at_tick(operand))),
+        };
+        walked.unwrap_or_else(|()| expr.clone())
+    }
+
+    /// An expression as a key that operators compare by bits.
+    fn compile_key(&self, expr: &Expr, columns: &[DataType]) -> Result<Arc<dyn PhysicalExpr>, SqlError> {
+        if expr.data_type(columns) != Some(DataType::Float64) {
+            return self.compile(expr, columns);
+        }
+        let normalized = Expr::Call {
+            function: "normalize".to_owned(),
+            version: functions::VERSION,
+            arguments: vec![expr.clone()],
+            data_type: DataType::Float64,
+        };
+        self.compile(&normalized, columns)
+    }
+
+    fn values(&self, rows: &[Vec<Expr>], columns: &[DataType]) -> Result<RecordBatch, SqlError> {
+        let column = |index: usize| {
+            let cell = |row: &Vec<Expr>| match &row[index] {
+                Expr::Literal(literal) => Ok(scalar(literal)),
+                other => evaluate_constant(&self.at_tick(other)).map(|literal| scalar(&literal)),
+            };
+            let cells = rows.iter().map(cell).collect::<Result<Vec<ScalarValue>, DataError>>()?;
+            if cells.is_empty() {
+                return Ok(datafusion::arrow::array::new_empty_array(&columns[index].to_arrow()));
+            }
+            ScalarValue::iter_to_array(cells).map_err(|error| from_datafusion(&error))
+        };
+        let arrays = (0..columns.len()).map(column).collect::<Result<Vec<_>, SqlError>>()?;
+        batch_of(columns, arrays, rows.len()).map_err(SqlError::internal)
+    }
+
+    fn project(&self, input: &Rel, predicates: &[Expr], outputs: &[Expr]) -> Built {
+        let columns = input.columns();
+        let mut built = self.build(input)?;
+        if !predicates.is_empty() {
+            let predicate = self.compile(&Expr::And(predicates.to_vec()), &columns)?;
+            let filter = FilterExec::try_new(predicate, built).map_err(|error| from_datafusion(&error))?;
+            built = Arc::new(filter);
+        }
+        if outputs.iter().cloned().eq((0..columns.len()).map(Expr::Column)) {
+            return Ok(built);
+        }
+        let named = |(index, output)| Ok((self.compile(output, &columns)?, format!("c{index}")));
+        let outputs = outputs.iter().enumerate().map(named).collect::<Result<Vec<_>, SqlError>>()?;
+        let project = ProjectionExec::try_new(outputs, built).map_err(|error| from_datafusion(&error))?;
+        Ok(Arc::new(project))
+    }
+
+    fn join(&self, kind: JoinKind, left: &Rel, right: &Rel, on: &[Expr]) -> Built {
+        let (left_columns, right_columns) = (left.columns(), right.columns());
+        let (keys, residual) = join_keys(on, &left_columns, &right_columns);
+        let on = keys
+            .iter()
+            .map(|key| {
+                let left = self.compile_key(&key.left, &left_columns)?;
+                Ok((left, self.compile_key(&key.right, &right_columns)?))
+            })
+            .collect::<Result<Vec<_>, SqlError>>()?;
+        let filter = self.join_filter(&residual, &left_columns, &right_columns)?;
+        let (left, right) = (one_partition(self.build(left)?), one_partition(self.build(right)?));
+        let kind = match kind {
+            JoinKind::Inner => JoinType::Inner,
+            JoinKind::Left => JoinType::Left,
+            JoinKind::Right => JoinType::Right,
+            JoinKind::Full => JoinType::Full,
+        };
+        if on.is_empty() {
+            let join = NestedLoopJoinExec::try_new(left, right, filter, &kind, None);
+            return Ok(Arc::new(join.map_err(|error| from_datafusion(&error))?));
+        }
+        let (mode, nulls) = (PartitionMode::CollectLeft, NullEquality::NullEqualsNothing);
+        let join = HashJoinExec::try_new(left, right, on, filter, &kind, None, mode, nulls, false);
+        Ok(Arc::new(join.map_err(|error| from_datafusion(&error))?))
+    }
+
+    /// The conditions of a join that are no keys, over all columns of both sides.
+    fn join_filter(
+        &self,
+        residual: &[Expr],
+        left: &[DataType],
+        right: &[DataType],
+    ) -> Result<Option<JoinFilter>, SqlError> {
+        if residual.is_empty() {
+            return Ok(None);
+        }
+        let columns = [left, right].concat();
+        let predicate = self.compile(&Expr::And(residual.to_vec()), &columns)?;
+        let of_left = (0..left.len()).map(|index| ColumnIndex { index, side: JoinSide::Left });
+        let of_right = (0..right.len()).map(|index| ColumnIndex { index, side: JoinSide::Right });
+        Ok(Some(JoinFilter::new(predicate, of_left.chain(of_right).collect(), schema_of(&columns))))
+    }
+
+    fn aggregate(&self, input: &Rel, keys: &[Expr], aggregates: &[AggregateCall]) -> Built {
+        let columns = input.columns();
+        let built = one_partition(self.build(input)?);
+        let named = |(index, key)| Ok((self.compile_key(key, &columns)?, format!("c{index}")));
+        let groups = keys.iter().enumerate().map(named).collect::<Result<Vec<_>, SqlError>>()?;
+        let schema = built.schema();
+        let calls = aggregates
+            .iter()
+            .enumerate()
+            .map(|(index, call)| {
+                let count_rows = Expr::Literal(Literal::Boolean(true));
+                let argument = call.aggregate.argument.as_ref().unwrap_or(&count_rows);
+                let data_type = types_of(std::slice::from_ref(argument), &columns)[0];
+                let compiled = self.compile(argument, &columns)?;
+                aggregate::physical(call, data_type, compiled, &schema, keys.len() + index)
+                    .map_err(|error| from_datafusion(&error))
+            })
+            .collect::<Result<Vec<_>, SqlError>>()?;
+        let filters = vec![None; calls.len()];
+        let groups = PhysicalGroupBy::new_single(groups);
+        let exec = AggregateExec::try_new(AggregateMode::Single, groups, calls, filters, built, schema);
+        Ok(Arc::new(exec.map_err(|error| from_datafusion(&error))?))
+    }
+
+    fn sort(&self, input: &Rel, keys: &[SortKey]) -> Built {
+        let columns = input.columns();
+        let built = one_partition(self.build(input)?);
+        let key = |key: &SortKey| {
+            let options = SortOptions { descending: key.descending, nulls_first: key.nulls_first };
+            Ok(PhysicalSortExpr::new(self.compile_key(&Expr::Column(key.column), &columns)?, options))
+        };
+        let keys = keys.iter().map(key).collect::<Result<Vec<_>, SqlError>>()?;
+        Ok(match LexOrdering::new(keys) {
+            Some(ordering) => Arc::new(SortExec::new(ordering, built)),
+            None => built,
+        })
+    }
+}
+
+/// The operator with its output in one partition.
+fn one_partition(operator: Operator) -> Operator {
+    if operator.output_partitioning().partition_count() == 1 {
+        return operator;
+    }
+    Arc::new(CoalescePartitionsExec::new(operator))
+}

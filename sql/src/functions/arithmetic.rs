@@ -1,0 +1,136 @@
+//! `+ - * / %` and unary minus on integers and floats: checked, with PostgreSQL's errors.
+//! (numeric.rs has them for numeric.)
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, ArrowPrimitiveType};
+use datafusion::arrow::datatypes::{Float64Type, Int32Type, Int64Type};
+use millrace_engine::{DataError, DataType};
+
+use super::inputs::Inputs;
+
+type Checked<T> = fn(T, T) -> Option<T>;
+
+fn integers<T: ArrowPrimitiveType>(
+    inputs: &Inputs,
+    apply: Checked<T::Native>,
+    what: &str,
+) -> Result<ArrayRef, DataError> {
+    let result = inputs.map2::<T, T, T>(|a, b| apply(a, b).ok_or_else(|| DataError::out_of_range(what)))?;
+    Ok(Arc::new(result))
+}
+
+/// Integer division and modulo: a zero divisor is 22012, the one overflow 22003.
+fn dividing<T: ArrowPrimitiveType>(
+    inputs: &Inputs,
+    apply: Checked<T::Native>,
+    what: &str,
+) -> Result<ArrayRef, DataError> {
+    let result = inputs.map2::<T, T, T>(|a, b| {
+        if b == T::Native::default() {
+            return Err(DataError::division_by_zero());
+        }
+        apply(a, b).ok_or_else(|| DataError::out_of_range(what))
+    })?;
+    Ok(Arc::new(result))
+}
+
+fn floats(inputs: &Inputs, apply: fn(f64, f64) -> Result<f64, DataError>) -> Result<ArrayRef, DataError> {
+    Ok(Arc::new(inputs.map2::<Float64Type, Float64Type, Float64Type>(apply)?))
+}
+
+/// An infinite result of finite operands is an overflow.
+fn check_overflow(result: f64, a: f64, b: f64) -> Result<f64, DataError> {
+    if result.is_infinite() && a.is_finite() && b.is_finite() {
+        return Err(float_overflow());
+    }
+    Ok(result)
+}
+
+/// 22003 as PostgreSQL words it for floats.
+pub(crate) fn float_overflow() -> DataError {
+    DataError::new("22003", "value out of range: overflow")
+}
+
+fn float_underflow() -> DataError {
+    DataError::new("22003", "value out of range: underflow")
+}
+
+fn multiply_float(a: f64, b: f64) -> Result<f64, DataError> {
+    let result = check_overflow(a * b, a, b)?;
+    if result == 0.0 && a != 0.0 && b != 0.0 {
+        return Err(float_underflow());
+    }
+    Ok(result)
+}
+
+fn divide_float(a: f64, b: f64) -> Result<f64, DataError> {
+    if b == 0.0 && !a.is_nan() {
+        return Err(DataError::division_by_zero());
+    }
+    let result = check_overflow(a / b, a, b)?;
+    if result == 0.0 && a != 0.0 && !b.is_infinite() {
+        return Err(float_underflow());
+    }
+    Ok(result)
+}
+
+pub(crate) fn add_int4(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    integers::<Int32Type>(inputs, i32::checked_add, "integer")
+}
+pub(crate) fn add_int8(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    integers::<Int64Type>(inputs, i64::checked_add, "bigint")
+}
+pub(crate) fn add_float(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    floats(inputs, |a, b| check_overflow(a + b, a, b))
+}
+
+pub(crate) fn subtract_int4(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    integers::<Int32Type>(inputs, i32::checked_sub, "integer")
+}
+pub(crate) fn subtract_int8(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    integers::<Int64Type>(inputs, i64::checked_sub, "bigint")
+}
+pub(crate) fn subtract_float(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    floats(inputs, |a, b| check_overflow(a - b, a, b))
+}
+
+pub(crate) fn multiply_int4(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    integers::<Int32Type>(inputs, i32::checked_mul, "integer")
+}
+pub(crate) fn multiply_int8(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    integers::<Int64Type>(inputs, i64::checked_mul, "bigint")
+}
+pub(crate) fn multiply_floats(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    floats(inputs, multiply_float)
+}
+
+pub(crate) fn divide_int4(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    dividing::<Int32Type>(inputs, i32::checked_div, "integer")
+}
+pub(crate) fn divide_int8(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    dividing::<Int64Type>(inputs, i64::checked_div, "bigint")
+}
+pub(crate) fn divide_floats(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    floats(inputs, divide_float)
+}
+
+// The smallest integer % -1 is 0, where the hardware would trap.
+pub(crate) fn modulo_int4(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    dividing::<Int32Type>(inputs, |a, b| Some(a.wrapping_rem(b)), "integer")
+}
+pub(crate) fn modulo_int8(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    dividing::<Int64Type>(inputs, |a, b| Some(a.wrapping_rem(b)), "bigint")
+}
+
+pub(crate) fn negate_int4(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    let negate = |a: i32| a.checked_neg().ok_or_else(|| DataError::out_of_range("integer"));
+    Ok(Arc::new(inputs.map1::<Int32Type, Int32Type>(negate)?))
+}
+pub(crate) fn negate_int8(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    let negate = |a: i64| a.checked_neg().ok_or_else(|| DataError::out_of_range("bigint"));
+    Ok(Arc::new(inputs.map1::<Int64Type, Int64Type>(negate)?))
+}
+pub(crate) fn negate_float(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    Ok(Arc::new(inputs.map1::<Float64Type, Float64Type>(|a| Ok(-a))?))
+}

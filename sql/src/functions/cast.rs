@@ -1,0 +1,234 @@
+//! Casts between the engine's types: PostgreSQL's pairs, rounding and errors.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanArray};
+use datafusion::arrow::datatypes::{
+    Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
+use millrace_engine::{DataError, DataType, NUMERIC_PRECISION_MAX};
+
+use super::inputs::Inputs;
+use super::numeric::{self, rescale};
+use super::text_form;
+
+/// How a cast may come about, as in PostgreSQL's pg_cast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Context {
+    /// Anywhere an expression of another type is needed.
+    Implicit,
+    /// Where a value is stored in a column.
+    Assignment,
+    /// Only where the user writes it.
+    Explicit,
+}
+
+/// The least that allows a cast; `None` where there is no such cast.
+pub(crate) fn context(from: DataType, to: DataType) -> Option<Context> {
+    use DataType::{Boolean, Float64, Int32, Int64, Numeric, Text, Timestamp};
+    Some(match (from, to) {
+        _ if from == to => Context::Implicit,
+        (Numeric { .. }, Numeric { .. }) => Context::Implicit,
+        (Int32, Int64 | Float64 | Numeric { .. }) | (Int64, Float64 | Numeric { .. }) => Context::Implicit,
+        (Numeric { .. }, Float64) => Context::Implicit,
+        (Int64 | Float64 | Numeric { .. }, Int32) | (Float64 | Numeric { .. }, Int64) => Context::Assignment,
+        (Float64, Numeric { .. }) => Context::Assignment,
+        (_, Text) => Context::Assignment,
+        (Text, _) => Context::Explicit,
+        (Boolean, Int32) | (Int32, Boolean) => Context::Explicit,
+        (Boolean | Timestamp, _) | (_, Boolean | Timestamp) => return None,
+        _ => return None,
+    })
+}
+
+type Cast = Result<ArrayRef, DataError>;
+
+/// Casts the one argument, which is of type `from`.
+pub(crate) fn cast(inputs: &Inputs, from: DataType, to: DataType) -> Cast {
+    if from == to {
+        return Ok(Arc::clone(inputs.get(0).array()));
+    }
+    match to {
+        DataType::Boolean => to_boolean(inputs, from),
+        DataType::Int32 => to_int4(inputs, from),
+        DataType::Int64 => to_int8(inputs, from),
+        DataType::Float64 => to_float(inputs, from),
+        DataType::Text => to_text(inputs, from),
+        DataType::Timestamp => to_timestamp(inputs, from),
+        DataType::Numeric { precision, scale } => to_numeric(inputs, from, precision, scale),
+    }
+}
+
+/// The binder lets no such cast through.
+fn missing(from: DataType, to: DataType) -> Cast {
+    Err(DataError::new("42846", format!("cannot cast type {from} to {to}")))
+}
+
+fn map<A: ArrowPrimitiveType, R: ArrowPrimitiveType>(
+    inputs: &Inputs,
+    apply: impl Fn(A::Native) -> Result<R::Native, DataError>,
+) -> Cast {
+    Ok(Arc::new(inputs.map1::<A, R>(apply)?))
+}
+
+fn parse<R: ArrowPrimitiveType>(inputs: &Inputs, apply: fn(&str) -> Result<R::Native, DataError>) -> Cast {
+    let text = inputs.get(0).text();
+    Ok(Arc::new(inputs.build::<R>(|row| apply(text(row)))?))
+}
+
+fn to_boolean(inputs: &Inputs, from: DataType) -> Cast {
+    match from {
+        DataType::Int32 => {
+            let values = inputs.get(0).primitive::<Int32Type>();
+            Ok(Arc::new(inputs.build_boolean(|row| values.get(row) != 0)))
+        }
+        DataType::Text => {
+            let (text, input) = (inputs.get(0).text(), inputs.get(0));
+            let parse = |row| {
+                if input.is_null(row) { Ok(None) } else { text_form::parse_boolean(text(row)).map(Some) }
+            };
+            Ok(Arc::new((0..inputs.rows()).map(parse).collect::<Result<BooleanArray, DataError>>()?))
+        }
+        _ => missing(from, DataType::Boolean),
+    }
+}
+
+/// Rounds half to even; out of range (and NaN) is 22003.
+fn float_to_integer(value: f64, low: f64, high: f64, what: &str) -> Result<f64, DataError> {
+    let rounded = value.round_ties_even();
+    // The bounds are powers of two: `high` itself is the first that does not fit.
+    if rounded >= low && rounded < high { Ok(rounded) } else { Err(DataError::out_of_range(what)) }
+}
+
+fn to_int4(inputs: &Inputs, from: DataType) -> Cast {
+    let range = || DataError::out_of_range("integer");
+    match from {
+        DataType::Boolean => {
+            let values = inputs.get(0).boolean();
+            Ok(Arc::new(inputs.build::<Int32Type>(|row| Ok(i32::from(values(row))))?))
+        }
+        DataType::Int64 => map::<Int64Type, Int32Type>(inputs, |v| i32::try_from(v).map_err(|_| range())),
+        DataType::Float64 => map::<Float64Type, Int32Type>(inputs, |v| {
+            float_to_integer(v, -2_147_483_648.0, 2_147_483_648.0, "integer").map(|v| v as i32)
+        }),
+        DataType::Numeric { scale, .. } => map::<Decimal128Type, Int32Type>(inputs, |v| {
+            let whole = rescale(v, scale, 0, NUMERIC_PRECISION_MAX);
+            whole.and_then(|v| i32::try_from(v).ok()).ok_or_else(range)
+        }),
+        DataType::Text => parse::<Int32Type>(inputs, text_form::parse_int4),
+        DataType::Int32 | DataType::Timestamp => missing(from, DataType::Int32),
+    }
+}
+
+fn to_int8(inputs: &Inputs, from: DataType) -> Cast {
+    let range = || DataError::out_of_range("bigint");
+    match from {
+        DataType::Int32 => map::<Int32Type, Int64Type>(inputs, |v| Ok(i64::from(v))),
+        DataType::Float64 => map::<Float64Type, Int64Type>(inputs, |v| {
+            float_to_integer(v, -9_223_372_036_854_775_808.0, 9_223_372_036_854_775_808.0, "bigint")
+                .map(|v| v as i64)
+        }),
+        DataType::Numeric { scale, .. } => map::<Decimal128Type, Int64Type>(inputs, |v| {
+            let whole = rescale(v, scale, 0, NUMERIC_PRECISION_MAX);
+            whole.and_then(|v| i64::try_from(v).ok()).ok_or_else(range)
+        }),
+        DataType::Text => parse::<Int64Type>(inputs, text_form::parse_int8),
+        DataType::Boolean | DataType::Int64 | DataType::Timestamp => missing(from, DataType::Int64),
+    }
+}
+
+fn to_float(inputs: &Inputs, from: DataType) -> Cast {
+    match from {
+        DataType::Int32 => map::<Int32Type, Float64Type>(inputs, |v| Ok(f64::from(v))),
+        DataType::Int64 => map::<Int64Type, Float64Type>(inputs, |v| Ok(v as f64)),
+        // Through the digits, so that the result is the nearest double.
+        DataType::Numeric { scale, .. } => map::<Decimal128Type, Float64Type>(inputs, |v| {
+            text_form::parse_float(&text_form::format_numeric(v, scale))
+        }),
+        DataType::Text => parse::<Float64Type>(inputs, text_form::parse_float),
+        DataType::Boolean | DataType::Float64 | DataType::Timestamp => missing(from, DataType::Float64),
+    }
+}
+
+fn to_timestamp(inputs: &Inputs, from: DataType) -> Cast {
+    match from {
+        DataType::Text => parse::<TimestampMicrosecondType>(inputs, text_form::parse_timestamp),
+        _ => missing(from, DataType::Timestamp),
+    }
+}
+
+/// 22003 with PostgreSQL's detail folded away: the value does not fit numeric(precision, scale).
+fn field_overflow() -> DataError {
+    DataError::new("22003", "numeric field overflow")
+}
+
+/// A double's 15 significant digits, as PostgreSQL casts it to numeric.
+fn float_to_numeric(value: f64) -> Result<(i128, u8), DataError> {
+    if !value.is_finite() {
+        let name = text_form::format_float(value);
+        return Err(DataError::new("0A000", format!("numeric {name} is not supported")));
+    }
+    let digits = format!("{value:.14e}");
+    let (mantissa, exponent) = digits.split_once('e').unwrap_or((&digits, "0"));
+    let mantissa = mantissa.trim_end_matches('0').trim_end_matches('.');
+    // Digits beyond the 38th behind the point cannot be held: cut them here.
+    match text_form::parse_numeric(&format!("{mantissa}e{exponent}")) {
+        Err(_) if value.abs() < 1.0 => Ok(((value * 1e38).round() as i128, NUMERIC_PRECISION_MAX)),
+        parsed => parsed,
+    }
+}
+
+fn to_numeric(inputs: &Inputs, from: DataType, precision: u8, scale: u8) -> Cast {
+    let fit = |value: i128, own: u8| rescale(value, own, scale, precision).ok_or_else(field_overflow);
+    let array = match from {
+        DataType::Int32 => inputs.map1::<Int32Type, Decimal128Type>(|v| fit(i128::from(v), 0)),
+        DataType::Int64 => inputs.map1::<Int64Type, Decimal128Type>(|v| fit(i128::from(v), 0)),
+        DataType::Float64 => inputs.map1::<Float64Type, Decimal128Type>(|v| {
+            float_to_numeric(v).and_then(|(value, own)| fit(value, own))
+        }),
+        DataType::Numeric { scale: own, .. } => {
+            inputs.map1::<Decimal128Type, Decimal128Type>(|v| fit(v, own))
+        }
+        DataType::Text => {
+            let text = inputs.get(0).text();
+            inputs.build::<Decimal128Type>(|row| {
+                text_form::parse_numeric(text(row)).and_then(|(value, own)| fit(value, own))
+            })
+        }
+        DataType::Boolean | DataType::Timestamp => {
+            return missing(from, DataType::Numeric { precision, scale });
+        }
+    };
+    numeric::with_type(array?, DataType::Numeric { precision, scale })
+}
+
+fn to_text(inputs: &Inputs, from: DataType) -> Cast {
+    let input = inputs.get(0);
+    match from {
+        DataType::Boolean => {
+            let values = input.boolean();
+            inputs.build_text(|row| Ok(text_form::format_boolean(values(row))))
+        }
+        DataType::Int32 => {
+            let values = input.primitive::<Int32Type>();
+            inputs.build_text(|row| Ok(values.get(row).to_string()))
+        }
+        DataType::Int64 => {
+            let values = input.primitive::<Int64Type>();
+            inputs.build_text(|row| Ok(values.get(row).to_string()))
+        }
+        DataType::Float64 => {
+            let values = input.primitive::<Float64Type>();
+            inputs.build_text(|row| Ok(text_form::format_float(values.get(row))))
+        }
+        DataType::Timestamp => {
+            let values = input.primitive::<TimestampMicrosecondType>();
+            inputs.build_text(|row| Ok(text_form::format_timestamp(values.get(row))))
+        }
+        DataType::Numeric { scale, .. } => {
+            let values = input.primitive::<Decimal128Type>();
+            inputs.build_text(|row| Ok(text_form::format_numeric(values.get(row), scale)))
+        }
+        DataType::Text => missing(from, DataType::Text),
+    }
+}

@@ -1,0 +1,191 @@
+//! Comparisons as PostgreSQL has them: -0.0 = 0.0, NaN = NaN and greater than all, text by bytes.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray};
+use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::arrow::compute::kernels::zip::zip;
+use datafusion::arrow::datatypes::{
+    Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
+use millrace_engine::{DataError, DataType};
+
+use super::inputs::{Input, Inputs};
+use super::numeric;
+
+/// How two floats compare: all NaN are equal and greater than the rest, the zeros are equal.
+pub(crate) fn compare_floats(a: f64, b: f64) -> Ordering {
+    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+}
+
+/// The float that stands for all that compare equal to it: for keys that are compared by bits.
+pub(crate) fn normalize_float(value: f64) -> f64 {
+    if value.is_nan() { f64::NAN } else { value + 0.0 }
+}
+
+type Compare<'a> = Box<dyn Fn(usize) -> Ordering + 'a>;
+
+fn primitives<'a, T: ArrowPrimitiveType>(
+    left: &'a Input,
+    right: &'a Input,
+    compare: fn(T::Native, T::Native) -> Ordering,
+) -> Compare<'a> {
+    let (left, right) = (left.primitive::<T>(), right.primitive::<T>());
+    Box::new(move |row| compare(left.get(row), right.get(row)))
+}
+
+/// How the values of a row compare; rows with a NULL give anything.
+fn comparison<'a>(left: &'a Input, right: &'a Input) -> Result<Compare<'a>, DataError> {
+    let unknown = || DataError::new("XX000", format!("{} cannot be compared", left.array().data_type()));
+    Ok(match DataType::from_arrow(left.array().data_type()).ok_or_else(unknown)? {
+        DataType::Boolean => {
+            let (a, b) = (left.boolean(), right.boolean());
+            Box::new(move |row| a(row).cmp(&b(row)))
+        }
+        DataType::Text => {
+            let (a, b) = (left.text(), right.text());
+            Box::new(move |row| a(row).as_bytes().cmp(b(row).as_bytes()))
+        }
+        DataType::Int32 => primitives::<Int32Type>(left, right, |a, b| a.cmp(&b)),
+        DataType::Int64 => primitives::<Int64Type>(left, right, |a, b| a.cmp(&b)),
+        DataType::Timestamp => primitives::<TimestampMicrosecondType>(left, right, |a, b| a.cmp(&b)),
+        DataType::Float64 => primitives::<Float64Type>(left, right, compare_floats),
+        DataType::Numeric { scale, .. } => {
+            let other = numeric::scale_of(right.array());
+            let (a, b) = (left.primitive::<Decimal128Type>(), right.primitive::<Decimal128Type>());
+            Box::new(move |row| numeric::compare(a.get(row), scale, b.get(row), other))
+        }
+    })
+}
+
+fn compare(inputs: &Inputs, keep: fn(Ordering) -> bool) -> Result<ArrayRef, DataError> {
+    let comparison = comparison(inputs.get(0), inputs.get(1))?;
+    Ok(Arc::new(inputs.build_boolean(|row| keep(comparison(row)))))
+}
+
+pub(crate) fn equal(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    compare(inputs, Ordering::is_eq)
+}
+pub(crate) fn not_equal(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    compare(inputs, Ordering::is_ne)
+}
+pub(crate) fn less(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    compare(inputs, Ordering::is_lt)
+}
+pub(crate) fn less_equal(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    compare(inputs, Ordering::is_le)
+}
+pub(crate) fn greater(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    compare(inputs, Ordering::is_gt)
+}
+pub(crate) fn greater_equal(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    compare(inputs, Ordering::is_ge)
+}
+
+/// `a IS DISTINCT FROM b`: never NULL.
+pub(crate) fn is_distinct_from(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    let (left, right) = (inputs.get(0), inputs.get(1));
+    let comparison = comparison(left, right)?;
+    let values = BooleanBuffer::collect_bool(inputs.rows(), |row| match (left.is_null(row), right.is_null(row)) {
+        (false, false) => comparison(row).is_ne(),
+        (a, b) => a != b,
+    });
+    Ok(Arc::new(BooleanArray::new(values, None)))
+}
+
+/// `x IN (a, b, …)`: true where one equals, else NULL where any is NULL, else false.
+pub(crate) fn is_in(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    let needle = inputs.get(0);
+    let items: Vec<(&Input, Compare)> = inputs
+        .iter()
+        .skip(1)
+        .map(|item| Ok((item, comparison(needle, item)?)))
+        .collect::<Result<_, DataError>>()?;
+    let contains = |row: usize| -> Option<bool> {
+        if needle.is_null(row) {
+            return None;
+        }
+        let mut unknown = false;
+        for (item, comparison) in &items {
+            match item.is_null(row) {
+                true => unknown = true,
+                false if comparison(row).is_eq() => return Some(true),
+                false => {}
+            }
+        }
+        if unknown { None } else { Some(false) }
+    };
+    Ok(Arc::new((0..inputs.rows()).map(contains).collect::<BooleanArray>()))
+}
+
+/// The row with the least or the greatest value; `None` where all are NULL.
+pub(crate) fn extreme_row(array: &ArrayRef, greatest: bool) -> Result<Option<usize>, DataError> {
+    let wanted = if greatest { Ordering::Greater } else { Ordering::Less };
+    let unknown = || DataError::new("XX000", format!("{} cannot be compared", array.data_type()));
+    Ok(match DataType::from_arrow(array.data_type()).ok_or_else(unknown)? {
+        DataType::Boolean => best_row(array, wanted, |row| array.as_boolean().value(row), |a, b| a.cmp(b)),
+        DataType::Text => {
+            let text = array.as_string::<i32>();
+            best_row(array, wanted, |row| text.value(row), |a, b| a.as_bytes().cmp(b.as_bytes()))
+        }
+        DataType::Int32 => best_primitive::<Int32Type>(array, wanted, Ord::cmp),
+        DataType::Int64 => best_primitive::<Int64Type>(array, wanted, Ord::cmp),
+        DataType::Timestamp => best_primitive::<TimestampMicrosecondType>(array, wanted, Ord::cmp),
+        DataType::Numeric { .. } => best_primitive::<Decimal128Type>(array, wanted, Ord::cmp),
+        DataType::Float64 => best_primitive::<Float64Type>(array, wanted, |a, b| compare_floats(*a, *b)),
+    })
+}
+
+fn best_primitive<T: ArrowPrimitiveType>(
+    array: &ArrayRef,
+    wanted: Ordering,
+    compare: fn(&T::Native, &T::Native) -> Ordering,
+) -> Option<usize> {
+    let values = array.as_primitive::<T>().values();
+    best_row(array, wanted, |row| values[row], compare)
+}
+
+fn best_row<V>(
+    array: &ArrayRef,
+    wanted: Ordering,
+    value: impl Fn(usize) -> V,
+    compare: impl Fn(&V, &V) -> Ordering,
+) -> Option<usize> {
+    let rows = (0..array.len()).filter(|row| array.is_valid(*row));
+    rows.reduce(|best, row| if compare(&value(row), &value(best)) == wanted { row } else { best })
+}
+
+/// The least or the greatest argument that is not NULL.
+fn extreme(inputs: &Inputs, replaces: fn(Ordering) -> bool) -> Result<ArrayRef, DataError> {
+    let from_arrow = |error| DataError::from_arrow(&error);
+    let rows = inputs.rows();
+    let mut best = Input::spread(inputs.get(0), rows).map_err(from_arrow)?;
+    for candidate in inputs.iter().skip(1) {
+        let candidate = Input::spread(candidate, rows).map_err(from_arrow)?;
+        let comparison = comparison(&candidate, &best)?;
+        let take = |row: usize| match (candidate.is_null(row), best.is_null(row)) {
+            (true, _) => false,
+            (false, true) => true,
+            (false, false) => replaces(comparison(row)),
+        };
+        let mask = BooleanArray::new(BooleanBuffer::collect_bool(rows, take), None);
+        let chosen = zip(&mask, candidate.array(), best.array()).map_err(from_arrow)?;
+        drop(comparison);
+        best = Input::whole(chosen);
+    }
+    Ok(Arc::clone(best.array()))
+}
+
+pub(crate) fn least(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    extreme(inputs, Ordering::is_lt)
+}
+
+pub(crate) fn greatest(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    extreme(inputs, Ordering::is_gt)
+}
+
+/// Floats as keys: equal ones become the same bits.
+pub(crate) fn normalize(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    Ok(Arc::new(inputs.map1::<Float64Type, Float64Type>(|value| Ok(normalize_float(value)))?))
+}

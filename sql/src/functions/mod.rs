@@ -1,0 +1,248 @@
+//! The function table: every function and operator by name, with its types and its kernel.
+//!
+//! The binder resolves names against it, `compile` looks kernels up in it; both ways to run an
+//! expression (in a dataflow, ad hoc) therefore compute the same. What is not in it does not exist.
+
+mod arithmetic; // + - * / % on integers and floats
+mod cast;
+mod comparison;
+pub(crate) mod exact_sum; // sums of doubles without rounding, in any order
+mod inputs; // a kernel's arguments
+mod math;
+mod numeric;
+mod resolve; // which overload a call means
+mod text;
+mod text_form; // values as text, in and out
+mod time;
+
+use datafusion::arrow::array::ArrayRef;
+use millrace_engine::{DataError, DataType, NUMERIC_PRECISION_MAX};
+
+pub(crate) use arithmetic::float_overflow;
+pub(crate) use cast::{Context, cast, context};
+pub(crate) use comparison::{extreme_row, normalize_float};
+pub(crate) use inputs::Inputs;
+pub(crate) use numeric::{QUOTIENT_SCALE, mean, overflow as numeric_overflow, rescale};
+pub(crate) use resolve::{Unresolved, common_type, comparison_type, resolve_function, resolve_operator};
+pub(crate) use text_form::{parse_boolean, parse_float, parse_int4, parse_int8, parse_numeric, parse_timestamp};
+pub(crate) use time::extract_scale;
+
+/// The version that every function has had so far: part of a call's identity in plans.
+pub(crate) const VERSION: u32 = 1;
+
+/// Computes a call for a batch: the arguments, and the result's type.
+pub(crate) type Kernel = fn(&Inputs, DataType) -> Result<ArrayRef, DataError>;
+
+/// A type without precision and scale: what overloads differ by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Boolean,
+    Int32,
+    Int64,
+    Float64,
+    Text,
+    Timestamp,
+    Numeric,
+}
+
+impl Kind {
+    /// The kind of a type.
+    pub(crate) fn of(data_type: DataType) -> Kind {
+        match data_type {
+            DataType::Boolean => Kind::Boolean,
+            DataType::Int32 => Kind::Int32,
+            DataType::Int64 => Kind::Int64,
+            DataType::Float64 => Kind::Float64,
+            DataType::Text => Kind::Text,
+            DataType::Timestamp => Kind::Timestamp,
+            DataType::Numeric { .. } => Kind::Numeric,
+        }
+    }
+
+    /// The type of this kind that holds every value of `from`, where there is a choice.
+    pub(crate) fn with_room_for(self, from: Option<DataType>) -> DataType {
+        match (self, from) {
+            (Kind::Boolean, _) => DataType::Boolean,
+            (Kind::Int32, _) => DataType::Int32,
+            (Kind::Int64, _) => DataType::Int64,
+            (Kind::Float64, _) => DataType::Float64,
+            (Kind::Text, _) => DataType::Text,
+            (Kind::Timestamp, _) => DataType::Timestamp,
+            (Kind::Numeric, Some(known @ DataType::Numeric { .. })) => known,
+            (Kind::Numeric, Some(DataType::Int32 | DataType::Int64 | DataType::Boolean)) => numeric_type(0),
+            (Kind::Numeric, _) => numeric_type(QUOTIENT_SCALE),
+        }
+    }
+}
+
+/// `numeric` with this many digits behind the point, as wide as it can be.
+pub(crate) fn numeric_type(scale: u8) -> DataType {
+    DataType::Numeric { precision: NUMERIC_PRECISION_MAX, scale }
+}
+
+/// How the result's type follows from the arguments'.
+#[derive(Clone, Copy)]
+enum Returns {
+    Fixed(DataType),
+    /// numeric with the greater of the arguments' scales
+    MaxScale,
+    /// numeric with the scale of a product
+    Product,
+    /// numeric with the scale of a quotient
+    Quotient,
+    /// numeric without digits behind the point
+    Whole,
+}
+
+/// One overload of a function.
+pub(crate) struct Function {
+    name: &'static str,
+    arguments: &'static [Kind],
+    returns: Returns,
+    kernel: Kernel,
+}
+
+impl Function {
+    /// The result's type for arguments of these types, which have the overload's kinds.
+    pub(crate) fn result(&self, arguments: &[DataType]) -> DataType {
+        let scale = |index: usize| match arguments.get(index) {
+            Some(DataType::Numeric { scale, .. }) => *scale,
+            _ => 0,
+        };
+        match self.returns {
+            Returns::Fixed(data_type) => data_type,
+            Returns::MaxScale => numeric_type(scale(0).max(scale(1))),
+            Returns::Product => numeric_type(numeric::product_scale(scale(0), scale(1))),
+            Returns::Quotient => numeric_type(numeric::quotient_scale(scale(0), scale(1))),
+            Returns::Whole => numeric_type(0),
+        }
+    }
+
+    /// The name in the table: what plans carry.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The arguments' kinds.
+    pub(crate) fn arguments(&self) -> &'static [Kind] {
+        self.arguments
+    }
+}
+
+/// The overloads of a name of the table.
+pub(crate) fn overloads(name: &str) -> impl Iterator<Item = &'static Function> {
+    FUNCTIONS.iter().filter(move |function| function.name == name)
+}
+
+/// The kernel of a call with arguments of these types.
+pub(crate) fn kernel(name: &str, arguments: &[DataType]) -> Option<Kernel> {
+    if let Some((_, kernel)) = GENERIC.iter().find(|(generic, _)| *generic == name) {
+        return Some(*kernel);
+    }
+    let kinds = || arguments.iter().map(|argument| Kind::of(*argument));
+    overloads(name).find(|function| function.arguments.iter().copied().eq(kinds())).map(|found| found.kernel)
+}
+
+/// Functions of any number of arguments of one kind, whichever.
+const GENERIC: &[(&str, Kernel)] = &[
+    ("equal", comparison::equal),
+    ("not_equal", comparison::not_equal),
+    ("less", comparison::less),
+    ("less_equal", comparison::less_equal),
+    ("greater", comparison::greater),
+    ("greater_equal", comparison::greater_equal),
+    ("is_distinct_from", comparison::is_distinct_from),
+    ("in", comparison::is_in),
+    ("least", comparison::least),
+    ("greatest", comparison::greatest),
+];
+
+const INT4: Returns = Returns::Fixed(DataType::Int32);
+const INT8: Returns = Returns::Fixed(DataType::Int64);
+const FLOAT8: Returns = Returns::Fixed(DataType::Float64);
+const TEXT: Returns = Returns::Fixed(DataType::Text);
+const BOOLEAN: Returns = Returns::Fixed(DataType::Boolean);
+const TIMESTAMP: Returns = Returns::Fixed(DataType::Timestamp);
+
+const fn entry(
+    name: &'static str,
+    arguments: &'static [Kind],
+    returns: Returns,
+    kernel: Kernel,
+) -> Function {
+    Function { name, arguments, returns, kernel }
+}
+
+/// Every other function, by overload.
+static FUNCTIONS: &[Function] = {
+    use Kind::{Float64, Int32, Int64, Numeric, Text, Timestamp};
+    &[
+        entry("add", &[Int32, Int32], INT4, arithmetic::add_int4),
+        entry("add", &[Int64, Int64], INT8, arithmetic::add_int8),
+        entry("add", &[Float64, Float64], FLOAT8, arithmetic::add_float),
+        entry("add", &[Numeric, Numeric], Returns::MaxScale, numeric::add),
+        entry("subtract", &[Int32, Int32], INT4, arithmetic::subtract_int4),
+        entry("subtract", &[Int64, Int64], INT8, arithmetic::subtract_int8),
+        entry("subtract", &[Float64, Float64], FLOAT8, arithmetic::subtract_float),
+        entry("subtract", &[Numeric, Numeric], Returns::MaxScale, numeric::subtract),
+        entry("multiply", &[Int32, Int32], INT4, arithmetic::multiply_int4),
+        entry("multiply", &[Int64, Int64], INT8, arithmetic::multiply_int8),
+        entry("multiply", &[Float64, Float64], FLOAT8, arithmetic::multiply_floats),
+        entry("multiply", &[Numeric, Numeric], Returns::Product, numeric::multiply),
+        entry("divide", &[Int32, Int32], INT4, arithmetic::divide_int4),
+        entry("divide", &[Int64, Int64], INT8, arithmetic::divide_int8),
+        entry("divide", &[Float64, Float64], FLOAT8, arithmetic::divide_floats),
+        entry("divide", &[Numeric, Numeric], Returns::Quotient, numeric::divide),
+        entry("modulo", &[Int32, Int32], INT4, arithmetic::modulo_int4),
+        entry("modulo", &[Int64, Int64], INT8, arithmetic::modulo_int8),
+        entry("modulo", &[Numeric, Numeric], Returns::MaxScale, numeric::modulo),
+        entry("negate", &[Int32], INT4, arithmetic::negate_int4),
+        entry("negate", &[Int64], INT8, arithmetic::negate_int8),
+        entry("negate", &[Float64], FLOAT8, arithmetic::negate_float),
+        entry("negate", &[Numeric], Returns::MaxScale, numeric::negate),
+        entry("abs", &[Int32], INT4, math::abs_int4),
+        entry("abs", &[Int64], INT8, math::abs_int8),
+        entry("abs", &[Float64], FLOAT8, math::abs_float),
+        entry("abs", &[Numeric], Returns::MaxScale, numeric::abs),
+        entry("ceil", &[Float64], FLOAT8, math::ceil_float),
+        entry("ceil", &[Numeric], Returns::Whole, numeric::ceil),
+        entry("floor", &[Float64], FLOAT8, math::floor_float),
+        entry("floor", &[Numeric], Returns::Whole, numeric::floor),
+        entry("round", &[Float64], FLOAT8, math::round_float),
+        entry("round", &[Numeric], Returns::Whole, numeric::round),
+        entry("sqrt", &[Float64], FLOAT8, math::sqrt),
+        entry("length", &[Text], INT4, text::length),
+        entry("lower", &[Text], TEXT, text::lower),
+        entry("upper", &[Text], TEXT, text::upper),
+        entry("concat", &[Text, Text], TEXT, text::concat),
+        entry("substr", &[Text, Int32], TEXT, text::substr),
+        entry("substr", &[Text, Int32, Int32], TEXT, text::substr),
+        entry("like", &[Text, Text], BOOLEAN, text::like),
+        entry("date_trunc", &[Text, Timestamp], TIMESTAMP, time::date_trunc),
+        entry("date_part", &[Text, Timestamp], FLOAT8, time::date_part),
+        entry("extract", &[Text, Timestamp], Returns::Whole, time::extract),
+        entry("normalize", &[Float64], FLOAT8, comparison::normalize),
+    ]
+};
+
+/// The table's name of a function that SQL may call, by its SQL name.
+pub(crate) fn sql_function(name: &str) -> Option<&'static str> {
+    const CALLABLE: &[(&str, &str)] = &[
+        ("abs", "abs"),
+        ("ceil", "ceil"),
+        ("ceiling", "ceil"),
+        ("floor", "floor"),
+        ("round", "round"),
+        ("sqrt", "sqrt"),
+        ("length", "length"),
+        ("char_length", "length"),
+        ("character_length", "length"),
+        ("lower", "lower"),
+        ("upper", "upper"),
+        ("substr", "substr"),
+        ("substring", "substr"),
+        ("date_trunc", "date_trunc"),
+        ("date_part", "date_part"),
+    ];
+    CALLABLE.iter().find(|(sql, _)| *sql == name).map(|(_, table)| *table)
+}

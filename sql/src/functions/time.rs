@@ -1,0 +1,213 @@
+//! Functions on timestamps: date_trunc, extract and date_part.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::datatypes::{Decimal128Type, Float64Type, TimestampMicrosecondType};
+use millrace_engine::{DataError, DataType};
+
+use super::inputs::Inputs;
+use super::numeric;
+use super::text_form::{date_of, days_of};
+
+const SECOND: i64 = 1_000_000;
+const DAY: i64 = 86_400 * SECOND;
+
+/// A unit or field of a timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Microseconds,
+    Milliseconds,
+    Second,
+    Minute,
+    Hour,
+    Day,
+    Week,
+    Month,
+    Quarter,
+    Year,
+    Decade,
+    Century,
+    Millennium,
+    DayOfWeek,
+    IsoDayOfWeek,
+    DayOfYear,
+    IsoYear,
+    Epoch,
+}
+
+/// The field of a name, as PostgreSQL abbreviates them.
+fn field(name: &str) -> Option<Field> {
+    Some(match name.trim().to_ascii_lowercase().as_str() {
+        "microsecond" | "microseconds" | "us" | "usec" | "usecs" => Field::Microseconds,
+        "millisecond" | "milliseconds" | "ms" | "msec" | "msecs" => Field::Milliseconds,
+        "second" | "seconds" | "s" | "sec" | "secs" => Field::Second,
+        "minute" | "minutes" | "m" | "min" | "mins" => Field::Minute,
+        "hour" | "hours" | "h" | "hr" | "hrs" => Field::Hour,
+        "day" | "days" | "d" => Field::Day,
+        "week" | "weeks" | "w" => Field::Week,
+        "month" | "months" | "mon" | "mons" => Field::Month,
+        "quarter" | "qtr" => Field::Quarter,
+        "year" | "years" | "y" | "yr" | "yrs" => Field::Year,
+        "decade" | "decades" | "dec" | "decs" => Field::Decade,
+        "century" | "centuries" | "c" | "cent" => Field::Century,
+        "millennium" | "millennia" | "mil" | "mils" => Field::Millennium,
+        "dow" => Field::DayOfWeek,
+        "isodow" => Field::IsoDayOfWeek,
+        "doy" => Field::DayOfYear,
+        "isoyear" => Field::IsoYear,
+        "epoch" => Field::Epoch,
+        _ => return None,
+    })
+}
+
+fn unknown_unit(name: &str) -> DataError {
+    DataError::new("22023", format!("unit \"{name}\" not recognized for type timestamp without time zone"))
+}
+
+fn unsupported_unit(name: &str) -> DataError {
+    DataError::new("0A000", format!("unit \"{name}\" not supported for type timestamp without time zone"))
+}
+
+/// The first microsecond of a year and month.
+fn start_of(year: i64, month: i64) -> i64 {
+    days_of(year, month, 1) * DAY
+}
+
+/// The first year of the span of `span` years that holds `year`; spans of 100 and 1000 end at round years.
+fn first_year(year: i64, span: i64) -> i64 {
+    if span == 10 { year.div_euclid(10) * 10 } else { (year - 1).div_euclid(span) * span + 1 }
+}
+
+/// The Monday at or before a day.
+fn monday(days: i64) -> i64 {
+    days - (days + 3).rem_euclid(7)
+}
+
+/// The beginning of the unit that holds `micros`; `None` where the unit is no unit of truncation.
+fn truncate(unit: Field, micros: i64) -> Option<i64> {
+    let floor = |span: i64| micros - micros.rem_euclid(span);
+    let days = micros.div_euclid(DAY);
+    let (year, month, _) = date_of(days);
+    Some(match unit {
+        Field::Microseconds => micros,
+        Field::Milliseconds => floor(1_000),
+        Field::Second => floor(SECOND),
+        Field::Minute => floor(60 * SECOND),
+        Field::Hour => floor(3_600 * SECOND),
+        Field::Day => floor(DAY),
+        Field::Week => monday(days) * DAY,
+        Field::Month => start_of(year, month),
+        Field::Quarter => start_of(year, (month - 1) / 3 * 3 + 1),
+        Field::Year => start_of(year, 1),
+        Field::Decade => start_of(first_year(year, 10), 1),
+        Field::Century => start_of(first_year(year, 100), 1),
+        Field::Millennium => start_of(first_year(year, 1_000), 1),
+        Field::DayOfWeek
+        | Field::IsoDayOfWeek
+        | Field::DayOfYear
+        | Field::IsoYear
+        | Field::Epoch => return None,
+    })
+}
+
+/// Reads the unit of each row, looking a name up again only where it changes.
+fn units<'a>(inputs: &'a Inputs) -> impl Fn(usize) -> Result<Field, DataError> + 'a {
+    let name = inputs.get(0).text();
+    let last: std::cell::Cell<Option<(&str, Field)>> = std::cell::Cell::new(None);
+    move |row| {
+        let current = name(row);
+        if let Some((known, field)) = last.get().filter(|(known, _)| *known == current) {
+            debug_assert_eq!(known, current);
+            return Ok(field);
+        }
+        let found = field(current).ok_or_else(|| unknown_unit(current))?;
+        last.set(Some((current, found)));
+        Ok(found)
+    }
+}
+
+/// `date_trunc(unit, timestamp)`
+pub(crate) fn date_trunc(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    let (unit, name) = (units(inputs), inputs.get(0).text());
+    let micros = inputs.get(1).primitive::<TimestampMicrosecondType>();
+    let array = inputs.build::<TimestampMicrosecondType>(|row| {
+        truncate(unit(row)?, micros.get(row)).ok_or_else(|| unsupported_unit(name(row)))
+    })?;
+    Ok(Arc::new(array))
+}
+
+/// The ISO year, and the ordinal of the week in it.
+fn iso_week(days: i64) -> (i64, i64) {
+    // A week belongs to the year of its Thursday.
+    let thursday = monday(days) + 3;
+    let (year, _, _) = date_of(thursday);
+    (year, (thursday - days_of(year, 1, 1)) / 7 + 1)
+}
+
+/// Years counted in spans from 1, without a span 0: 2001 is in century 21, 1 BC in century -1.
+fn ordinal(year: i64, span: i64) -> i64 {
+    if year > 0 { (year + span - 1) / span } else { -((span - year) / span) }
+}
+
+/// A field's value in millionths.
+fn extract_micros(wanted: Field, micros: i64) -> i128 {
+    let days = micros.div_euclid(DAY);
+    let time = micros.rem_euclid(DAY);
+    let (year, month, day) = date_of(days);
+    let whole = match wanted {
+        Field::Epoch => return i128::from(micros),
+        Field::Second => return i128::from(time % (60 * SECOND)),
+        Field::Milliseconds => return i128::from(time % (60 * SECOND)) * 1_000,
+        Field::Microseconds => time % (60 * SECOND),
+        Field::Minute => time / (60 * SECOND) % 60,
+        Field::Hour => time / (3_600 * SECOND),
+        Field::Day => day,
+        Field::Week => iso_week(days).1,
+        Field::Month => month,
+        Field::Quarter => (month - 1) / 3 + 1,
+        Field::Year => if year > 0 { year } else { year - 1 },
+        Field::Decade => year.div_euclid(10),
+        Field::Century => ordinal(year, 100),
+        Field::Millennium => ordinal(year, 1_000),
+        Field::DayOfWeek => (days + 4).rem_euclid(7),
+        Field::IsoDayOfWeek => (days + 3).rem_euclid(7) + 1,
+        Field::DayOfYear => days - days_of(year, 1, 1) + 1,
+        Field::IsoYear => {
+            let (iso, _) = iso_week(days);
+            if iso > 0 { iso } else { iso - 1 }
+        }
+    };
+    i128::from(whole) * 1_000_000
+}
+
+/// The digits behind the point that `extract` shows for a field: a constant of the field's name.
+pub(crate) fn extract_scale(name: &str) -> u8 {
+    match field(name) {
+        Some(Field::Epoch | Field::Second) => 6,
+        Some(Field::Milliseconds) => 3,
+        _ => 0,
+    }
+}
+
+/// `extract(field FROM timestamp)`, numeric with the scale of the result's type.
+pub(crate) fn extract(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
+    let wanted = units(inputs);
+    let micros = inputs.get(1).primitive::<TimestampMicrosecondType>();
+    let DataType::Numeric { precision, scale } = result else {
+        return Err(DataError::new("XX000", "extract gives numeric"));
+    };
+    let array = inputs.build::<Decimal128Type>(|row| {
+        let value = extract_micros(wanted(row)?, micros.get(row));
+        numeric::rescale(value, 6, scale, precision).ok_or_else(numeric::overflow)
+    })?;
+    numeric::with_type(array, result)
+}
+
+/// `date_part(field, timestamp)`: the same as double precision.
+pub(crate) fn date_part(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    let wanted = units(inputs);
+    let micros = inputs.get(1).primitive::<TimestampMicrosecondType>();
+    let part = |row| Ok(extract_micros(wanted(row)?, micros.get(row)) as f64 / 1e6);
+    Ok(Arc::new(inputs.build::<Float64Type>(part)?))
+}

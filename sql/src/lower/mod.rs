@@ -1,0 +1,177 @@
+//! From a bound query to the plan that maintains it.
+
+mod optimize; // filters down, columns away
+mod reorder; // joins in an order in which each has a key
+
+use millrace_engine::{DataType, Expr, NUMERIC_PRECISION_MAX, Plan};
+
+use crate::compile::evaluate_constant;
+use crate::error::SqlError;
+use crate::query::exprs::{calls, columns_of, map_columns};
+use crate::query::rel::{JoinKind, Rel};
+pub(crate) use optimize::optimize;
+
+/// The plan that maintains an optimised query.
+///
+/// # Errors
+/// 0A000 for what cannot be maintained yet, 42P17 for what never can.
+pub(crate) fn lower(rel: &Rel) -> Result<Plan, SqlError> {
+    check_calls(rel)?;
+    // PostgreSQL keeps no order in a materialized view either: one at the top is without effect.
+    let plan = plan(strip_sort(rel))?;
+    plan.check().map_err(SqlError::internal)?;
+    Ok(plan)
+}
+
+/// The query below sorts that nothing above them reads the order of.
+fn strip_sort(rel: &Rel) -> &Rel {
+    match rel {
+        Rel::Sort { input, .. } => strip_sort(input),
+        other => other,
+    }
+}
+
+fn not_yet(what: &str) -> SqlError {
+    SqlError::new("0A000", format!("{what} in a materialized view is not supported yet"))
+}
+
+/// Refuses functions whose value does not follow from the rows.
+fn check_calls(rel: &Rel) -> Result<(), SqlError> {
+    let (mut random, mut now) = (false, false);
+    rel.visit_exprs(&mut |expr| {
+        random |= calls(expr, "random");
+        now |= calls(expr, "now");
+    });
+    if random {
+        let message = "functions in a materialized view must be deterministic: random() is volatile";
+        return Err(SqlError::new("42P17", message));
+    }
+    if now { Err(not_yet("now()")) } else { Ok(()) }
+}
+
+fn plan(rel: &Rel) -> Result<Plan, SqlError> {
+    Ok(match rel {
+        Rel::Scan { relation, columns } => Plan::Get { relation: *relation, columns: columns.clone() },
+        Rel::Values { rows, columns } => {
+            let row = |row: &Vec<Expr>| row.iter().map(evaluate_constant).collect::<Result<Vec<_>, _>>();
+            Plan::Constant {
+                rows: rows.iter().map(row).collect::<Result<_, _>>()?,
+                columns: columns.clone(),
+            }
+        }
+        Rel::Project { input, predicates, outputs } => Plan::Project {
+            input: Box::new(plan(strip_sort(input))?),
+            predicates: one_predicate(predicates),
+            outputs: outputs.clone(),
+        },
+        Rel::Join { kind: JoinKind::Inner, left, right, on } => join(left, right, on)?,
+        Rel::Join { kind: JoinKind::Left, .. } => return Err(not_yet("LEFT JOIN")),
+        Rel::Join { kind: JoinKind::Right, .. } => return Err(not_yet("RIGHT JOIN")),
+        Rel::Join { kind: JoinKind::Full, .. } => return Err(not_yet("FULL JOIN")),
+        Rel::Aggregate { input, keys, aggregates } => {
+            if aggregates.iter().any(|call| call.distinct) {
+                return Err(not_yet("DISTINCT in an aggregate"));
+            }
+            Plan::Reduce {
+                input: Box::new(plan(strip_sort(input))?),
+                keys: keys.clone(),
+                aggregates: aggregates.iter().map(|call| call.aggregate.clone()).collect(),
+            }
+        }
+        Rel::Union { inputs } => {
+            Plan::Union { inputs: inputs.iter().map(|input| plan(strip_sort(input))).collect::<Result<_, _>>()? }
+        }
+        Rel::Distinct { input } if matches!(**input, Rel::Union { .. }) => return Err(not_yet("UNION")),
+        Rel::Distinct { .. } => return Err(not_yet("DISTINCT")),
+        Rel::Sort { input, .. } => plan(input)?,
+        Rel::Limit { .. } => return Err(not_yet("LIMIT")),
+    })
+}
+
+/// Several predicates as one AND, which is evaluated from left to right and only where needed.
+fn one_predicate(predicates: &[Expr]) -> Vec<Expr> {
+    match predicates {
+        [] | [_] => predicates.to_vec(),
+        several => vec![Expr::And(several.to_vec())],
+    }
+}
+
+/// An equality between the two sides of a join.
+pub(crate) struct JoinKey {
+    /// Over the left columns.
+    pub(crate) left: Expr,
+    /// Over the right columns, of the same type.
+    pub(crate) right: Expr,
+}
+
+/// The keys among the conditions of a join, and the conditions that are none.
+pub(crate) fn join_keys(on: &[Expr], left: &[DataType], right: &[DataType]) -> (Vec<JoinKey>, Vec<Expr>) {
+    let mut keys = Vec::new();
+    let mut residual = Vec::new();
+    for condition in on {
+        match join_key(condition, left, right) {
+            Some(key) => keys.push(key),
+            None => residual.push(condition.clone()),
+        }
+    }
+    (keys, residual)
+}
+
+fn join_key(condition: &Expr, left: &[DataType], right: &[DataType]) -> Option<JoinKey> {
+    let Expr::Call { function, arguments, .. } = condition else { return None };
+    let [a, b] = arguments.as_slice() else { return None };
+    if function != "equal" {
+        return None;
+    }
+    let width = left.len();
+    let of_left = |expr: &Expr| side(expr, width) == Some(true);
+    let of_right = |expr: &Expr| side(expr, width) == Some(false);
+    let (a, b) = match () {
+        () if of_left(a) && of_right(b) => (a, b),
+        () if of_left(b) && of_right(a) => (b, a),
+        () => return None,
+    };
+    let b = map_columns(b, &mut |column| Expr::Column(column - width));
+    let to = common_key_type(a.data_type(left)?, b.data_type(right)?);
+    Some(JoinKey { left: as_key(a.clone(), left, to), right: as_key(b, right, to) })
+}
+
+/// `Some(true)` where the expression reads left columns only, `Some(false)` where right ones only.
+fn side(expr: &Expr, width: usize) -> Option<bool> {
+    let columns = columns_of(expr);
+    let left = *columns.first()? < width;
+    let right = *columns.last()? >= width;
+    if left == right { None } else { Some(left) }
+}
+
+/// Operands of `equal` differ at most by the scale of numerics.
+fn common_key_type(a: DataType, b: DataType) -> DataType {
+    match (a, b) {
+        (DataType::Numeric { scale: left, .. }, DataType::Numeric { scale: right, .. }) if a != b => {
+            DataType::Numeric { precision: NUMERIC_PRECISION_MAX, scale: left.max(right) }
+        }
+        _ => a,
+    }
+}
+
+fn as_key(expr: Expr, columns: &[DataType], to: DataType) -> Expr {
+    if expr.data_type(columns) == Some(to) { expr } else { Expr::Cast { input: Box::new(expr), to } }
+}
+
+fn join(left: &Rel, right: &Rel, on: &[Expr]) -> Result<Plan, SqlError> {
+    let (left_columns, right_columns) = (left.columns(), right.columns());
+    let (keys, residual) = join_keys(on, &left_columns, &right_columns);
+    let (left_keys, right_keys) = keys.into_iter().map(|key| (key.left, key.right)).unzip();
+    let joined = Plan::Join {
+        left: Box::new(plan(strip_sort(left))?),
+        right: Box::new(plan(strip_sort(right))?),
+        left_keys,
+        right_keys,
+    };
+    if residual.is_empty() {
+        return Ok(joined);
+    }
+    let width = left_columns.len() + right_columns.len();
+    let outputs = (0..width).map(Expr::Column).collect();
+    Ok(Plan::Project { input: Box::new(joined), predicates: one_predicate(&residual), outputs })
+}

@@ -1,0 +1,263 @@
+//! Three passes over a bound query, for views and ad-hoc queries alike: filters move down to the
+//! relations they concern, columns that nothing reads go away below joins and aggregates, and
+//! neighbouring projections become one. None changes an answer.
+
+use std::collections::BTreeSet;
+
+use millrace_engine::Expr;
+
+use super::reorder::reorder_joins;
+use crate::query::exprs::{columns_of, map_columns};
+use crate::query::rel::{JoinKind, Rel};
+
+/// Optimises a bound query.
+pub(crate) fn optimize(rel: Rel) -> Rel {
+    let width = rel.columns().len();
+    let rel = push_filters(rel, Vec::new());
+    let rel = reorder_joins(rel);
+    let rel = prune(rel, &(0..width).collect());
+    fuse(rel)
+}
+
+/// The expression over the input of a projection, for one over its outputs.
+fn substitute(expr: &Expr, outputs: &[Expr]) -> Expr {
+    map_columns(expr, &mut |column| outputs[column].clone())
+}
+
+fn shifted_down(expr: &Expr, by: usize) -> Expr {
+    map_columns(expr, &mut |column| Expr::Column(column - by))
+}
+
+/// Filters `rel` by predicates over its columns, each as far down as it can go.
+fn push_filters(rel: Rel, predicates: Vec<Expr>) -> Rel {
+    match rel {
+        Rel::Scan { .. } | Rel::Values { .. } => rel.filter(predicates),
+        Rel::Project { input, predicates: mut own, outputs } => {
+            own.extend(predicates.iter().map(|predicate| substitute(predicate, &outputs)));
+            push_filters(*input, own).project(outputs)
+        }
+        Rel::Join { kind, left, right, on } => push_into_join(kind, *left, *right, on, predicates),
+        Rel::Aggregate { input, keys, aggregates } => {
+            // Without keys there is a row even where the input has none.
+            let on_keys = |predicate: &Expr| {
+                let columns = columns_of(predicate);
+                !columns.is_empty() && columns.iter().all(|column| *column < keys.len())
+            };
+            let (below, above): (Vec<_>, Vec<_>) = predicates.into_iter().partition(on_keys);
+            let below = below.iter().map(|predicate| substitute(predicate, &keys)).collect();
+            let input = Box::new(push_filters(*input, below));
+            Rel::Aggregate { input, keys, aggregates }.filter(above)
+        }
+        Rel::Union { inputs } => {
+            let push = |input| push_filters(input, predicates.clone());
+            Rel::Union { inputs: inputs.into_iter().map(push).collect() }
+        }
+        Rel::Distinct { input } => Rel::Distinct { input: Box::new(push_filters(*input, predicates)) },
+        Rel::Sort { input, keys } => Rel::Sort { input: Box::new(push_filters(*input, predicates)), keys },
+        Rel::Limit { input, skip, fetch } => {
+            let input = Box::new(push_filters(*input, Vec::new()));
+            Rel::Limit { input, skip, fetch }.filter(predicates)
+        }
+    }
+}
+
+/// Conditions of an inner join and filters above it are the same thing. A side whose rows are kept
+/// without a match takes filters from above, the other side takes conditions of the join.
+fn push_into_join(kind: JoinKind, left: Rel, right: Rel, on: Vec<Expr>, above: Vec<Expr>) -> Rel {
+    let width = left.columns().len();
+    let (left_from_on, right_from_on) = match kind {
+        JoinKind::Inner => (true, true),
+        JoinKind::Left => (false, true),
+        JoinKind::Right => (true, false),
+        JoinKind::Full => (false, false),
+    };
+    let (left_from_above, right_from_above) = match kind {
+        JoinKind::Inner => (true, true),
+        JoinKind::Left => (true, false),
+        JoinKind::Right => (false, true),
+        JoinKind::Full => (false, false),
+    };
+    let mut to_left = Vec::new();
+    let mut to_right = Vec::new();
+    let mut split = |predicates: Vec<Expr>, left: bool, right: bool| -> Vec<Expr> {
+        let mut kept = Vec::new();
+        for predicate in predicates {
+            let columns = columns_of(&predicate);
+            let on_left = columns.last().is_none_or(|last| *last < width);
+            let on_right = columns.first().is_some_and(|first| *first >= width);
+            match () {
+                () if on_left && left => to_left.push(predicate),
+                () if on_right && right => to_right.push(shifted_down(&predicate, width)),
+                () => kept.push(predicate),
+            }
+        }
+        kept
+    };
+    let mut on = split(on, left_from_on, right_from_on);
+    let above = split(above, left_from_above, right_from_above);
+    let left = Box::new(push_filters(left, to_left));
+    let right = Box::new(push_filters(right, to_right));
+    if kind == JoinKind::Inner {
+        on.extend(above);
+        return Rel::Join { kind, left, right, on };
+    }
+    Rel::Join { kind, left, right, on }.filter(above)
+}
+
+/// Columns by position, ascending.
+type Columns = BTreeSet<usize>;
+
+fn read_by<'e>(exprs: impl IntoIterator<Item = &'e Expr>) -> Columns {
+    let mut columns = Columns::new();
+    exprs.into_iter().for_each(|expr| expr.for_each_column(&mut |column| {
+        columns.insert(column);
+    }));
+    columns
+}
+
+/// The expression after the columns below were reduced to `kept`.
+fn renumbered(expr: &Expr, kept: &Columns) -> Expr {
+    map_columns(expr, &mut |column| Expr::Column(kept.range(..column).count()))
+}
+
+fn renumbered_all(exprs: &[Expr], kept: &Columns) -> Vec<Expr> {
+    exprs.iter().map(|expr| renumbered(expr, kept)).collect()
+}
+
+/// Reduces a relation that shows the columns `shown` to those of them that are needed.
+fn narrow(rel: Rel, shown: &Columns, needed: &Columns) -> Rel {
+    if shown == needed {
+        return rel;
+    }
+    let outputs = shown.iter().enumerate().filter(|(_, column)| needed.contains(column));
+    let outputs = outputs.map(|(position, _)| Expr::Column(position)).collect();
+    rel.project(outputs)
+}
+
+/// The relation with the needed columns only.
+fn prune(rel: Rel, needed: &Columns) -> Rel {
+    match rel {
+        Rel::Scan { .. } => {
+            let all = (0..rel.columns().len()).collect();
+            narrow(rel, &all, needed)
+        }
+        Rel::Values { rows, columns } => {
+            let keep = |row: Vec<Expr>| {
+                row.into_iter().enumerate().filter(|(column, _)| needed.contains(column)).map(|(_, cell)| cell)
+            };
+            let columns = needed.iter().map(|column| columns[*column]).collect();
+            Rel::Values { rows: rows.into_iter().map(|row| keep(row).collect()).collect(), columns }
+        }
+        Rel::Project { input, predicates, outputs } => {
+            let outputs: Vec<Expr> = needed.iter().map(|column| outputs[*column].clone()).collect();
+            let below = read_by(predicates.iter().chain(&outputs));
+            Rel::Project {
+                input: Box::new(prune(*input, &below)),
+                predicates: renumbered_all(&predicates, &below),
+                outputs: renumbered_all(&outputs, &below),
+            }
+        }
+        Rel::Join { kind, left, right, on } => {
+            let width = left.columns().len();
+            let below: Columns = needed.union(&read_by(&on)).copied().collect();
+            let of_left = below.range(..width).copied().collect();
+            let of_right = below.range(width..).map(|column| column - width).collect();
+            let joined = Rel::Join {
+                kind,
+                left: Box::new(prune(*left, &of_left)),
+                right: Box::new(prune(*right, &of_right)),
+                on: renumbered_all(&on, &below),
+            };
+            narrow(joined, &below, needed)
+        }
+        Rel::Aggregate { input, keys, aggregates } => prune_aggregate(*input, keys, aggregates, needed),
+        Rel::Union { inputs } => {
+            Rel::Union { inputs: inputs.into_iter().map(|input| prune(input, needed)).collect() }
+        }
+        Rel::Distinct { input } => {
+            let all: Columns = (0..input.columns().len()).collect();
+            narrow(Rel::Distinct { input: Box::new(prune(*input, &all)) }, &all, needed)
+        }
+        Rel::Sort { input, mut keys } => {
+            let mut below = needed.clone();
+            below.extend(keys.iter().map(|key| key.column));
+            keys.iter_mut().for_each(|key| key.column = below.range(..key.column).count());
+            narrow(Rel::Sort { input: Box::new(prune(*input, &below)), keys }, &below, needed)
+        }
+        Rel::Limit { input, skip, fetch } => {
+            Rel::Limit { input: Box::new(prune(*input, needed)), skip, fetch }
+        }
+    }
+}
+
+/// All keys stay, since they say which groups there are; aggregates that nothing reads go.
+fn prune_aggregate(
+    input: Rel,
+    keys: Vec<Expr>,
+    aggregates: Vec<crate::query::rel::AggregateCall>,
+    needed: &Columns,
+) -> Rel {
+    let mut shown: Columns = (0..keys.len()).collect();
+    shown.extend(needed);
+    // A row without keys and aggregates would have no columns at all.
+    if shown.is_empty() && !aggregates.is_empty() {
+        shown.insert(0);
+    }
+    let width = keys.len();
+    let kept = |position: &usize| shown.contains(&(position + width));
+    let aggregates: Vec<_> =
+        aggregates.into_iter().enumerate().filter(|(at, _)| kept(at)).map(|(_, call)| call).collect();
+    let arguments = aggregates.iter().filter_map(|call| call.aggregate.argument.as_ref());
+    let below = read_by(keys.iter().chain(arguments));
+    let renumber_call = |mut call: crate::query::rel::AggregateCall| {
+        call.aggregate.argument = call.aggregate.argument.map(|argument| renumbered(&argument, &below));
+        call
+    };
+    let rel = Rel::Aggregate {
+        input: Box::new(prune(input, &below)),
+        keys: renumbered_all(&keys, &below),
+        aggregates: aggregates.into_iter().map(renumber_call).collect(),
+    };
+    narrow(rel, &shown, needed)
+}
+
+/// Joins neighbouring projections, and removes those that change nothing.
+fn fuse(rel: Rel) -> Rel {
+    let boxed = |input: Box<Rel>| Box::new(fuse(*input));
+    match rel {
+        Rel::Scan { .. } | Rel::Values { .. } => rel,
+        Rel::Project { input, predicates, outputs } => fuse_project(fuse(*input), predicates, outputs),
+        Rel::Join { kind, left, right, on } => Rel::Join { kind, left: boxed(left), right: boxed(right), on },
+        Rel::Aggregate { input, keys, aggregates } => {
+            Rel::Aggregate { input: boxed(input), keys, aggregates }
+        }
+        Rel::Union { inputs } => Rel::Union { inputs: inputs.into_iter().map(fuse).collect() },
+        Rel::Distinct { input } => Rel::Distinct { input: boxed(input) },
+        Rel::Sort { input, keys } => Rel::Sort { input: boxed(input), keys },
+        Rel::Limit { input, skip, fetch } => Rel::Limit { input: boxed(input), skip, fetch },
+    }
+}
+
+fn fuse_project(input: Rel, predicates: Vec<Expr>, outputs: Vec<Expr>) -> Rel {
+    if predicates.is_empty() && outputs.iter().cloned().eq((0..input.columns().len()).map(Expr::Column)) {
+        return input;
+    }
+    match input {
+        Rel::Project { input, predicates: mut first, outputs: inner } if inlines(&inner, &predicates, &outputs) => {
+            first.extend(predicates.iter().map(|predicate| substitute(predicate, &inner)));
+            let outputs = outputs.iter().map(|output| substitute(output, &inner)).collect();
+            fuse_project(*input, first, outputs)
+        }
+        input => Rel::Project { input: Box::new(input), predicates, outputs },
+    }
+}
+
+/// Whether no computed output of the inner projection would be computed twice.
+fn inlines(inner: &[Expr], predicates: &[Expr], outputs: &[Expr]) -> bool {
+    let mut reads = vec![0usize; inner.len()];
+    for expr in predicates.iter().chain(outputs) {
+        expr.for_each_column(&mut |column| reads[column] += 1);
+    }
+    let free = |expr: &Expr| matches!(expr, Expr::Column(_) | Expr::Literal(_));
+    inner.iter().zip(reads).all(|(expr, reads)| reads <= 1 || free(expr))
+}

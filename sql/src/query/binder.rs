@@ -1,0 +1,429 @@
+//! Queries: WITH, set operations, VALUES, ORDER BY and LIMIT around them. (select.rs has SELECT.)
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::sql::sqlparser::ast::{
+    self, LimitClause, OrderByExpr, OrderByKind, Query, SetExpr, SetOperator, SetQuantifier, Values, With,
+};
+use millrace_engine::{DataType, Expr, Literal};
+
+use super::expr::{ExprBinder, unmatched};
+use super::rel::{Rel, SortKey};
+use super::scope::{Scope, fold};
+use super::typed::{ParameterTypes, Typed, cast_known};
+use super::types::display;
+use crate::catalog::Catalog;
+use crate::compile::evaluate_constant;
+use crate::error::SqlError;
+use crate::functions::{self, Context, common_type};
+
+/// The queries of WITH that are in sight, by name.
+pub(crate) type Environment = HashMap<String, Arc<BoundQuery>>;
+
+/// What a column without a type of its own (a quoted literal, NULL) is to become: by position, for
+/// a branch of UNION and for the source of INSERT.
+pub(crate) type Targets<'a> = Option<&'a [DataType]>;
+
+/// Queries nested deeper than this are refused, so that no walk over one exhausts the stack.
+const DEPTH_MAX: usize = 50;
+
+/// Binds one statement.
+pub(crate) struct Binder<'a> {
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) parameters: ParameterTypes<'a>,
+    pub(crate) depth: std::cell::Cell<usize>,
+    /// The columns of an INSERT, in the order of its source: VALUES are assigned one by one.
+    pub(crate) assigning: Option<Vec<String>>,
+    /// Whether branches of a UNION are bound only to learn their types.
+    pub(crate) probing: std::cell::Cell<bool>,
+}
+
+/// A bound query.
+#[derive(Clone, Debug)]
+pub(crate) struct BoundQuery {
+    pub(crate) rel: Rel,
+    pub(crate) names: Vec<String>,
+    /// Whether a column is a literal that had no type of its own.
+    pub(crate) untyped: Vec<bool>,
+}
+
+impl BoundQuery {
+    /// Names and types.
+    pub(crate) fn columns(&self) -> Vec<(String, DataType)> {
+        self.names.iter().cloned().zip(self.rel.columns()).collect()
+    }
+}
+
+type Bound = Result<BoundQuery, SqlError>;
+
+impl<'a> Binder<'a> {
+    pub(crate) fn new(catalog: &'a Catalog, parameters: super::Parameters<'a>) -> Binder<'a> {
+        let parameters = ParameterTypes::new(parameters);
+        Binder { catalog, parameters, depth: Default::default(), assigning: None, probing: Default::default() }
+    }
+
+    /// Binds a query.
+    pub(crate) fn bind_query(&self, query: &Query, environment: &Environment, targets: Targets) -> Bound {
+        self.depth.set(self.depth.get() + 1);
+        if self.depth.get() > DEPTH_MAX {
+            return Err(SqlError::new("54001", "stack depth limit exceeded")
+                .detail(format!("Queries may be nested {DEPTH_MAX} deep.")));
+        }
+        let bound = self.bind_parts(query, environment, targets);
+        self.depth.set(self.depth.get() - 1);
+        bound
+    }
+
+    fn bind_parts(&self, query: &Query, environment: &Environment, targets: Targets) -> Bound {
+        if !query.locks.is_empty() {
+            return Err(SqlError::unsupported("FOR UPDATE and FOR SHARE"));
+        }
+        let environment = match &query.with {
+            None => environment.clone(),
+            Some(with) => self.bind_with(with, environment)?,
+        };
+        let order_by = order_by(query)?;
+        let bound = match query.body.as_ref() {
+            SetExpr::Select(select) => self.bind_select(select, order_by, &environment, targets)?,
+            body => {
+                let bound = self.bind_body(body, &environment, targets)?;
+                self.sort_outputs(bound, order_by)?
+            }
+        };
+        self.limit(bound, query)
+    }
+
+    fn bind_with(&self, with: &With, environment: &Environment) -> Result<Environment, SqlError> {
+        if with.recursive {
+            return Err(SqlError::unsupported("WITH RECURSIVE"));
+        }
+        let mut environment = environment.clone();
+        for cte in &with.cte_tables {
+            let name = fold(&cte.alias.name);
+            let mut bound = self.bind_query(&cte.query, &environment, None)?;
+            if cte.alias.columns.len() > bound.names.len() {
+                let message = format!(
+                    "WITH query \"{name}\" has {} columns available but {} columns specified",
+                    bound.names.len(),
+                    cte.alias.columns.len()
+                );
+                return Err(SqlError::new("42P10", message));
+            }
+            for (own, given) in bound.names.iter_mut().zip(&cte.alias.columns) {
+                *own = fold(&given.name);
+            }
+            environment.insert(name, Arc::new(bound));
+        }
+        Ok(environment)
+    }
+
+    /// Binds a query without its ORDER BY and LIMIT.
+    fn bind_body(&self, body: &SetExpr, environment: &Environment, targets: Targets) -> Bound {
+        match body {
+            SetExpr::Select(select) => self.bind_select(select, &[], environment, targets),
+            SetExpr::Query(query) => self.bind_query(query, environment, targets),
+            SetExpr::Values(values) => self.bind_values(values, targets),
+            SetExpr::SetOperation { .. } => self.bind_set_operation(body, environment, targets),
+            SetExpr::Table(table) => {
+                let name = table.table_name.clone().unwrap_or_default();
+                let relation = self.catalog.get(&name).ok_or_else(|| {
+                    SqlError::new("42P01", format!("relation \"{name}\" does not exist"))
+                })?;
+                let columns: Vec<_> = relation.columns.iter().map(|column| column.data_type).collect();
+                let names = relation.columns.iter().map(|column| column.name.clone()).collect();
+                let untyped = vec![false; columns.len()];
+                Ok(BoundQuery { rel: Rel::Scan { relation: relation.id, columns }, names, untyped })
+            }
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
+                Err(SqlError::unsupported("a data-modifying statement inside a query"))
+            }
+        }
+    }
+
+    fn bind_set_operation(&self, body: &SetExpr, environment: &Environment, targets: Targets) -> Bound {
+        let SetExpr::SetOperation { op, set_quantifier, .. } = body else {
+            return self.bind_body(body, environment, targets);
+        };
+        let all = match set_quantifier {
+            SetQuantifier::All => true,
+            SetQuantifier::None | SetQuantifier::Distinct => false,
+            other => return Err(SqlError::unsupported(format_args!("{op} {other}"))),
+        };
+        if *op != SetOperator::Union {
+            return Err(SqlError::unsupported(op));
+        }
+        let arms = self.bind_arms(branches(body, *set_quantifier), environment, targets)?;
+        let Some(first) = arms.first() else { return Err(SqlError::internal("a UNION without branches")) };
+        let (names, untyped) = (first.names.clone(), vec![false; first.names.len()]);
+        let rel = Rel::Union { inputs: arms.into_iter().map(|arm| arm.rel).collect() };
+        let rel = if all { rel } else { Rel::Distinct { input: Box::new(rel) } };
+        Ok(BoundQuery { rel, names, untyped })
+    }
+
+    /// The branches of a UNION, brought to common column types.
+    fn bind_arms(
+        &self,
+        branches: Vec<&SetExpr>,
+        environment: &Environment,
+        targets: Targets,
+    ) -> Result<Vec<BoundQuery>, SqlError> {
+        let probing = self.probing.replace(true);
+        let arms = branches
+            .iter()
+            .map(|branch| self.bind_body(branch, environment, None))
+            .collect::<Result<Vec<_>, _>>();
+        self.probing.set(probing);
+        let arms = arms?;
+        let width = arms.first().map_or(0, |arm| arm.names.len());
+        if arms.iter().any(|arm| arm.names.len() != width) {
+            return Err(SqlError::new("42601", "each UNION query must have the same number of columns"));
+        }
+        let mut types = Vec::new();
+        for column in 0..width {
+            let known: Vec<Option<DataType>> =
+                arms.iter().map(|arm| (!arm.untyped[column]).then(|| arm.rel.columns()[column])).collect();
+            let target = targets.and_then(|targets| targets.get(column)).copied();
+            types.push(match (known.iter().all(Option::is_none), target) {
+                (true, Some(target)) => target,
+                _ => common_type(&known).map_err(|(left, right)| unmatched("UNION", left, right))?,
+            });
+        }
+        let mut bound = Vec::new();
+        for (branch, arm) in branches.into_iter().zip(arms) {
+            let arm = if arm.untyped.contains(&true) {
+                self.bind_body(branch, environment, Some(&types))?
+            } else {
+                arm
+            };
+            bound.push(BoundQuery { rel: cast_columns(arm.rel, &types)?, ..arm });
+        }
+        Ok(bound)
+    }
+
+    fn bind_values(&self, values: &Values, targets: Targets) -> Bound {
+        let scope = Scope::default();
+        let binder = ExprBinder::new(&scope, &self.parameters, "VALUES");
+        let mut rows = Vec::new();
+        for row in &values.rows {
+            let row = row.content.iter().map(|cell| self.bind_cell(&binder, cell)).collect::<Result<Vec<_>, _>>()?;
+            rows.push(row);
+        }
+        let width = rows.first().map_or(0, Vec::len);
+        if rows.iter().any(|row| row.len() != width) {
+            return Err(SqlError::new("42601", "VALUES lists must all be the same length"));
+        }
+        let names = (1..=width).map(|column| format!("column{column}")).collect();
+        if let Some(targets) = targets.filter(|targets| targets.len() == width)
+            && let Some(assigned) = &self.assigning
+        {
+            return self.assigned_values(rows, names, assigned, targets);
+        }
+        let mut untyped = Vec::new();
+        let mut columns = Vec::new();
+        for column in 0..width {
+            let known: Vec<_> = rows.iter().map(|row| row[column].data_type()).collect();
+            let target = targets.and_then(|targets| targets.get(column)).copied();
+            untyped.push(known.iter().all(Option::is_none));
+            columns.push(match (untyped[column], target) {
+                (true, Some(target)) => target,
+                _ => common_type(&known).map_err(|(left, right)| unmatched("VALUES", left, right))?,
+            });
+        }
+        let typed_row = |row: Vec<Typed>| {
+            let cells = row.into_iter().zip(&columns);
+            cells.map(|(cell, to)| self.settle(cell, *to)).collect::<Result<Vec<_>, _>>()
+        };
+        let rows = rows.into_iter().map(typed_row).collect::<Result<_, _>>()?;
+        Ok(BoundQuery { rel: Rel::Values { rows, columns }, names, untyped })
+    }
+
+    /// A cell of VALUES; DEFAULT is NULL, as no column has another default yet.
+    fn bind_cell(&self, binder: &ExprBinder, cell: &ast::Expr) -> Result<Typed, SqlError> {
+        match cell {
+            ast::Expr::Identifier(ident) if self.assigning.is_some() && ident.quote_style.is_none() && fold(ident) == "default" => {
+                Ok(Typed::Null)
+            }
+            other => binder.bind(other),
+        }
+    }
+
+    /// The rows of INSERT … VALUES: each cell is assigned to its column by itself.
+    fn assigned_values(
+        &self,
+        rows: Vec<Vec<Typed>>,
+        names: Vec<String>,
+        assigned: &[String],
+        targets: &[DataType],
+    ) -> Bound {
+        let assign = |(cell, (to, name)): (Typed, (&DataType, &String))| {
+            if let Some(from) = cell.data_type() {
+                check_assignment(name, from, *to)?;
+            }
+            self.parameters.as_type(cell, *to)
+        };
+        let columns = || targets.iter().zip(assigned);
+        let rows = rows
+            .into_iter()
+            .map(|row| row.into_iter().zip(columns()).map(assign).collect::<Result<Vec<_>, SqlError>>())
+            .collect::<Result<_, _>>()?;
+        let untyped = vec![false; names.len()];
+        Ok(BoundQuery { rel: Rel::Values { rows, columns: targets.to_vec() }, names, untyped })
+    }
+
+    /// An output as its type. While only types are wanted, a parameter's stays open.
+    pub(crate) fn settle(&self, typed: Typed, to: DataType) -> Result<Expr, SqlError> {
+        match typed {
+            Typed::Parameter(_) if self.probing.get() => Ok(Expr::Literal(Literal::Null(to))),
+            typed => self.parameters.as_type(typed, to),
+        }
+    }
+
+    /// ORDER BY over a set operation or VALUES: by output column only.
+    fn sort_outputs(&self, bound: BoundQuery, order_by: &[OrderByExpr]) -> Bound {
+        if order_by.is_empty() {
+            return Ok(bound);
+        }
+        let mut keys = Vec::new();
+        for item in order_by {
+            let column = output_column(&item.expr, &bound.names)?.ok_or_else(|| {
+                SqlError::new("0A000", "invalid UNION/INTERSECT/EXCEPT ORDER BY clause")
+                    .detail("Only result column names can be used, not expressions or functions.")
+            })?;
+            keys.push(sort_key(item, column));
+        }
+        Ok(BoundQuery { rel: Rel::Sort { input: Box::new(bound.rel), keys }, ..bound })
+    }
+
+    fn limit(&self, bound: BoundQuery, query: &Query) -> Bound {
+        let (limit, offset) = match &query.limit_clause {
+            None => (None, None),
+            Some(LimitClause::LimitOffset { limit, offset, limit_by }) if limit_by.is_empty() => {
+                (limit.as_ref(), offset.as_ref().map(|offset| &offset.value))
+            }
+            Some(other) => return Err(SqlError::unsupported(other)),
+        };
+        let limit = match &query.fetch {
+            None => limit,
+            Some(fetch) if fetch.with_ties || fetch.percent => {
+                return Err(SqlError::unsupported("FETCH with PERCENT or WITH TIES"));
+            }
+            Some(fetch) => fetch.quantity.as_ref().or(limit),
+        };
+        let one_row = query.fetch.as_ref().is_some_and(|fetch| fetch.quantity.is_none());
+        let fetch = limit.map(|limit| self.count(limit, "LIMIT", "2201W")).transpose()?.flatten();
+        let fetch = if one_row { Some(1) } else { fetch };
+        let skip = offset.map(|offset| self.count(offset, "OFFSET", "2201X")).transpose()?.flatten();
+        if fetch.is_none() && skip.is_none() {
+            return Ok(bound);
+        }
+        let skip = skip.unwrap_or(0);
+        Ok(BoundQuery { rel: Rel::Limit { input: Box::new(bound.rel), skip, fetch }, ..bound })
+    }
+
+    /// The number of LIMIT or OFFSET; `None` where it is NULL.
+    fn count(&self, expr: &ast::Expr, clause: &'static str, sqlstate: &str) -> Result<Option<usize>, SqlError> {
+        if matches!(expr, ast::Expr::Identifier(ident) if fold(ident) == "all") {
+            return Ok(None);
+        }
+        let scope = Scope::default();
+        let typed = ExprBinder::new(&scope, &self.parameters, clause).bind(expr)?;
+        if let Some(from) = typed.data_type()
+            && !assignable(from, DataType::Int64)
+        {
+            let message = format!("argument of {clause} must be type bigint, not type {}", display(from));
+            return Err(SqlError::new("42804", message));
+        }
+        let value = evaluate_constant(&self.parameters.as_type(typed, DataType::Int64)?)?;
+        match value {
+            Literal::Int64(value) if value < 0 => {
+                Err(SqlError::new(sqlstate, format!("{clause} must not be negative")))
+            }
+            Literal::Int64(value) => Ok(Some(usize::try_from(value).unwrap_or(usize::MAX))),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The branches of a chain of the same UNION, left to right, without recursion along the chain.
+fn branches(body: &SetExpr, quantifier: SetQuantifier) -> Vec<&SetExpr> {
+    let mut found = Vec::new();
+    let mut rest = body;
+    while let SetExpr::SetOperation { op: SetOperator::Union, left, right, set_quantifier } = rest {
+        if *set_quantifier != quantifier {
+            break;
+        }
+        found.push(right.as_ref());
+        rest = left;
+    }
+    found.push(rest);
+    found.reverse();
+    found
+}
+
+/// The items of ORDER BY.
+fn order_by(query: &Query) -> Result<&[OrderByExpr], SqlError> {
+    match &query.order_by {
+        None => Ok(&[]),
+        Some(ast::OrderBy { kind: OrderByKind::Expressions(exprs), interpolate: None }) => Ok(exprs),
+        Some(other) => Err(SqlError::unsupported(other)),
+    }
+}
+
+/// The output column that an item of ORDER BY means by its position or its name.
+pub(crate) fn output_column(expr: &ast::Expr, names: &[String]) -> Result<Option<usize>, SqlError> {
+    match expr {
+        ast::Expr::Value(value) => match &value.value {
+            ast::Value::Number(digits, _) => {
+                let position = digits.parse::<usize>().unwrap_or(0);
+                if !(1..=names.len()).contains(&position) {
+                    let message = format!("ORDER BY position {digits} is not in select list");
+                    return Err(SqlError::new("42P10", message));
+                }
+                Ok(Some(position - 1))
+            }
+            _ => Ok(None),
+        },
+        ast::Expr::Identifier(ident) => {
+            let name = fold(ident);
+            Ok(names.iter().position(|output| *output == name))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// A sort key by an item's options: NULLs are greater than all values.
+pub(crate) fn sort_key(item: &OrderByExpr, column: usize) -> SortKey {
+    let descending = item.options.asc == Some(false);
+    SortKey { column, descending, nulls_first: item.options.nulls_first.unwrap_or(descending) }
+}
+
+/// Whether a value of one type may be stored in a column of another.
+fn assignable(from: DataType, to: DataType) -> bool {
+    functions::context(from, to).is_some_and(|least| least <= Context::Assignment)
+}
+
+/// 42804 where a value of one type may not be stored in the column.
+pub(crate) fn check_assignment(column: &str, from: DataType, to: DataType) -> Result<(), SqlError> {
+    if assignable(from, to) {
+        return Ok(());
+    }
+    let (to, from) = (display(to), display(from));
+    let message = format!("column \"{column}\" is of type {to} but expression is of type {from}");
+    Err(SqlError::new("42804", message).hint("You will need to rewrite or cast the expression."))
+}
+
+/// The relation with its columns as these types, where casts exist.
+pub(crate) fn cast_columns(rel: Rel, types: &[DataType]) -> Result<Rel, SqlError> {
+    let own = rel.columns();
+    if own == types {
+        return Ok(rel);
+    }
+    let outputs = own
+        .iter()
+        .zip(types)
+        .enumerate()
+        .map(|(column, (from, to))| cast_known(Expr::Column(column), *from, *to))
+        .collect::<Result<_, _>>()?;
+    Ok(rel.project(outputs))
+}

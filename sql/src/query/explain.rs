@@ -1,0 +1,87 @@
+//! A `Rel` as text, one operator a line with its inputs indented below it.
+
+use std::fmt;
+
+use millrace_engine::Expr;
+
+use super::rel::{AggregateCall, JoinKind, Rel, SortKey};
+
+fn list<T: fmt::Display>(items: &[T], separator: &str) -> String {
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(separator)
+}
+
+fn conditions(word: &str, predicates: &[Expr]) -> String {
+    if predicates.is_empty() { String::new() } else { format!(" {word} {}", list(predicates, " and ")) }
+}
+
+impl Rel {
+    fn fmt_indented(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
+        write!(f, "{:indent$}", "", indent = depth * 2)?;
+        let mut below = |f: &mut fmt::Formatter<'_>, input: &Rel| input.fmt_indented(f, depth + 1);
+        match self {
+            Rel::Scan { relation, .. } => writeln!(f, "Scan {relation}"),
+            Rel::Values { rows, .. } => writeln!(f, "Values {} rows", rows.len()),
+            Rel::Project { input, predicates, outputs } => {
+                writeln!(f, "Project [{}]{}", list(outputs, ", "), conditions("where", predicates))?;
+                below(f, input)
+            }
+            Rel::Join { kind, left, right, on } => {
+                writeln!(f, "{kind} join{}", conditions("on", on))?;
+                below(f, left)?;
+                below(f, right)
+            }
+            Rel::Aggregate { input, keys, aggregates } => {
+                writeln!(f, "Aggregate by [{}] compute [{}]", list(keys, ", "), list(aggregates, ", "))?;
+                below(f, input)
+            }
+            Rel::Union { inputs } => {
+                writeln!(f, "Union")?;
+                inputs.iter().try_for_each(|input| below(f, input))
+            }
+            Rel::Distinct { input } => {
+                writeln!(f, "Distinct")?;
+                below(f, input)
+            }
+            Rel::Sort { input, keys } => {
+                writeln!(f, "Sort by {}", list(keys, ", "))?;
+                below(f, input)
+            }
+            Rel::Limit { input, skip, fetch } => {
+                let fetch = fetch.map_or_else(|| "all".to_owned(), |fetch| fetch.to_string());
+                writeln!(f, "Limit {fetch} offset {skip}")?;
+                below(f, input)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Rel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_indented(f, 0)
+    }
+}
+
+impl fmt::Display for JoinKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            JoinKind::Inner => "Inner",
+            JoinKind::Left => "Left",
+            JoinKind::Right => "Right",
+            JoinKind::Full => "Full",
+        })
+    }
+}
+
+impl fmt::Display for AggregateCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.aggregate, if self.distinct { " distinct" } else { "" })
+    }
+}
+
+impl fmt::Display for SortKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let direction = if self.descending { " desc" } else { "" };
+        let nulls = if self.nulls_first { " nulls first" } else { "" };
+        write!(f, "#{}{direction}{nulls}", self.column)
+    }
+}

@@ -1,0 +1,468 @@
+//! Scalar expressions: from the parser's tree to the engine's, with types and names resolved.
+//!
+//! The rules are PostgreSQL's: integer literals are int4 where they fit, operators and functions
+//! are looked up in our function table, casts are those of pg_cast.
+
+use std::cell::{Cell, RefCell};
+
+use datafusion::sql::sqlparser::ast::{self, BinaryOperator, CaseWhen, UnaryOperator, Value};
+use millrace_engine::{DataType, Expr, Literal};
+
+use super::exprs::conjuncts;
+use super::rel::AggregateCall;
+use super::scope::{Scope, fold};
+use super::typed::{ParameterTypes, Typed};
+use super::types::{display_known, named};
+use crate::error::SqlError;
+use crate::functions::{self, common_type, comparison_type, numeric_type, resolve_operator};
+
+/// While aggregates are collected, the column that stands for the n-th is this plus n: no input is
+/// so wide.
+pub(crate) const AGGREGATE_BASE: usize = 1 << 32;
+
+/// Expressions nested deeper than this are refused, so that no walk over one exhausts the stack.
+const DEPTH_MAX: usize = 200;
+
+/// Where an expression stands.
+pub(crate) struct ExprBinder<'a> {
+    /// The columns that it may name.
+    pub(crate) scope: &'a Scope,
+    /// The statement's parameters.
+    pub(crate) parameters: &'a ParameterTypes<'a>,
+    /// Where aggregates are collected; `None` where they are not allowed.
+    pub(crate) aggregates: Option<&'a RefCell<Vec<AggregateCall>>>,
+    /// The clause, for messages: `WHERE`, `JOIN conditions`, ….
+    pub(crate) clause: &'static str,
+    depth: Cell<usize>,
+}
+
+type Bound = Result<Typed, SqlError>;
+
+/// A call of the function table.
+pub(crate) fn call(function: &str, arguments: Vec<Expr>, data_type: DataType) -> Expr {
+    Expr::Call { function: function.to_owned(), version: functions::VERSION, arguments, data_type }
+}
+
+fn not(expr: Expr) -> Expr {
+    Expr::Not(Box::new(expr))
+}
+
+fn negated_if(negated: bool, expr: Expr) -> Expr {
+    if negated { not(expr) } else { expr }
+}
+
+impl<'a> ExprBinder<'a> {
+    /// A binder over `scope` in which aggregates are not allowed.
+    pub(crate) fn new(scope: &'a Scope, parameters: &'a ParameterTypes<'a>, clause: &'static str) -> Self {
+        ExprBinder { scope, parameters, aggregates: None, clause, depth: Cell::new(0) }
+    }
+
+    /// The same, collecting aggregates.
+    pub(crate) fn collecting(mut self, aggregates: &'a RefCell<Vec<AggregateCall>>) -> Self {
+        self.aggregates = Some(aggregates);
+        self
+    }
+
+    /// Binds an expression.
+    pub(crate) fn bind(&self, expr: &ast::Expr) -> Bound {
+        self.depth.set(self.depth.get() + 1);
+        if self.depth.get() > DEPTH_MAX {
+            return Err(SqlError::new("54001", "stack depth limit exceeded")
+                .detail(format!("Expressions may be nested {DEPTH_MAX} deep.")));
+        }
+        let bound = self.bind_any(expr);
+        self.depth.set(self.depth.get() - 1);
+        bound
+    }
+
+    fn bind_any(&self, expr: &ast::Expr) -> Bound {
+        use ast::Expr as Sql;
+        match expr {
+            Sql::Identifier(ident) => self.column(std::slice::from_ref(ident)),
+            Sql::CompoundIdentifier(idents) => self.column(idents),
+            Sql::Nested(inner) => self.bind(inner),
+            Sql::Value(value) => self.value(&value.value),
+            Sql::UnaryOp { op, expr } => self.unary(*op, expr),
+            Sql::BinaryOp { left, op, right } => self.binary(left, op, right),
+            Sql::Cast { kind: ast::CastKind::Cast | ast::CastKind::DoubleColon, expr, data_type, format: None, array: false } => {
+                self.parameters.cast(self.bind(expr)?, named(data_type)?)
+            }
+            Sql::TypedString(typed) => {
+                let text = typed.value.clone().into_string().unwrap_or_default();
+                self.parameters.cast(Typed::Text(text), named(&typed.data_type)?)
+            }
+            Sql::IsNull(inner) => Ok(Typed::boolean(self.is_null(inner)?)),
+            Sql::IsNotNull(inner) => Ok(Typed::boolean(not(self.is_null(inner)?))),
+            Sql::IsTrue(inner) => self.is_value(inner, Literal::Boolean(true), false, "IS TRUE"),
+            Sql::IsNotTrue(inner) => self.is_value(inner, Literal::Boolean(true), true, "IS NOT TRUE"),
+            Sql::IsFalse(inner) => self.is_value(inner, Literal::Boolean(false), false, "IS FALSE"),
+            Sql::IsNotFalse(inner) => self.is_value(inner, Literal::Boolean(false), true, "IS NOT FALSE"),
+            Sql::IsUnknown(inner) => self.is_unknown(inner, false, "IS UNKNOWN"),
+            Sql::IsNotUnknown(inner) => self.is_unknown(inner, true, "IS NOT UNKNOWN"),
+            Sql::IsDistinctFrom(left, right) => self.compare("is_distinct_from", "=", left, right),
+            Sql::IsNotDistinctFrom(left, right) => self.is_not_distinct(left, right),
+            Sql::Between { expr, negated, low, high } => self.between(expr, *negated, low, high),
+            Sql::InList { expr, list, negated } => self.in_list(expr, list, *negated),
+            Sql::Like { negated, any: false, expr, pattern, escape_char: None } => {
+                self.like(*negated, expr, pattern)
+            }
+            Sql::Case { operand, conditions, else_result, .. } => {
+                self.case(operand.as_deref(), conditions, else_result.as_deref())
+            }
+            Sql::Function(function) => self.function(function),
+            Sql::Extract { field, expr, .. } => self.extract(&field.to_string(), expr),
+            Sql::Ceil { expr, field: ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) } => {
+                self.plain_call("ceil", &[expr])
+            }
+            Sql::Floor { expr, field: ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) } => {
+                self.plain_call("floor", &[expr])
+            }
+            Sql::Substring { expr, substring_from: Some(from), substring_for, .. } => match substring_for {
+                Some(count) => self.plain_call("substring", &[expr, from, count]),
+                None => self.plain_call("substring", &[expr, from]),
+            },
+            Sql::Subquery(_) | Sql::Exists { .. } | Sql::InSubquery { .. } | Sql::AnyOp { .. } | Sql::AllOp { .. } => {
+                Err(SqlError::new("0A000", "sub-queries in expressions are not supported yet")
+                    .hint("Write the sub-query in FROM and join it."))
+            }
+            other => Err(SqlError::unsupported(format_args!("the expression {other}"))),
+        }
+    }
+
+    /// Binds expressions in order.
+    pub(crate) fn bind_all(&self, exprs: &[&ast::Expr]) -> Result<Vec<Typed>, SqlError> {
+        exprs.iter().map(|expr| self.bind(expr)).collect()
+    }
+
+    /// Binds what must be boolean; `what` names it in the message, e.g. `argument of WHERE`.
+    pub(crate) fn bind_boolean(&self, expr: &ast::Expr, what: &str) -> Result<Expr, SqlError> {
+        let typed = self.bind(expr)?;
+        match typed.data_type() {
+            None | Some(DataType::Boolean) => self.parameters.as_type(typed, DataType::Boolean),
+            other => Err(SqlError::new(
+                "42804",
+                format!("{what} must be type boolean, not type {}", display_known(other)),
+            )),
+        }
+    }
+
+    /// Binds a condition and splits it into its conjuncts.
+    pub(crate) fn bind_conjuncts(&self, expr: &ast::Expr, what: &str) -> Result<Vec<Expr>, SqlError> {
+        Ok(conjuncts(self.bind_boolean(expr, what)?))
+    }
+
+    fn column(&self, idents: &[ast::Ident]) -> Bound {
+        let column = match idents {
+            [name] => match self.scope.find(&fold(name))? {
+                Some(column) => column,
+                None => return self.bare_word(name),
+            },
+            [table, name] => self.scope.resolve_qualified(&fold(table), &fold(name))?,
+            [schema, table, name] if fold(schema) == "public" => {
+                self.scope.resolve_qualified(&fold(table), &fold(name))?
+            }
+            _ => {
+                let name = idents.iter().map(fold).collect::<Vec<_>>().join(".");
+                return Err(SqlError::new("42P01", format!("missing FROM-clause entry for \"{name}\"")));
+            }
+        };
+        Ok(Typed::Known(Expr::Column(column.position), column.data_type))
+    }
+
+    /// A word that is no column: the functions that SQL calls without parentheses.
+    fn bare_word(&self, name: &ast::Ident) -> Bound {
+        let word = fold(name);
+        if name.quote_style.is_none() && super::function::is_now(&word) {
+            return Ok(super::function::now());
+        }
+        self.scope.resolve(&word).map(|column| Typed::Known(Expr::Column(column.position), column.data_type))
+    }
+
+    fn value(&self, value: &Value) -> Bound {
+        Ok(match value {
+            Value::Number(digits, _) => Typed::literal(number(digits)?),
+            Value::SingleQuotedString(text)
+            | Value::EscapedStringLiteral(text)
+            | Value::UnicodeStringLiteral(text)
+            | Value::NationalStringLiteral(text) => Typed::Text(text.clone()),
+            Value::DollarQuotedString(quoted) => Typed::Text(quoted.value.clone()),
+            Value::Boolean(value) => Typed::literal(Literal::Boolean(*value)),
+            Value::Null => Typed::Null,
+            Value::Placeholder(name) => {
+                let index = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
+                match index {
+                    Some(index @ 1..=65_535) => self.parameters.get(index - 1)?,
+                    _ => return Err(SqlError::new("42P02", format!("there is no parameter {name}"))),
+                }
+            }
+            other => return Err(SqlError::unsupported(format_args!("the literal {other}"))),
+        })
+    }
+
+    fn unary(&self, op: UnaryOperator, expr: &ast::Expr) -> Bound {
+        match op {
+            UnaryOperator::Not => Ok(Typed::boolean(not(self.bind_boolean(expr, "argument of NOT")?))),
+            UnaryOperator::Minus => match self.bind(expr)? {
+                Typed::Known(Expr::Literal(literal), _) if negated(&literal).is_some() => {
+                    Ok(Typed::literal(negated(&literal).unwrap_or(literal)))
+                }
+                operand => self.operator("negate", "-", vec![operand]),
+            },
+            UnaryOperator::Plus => {
+                let operand = self.bind(expr)?;
+                match operand.data_type() {
+                    Some(data_type) if resolve_operator("negate", &[Some(data_type)]).is_ok() => Ok(operand),
+                    _ => Err(no_operator("+", &[operand.data_type()])),
+                }
+            }
+            other => Err(SqlError::unsupported(format_args!("operator {other}"))),
+        }
+    }
+
+    fn binary(&self, left: &ast::Expr, op: &BinaryOperator, right: &ast::Expr) -> Bound {
+        match op {
+            BinaryOperator::And | BinaryOperator::Or => self.junction(op, left, right),
+            BinaryOperator::Eq => self.compare("equal", "=", left, right),
+            BinaryOperator::NotEq => self.compare("not_equal", "<>", left, right),
+            BinaryOperator::Lt => self.compare("less", "<", left, right),
+            BinaryOperator::LtEq => self.compare("less_equal", "<=", left, right),
+            BinaryOperator::Gt => self.compare("greater", ">", left, right),
+            BinaryOperator::GtEq => self.compare("greater_equal", ">=", left, right),
+            BinaryOperator::Plus => self.arithmetic("add", "+", left, right),
+            BinaryOperator::Minus => self.arithmetic("subtract", "-", left, right),
+            BinaryOperator::Multiply => self.arithmetic("multiply", "*", left, right),
+            BinaryOperator::Divide => self.arithmetic("divide", "/", left, right),
+            BinaryOperator::Modulo => self.arithmetic("modulo", "%", left, right),
+            BinaryOperator::StringConcat => self.concat(left, right),
+            BinaryOperator::PGLikeMatch => self.like(false, left, right),
+            BinaryOperator::PGNotLikeMatch => self.like(true, left, right),
+            other => Err(SqlError::unsupported(format_args!("operator {other}"))),
+        }
+    }
+
+    /// A chain of ANDs or ORs, which the parser nests to the left: flattened without recursion.
+    fn junction(&self, op: &BinaryOperator, left: &ast::Expr, right: &ast::Expr) -> Bound {
+        let mut terms = vec![right];
+        let mut rest = left;
+        while let ast::Expr::BinaryOp { left, op: inner, right } = rest {
+            if inner != op {
+                break;
+            }
+            terms.push(right);
+            rest = left;
+        }
+        terms.push(rest);
+        let what = format!("argument of {op}");
+        let terms =
+            terms.into_iter().rev().map(|term| self.bind_boolean(term, &what)).collect::<Result<_, _>>()?;
+        Ok(Typed::boolean(if *op == BinaryOperator::And { Expr::And(terms) } else { Expr::Or(terms) }))
+    }
+
+    fn arithmetic(&self, name: &str, symbol: &str, left: &ast::Expr, right: &ast::Expr) -> Bound {
+        self.operator(name, symbol, vec![self.bind(left)?, self.bind(right)?])
+    }
+
+    /// An operator of the function table.
+    fn operator(&self, name: &str, symbol: &str, operands: Vec<Typed>) -> Bound {
+        let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
+        let function = resolve_operator(name, &types).map_err(|unresolved| match unresolved {
+            functions::Unresolved::Missing => no_operator(symbol, &types),
+            functions::Unresolved::Ambiguous => ambiguous_operator(symbol, &types),
+        })?;
+        self.call_of(function, operands)
+    }
+
+    /// `a || b`: text, or text with the text form of anything.
+    fn concat(&self, left: &ast::Expr, right: &ast::Expr) -> Bound {
+        let operands = vec![self.bind(left)?, self.bind(right)?];
+        let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
+        if types.iter().all(|known| known.is_some_and(|known| known != DataType::Text)) {
+            return Err(no_operator("||", &types));
+        }
+        let arguments = operands
+            .into_iter()
+            .map(|operand| self.parameters.as_type(operand, DataType::Text))
+            .collect::<Result<_, _>>()?;
+        Ok(Typed::Known(call("concat", arguments, DataType::Text), DataType::Text))
+    }
+
+    fn like(&self, negated: bool, text: &ast::Expr, pattern: &ast::Expr) -> Bound {
+        let operands = vec![self.bind(text)?, self.bind(pattern)?];
+        let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
+        if types.iter().flatten().any(|known| *known != DataType::Text) {
+            return Err(no_operator(if negated { "!~~" } else { "~~" }, &types));
+        }
+        let arguments = operands
+            .into_iter()
+            .map(|operand| self.parameters.as_type(operand, DataType::Text))
+            .collect::<Result<_, _>>()?;
+        Ok(Typed::boolean(negated_if(negated, call("like", arguments, DataType::Boolean))))
+    }
+
+    fn compare(&self, name: &str, symbol: &str, left: &ast::Expr, right: &ast::Expr) -> Bound {
+        self.comparison(name, symbol, self.bind(left)?, self.bind(right)?).map(Typed::boolean)
+    }
+
+    /// A comparison of two bound operands.
+    pub(crate) fn comparison(
+        &self,
+        name: &str,
+        symbol: &str,
+        left: Typed,
+        right: Typed,
+    ) -> Result<Expr, SqlError> {
+        let types = [left.data_type(), right.data_type()];
+        let kind = comparison_type(types[0], types[1]).ok_or_else(|| no_operator(symbol, &types))?;
+        let (left, _) = self.parameters.as_kind(left, kind)?;
+        let (right, _) = self.parameters.as_kind(right, kind)?;
+        Ok(call(name, vec![left, right], DataType::Boolean))
+    }
+
+    fn is_not_distinct(&self, left: &ast::Expr, right: &ast::Expr) -> Bound {
+        let (left, right) = (self.bind(left)?, self.bind(right)?);
+        Ok(Typed::boolean(not(self.comparison("is_distinct_from", "=", left, right)?)))
+    }
+
+    fn is_null(&self, inner: &ast::Expr) -> Result<Expr, SqlError> {
+        let typed = self.bind(inner)?;
+        let data_type = typed.data_type().unwrap_or(DataType::Text);
+        Ok(Expr::IsNull(Box::new(self.parameters.as_type(typed, data_type)?)))
+    }
+
+    fn is_unknown(&self, inner: &ast::Expr, negated: bool, what: &str) -> Bound {
+        let operand = self.bind_boolean(inner, &format!("argument of {what}"))?;
+        Ok(Typed::boolean(negated_if(negated, Expr::IsNull(Box::new(operand)))))
+    }
+
+    fn is_value(&self, inner: &ast::Expr, value: Literal, negated: bool, what: &str) -> Bound {
+        let operand = self.bind_boolean(inner, &format!("argument of {what}"))?;
+        let differs = call("is_distinct_from", vec![operand, Expr::Literal(value)], DataType::Boolean);
+        Ok(Typed::boolean(negated_if(!negated, differs)))
+    }
+
+    fn between(&self, expr: &ast::Expr, negated: bool, low: &ast::Expr, high: &ast::Expr) -> Bound {
+        let operand = self.bind(expr)?;
+        let low = self.comparison("greater_equal", ">=", operand.clone(), self.bind(low)?)?;
+        let high = self.comparison("less_equal", "<=", operand, self.bind(high)?)?;
+        Ok(Typed::boolean(negated_if(negated, Expr::And(vec![low, high]))))
+    }
+
+    fn in_list(&self, expr: &ast::Expr, list: &[ast::Expr], negated: bool) -> Bound {
+        let mut operands = vec![self.bind(expr)?];
+        for item in list {
+            operands.push(self.bind(item)?);
+        }
+        let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
+        let common = common_type(&types).map_err(|(left, right)| no_operator("=", &[Some(left), Some(right)]))?;
+        let arguments = self.all_as(operands, common)?;
+        Ok(Typed::boolean(negated_if(negated, call("in", arguments, DataType::Boolean))))
+    }
+
+    fn case(
+        &self,
+        operand: Option<&ast::Expr>,
+        conditions: &[CaseWhen],
+        otherwise: Option<&ast::Expr>,
+    ) -> Bound {
+        let operand = operand.map(|operand| self.bind(operand)).transpose()?;
+        let mut whens = Vec::new();
+        let mut results = Vec::new();
+        for CaseWhen { condition, result } in conditions {
+            whens.push(match &operand {
+                None => self.bind_boolean(condition, "argument of CASE/WHEN")?,
+                Some(operand) => {
+                    self.comparison("equal", "=", operand.clone(), self.bind(condition)?)?
+                }
+            });
+            results.push(self.bind(result)?);
+        }
+        if let Some(otherwise) = otherwise {
+            results.push(self.bind(otherwise)?);
+        }
+        let data_type = matched_type("CASE", &results)?;
+        let mut results = self.all_as(results, data_type)?;
+        let otherwise = (results.len() > whens.len()).then(|| results.pop().map(Box::new)).flatten();
+        let branches = whens.into_iter().zip(results).collect();
+        Ok(Typed::Known(Expr::Case { branches, otherwise, data_type }, data_type))
+    }
+
+    /// All operands as one type.
+    pub(crate) fn all_as(&self, operands: Vec<Typed>, to: DataType) -> Result<Vec<Expr>, SqlError> {
+        operands.into_iter().map(|operand| self.parameters.as_type(operand, to)).collect()
+    }
+
+    fn extract(&self, field: &str, expr: &ast::Expr) -> Bound {
+        let field = field.to_lowercase();
+        let operand = self.bind(expr)?;
+        match operand.data_type() {
+            Some(DataType::Timestamp) => {}
+            None => return Err(SqlError::new("42725", "function pg_catalog.extract(unknown, unknown) is not unique")),
+            other => {
+                let signature = format!("pg_catalog.extract(unknown, {})", display_known(other));
+                return Err(SqlError::new("42883", format!("function {signature} does not exist")));
+            }
+        }
+        let data_type = numeric_type(functions::extract_scale(&field));
+        let operand = self.parameters.as_type(operand, DataType::Timestamp)?;
+        Ok(Typed::Known(call("extract", vec![Expr::Literal(Literal::Text(field)), operand], data_type), data_type))
+    }
+}
+
+/// The common type of the results of a construct, which the message names.
+pub(crate) fn matched_type(construct: &str, operands: &[Typed]) -> Result<DataType, SqlError> {
+    let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
+    common_type(&types).map_err(|(left, right)| unmatched(construct, left, right))
+}
+
+/// 42804: two types of a construct that cannot be matched.
+pub(crate) fn unmatched(construct: &str, left: DataType, right: DataType) -> SqlError {
+    let (left, right) = (display_known(Some(left)), display_known(Some(right)));
+    SqlError::new("42804", format!("{construct} types {left} and {right} cannot be matched"))
+}
+
+/// An unquoted number: int4 where it fits, else int8, else numeric.
+fn number(digits: &str) -> Result<Literal, SqlError> {
+    if let Ok(value) = digits.parse::<i32>() {
+        return Ok(Literal::Int32(value));
+    }
+    if let Ok(value) = digits.parse::<i64>() {
+        return Ok(Literal::Int64(value));
+    }
+    let (value, scale) = functions::parse_numeric(digits)?;
+    Ok(Literal::Numeric { value, precision: millrace_engine::NUMERIC_PRECISION_MAX, scale })
+}
+
+/// The negated literal, for numbers that have one.
+fn negated(literal: &Literal) -> Option<Literal> {
+    Some(match literal {
+        Literal::Int32(value) => Literal::Int32(value.checked_neg()?),
+        Literal::Int64(value) => Literal::Int64(value.checked_neg()?),
+        Literal::Numeric { value, precision, scale } => {
+            Literal::Numeric { value: value.checked_neg()?, precision: *precision, scale: *scale }
+        }
+        Literal::Null(_)
+        | Literal::Boolean(_)
+        | Literal::Float64(_)
+        | Literal::Text(_)
+        | Literal::Timestamp(_) => return None,
+    })
+}
+
+/// An operator with its operands' types, as messages show it.
+fn operator_signature(symbol: &str, types: &[Option<DataType>]) -> String {
+    match types {
+        [one] => format!("{symbol} {}", display_known(*one)),
+        [left, right] => format!("{} {symbol} {}", display_known(*left), display_known(*right)),
+        _ => symbol.to_owned(),
+    }
+}
+
+fn no_operator(symbol: &str, types: &[Option<DataType>]) -> SqlError {
+    SqlError::new("42883", format!("operator does not exist: {}", operator_signature(symbol, types)))
+        .hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
+}
+
+fn ambiguous_operator(symbol: &str, types: &[Option<DataType>]) -> SqlError {
+    SqlError::new("42725", format!("operator is not unique: {}", operator_signature(symbol, types)))
+        .hint("Could not choose a best candidate operator. You might need to add explicit type casts.")
+}

@@ -1,0 +1,83 @@
+//! Walks over expressions that the binder and the lowering share.
+
+use millrace_engine::Expr;
+
+/// The expression with each direct operand replaced by what `map` makes of it.
+pub(crate) fn try_map_operands<E>(
+    expr: &Expr,
+    map: &mut impl FnMut(&Expr) -> Result<Expr, E>,
+) -> Result<Expr, E> {
+    let mut all = |exprs: &[Expr]| exprs.iter().map(&mut *map).collect::<Result<Vec<_>, E>>();
+    Ok(match expr {
+        Expr::Column(_) | Expr::Literal(_) => expr.clone(),
+        Expr::Call { function, version, arguments, data_type } => Expr::Call {
+            function: function.clone(),
+            version: *version,
+            arguments: all(arguments)?,
+            data_type: *data_type,
+        },
+        Expr::And(terms) => Expr::And(all(terms)?),
+        Expr::Or(terms) => Expr::Or(all(terms)?),
+        Expr::Cast { input, to } => Expr::Cast { input: Box::new(map(input)?), to: *to },
+        Expr::Not(input) => Expr::Not(Box::new(map(input)?)),
+        Expr::IsNull(input) => Expr::IsNull(Box::new(map(input)?)),
+        Expr::Case { branches, otherwise, data_type } => Expr::Case {
+            branches: branches
+                .iter()
+                .map(|(condition, result)| Ok((map(condition)?, map(result)?)))
+                .collect::<Result<_, E>>()?,
+            otherwise: match otherwise {
+                Some(otherwise) => Some(Box::new(map(otherwise)?)),
+                None => None,
+            },
+            data_type: *data_type,
+        },
+    })
+}
+
+/// The expression with every column replaced by what `map` makes of its position.
+pub(crate) fn map_columns(expr: &Expr, map: &mut impl FnMut(usize) -> Expr) -> Expr {
+    fn walk(expr: &Expr, map: &mut impl FnMut(usize) -> Expr) -> Result<Expr, std::convert::Infallible> {
+        match expr {
+            Expr::Column(index) => Ok(map(*index)),
+            other => try_map_operands(other, &mut |operand| walk(operand, map)),
+        }
+    }
+    match walk(expr, map) {
+        Ok(mapped) => mapped,
+        Err(never) => match never {},
+    }
+}
+
+/// The expression's columns, each once, ascending.
+pub(crate) fn columns_of(expr: &Expr) -> Vec<usize> {
+    let mut columns = Vec::new();
+    expr.for_each_column(&mut |column| columns.push(column));
+    columns.sort_unstable();
+    columns.dedup();
+    columns
+}
+
+/// The conjuncts of a predicate.
+pub(crate) fn conjuncts(predicate: Expr) -> Vec<Expr> {
+    match predicate {
+        Expr::And(terms) => terms.into_iter().flat_map(conjuncts).collect(),
+        other => vec![other],
+    }
+}
+
+/// Whether the expression calls a function of this name anywhere.
+pub(crate) fn calls(expr: &Expr, name: &str) -> bool {
+    match expr {
+        Expr::Call { function, arguments, .. } => {
+            function == name || arguments.iter().any(|argument| calls(argument, name))
+        }
+        Expr::Column(_) | Expr::Literal(_) => false,
+        Expr::And(terms) | Expr::Or(terms) => terms.iter().any(|term| calls(term, name)),
+        Expr::Cast { input, .. } | Expr::Not(input) | Expr::IsNull(input) => calls(input, name),
+        Expr::Case { branches, otherwise, .. } => {
+            branches.iter().any(|(condition, result)| calls(condition, name) || calls(result, name))
+                || otherwise.as_ref().is_some_and(|otherwise| calls(otherwise, name))
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! SELECT: its list, WHERE, GROUP BY, HAVING, DISTINCT and ORDER BY.
+//!
+//! ```text
+//! FROM → WHERE → aggregate → HAVING, select list and sort keys → DISTINCT → ORDER BY
+//! ```
+
+use std::cell::RefCell;
+
+use datafusion::sql::sqlparser::ast::{self, Distinct, GroupByExpr, OrderByExpr, Select, SelectItem};
+use millrace_engine::{DataType, Expr};
+
+use super::binder::{Binder, BoundQuery, Environment, Targets, output_column, sort_key};
+use super::expr::{AGGREGATE_BASE, ExprBinder};
+use super::exprs::{conjuncts, try_map_operands};
+use super::from::wildcard_table;
+use super::names::name_of;
+use super::rel::{AggregateCall, Rel, SortKey};
+use super::scope::{Scope, ScopeColumn, fold};
+use super::typed::Typed;
+use crate::error::SqlError;
+
+/// An item of the select list.
+struct Item {
+    name: String,
+    value: Typed,
+}
+
+/// What ORDER BY sorts by.
+enum Order {
+    /// A column of the select list.
+    Output(usize),
+    /// Something else.
+    Extra(Expr),
+}
+
+impl Binder<'_> {
+    /// Binds a SELECT with the ORDER BY that follows it.
+    pub(crate) fn bind_select(
+        &self,
+        select: &Select,
+        order_by: &[OrderByExpr],
+        environment: &Environment,
+        targets: Targets,
+    ) -> Result<BoundQuery, SqlError> {
+        refuse(select)?;
+        let source = self.bind_from(&select.from, environment)?;
+        let scope = &source.scope;
+        let filters = match &select.selection {
+            None => Vec::new(),
+            Some(condition) => ExprBinder::new(scope, &self.parameters, "WHERE")
+                .bind_conjuncts(condition, "argument of WHERE")?,
+        };
+        let rel = source.rel.filter(filters);
+
+        let aggregates = RefCell::new(Vec::new());
+        let binder = ExprBinder::new(scope, &self.parameters, "SELECT").collecting(&aggregates);
+        let items = self.bind_items(&select.projection, scope, &binder)?;
+        let keys = self.bind_group_by(&select.group_by, &items, scope)?;
+        let having = match &select.having {
+            None => Vec::new(),
+            Some(having) => binder.bind_conjuncts(having, "argument of HAVING")?,
+        };
+        let names: Vec<String> = items.iter().map(|item| item.name.clone()).collect();
+        let untyped: Vec<bool> = items.iter().map(|item| item.value.data_type().is_none()).collect();
+        let outputs = self.finish_items(items, targets)?;
+        let orders = self.bind_order_by(order_by, &names, &binder)?;
+        drop(binder);
+
+        let aggregates = aggregates.into_inner();
+        let grouped = !keys.is_empty() || !aggregates.is_empty() || select.having.is_some();
+        let list = SelectList { outputs, having, orders };
+        let (rel, list) = if grouped {
+            let list = list.regroup(&keys, scope)?;
+            (Rel::Aggregate { input: Box::new(rel), keys, aggregates }, list)
+        } else {
+            (rel, list)
+        };
+        let distinct = matches!(select.distinct, Some(Distinct::Distinct));
+        Ok(BoundQuery { rel: list.build(rel, order_by, distinct)?, names, untyped })
+    }
+
+    fn bind_items(
+        &self,
+        projection: &[SelectItem],
+        scope: &Scope,
+        binder: &ExprBinder,
+    ) -> Result<Vec<Item>, SqlError> {
+        let mut items = Vec::new();
+        for item in projection {
+            match item {
+                SelectItem::UnnamedExpr(expr) => {
+                    items.push(Item { name: name_of(expr), value: binder.bind(expr)? });
+                }
+                SelectItem::ExprWithAlias { expr, alias } => {
+                    items.push(Item { name: fold(alias), value: binder.bind(expr)? });
+                }
+                SelectItem::Wildcard(_) if scope.columns.is_empty() => {
+                    return Err(SqlError::new("42601", "SELECT * with no tables specified is not valid"));
+                }
+                SelectItem::Wildcard(options) if plain(options) => {
+                    items.extend(scope.visible().map(column_item));
+                }
+                SelectItem::QualifiedWildcard(kind, options) if plain(options) => {
+                    items.extend(scope.of(&wildcard_table(kind)?)?.into_iter().map(column_item));
+                }
+                other => return Err(SqlError::unsupported(format_args!("the select item {other}"))),
+            }
+        }
+        Ok(items)
+    }
+
+    /// The group keys: a bare name is an input column first, an output's alias else; a number is a
+    /// position in the select list.
+    fn bind_group_by(
+        &self,
+        group_by: &GroupByExpr,
+        items: &[Item],
+        scope: &Scope,
+    ) -> Result<Vec<Expr>, SqlError> {
+        let exprs = match group_by {
+            GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => exprs,
+            other => return Err(SqlError::unsupported(other)),
+        };
+        let binder = ExprBinder::new(scope, &self.parameters, "GROUP BY");
+        let mut keys: Vec<Expr> = Vec::new();
+        for expr in exprs {
+            let typed = match group_item(expr, items, scope)? {
+                Some(item) => item.value.clone(),
+                None => binder.bind(expr)?,
+            };
+            let data_type = typed.data_type().unwrap_or(DataType::Text);
+            let key = self.parameters.as_type(typed, data_type)?;
+            let mut aggregate = false;
+            key.for_each_column(&mut |column| aggregate |= column >= AGGREGATE_BASE);
+            if aggregate {
+                return Err(SqlError::new("42803", "aggregate functions are not allowed in GROUP BY"));
+            }
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Gives items without a type their target's, or text.
+    fn finish_items(&self, items: Vec<Item>, targets: Targets) -> Result<Vec<Expr>, SqlError> {
+        let finish = |(column, item): (usize, Item)| {
+            let target = targets.and_then(|targets| targets.get(column)).copied();
+            let data_type = item.value.data_type().or(target).unwrap_or(DataType::Text);
+            self.settle(item.value, data_type)
+        };
+        items.into_iter().enumerate().map(finish).collect()
+    }
+
+    fn bind_order_by(
+        &self,
+        order_by: &[OrderByExpr],
+        names: &[String],
+        binder: &ExprBinder,
+    ) -> Result<Vec<Order>, SqlError> {
+        let mut orders = Vec::new();
+        for item in order_by {
+            orders.push(match output_column(&item.expr, names)? {
+                Some(column) => Order::Output(column),
+                None => {
+                    let typed = binder.bind(&item.expr)?;
+                    let data_type = typed.data_type().unwrap_or(DataType::Text);
+                    Order::Extra(self.parameters.as_type(typed, data_type)?)
+                }
+            });
+        }
+        Ok(orders)
+    }
+}
+
+/// What is computed above FROM and WHERE, or above the aggregation.
+struct SelectList {
+    outputs: Vec<Expr>,
+    having: Vec<Expr>,
+    orders: Vec<Order>,
+}
+
+impl SelectList {
+    /// The same over the output of the aggregation.
+    fn regroup(self, keys: &[Expr], scope: &Scope) -> Result<SelectList, SqlError> {
+        let over = |expr: &Expr| {
+            regroup(expr, keys).map_err(|column| {
+                let name = scope.display(column);
+                let message = format!(
+                    "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
+                );
+                SqlError::new("42803", message)
+            })
+        };
+        Ok(SelectList {
+            outputs: self.outputs.iter().map(over).collect::<Result<_, _>>()?,
+            having: self.having.iter().map(over).collect::<Result<_, _>>()?,
+            orders: self
+                .orders
+                .into_iter()
+                .map(|order| match order {
+                    Order::Output(column) => Ok(Order::Output(column)),
+                    Order::Extra(expr) => over(&expr).map(Order::Extra),
+                })
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Puts everything above `rel`.
+    fn build(self, rel: Rel, order_by: &[OrderByExpr], distinct: bool) -> Result<Rel, SqlError> {
+        let width = self.outputs.len();
+        let mut outputs = self.outputs;
+        let mut keys: Vec<SortKey> = Vec::new();
+        for (order, item) in self.orders.into_iter().zip(order_by) {
+            let column = match order {
+                Order::Output(column) => column,
+                Order::Extra(expr) => outputs.iter().position(|output| *output == expr).unwrap_or_else(|| {
+                    outputs.push(expr);
+                    outputs.len() - 1
+                }),
+            };
+            keys.push(sort_key(item, column));
+        }
+        let extras = outputs.len() > width;
+        if extras && distinct {
+            return Err(SqlError::new(
+                "42P10",
+                "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
+            ));
+        }
+        let mut rel = Rel::Project { input: Box::new(rel), predicates: self.having, outputs };
+        if distinct {
+            rel = Rel::Distinct { input: Box::new(rel) };
+        }
+        if !keys.is_empty() {
+            rel = Rel::Sort { input: Box::new(rel), keys };
+        }
+        Ok(if extras { rel.project((0..width).map(Expr::Column).collect()) } else { rel })
+    }
+}
+
+/// An expression over the input as one over keys and aggregates.
+///
+/// # Errors
+/// A column that is neither in a key nor in an aggregate.
+fn regroup(expr: &Expr, keys: &[Expr]) -> Result<Expr, usize> {
+    if let Some(key) = keys.iter().position(|key| key == expr) {
+        return Ok(Expr::Column(key));
+    }
+    match expr {
+        Expr::Column(column) if *column >= AGGREGATE_BASE => {
+            Ok(Expr::Column(column - AGGREGATE_BASE + keys.len()))
+        }
+        Expr::Column(column) => Err(*column),
+        other => try_map_operands(other, &mut |operand| regroup(operand, keys)),
+    }
+}
+
+fn column_item(column: &ScopeColumn) -> Item {
+    Item { name: column.name.clone(), value: Typed::Known(Expr::Column(column.position), column.data_type) }
+}
+
+/// A wildcard without the additions of other databases.
+fn plain(options: &ast::WildcardAdditionalOptions) -> bool {
+    options.opt_ilike.is_none()
+        && options.opt_exclude.is_none()
+        && options.opt_except.is_none()
+        && options.opt_replace.is_none()
+        && options.opt_rename.is_none()
+        && options.opt_alias.is_none()
+}
+
+/// The select item that a group key names by position or alias.
+fn group_item<'i>(
+    expr: &ast::Expr,
+    items: &'i [Item],
+    scope: &Scope,
+) -> Result<Option<&'i Item>, SqlError> {
+    match expr {
+        ast::Expr::Value(value) => match &value.value {
+            ast::Value::Number(digits, _) => {
+                let position = digits.parse::<usize>().ok().filter(|position| *position >= 1);
+                position.and_then(|position| items.get(position - 1)).map(Some).ok_or_else(|| {
+                    SqlError::new("42P10", format!("GROUP BY position {digits} is not in select list"))
+                })
+            }
+            _ => Ok(None),
+        },
+        ast::Expr::Identifier(ident) => {
+            let name = fold(ident);
+            if scope.find(&name)?.is_some() {
+                return Ok(None);
+            }
+            Ok(items.iter().find(|item| item.name == name))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Refuses the parts of SELECT that are not there (yet).
+fn refuse(select: &Select) -> Result<(), SqlError> {
+    let unsupported = [
+        (matches!(select.distinct, Some(Distinct::On(_))), "DISTINCT ON"),
+        (!select.named_window.is_empty(), "WINDOW"),
+        (select.into.is_some(), "SELECT INTO"),
+        (select.top.is_some(), "TOP"),
+        (select.qualify.is_some(), "QUALIFY"),
+        (!select.lateral_views.is_empty(), "LATERAL VIEW"),
+        (select.prewhere.is_some(), "PREWHERE"),
+        (!select.connect_by.is_empty(), "CONNECT BY"),
+        (select.exclude.is_some(), "EXCLUDE"),
+        (!select.sort_by.is_empty(), "SORT BY"),
+        (!select.cluster_by.is_empty() || !select.distribute_by.is_empty(), "CLUSTER BY"),
+    ];
+    match unsupported.iter().find(|(present, _)| *present) {
+        Some((_, what)) => Err(SqlError::unsupported(what)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,169 @@
+//! `Typed`: an expression on its way to a type. Quoted literals, NULL and undeclared parameters
+//! have none until their surroundings give them one: PostgreSQL's `unknown`.
+
+use std::cell::RefCell;
+
+use millrace_engine::{DataType, Expr, Literal};
+
+use super::Parameters;
+use super::types::{Named, display};
+use crate::compile::evaluate_constant;
+use crate::error::SqlError;
+use crate::functions::{self, Context, Kind, numeric_type};
+
+/// An expression, perhaps without a type yet.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Typed {
+    /// With a type.
+    Known(Expr, DataType),
+    /// A quoted literal.
+    Text(String),
+    /// NULL.
+    Null,
+    /// A parameter, from 0, of which nothing is known yet.
+    Parameter(usize),
+}
+
+impl Typed {
+    /// The type, if it has one.
+    pub(crate) fn data_type(&self) -> Option<DataType> {
+        match self {
+            Typed::Known(_, data_type) => Some(*data_type),
+            Typed::Text(_) | Typed::Null | Typed::Parameter(_) => None,
+        }
+    }
+
+    /// A literal.
+    pub(crate) fn literal(literal: Literal) -> Typed {
+        let data_type = literal.data_type();
+        Typed::Known(Expr::Literal(literal), data_type)
+    }
+
+    /// An expression whose value is boolean.
+    pub(crate) fn boolean(expr: Expr) -> Typed {
+        Typed::Known(expr, DataType::Boolean)
+    }
+}
+
+/// The parameters of a statement: their values, or what is known of their types so far.
+#[derive(Debug)]
+pub(crate) enum ParameterTypes<'a> {
+    /// Executing: each has a value.
+    Values(&'a [Literal]),
+    /// Describing: types are filled in where the context gives one.
+    Types(RefCell<Vec<Option<DataType>>>),
+}
+
+impl<'a> ParameterTypes<'a> {
+    pub(crate) fn new(parameters: Parameters<'a>) -> ParameterTypes<'a> {
+        match parameters {
+            Parameters::Values(values) => ParameterTypes::Values(values),
+            Parameters::Types(types) => ParameterTypes::Types(RefCell::new(types.to_vec())),
+        }
+    }
+
+    /// The parameter of this position, from 0.
+    pub(crate) fn get(&self, index: usize) -> Result<Typed, SqlError> {
+        match self {
+            ParameterTypes::Values(values) => values
+                .get(index)
+                .cloned()
+                .map(Typed::literal)
+                .ok_or_else(|| SqlError::new("42P02", format!("there is no parameter ${}", index + 1))),
+            ParameterTypes::Types(types) => {
+                let mut types = types.borrow_mut();
+                if index >= types.len() {
+                    types.resize(index + 1, None);
+                }
+                Ok(match types[index] {
+                    Some(data_type) => Typed::literal(Literal::Null(data_type)),
+                    None => Typed::Parameter(index),
+                })
+            }
+        }
+    }
+
+    /// Gives a parameter its type.
+    fn infer(&self, index: usize, data_type: DataType) {
+        if let ParameterTypes::Types(types) = self
+            && let Some(slot) = types.borrow_mut().get_mut(index)
+        {
+            slot.get_or_insert(data_type);
+        }
+    }
+
+    /// The types of all parameters; those that nothing gave a type are text.
+    pub(crate) fn finish(self) -> Vec<DataType> {
+        match self {
+            ParameterTypes::Values(values) => values.iter().map(Literal::data_type).collect(),
+            ParameterTypes::Types(types) => {
+                types.into_inner().into_iter().map(|known| known.unwrap_or(DataType::Text)).collect()
+            }
+        }
+    }
+
+    /// The expression as `to`, which the caller knows to be possible.
+    ///
+    /// # Errors
+    /// What casting a literal raises: 22P02, 22003 and the like.
+    pub(crate) fn as_type(&self, typed: Typed, to: DataType) -> Result<Expr, SqlError> {
+        match typed {
+            Typed::Known(expr, from) => cast_known(expr, from, to),
+            Typed::Text(text) => cast_known(Expr::Literal(Literal::Text(text)), DataType::Text, to),
+            Typed::Null => Ok(Expr::Literal(Literal::Null(to))),
+            Typed::Parameter(index) => {
+                self.infer(index, to);
+                Ok(Expr::Literal(Literal::Null(to)))
+            }
+        }
+    }
+
+    /// The expression as a type of this kind, and the type.
+    pub(crate) fn as_kind(&self, typed: Typed, kind: Kind) -> Result<(Expr, DataType), SqlError> {
+        let to = match (&typed, kind) {
+            (Typed::Text(text), Kind::Numeric) => numeric_type(functions::parse_numeric(text)?.1),
+            _ => kind.with_room_for(typed.data_type()),
+        };
+        Ok((self.as_type(typed, to)?, to))
+    }
+
+    /// An explicit cast.
+    ///
+    /// # Errors
+    /// 42846 where there is no such cast.
+    pub(crate) fn cast(&self, typed: Typed, to: Named) -> Result<Typed, SqlError> {
+        let to = match (to, &typed) {
+            (Named::Type(to), _) => to,
+            (Named::Numeric, _) => return self.as_kind_checked(typed, Kind::Numeric),
+        };
+        check_cast(&typed, to, Context::Explicit)?;
+        Ok(Typed::Known(self.as_type(typed, to)?, to))
+    }
+
+    fn as_kind_checked(&self, typed: Typed, kind: Kind) -> Result<Typed, SqlError> {
+        check_cast(&typed, kind.with_room_for(typed.data_type()), Context::Explicit)?;
+        let (expr, data_type) = self.as_kind(typed, kind)?;
+        Ok(Typed::Known(expr, data_type))
+    }
+}
+
+/// 42846 where an expression has no cast to `to` in this context.
+fn check_cast(typed: &Typed, to: DataType, allowed: Context) -> Result<(), SqlError> {
+    match typed.data_type() {
+        Some(from) if functions::context(from, to).is_none_or(|least| least > allowed) => Err(SqlError::new(
+            "42846",
+            format!("cannot cast type {} to {}", display(from), display(to)),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A cast between types that have one; of a literal it is computed at once.
+pub(crate) fn cast_known(expr: Expr, from: DataType, to: DataType) -> Result<Expr, SqlError> {
+    if from == to {
+        return Ok(expr);
+    }
+    let constant = matches!(expr, Expr::Literal(_));
+    let cast = Expr::Cast { input: Box::new(expr), to };
+    if constant { Ok(Expr::Literal(evaluate_constant(&cast)?)) } else { Ok(cast) }
+}

@@ -1,0 +1,112 @@
+//! PostgreSQL's type names: from the parser's types to the engine's, and in messages.
+
+use datafusion::sql::sqlparser::ast::{self, ExactNumberInfo, TimezoneInfo};
+use millrace_engine::{DataType, NUMERIC_PRECISION_MAX};
+
+use super::scope::fold_name;
+use crate::error::SqlError;
+
+/// A type as a user names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// One of the engine's.
+    Type(DataType),
+    /// `numeric` without precision and scale: the scale follows from what is cast.
+    Numeric,
+}
+
+/// The type of a name.
+///
+/// # Errors
+/// 0A000 for types of PostgreSQL that are not there yet, 42704 for names that mean nothing.
+pub(crate) fn named(data_type: &ast::DataType) -> Result<Named, SqlError> {
+    use ast::DataType as Sql;
+    Ok(Named::Type(match data_type {
+        Sql::Bool | Sql::Boolean => DataType::Boolean,
+        Sql::Int(None) | Sql::Int4(None) | Sql::Integer(None) => DataType::Int32,
+        Sql::BigInt(None) | Sql::Int8(None) => DataType::Int64,
+        Sql::DoublePrecision | Sql::Float8 | Sql::Float(ExactNumberInfo::None) => DataType::Float64,
+        Sql::Float(ExactNumberInfo::Precision(25..=53)) => DataType::Float64,
+        Sql::Text | Sql::Varchar(None) | Sql::CharacterVarying(None) | Sql::CharVarying(None) => {
+            DataType::Text
+        }
+        Sql::Timestamp(None, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => DataType::Timestamp,
+        Sql::Numeric(info) | Sql::Decimal(info) | Sql::Dec(info) => return numeric(*info),
+        Sql::Custom(name, _) => return Err(unknown(&fold_name(name).join("."))),
+        other => return Err(unsupported(&other.to_string().to_lowercase())),
+    }))
+}
+
+fn numeric(info: ExactNumberInfo) -> Result<Named, SqlError> {
+    let (precision, scale) = match info {
+        ExactNumberInfo::None => return Ok(Named::Numeric),
+        ExactNumberInfo::Precision(precision) => (precision, 0),
+        ExactNumberInfo::PrecisionAndScale(precision, scale) => (precision, scale),
+    };
+    if !(1..=1000).contains(&precision) {
+        let message = format!("NUMERIC precision {precision} must be between 1 and 1000");
+        return Err(SqlError::new("22023", message));
+    }
+    match (u8::try_from(precision), u8::try_from(scale)) {
+        (Ok(precision), Ok(scale)) if precision <= NUMERIC_PRECISION_MAX && scale <= precision => {
+            Ok(Named::Type(DataType::Numeric { precision, scale }))
+        }
+        _ => Err(SqlError::unsupported(format_args!("type numeric({precision},{scale})"))
+            .detail(format!("A numeric has at most {NUMERIC_PRECISION_MAX} digits, its scale among them."))),
+    }
+}
+
+fn unsupported(name: &str) -> SqlError {
+    SqlError::unsupported(format_args!("type {name}"))
+}
+
+/// Whether PostgreSQL has a type of this name decides between "not yet" and "no such type".
+fn unknown(name: &str) -> SqlError {
+    const KNOWN: &[&str] = &[
+        "bit", "box", "bpchar", "bytea", "char", "cidr", "circle", "date", "float4", "inet", "int2",
+        "interval", "json", "jsonb", "line", "lseg", "macaddr", "money", "name", "oid", "path", "point",
+        "polygon", "real", "regclass", "regtype", "smallint", "time", "timestamptz", "timetz", "tsquery",
+        "tsvector", "uuid", "varbit", "xml",
+    ];
+    if KNOWN.contains(&name) {
+        return unsupported(name);
+    }
+    SqlError::new("42704", format!("type \"{name}\" does not exist"))
+}
+
+/// A type in a message: PostgreSQL shows no precision and scale there.
+pub(crate) fn display(data_type: DataType) -> &'static str {
+    match data_type {
+        DataType::Boolean => "boolean",
+        DataType::Int32 => "integer",
+        DataType::Int64 => "bigint",
+        DataType::Float64 => "double precision",
+        DataType::Text => "text",
+        DataType::Timestamp => "timestamp without time zone",
+        DataType::Numeric { .. } => "numeric",
+    }
+}
+
+/// A type in a message, `unknown` for a literal that has none.
+pub(crate) fn display_known(data_type: Option<DataType>) -> &'static str {
+    data_type.map_or("unknown", display)
+}
+
+/// The name of pg_type, which a cast gives to its column.
+pub(crate) fn internal_name(data_type: &ast::DataType) -> String {
+    use ast::DataType as Sql;
+    match named(data_type) {
+        Ok(Named::Numeric | Named::Type(DataType::Numeric { .. })) => "numeric",
+        Ok(Named::Type(DataType::Boolean)) => "bool",
+        Ok(Named::Type(DataType::Int32)) => "int4",
+        Ok(Named::Type(DataType::Int64)) => "int8",
+        Ok(Named::Type(DataType::Float64)) => "float8",
+        Ok(Named::Type(DataType::Timestamp)) => "timestamp",
+        Ok(Named::Type(DataType::Text)) => match data_type {
+            Sql::Text => "text",
+            _ => "varchar",
+        },
+        Err(_) => "?column?",
+    }
+    .to_owned()
+}
