@@ -22,7 +22,7 @@ pub(super) const ALIGNMENT: u64 = 8;
 /// What precedes a record's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
-    /// CRC32C of the body.
+    /// CRC32C of the body and the zeroes behind it.
     pub body_crc: u32,
     /// Bytes of the body.
     pub length: u64,
@@ -90,9 +90,10 @@ impl Group {
         let start = self.bytes.len();
         self.bytes.resize(start + HEAD_BYTES, 0);
         write(&mut self.bytes)?;
-        let body = &self.bytes[start + HEAD_BYTES..];
-        let head = Head { body_crc: crc32c::crc32c(body), length: body.len() as u64, tick, durable };
+        let length = (self.bytes.len() - start - HEAD_BYTES) as u64;
         self.bytes.resize(self.bytes.len().next_multiple_of(ALIGNMENT as usize), 0);
+        let body_crc = crc32c::crc32c(&self.bytes[start + HEAD_BYTES..]);
+        let head = Head { body_crc, length, tick, durable };
         self.heads.push((start, head));
         Ok(())
     }

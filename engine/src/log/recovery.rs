@@ -1,16 +1,15 @@
 //! What a start finds: the chain of segments, and where the log ends.
 //!
 //! Records at the end that nothing proves durable may be in the page cache only (the server was
-//! killed before the fsync, or after one that failed), so they are not shown from where they are:
-//! `Log::open` writes them again to a new segment first.
+//! killed before the fsync, or after one that failed, which no later fsync makes good). So they are
+//! not left where they are: `Log::open` carries them over to a new segment.
 
 use std::collections::VecDeque;
 use std::path::Path;
 
 use super::disk::{Disk, io_error};
-use super::frame::Group;
-use super::segment::{HEADER_BYTES, Position, sequence_of};
-use super::segment_reader::{Scan, SegmentReader, carry, scan};
+use super::segment::{HEADER_BYTES, Header, Position, sequence_of};
+use super::segment_reader::{Scan, SegmentReader, Unproven, scan, unproven};
 use super::{folder, head};
 use crate::error::EngineError;
 
@@ -23,32 +22,24 @@ pub(super) struct Recovered {
     /// What the newest segment holds.
     pub scan: Scan,
     /// The newest segment's records that nothing proves durable.
-    pub unproven: Group,
+    pub unproven: Vec<Unproven>,
     /// The highest number of a segment file, in the chain or not.
     pub sequence_max: u64,
-    /// Segments that the chain does not visit.
+    /// Segments that the chain up to `end_durable` does not visit.
     pub orphans: Vec<u64>,
 }
 
 impl Recovered {
-    /// Where the log ends if it ends with its certainly durable records.
+    /// Behind the last record that is certainly durable. A segment without any does not count.
     pub(super) fn end_durable(&self) -> Position {
-        self.position(self.scan.end_durable)
+        let Header { sequence, previous, .. } = self.newest.header;
+        let end = self.scan.end_durable;
+        if end > HEADER_BYTES { Position { sequence, end } } else { previous }
     }
 
-    /// Where the log ends if it ends with its last good record.
-    pub(super) fn end(&self) -> Position {
-        self.position(self.scan.end)
-    }
-
-    /// A place in the newest segment; a segment without records does not count.
-    fn position(&self, end: u64) -> Position {
-        let header = self.newest.header;
-        if end > HEADER_BYTES { Position { sequence: header.sequence, end } } else { header.previous }
-    }
-
-    /// The chain that ends at one of the two places.
-    pub(super) fn chain(&self, end: Position) -> VecDeque<Position> {
+    /// The chain up to `end_durable`.
+    pub(super) fn chain_durable(&self) -> VecDeque<Position> {
+        let end = self.end_durable();
         let newest = (end.sequence == self.newest.header.sequence).then_some(end);
         self.sealed.iter().copied().chain(newest).collect()
     }
@@ -67,16 +58,16 @@ pub(super) fn recover(data_folder: &Path, disk: &dyn Disk) -> Result<Recovered, 
     let mut newest = SegmentReader::open(disk, &log_folder, newest)?;
     let sealed = sealed(disk, &log_folder, &newest)?;
     let scan = scan(&mut newest)?;
-    let unproven = carry(&mut newest, &scan)?;
+    let unproven = unproven(&mut newest, &scan)?;
 
     let names = disk.list(&log_folder).map_err(io_error("list", &log_folder))?;
     let sequences: Vec<u64> = names.iter().filter_map(|name| sequence_of(name)).collect();
     let sequence_max = sequences.iter().copied().fold(newest.header.sequence, u64::max);
-    let in_chain = |sequence: &u64| {
-        *sequence == newest.header.sequence || sealed.iter().any(|position| position.sequence == *sequence)
-    };
-    let orphans = sequences.into_iter().filter(|sequence| !in_chain(sequence)).collect();
-    Ok(Recovered { sealed, newest, scan, unproven, sequence_max, orphans })
+    let mut found = Recovered { sealed, newest, scan, unproven, sequence_max, orphans: Vec::new() };
+    let chain = found.chain_durable();
+    let visited = |sequence: &u64| chain.iter().any(|position| position.sequence == *sequence);
+    found.orphans = sequences.into_iter().filter(|sequence| !visited(sequence)).collect();
+    Ok(found)
 }
 
 /// Follows the headers back from the newest segment: all before it, the oldest first.

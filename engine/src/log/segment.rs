@@ -61,7 +61,7 @@ impl Header {
         bytes
     }
 
-    /// The header in the first bytes of a file, or what is wrong with them.
+    /// The header in the first page of a file, or what is wrong with them.
     pub(super) fn decode(bytes: &[u8]) -> Result<Header, String> {
         if bytes.len() < USED_BYTES || &bytes[..8] != MAGIC {
             return Err("it is not a segment of a log".to_owned());
@@ -77,8 +77,8 @@ impl Header {
             tick_before: word(bytes, 48),
             tick_durable: word(bytes, 56),
         };
-        if bytes[..USED_BYTES] != header.encode()[..USED_BYTES] {
-            return Err("the checksum of its header does not fit".to_owned());
+        if bytes != header.encode() {
+            return Err("its header does not fit its checksum, or is cut".to_owned());
         }
         Ok(header)
     }
@@ -167,12 +167,12 @@ mod tests {
     fn a_header_survives_and_any_changed_bit_is_noticed() {
         let bytes = header().encode();
         assert_eq!(Header::decode(&bytes), Ok(header()));
-        for bit in 0..USED_BYTES * 8 {
+        for bit in 0..bytes.len() * 8 {
             let mut changed = bytes.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
             assert!(Header::decode(&changed).is_err(), "bit {bit}");
         }
-        for length in 0..USED_BYTES {
+        for length in 0..bytes.len() {
             assert!(Header::decode(&bytes[..length]).is_err());
         }
     }

@@ -10,7 +10,7 @@ use std::io;
 use std::path::Path;
 
 use super::disk::{Disk, DiskFile, io_error, read_full};
-use super::frame::{ALIGNMENT, Group, HEAD_BYTES, Head};
+use super::frame::{ALIGNMENT, HEAD_BYTES, Head};
 use super::segment::{HEADER_BYTES, Header, path};
 use crate::error::EngineError;
 use crate::types::Tick;
@@ -68,9 +68,6 @@ impl SegmentReader {
             if header.sequence != sequence {
                 return Err(format!("it is segment {}, under another's name", header.sequence));
             }
-            if length < start.len() {
-                return Err("its header is cut".to_owned());
-            }
             Ok(header)
         });
         let header =
@@ -116,18 +113,20 @@ impl SegmentReader {
             return Ok(Found::Damage("there is no sound head of a record".to_owned()));
         };
         // Never more is allocated than the file has.
-        if head.length > rest - HEAD_BYTES as u64 {
+        let rest = rest - HEAD_BYTES as u64;
+        let Some(padded) = head.length.checked_next_multiple_of(ALIGNMENT).filter(|padded| *padded <= rest)
+        else {
             return Ok(Found::Damage(format!("the record of tick {} is cut", head.tick)));
-        }
-        let body = self.read(offset + HEAD_BYTES as u64, head.length as usize)?.to_vec();
-        if crc32c::crc32c(&body) != head.body_crc {
+        };
+        let mut body = self.read(offset + HEAD_BYTES as u64, padded as usize)?.to_vec();
+        if body.len() as u64 != padded || crc32c::crc32c(&body) != head.body_crc {
             return Ok(Found::Damage(format!(
                 "the checksum of the record of tick {} does not fit",
                 head.tick
             )));
         }
-        let end = offset + (HEAD_BYTES as u64 + head.length).next_multiple_of(ALIGNMENT);
-        self.offset = end.min(self.end);
+        body.truncate(head.length as usize);
+        self.offset = offset + HEAD_BYTES as u64 + padded;
         Ok(Found::Record(head, body))
     }
 
@@ -251,18 +250,26 @@ fn judge(
     Ok(())
 }
 
-/// The records of the newest segment that nothing proves durable, to be written again elsewhere.
-pub(super) fn carry(reader: &mut SegmentReader, scan: &Scan) -> Result<Group, EngineError> {
-    let mut group = Group::default();
+/// A record that nothing proves durable where it is.
+pub(super) struct Unproven {
+    /// Where it stands in the newest segment.
+    pub offset: u64,
+    /// Its head.
+    pub head: Head,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// The records of the newest segment that nothing proves durable: at most the last group.
+pub(super) fn unproven(reader: &mut SegmentReader, scan: &Scan) -> Result<Vec<Unproven>, EngineError> {
+    let mut records = Vec::new();
     reader.offset = scan.end_durable;
     while reader.offset < scan.end {
+        let offset = reader.offset;
         let Found::Record(head, body) = reader.next()? else {
-            return Err(reader.corrupt(reader.offset, "the record changed while it was read"));
+            return Err(reader.corrupt(offset, "the record changed while it was read"));
         };
-        group.push(head.tick, head.durable, |bytes| {
-            bytes.extend(body);
-            Ok::<(), EngineError>(())
-        })?;
+        records.push(Unproven { offset, head, body });
     }
-    Ok(group)
+    Ok(records)
 }

@@ -17,7 +17,6 @@
 //! pages and would report success. The new segment's header says where the abandoned one ends, so
 //! what the failed attempt left behind does not exist.
 
-use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +31,7 @@ use super::record::{self, Record};
 use super::recovery::{Recovered, recover};
 use super::replay::Replay;
 use super::segment::{HEADER_BYTES, Header, Position, Segment, path};
+use super::segment_reader::Unproven;
 use crate::error::EngineError;
 use crate::types::Tick;
 
@@ -58,9 +58,14 @@ pub struct Log {
     random: Box<dyn Random>,
     /// Takes the next group; `None` in read-only mode.
     active: Option<Segment>,
-    /// Behind the last acknowledged record. Never in a segment without records.
+    /// Behind the last record that is certainly durable. Never in a segment without records.
     end: Position,
-    /// The tick of the last acknowledged record.
+    /// The tick of the record before `end`.
+    end_tick: Tick,
+    /// Records behind `end` that the last start found, and that wait for a new segment. Empty but
+    /// for a log that has been read-only since it was opened.
+    carried: Group,
+    /// The tick of the last record, the carried ones included.
     tick: Tick,
     /// The highest number that a segment file was ever given.
     sequence_max: u64,
@@ -92,13 +97,20 @@ impl Log {
             random,
             active: None,
             end: Position::default(),
+            end_tick: 0,
+            carried: Group::default(),
             tick: 0,
             sequence_max: 0,
             orphans: Vec::new(),
         };
-        let chain = match state {
-            FolderState::Fresh => log.start_fresh()?,
-            FolderState::Started => log.go_on(recover(folder, log.disk.as_ref())?)?,
+        let replay = Replay::empty(log.disk.clone(), log.folder.clone());
+        let replay = match state {
+            FolderState::Fresh => log.start_fresh().map(|()| replay)?,
+            FolderState::Started => {
+                let found = recover(folder, log.disk.as_ref())?;
+                log.go_on(&found)?;
+                replay.of(found)
+            }
         };
         match folder::mark(folder, log.disk.as_ref()) {
             Err(error) if state == FolderState::Fresh => return Err(error),
@@ -106,7 +118,6 @@ impl Log {
             Err(error) => tracing::warn!(%error, "could not mark the data folder"),
             Ok(()) => {}
         }
-        let replay = Replay::new(log.disk.clone(), log.folder.clone(), chain);
         Ok((log, replay))
     }
 
@@ -120,7 +131,7 @@ impl Log {
         let Some(last) = records.last() else { return Ok(()) };
         let mut group = self.encode(records)?;
         self.write(&mut group).map_err(|error| LogError::from_io(&error))?;
-        self.tick = last.tick;
+        (self.tick, self.end_tick) = (last.tick, last.tick);
         Ok(())
     }
 
@@ -135,7 +146,7 @@ impl Log {
     }
 
     /// Makes the first segment and the head.
-    fn start_fresh(&mut self) -> Result<VecDeque<Position>, EngineError> {
+    fn start_fresh(&mut self) -> Result<(), EngineError> {
         let folder = self.folder.clone();
         self.disk.create_folder(&folder).map_err(io_error("create", &folder))?;
         // What a first start left that was interrupted holds no records (checked), only the names.
@@ -143,34 +154,28 @@ impl Log {
         for name in names {
             self.disk.remove(&folder.join(&name)).map_err(io_error("remove", &folder.join(&name)))?;
         }
-        self.roll(&mut Group::default(), 0).map_err(io_error("create the log in", &folder))?;
-        Ok(VecDeque::new())
+        self.roll().map_err(io_error("create the log in", &folder))
     }
 
-    /// Goes on behind what was found, in a new segment. Answers the segments to replay.
-    fn go_on(&mut self, mut found: Recovered) -> Result<VecDeque<Position>, EngineError> {
+    /// Goes on behind what was found, in a new segment.
+    fn go_on(&mut self, found: &Recovered) -> Result<(), EngineError> {
         self.sequence_max = found.sequence_max;
-        self.end = found.end_durable();
-        self.tick = found.scan.tick_durable;
-        self.orphans = std::mem::take(&mut found.orphans);
-        if found.scan.end_durable == HEADER_BYTES {
-            self.orphans.push(found.newest.header.sequence);
-        }
-        let mut chain = found.chain(self.end);
-        match self.roll(&mut found.unproven, found.scan.tick) {
-            Ok(()) if found.unproven.is_empty() => {}
-            Ok(()) => chain.push_back(self.end),
-            Err(error) => {
-                tracing::warn!(%error, "could not begin a new segment of the log: it is read-only");
-                // So the records that nothing proves durable have to be made so where they are.
-                found.newest.sync().map_err(io_error("sync", Path::new(&found.newest.path)))?;
-                self.end = found.end();
-                self.orphans.retain(|sequence| *sequence != self.end.sequence);
-                chain = found.chain(self.end);
-            }
+        self.orphans = found.orphans.clone();
+        (self.end, self.end_tick) = (found.end_durable(), found.scan.tick_durable);
+        for Unproven { head, body, .. } in &found.unproven {
+            self.carried.push(head.tick, head.durable, |bytes| {
+                bytes.extend(body);
+                Ok::<(), EngineError>(())
+            })?;
         }
         self.tick = found.scan.tick;
-        Ok(chain)
+        if let Err(error) = self.roll() {
+            tracing::warn!(%error, "could not begin a new segment of the log: it is read-only");
+            // Until it can, what readers see has to be as durable as can be where it is.
+            found.newest.sync().map_err(io_error("sync", Path::new(&found.newest.path)))?;
+            self.disk.sync_folder(&self.folder).map_err(io_error("sync", &self.folder))?;
+        }
+        Ok(())
     }
 
     /// The records as bytes.
@@ -199,7 +204,7 @@ impl Log {
             }
         }
         self.active = None;
-        self.roll(&mut Group::default(), self.tick)?;
+        self.roll()?;
         self.append(group)
     }
 
@@ -222,22 +227,28 @@ impl Log {
         if end.end == HEADER_BYTES {
             self.orphans.push(end.sequence);
         }
+        self.cut(end);
+    }
+
+    /// Cuts off what lies behind the end of a segment that takes no more records: it does not
+    /// count, but takes room.
+    fn cut(&self, end: Position) {
         if let Err(error) = self.disk.truncate(&path(&self.folder, end.sequence), end.end) {
-            tracing::debug!(%error, "could not cut an abandoned segment of the log");
+            tracing::debug!(%error, "could not cut a segment of the log");
         }
     }
 
-    /// Begins a new segment behind `end`, with these records, up to `tick`, carried over to it.
-    fn roll(&mut self, carried: &mut Group, tick: Tick) -> io::Result<()> {
+    /// Begins a new segment behind `end`, with the carried records.
+    fn roll(&mut self) -> io::Result<()> {
         self.sequence_max += 1;
         let header = Header {
             salt: self.random.next_u64(),
             sequence: self.sequence_max,
             previous: self.end,
-            tick_before: self.tick,
-            tick_durable: tick,
+            tick_before: self.end_tick,
+            tick_durable: self.tick,
         };
-        let created = Segment::create(self.disk.as_ref(), &self.folder, header, carried);
+        let created = Segment::create(self.disk.as_ref(), &self.folder, header, &mut self.carried);
         let staged = created.and_then(|segment| {
             head::stage(self.disk.as_ref(), &self.folder, header.sequence)?;
             Ok(segment)
@@ -251,8 +262,12 @@ impl Log {
         for sequence in std::mem::take(&mut self.orphans) {
             self.remove_orphan(sequence);
         }
-        if !carried.is_empty() {
+        if header.previous.sequence > 0 {
+            self.cut(header.previous);
+        }
+        if !std::mem::take(&mut self.carried).is_empty() {
             self.end = Position { sequence: header.sequence, end: segment.end };
+            self.end_tick = self.tick;
         }
         self.active = Some(segment);
         Ok(())
