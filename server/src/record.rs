@@ -79,7 +79,9 @@ mod tests {
         let record = encode(&group()).unwrap();
         let hex = |bytes: &Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let lines: Vec<String> = record.catalog.iter().map(hex).collect();
-        expect![[""]].assert_eq(&lines.join("\n"));
+        expect![[r#"
+            00000201760101610101010f73656c65637420612066726f6d20740001010109
+            0001020201"#]].assert_eq(&lines.join("\n"));
     }
 
     #[test]

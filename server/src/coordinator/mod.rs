@@ -16,6 +16,8 @@ mod lag; // how far the engine is behind, in bytes
 mod progress; // the uppers as the workers tell them
 mod request; // commits, events and effects
 mod runtime; // the task around the commit path
+#[cfg(test)]
+mod simulation; // random schedules against a model ledger
 
 pub(crate) use coalesce::coalesce;
 pub use commit::{CommitPath, conflict};

@@ -13,6 +13,8 @@
 
 mod fold; // complete ticks out of the workers' events
 mod rows; // what the subscriber sees
+#[cfg(test)]
+mod tests; // any interleaving gives the same rows
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
