@@ -79,7 +79,7 @@ fn accept(
 }
 
 /// One connection from its first byte to its last.
-async fn connect(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, _socket: OwnedSemaphorePermit) {
+async fn connect(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, _permit: OwnedSemaphorePermit) {
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%peer, %error, "the socket is gone");
         return;
@@ -92,7 +92,7 @@ async fn connect(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, _sock
         Err(_) => return,
     };
     match opened.and_then(|client| client.map(|client| admit(&shared, peer, client)).transpose()) {
-        Ok(Some((client, session, _permit))) => begin(wire, session, &client, &registration).await,
+        Ok(Some((client, session, _session_permit))) => begin(wire, session, &client, &registration).await,
         Ok(None) | Err(Fault::Lost) => {}
         Err(Fault::Fatal(error) | Fault::Statement(error)) => wire.goodbye(&error).await,
     }
