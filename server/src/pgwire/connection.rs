@@ -45,8 +45,9 @@ impl Connection {
 
     /// Serves until the client leaves or the connection must end.
     pub(crate) async fn serve(mut self) {
-        if let Err(Fault::Fatal(error)) = self.answer_all().await {
-            self.wire.goodbye(&error).await;
+        match self.answer_all().await {
+            Err(Fault::Fatal(error) | Fault::Statement(error)) => self.wire.goodbye(&error).await,
+            Ok(()) | Err(Fault::Lost) => {}
         }
     }
 
@@ -107,6 +108,7 @@ impl Connection {
     async fn sync(&mut self) -> Result<(), Fault> {
         let failed = std::mem::take(&mut self.skipping);
         if std::mem::take(&mut self.pipeline) {
+            self.wire.begin(self.session.statement_timeout());
             match self.wire.run(self.session.end_implicit(failed)).await {
                 Err(Fault::Statement(error)) => self.failed(&error)?,
                 other => other?,
@@ -125,7 +127,6 @@ impl Connection {
         match self.run_text(text).await {
             Err(Fault::Statement(error)) => self.query_failed(error).await,
             Ok(()) => {
-                self.wire.end();
                 self.ready()?;
                 self.wire.flush().await
             }
@@ -239,6 +240,7 @@ impl Connection {
 
     /// ReadyForQuery, and before it the parameters that changed.
     fn ready(&mut self) -> Result<(), Fault> {
+        self.wire.idle();
         for (name, value) in self.session.changed_parameters() {
             self.wire.send(&ParameterStatus::new(name, value))?;
         }

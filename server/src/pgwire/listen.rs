@@ -13,11 +13,11 @@ use tokio_util::task::TaskTracker;
 
 use super::cancel::{Registration, Registry};
 use super::connection::Connection;
-use super::fault::Fault;
+use super::fault::{Fault, notice_response};
 use super::startup::{Client, check_peer, greet, open};
 use super::wire::Wire;
 use crate::server::Server;
-use crate::session::Session;
+use crate::session::{Notice, Session};
 
 /// The most sessions at once; more are refused with 53300.
 const SESSIONS_MAX: usize = 1_000;
@@ -79,7 +79,7 @@ fn accept(
 }
 
 /// One connection from its first byte to its last.
-async fn connect(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, _socket: OwnedSemaphorePermit) {
+async fn connect(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, _permit: OwnedSemaphorePermit) {
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%peer, %error, "the socket is gone");
         return;
@@ -92,7 +92,7 @@ async fn connect(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, _sock
         Err(_) => return,
     };
     match opened.and_then(|client| client.map(|client| admit(&shared, peer, client)).transpose()) {
-        Ok(Some((client, session, _permit))) => begin(wire, session, &client, &registration).await,
+        Ok(Some((client, session, _session_permit))) => begin(wire, session, &client, &registration).await,
         Ok(None) | Err(Fault::Lost) => {}
         Err(Fault::Fatal(error) | Fault::Statement(error)) => wire.goodbye(&error).await,
     }
@@ -123,6 +123,7 @@ async fn begin(mut wire: Wire, mut session: Session, client: &Client, registrati
         }
         Err(fault) => Err(fault),
     };
+    let _connected = session.server().connected();
     match greeted {
         Ok(()) => Connection::new(wire, session).serve().await,
         Err(Fault::Fatal(error) | Fault::Statement(error)) => wire.goodbye(&error).await,
@@ -130,8 +131,9 @@ async fn begin(mut wire: Wire, mut session: Session, client: &Client, registrati
     }
 }
 
-/// The settings of a StartupMessage are SETs before the first statement; a wrong one refuses the
-/// connection, as in PostgreSQL.
+/// The settings of a StartupMessage are SETs before the first statement. A wrong one refuses the
+/// connection, as in PostgreSQL, but one that the user did not ask for (JDBC sends its time zone) is a
+/// warning: ParameterStatus then tells the value that holds.
 async fn apply_settings(wire: &mut Wire, session: &mut Session, client: &Client) -> Result<(), Fault> {
     for (name, value) in &client.settings {
         let is_name = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '.');
@@ -140,14 +142,26 @@ async fn apply_settings(wire: &mut Wire, session: &mut Session, client: &Client)
             return Err(Fault::Fatal(SqlError::new("42704", message)));
         }
         let set = format!("SET {name} = '{}'", value.replace('\'', "''"));
-        let session = &mut *session;
-        wire.run(async {
-            for statement in session.parse(&set)? {
-                session.execute(&statement, &[]).await?;
+        match wire.run(run_text(session, &set)).await {
+            Err(Fault::Statement(error)) if is_unasked(name) => {
+                wire.send(&notice_response(&Notice::warning("01000", error.message)))?;
             }
-            Ok(())
-        })
-        .await?;
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+/// What drivers set without being asked, from the machine that they run on.
+fn is_unasked(name: &str) -> bool {
+    ["TimeZone", "DateStyle", "client_encoding", "extra_float_digits"]
+        .iter()
+        .any(|unasked| unasked.eq_ignore_ascii_case(name))
+}
+
+async fn run_text(session: &mut Session, text: &str) -> Result<(), SqlError> {
+    for statement in session.parse(text)? {
+        session.execute(&statement, &[]).await?;
     }
     Ok(())
 }

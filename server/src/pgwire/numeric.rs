@@ -71,8 +71,9 @@ pub(crate) fn numeric_text_from_binary(bytes: &[u8]) -> Result<String, SqlError>
     let malformed = || SqlError::new("22P03", "invalid binary representation of type numeric");
     let [count, weight, sign, _scale, digits @ ..] = words.as_slice() else { return Err(malformed()) };
     let weight = *weight as i16;
-    let wrong =
-        bytes.len() % 2 != 0 || usize::from(*count) != digits.len() || digits.iter().any(|d| *d > 9999);
+    let wrong = !bytes.len().is_multiple_of(2)
+        || usize::from(*count) != digits.len()
+        || digits.iter().any(|d| *d > 9999);
     if wrong {
         return Err(malformed());
     }

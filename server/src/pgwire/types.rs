@@ -145,17 +145,17 @@ fn read_binary(bytes: &[u8], oid: u32) -> Result<Literal, SqlError> {
     })
 }
 
+/// Both ends of the range are PostgreSQL's infinities, which we do not have.
 fn since_1970(micros: i64) -> Result<i64, SqlError> {
     match micros {
-        i64::MAX | i64::MIN => Ok(micros),
+        i64::MAX | i64::MIN => Err(SqlError::unsupported("timestamp infinity")),
         _ => micros.checked_add(MICROS_TO_2000).ok_or_else(timestamp_out_of_range),
     }
 }
 
 fn days_since_1970(days: i32) -> Result<i64, SqlError> {
     match days {
-        i32::MAX => Ok(i64::MAX),
-        i32::MIN => Ok(i64::MIN),
+        i32::MAX | i32::MIN => Err(SqlError::unsupported("date infinity")),
         _ => i64::from(days)
             .checked_mul(MICROS_PER_DAY)
             .and_then(|micros| micros.checked_add(MICROS_TO_2000))
@@ -230,6 +230,7 @@ mod tests {
             Ok(Literal::Numeric { value: 125, precision: 10, scale: 1 })
         );
         assert_eq!(binary(&[1, 2, 3], INT4, DataType::Int32), Err("22P03".to_owned()));
+        assert_eq!(binary(&i64::MAX.to_be_bytes(), TIMESTAMP, DataType::Timestamp), Err("0A000".to_owned()));
     }
 
     #[test]

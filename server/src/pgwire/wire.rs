@@ -55,8 +55,11 @@ struct Signals {
     shutdown: CancellationToken,
     /// Counts the cancel requests for this connection.
     cancel: watch::Receiver<u64>,
-    /// Whether a statement runs: else cancel requests come too late and are forgotten.
+    /// Whether a statement runs, and so can be interrupted.
     armed: bool,
+    /// Whether something has begun since the client was last told that we are ready. A cancel
+    /// request before that came too late for what it meant; one after it is never lost.
+    busy: bool,
     deadline: Option<Instant>,
 }
 
@@ -98,13 +101,15 @@ impl Wire {
     /// The socket's two halves with empty buffers. `cancel` counts the cancel requests.
     pub(crate) fn new(socket: TcpStream, shutdown: CancellationToken, cancel: watch::Receiver<u64>) -> Wire {
         let (reader, writer) = socket.into_split();
-        let signals = Signals { shutdown, cancel, armed: false, deadline: None };
+        let signals = Signals { shutdown, cancel, armed: false, busy: false, deadline: None };
         Wire { reader, writer, input: BytesMut::new(), output: BytesMut::new(), signals }
     }
 
     /// A statement begins: from now on it can be cancelled, and must end within the timeout.
     pub(crate) fn begin(&mut self, statement_timeout: Option<Duration>) {
-        self.signals.cancel.mark_unchanged();
+        if !std::mem::replace(&mut self.signals.busy, true) {
+            self.signals.cancel.mark_unchanged();
+        }
         self.signals.armed = true;
         self.signals.deadline = statement_timeout.and_then(|time| Instant::now().checked_add(time));
     }
@@ -113,6 +118,12 @@ impl Wire {
     pub(crate) fn end(&mut self) {
         self.signals.armed = false;
         self.signals.deadline = None;
+    }
+
+    /// The client is about to be told that we are ready.
+    pub(crate) fn idle(&mut self) {
+        self.end();
+        self.signals.busy = false;
     }
 
     /// The next message of a session.
@@ -229,4 +240,143 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> SqlError {
         .unwrap_or_else(|| "unknown".to_owned());
     tracing::error!(reason, "a statement panicked");
     SqlError::internal(format!("the statement stopped by a defect of the server: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::pgwire::messages::response::CommandComplete;
+    use futures::future::pending;
+    use tokio::net::TcpListener;
+
+    struct Other {
+        socket: TcpStream,
+        shutdown: CancellationToken,
+        cancel: watch::Sender<u64>,
+    }
+
+    /// A wire, and what stands at its other ends.
+    async fn pair() -> (Wire, Other) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let socket = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("listening");
+        let (accepted, _) = listener.accept().await.expect("connected");
+        let (cancel, signal) = watch::channel(0);
+        let shutdown = CancellationToken::new();
+        (Wire::new(accepted, shutdown.clone(), signal), Other { socket, shutdown, cancel })
+    }
+
+    fn code<T: std::fmt::Debug>(result: Result<T, Fault>) -> String {
+        match result.expect_err("a fault") {
+            Fault::Statement(error) => error.sqlstate,
+            Fault::Fatal(error) => format!("fatal {}", error.sqlstate),
+            Fault::Lost => "lost".to_owned(),
+        }
+    }
+
+    async fn never() -> Result<(), SqlError> {
+        pending().await
+    }
+
+    #[tokio::test]
+    async fn work_that_waits_is_cancelled_at_once() {
+        let (mut wire, other) = pair().await;
+        wire.begin(None);
+        let (result, ()) =
+            tokio::join!(wire.run(never()), async { other.cancel.send_modify(|count| *count += 1) });
+        assert_eq!(code(result), "57014");
+    }
+
+    #[tokio::test]
+    async fn a_cancel_counts_from_the_first_message_to_ready() {
+        let (mut wire, other) = pair().await;
+        let cancel = || other.cancel.send_modify(|count| *count += 1);
+        cancel();
+        wire.begin(None);
+        assert!(wire.run(async { Ok(()) }).await.is_ok(), "it came before the statement");
+        wire.end();
+        cancel();
+        wire.begin(None);
+        assert_eq!(code(wire.run(async { Ok(()) }).await), "57014", "it came between two messages");
+        cancel();
+        wire.idle();
+        wire.begin(None);
+        assert!(wire.run(async { Ok(()) }).await.is_ok(), "it came after the last statement");
+    }
+
+    #[tokio::test]
+    async fn a_statement_has_until_its_deadline() {
+        let (mut wire, _other) = pair().await;
+        wire.begin(Some(Duration::from_millis(1)));
+        assert_eq!(code(wire.run(never()).await), "57014");
+    }
+
+    #[tokio::test]
+    async fn shutdown_and_a_lost_client_end_the_connection() {
+        let (mut wire, other) = pair().await;
+        other.shutdown.cancel();
+        assert_eq!(code(wire.run(never()).await), "fatal 57P01");
+        let (mut wire, other) = pair().await;
+        drop(other.socket);
+        assert_eq!(code(wire.run(never()).await), "lost");
+    }
+
+    #[tokio::test]
+    async fn a_panic_fails_the_statement_only() {
+        let (mut wire, _other) = pair().await;
+        assert_eq!(code(wire.run(async { Err::<(), _>(planted()) }).await), "XX000");
+        assert!(wire.run(async { Ok(()) }).await.is_ok());
+    }
+
+    fn planted() -> SqlError {
+        panic!("planted")
+    }
+
+    #[tokio::test]
+    async fn answers_are_flushed_before_work_waits() {
+        let (mut wire, mut other) = pair().await;
+        wire.send(&CommandComplete::new("FIRST".to_owned())).expect("it fits");
+        let mut answer = [0; 11];
+        tokio::select! {
+            _ = wire.run(never()) => unreachable!("it never ends"),
+            read = other.socket.read_exact(&mut answer) => assert_eq!(read.expect("sent"), 11),
+        }
+        assert_eq!(&answer, b"C\0\0\0\x0aFIRST\0");
+    }
+
+    async fn write_for_ever(wire: &mut Wire) -> Result<(), Fault> {
+        loop {
+            wire.output().extend_from_slice(&[0; FLUSH_BYTES]);
+            assert!(wire.output().len() <= 2 * FLUSH_BYTES, "the output is bounded");
+            wire.flush().await?;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_can_be_cancelled() {
+        let (mut wire, other) = pair().await;
+        wire.begin(None);
+        // The flushes stop when the kernel's buffers are full; the cancel then comes through.
+        let cancel = async {
+            for _ in 0..1000 {
+                tokio::task::yield_now().await;
+            }
+            other.cancel.send_modify(|count| *count += 1);
+        };
+        let (result, ()) = tokio::join!(write_for_ever(&mut wire), cancel);
+        assert_eq!(code(result), "57014");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_ahead_is_held_back() {
+        let (mut wire, other) = pair().await;
+        let (_reader, mut writer) = other.socket.into_split();
+        let flood = async { writer.write_all(&vec![b'x'; 64 << 20]).await };
+        tokio::select! {
+            biased;
+            _ = wire.run(never()) => unreachable!("it never ends"),
+            _ = flood => unreachable!("nobody reads that much"),
+            () = async { for _ in 0..1000 { tokio::task::yield_now().await } } => {}
+        }
+        assert!(wire.input.len() <= BACKLOG_BYTES + READ_BYTES + 64, "{} bytes were read", wire.input.len());
+    }
 }
