@@ -99,11 +99,9 @@ fn truncate(unit: Field, micros: i64) -> Option<i64> {
         Field::Decade => start_of(first_year(year, 10), 1),
         Field::Century => start_of(first_year(year, 100), 1),
         Field::Millennium => start_of(first_year(year, 1_000), 1),
-        Field::DayOfWeek
-        | Field::IsoDayOfWeek
-        | Field::DayOfYear
-        | Field::IsoYear
-        | Field::Epoch => return None,
+        Field::DayOfWeek | Field::IsoDayOfWeek | Field::DayOfYear | Field::IsoYear | Field::Epoch => {
+            return None;
+        }
     })
 }
 
@@ -162,7 +160,13 @@ fn extract_micros(wanted: Field, micros: i64) -> i128 {
         Field::Week => iso_week(days).1,
         Field::Month => month,
         Field::Quarter => (month - 1) / 3 + 1,
-        Field::Year => if year > 0 { year } else { year - 1 },
+        Field::Year => {
+            if year > 0 {
+                year
+            } else {
+                year - 1
+            }
+        }
         Field::Decade => year.div_euclid(10),
         Field::Century => ordinal(year, 100),
         Field::Millennium => ordinal(year, 1_000),

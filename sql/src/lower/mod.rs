@@ -54,10 +54,7 @@ fn plan(rel: &Rel) -> Result<Plan, SqlError> {
         Rel::Scan { relation, columns } => Plan::Get { relation: *relation, columns: columns.clone() },
         Rel::Values { rows, columns } => {
             let row = |row: &Vec<Expr>| row.iter().map(evaluate_constant).collect::<Result<Vec<_>, _>>();
-            Plan::Constant {
-                rows: rows.iter().map(row).collect::<Result<_, _>>()?,
-                columns: columns.clone(),
-            }
+            Plan::Constant { rows: rows.iter().map(row).collect::<Result<_, _>>()?, columns: columns.clone() }
         }
         Rel::Project { input, predicates, outputs } => {
             let (input, residual) = joined(strip_sort(input))?;
@@ -85,9 +82,9 @@ fn plan(rel: &Rel) -> Result<Plan, SqlError> {
                 aggregates: aggregates.iter().map(|call| call.aggregate.clone()).collect(),
             }
         }
-        Rel::Union { inputs } => {
-            Plan::Union { inputs: inputs.iter().map(|input| plan(strip_sort(input))).collect::<Result<_, _>>()? }
-        }
+        Rel::Union { inputs } => Plan::Union {
+            inputs: inputs.iter().map(|input| plan(strip_sort(input))).collect::<Result<_, _>>()?,
+        },
         Rel::Distinct { input } if matches!(**input, Rel::Union { .. }) => return Err(not_yet("UNION")),
         Rel::Distinct { .. } => return Err(not_yet("DISTINCT")),
         Rel::Sort { input, .. } => plan(input)?,

@@ -214,10 +214,12 @@ impl SelectList {
         for (order, item) in self.orders.into_iter().zip(order_by) {
             let column = match order {
                 Order::Output(column) => column,
-                Order::Extra(expr) => outputs.iter().position(|output| *output == expr).unwrap_or_else(|| {
-                    outputs.push(expr);
-                    outputs.len() - 1
-                }),
+                Order::Extra(expr) => {
+                    outputs.iter().position(|output| *output == expr).unwrap_or_else(|| {
+                        outputs.push(expr);
+                        outputs.len() - 1
+                    })
+                }
             };
             keys.push(sort_key(item, column));
         }
@@ -279,11 +281,7 @@ fn plain(options: &ast::WildcardAdditionalOptions) -> bool {
 }
 
 /// The select item that a group key names by position or alias.
-fn group_item<'i>(
-    expr: &ast::Expr,
-    items: &'i [Item],
-    scope: &Scope,
-) -> Result<Option<&'i Item>, SqlError> {
+fn group_item<'i>(expr: &ast::Expr, items: &'i [Item], scope: &Scope) -> Result<Option<&'i Item>, SqlError> {
     match expr {
         ast::Expr::Value(value) => match &value.value {
             ast::Value::Number(digits, _) => {
