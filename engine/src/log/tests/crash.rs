@@ -85,7 +85,7 @@ fn a_crash_at_every_operation_loses_and_repeats_nothing() {
         for crash_in in 1.. {
             let context = format!("seed {seed}, crash {crash_in}");
             let disk = SimulatedDisk::new(seed ^ crash_in << 8);
-            if seed % 3 == 0 {
+            if seed.is_multiple_of(3) {
                 disk.write_short();
             }
             let (mut ledger, mut random) = (Ledger::default(), Seeded(seed));
@@ -145,7 +145,7 @@ fn with_fault(seed: u64, context: &str, fault: impl Fn(&SimulatedDisk)) -> Vec<&
         assert_eq!(log.is_read_only(), answer.is_some(), "{context}");
         assert!(index < 10 || answer.is_none(), "{context}: it heals without a restart");
         failed.extend(answer);
-        if seed % 2 == 0 && index == seed % 14 {
+        if seed.is_multiple_of(2) && index == seed % 14 {
             break;
         }
     }
@@ -212,7 +212,7 @@ fn a_log_on_a_full_or_refusing_disk_opens_for_reading_and_heals() {
     for seed in 0..40 {
         let (disk, mut ledger, mut random) = (SimulatedDisk::new(seed), Ledger::default(), Seeded(seed));
         live(&disk, &mut ledger, &mut random, 5, "before");
-        if seed % 2 == 0 {
+        if seed.is_multiple_of(2) {
             disk.leave_room(0);
         } else {
             disk.fail(Operation::Name, 0, u64::MAX, EIO);
@@ -221,7 +221,7 @@ fn a_log_on_a_full_or_refusing_disk_opens_for_reading_and_heals() {
         assert!(log.is_read_only());
         ledger.check(&log, replayed, "full");
         let refused = group(&mut random, &mut ledger.tick());
-        let sqlstate = if seed % 2 == 0 { "53100" } else { "58030" };
+        let sqlstate = if seed.is_multiple_of(2) { "53100" } else { "58030" };
         assert_eq!(ledger.append(&mut log, refused), Some(sqlstate));
         disk.heal();
         let accepted = group(&mut random, &mut ledger.tick());
