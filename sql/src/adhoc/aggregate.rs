@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{
-    DataType as ArrowType, Decimal128Type, Field, FieldRef, Float64Type, Int32Type, Int64Type, SchemaRef, i256,
+    DataType as ArrowType, Decimal128Type, Field, FieldRef, Float64Type, Int32Type, Int64Type, SchemaRef,
+    i256,
 };
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -87,11 +88,23 @@ impl AggregateUDFImpl for Function {
 enum State {
     Count(i64),
     /// The sum of integers or numerics at a scale, how many, and whether it is a mean.
-    Exact { sum: i256, count: i64, scale: u8, mean: bool },
+    Exact {
+        sum: i256,
+        count: i64,
+        scale: u8,
+        mean: bool,
+    },
     /// The sum of doubles.
-    Float { sum: Box<ExactSum>, count: i64, mean: bool },
+    Float {
+        sum: Box<ExactSum>,
+        count: i64,
+        mean: bool,
+    },
     /// The least or the greatest value so far.
-    Extreme { best: Option<ArrayRef>, greatest: bool },
+    Extreme {
+        best: Option<ArrayRef>,
+        greatest: bool,
+    },
 }
 
 impl State {
@@ -158,7 +171,8 @@ impl State {
             }
             State::Extreme { best, .. } => match best {
                 None => null,
-                Some(best) => ScalarValue::try_from_array(best, 0)?,
+                // The engine keeps extremes as keys, in which -0 is 0.
+                Some(best) => distinct_key(ScalarValue::try_from_array(best, 0)?),
             },
         })
     }
@@ -187,7 +201,8 @@ fn exact_result(sum: i256, scale: u8, result: DataType) -> Result<ScalarValue> {
             Ok(ScalarValue::Int64(Some(sum.ok_or_else(|| DataError::out_of_range("bigint"))?)))
         }
         _ => {
-            let fitted = sum.to_i128().and_then(|sum| functions::rescale(sum, scale, scale, NUMERIC_PRECISION_MAX));
+            let fitted =
+                sum.to_i128().and_then(|sum| functions::rescale(sum, scale, scale, NUMERIC_PRECISION_MAX));
             let sum = fitted.ok_or_else(functions::numeric_overflow)?;
             Ok(ScalarValue::Decimal128(Some(sum), NUMERIC_PRECISION_MAX, scale as i8))
         }
@@ -327,9 +342,8 @@ mod tests {
 
     /// Doubles of every magnitude that leave room for a few thousand of them.
     fn any_double() -> impl Strategy<Value = f64> {
-        (any::<u64>(), 0u64..2000).prop_map(|(bits, exponent)| {
-            f64::from_bits((bits & 0x800f_ffff_ffff_ffff) | (exponent << 52))
-        })
+        (any::<u64>(), 0u64..2000)
+            .prop_map(|(bits, exponent)| f64::from_bits((bits & 0x800f_ffff_ffff_ffff) | (exponent << 52)))
     }
 
     /// Doubles near each other, so that they cancel and carry.

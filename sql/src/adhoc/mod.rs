@@ -62,9 +62,9 @@ pub(crate) fn execute(rel: &Rel, snapshots: Snapshots, tick: Tick) -> Result<Row
     let plan = builder.build(rel)?;
     let context = task_context()?;
     // Operators may start tasks, so they start only once the stream is polled, on its runtime.
-    let rows = stream::once(async move { execute_stream(plan, context) })
-        .try_flatten()
-        .map(move |batch| batch.map_err(|error| from_datafusion(&error)).and_then(|batch| finish(&batch, &types)));
+    let rows = stream::once(async move { execute_stream(plan, context) }).try_flatten().map(move |batch| {
+        batch.map_err(|error| from_datafusion(&error)).and_then(|batch| finish(&batch, &types))
+    });
     Ok(Box::pin(rows))
 }
 

@@ -163,12 +163,7 @@ const TEXT: Returns = Returns::Fixed(DataType::Text);
 const BOOLEAN: Returns = Returns::Fixed(DataType::Boolean);
 const TIMESTAMP: Returns = Returns::Fixed(DataType::Timestamp);
 
-const fn entry(
-    name: &'static str,
-    arguments: &'static [Kind],
-    returns: Returns,
-    kernel: Kernel,
-) -> Function {
+const fn entry(name: &'static str, arguments: &'static [Kind], returns: Returns, kernel: Kernel) -> Function {
     Function { name, arguments, returns, kernel }
 }
 

@@ -33,7 +33,8 @@ fn divide_rounded(numerator: i256, denominator: i256) -> Option<i256> {
     if twice < denominator.checked_abs()? {
         return Some(quotient);
     }
-    let away = if (numerator < i256::ZERO) == (denominator < i256::ZERO) { i256::ONE } else { i256::MINUS_ONE };
+    let away =
+        if (numerator < i256::ZERO) == (denominator < i256::ZERO) { i256::ONE } else { i256::MINUS_ONE };
     quotient.checked_add(away)
 }
 

@@ -11,7 +11,8 @@ use super::inputs::Inputs;
 /// The number of characters.
 pub(crate) fn length(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
     let text = inputs.get(0).text();
-    let count = |row| i32::try_from(text(row).chars().count()).map_err(|_| DataError::out_of_range("integer"));
+    let count =
+        |row| i32::try_from(text(row).chars().count()).map_err(|_| DataError::out_of_range("integer"));
     Ok(Arc::new(inputs.build::<Int32Type>(count)?))
 }
 

@@ -12,9 +12,7 @@ use super::scope::fold_name;
 use super::typed::Typed;
 use super::types::display_known;
 use crate::error::SqlError;
-use crate::functions::{
-    self, Unresolved, numeric_type, quotient_scale, resolve_function, sql_function,
-};
+use crate::functions::{self, Unresolved, numeric_type, quotient_scale, resolve_function, sql_function};
 
 /// The functions whose value is the statement's moment.
 pub(crate) fn is_now(name: &str) -> bool {
@@ -62,8 +60,9 @@ fn signature(name: &str, types: &[Option<DataType>]) -> String {
 }
 
 fn no_function(name: &str, types: &[Option<DataType>]) -> SqlError {
-    SqlError::new("42883", format!("function {} does not exist", signature(name, types)))
-        .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
+    SqlError::new("42883", format!("function {} does not exist", signature(name, types))).hint(
+        "No function matches the given name and argument types. You might need to add explicit type casts.",
+    )
 }
 
 fn ambiguous_function(name: &str, types: &[Option<DataType>]) -> SqlError {
@@ -192,7 +191,8 @@ impl ExprBinder<'_> {
             return Err(SqlError::new("42803", message));
         };
         let inner = ExprBinder::new(self.scope, self.parameters, "the argument of an aggregate function");
-        let nested = |error: SqlError| match error.message.starts_with("aggregate functions are not allowed") {
+        let nested = |error: SqlError| match error.message.starts_with("aggregate functions are not allowed")
+        {
             true => SqlError::new("42803", "aggregate function calls cannot be nested"),
             false => error,
         };
@@ -223,9 +223,13 @@ impl ExprBinder<'_> {
             return match (function, distinct) {
                 (AggregateFunction::Count, false) => Ok((None, DataType::Int64)),
                 (AggregateFunction::Count, true) => Err(SqlError::new("42601", "DISTINCT * is not allowed")),
-                (AggregateFunction::Sum | AggregateFunction::Avg | AggregateFunction::Min | AggregateFunction::Max, _) => {
-                    Err(no_function(name, &[]))
-                }
+                (
+                    AggregateFunction::Sum
+                    | AggregateFunction::Avg
+                    | AggregateFunction::Min
+                    | AggregateFunction::Max,
+                    _,
+                ) => Err(no_function(name, &[])),
             };
         };
         let operands = self.bind_all(&arguments)?;
@@ -234,10 +238,9 @@ impl ExprBinder<'_> {
         let (Some(operand), None) = (operands.next(), operands.next()) else {
             let error = no_function(name, &types);
             return Err(match (function, types.is_empty()) {
-                (AggregateFunction::Count, true) => SqlError::new(
-                    "42809",
-                    "count(*) must be used to call a parameterless aggregate function",
-                ),
+                (AggregateFunction::Count, true) => {
+                    SqlError::new("42809", "count(*) must be used to call a parameterless aggregate function")
+                }
                 _ => error,
             });
         };

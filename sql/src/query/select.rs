@@ -64,7 +64,6 @@ impl Binder<'_> {
         let untyped: Vec<bool> = items.iter().map(|item| item.value.data_type().is_none()).collect();
         let outputs = self.finish_items(items, targets)?;
         let orders = self.bind_order_by(order_by, &names, &binder)?;
-        drop(binder);
 
         let aggregates = aggregates.into_inner();
         let grouped = !keys.is_empty() || !aggregates.is_empty() || select.having.is_some();
@@ -214,10 +213,12 @@ impl SelectList {
         for (order, item) in self.orders.into_iter().zip(order_by) {
             let column = match order {
                 Order::Output(column) => column,
-                Order::Extra(expr) => outputs.iter().position(|output| *output == expr).unwrap_or_else(|| {
-                    outputs.push(expr);
-                    outputs.len() - 1
-                }),
+                Order::Extra(expr) => {
+                    outputs.iter().position(|output| *output == expr).unwrap_or_else(|| {
+                        outputs.push(expr);
+                        outputs.len() - 1
+                    })
+                }
             };
             keys.push(sort_key(item, column));
         }
@@ -279,11 +280,7 @@ fn plain(options: &ast::WildcardAdditionalOptions) -> bool {
 }
 
 /// The select item that a group key names by position or alias.
-fn group_item<'i>(
-    expr: &ast::Expr,
-    items: &'i [Item],
-    scope: &Scope,
-) -> Result<Option<&'i Item>, SqlError> {
+fn group_item<'i>(expr: &ast::Expr, items: &'i [Item], scope: &Scope) -> Result<Option<&'i Item>, SqlError> {
     match expr {
         ast::Expr::Value(value) => match &value.value {
             ast::Value::Number(digits, _) => {

@@ -230,7 +230,10 @@ fn large_relations_stream() {
     for doubling in 0..16 {
         database.insert("t", &format!("SELECT a + {}, c || a FROM t", 1 << doubling));
     }
-    assert_eq!(database.select("SELECT count(*), max(a), min(a), count(DISTINCT a) FROM t"), ["65536|65535|0|65536"]);
+    assert_eq!(
+        database.select("SELECT count(*), max(a), min(a), count(DISTINCT a) FROM t"),
+        ["65536|65535|0|65536"]
+    );
     assert_eq!(database.select("SELECT a FROM t ORDER BY a DESC LIMIT 2 OFFSET 1"), ["65534", "65533"]);
     assert_eq!(database.select("SELECT a FROM t LIMIT 3").len(), 3);
     assert_eq!(database.select("SELECT count(*) FROM t l JOIN t r ON l.a = r.a + 1"), ["65535"]);
@@ -250,7 +253,8 @@ fn too_much_memory_is_refused() {
     let digits = "(VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9))";
     let from: Vec<String> = (0..8).map(|index| format!("{digits} AS d{index} (x)")).collect();
     let text = "'0123456789012345678901234567890123456789'";
-    let sql = format!("SELECT {text} || d0.x || d7.x || d1.x FROM {} ORDER BY d3.x, d4.x, d5.x", from.join(", "));
+    let sql =
+        format!("SELECT {text} || d0.x || d7.x || d1.x FROM {} ORDER BY d3.x, d4.x, d5.x", from.join(", "));
     let error = database.try_select(&sql).unwrap_err();
     assert_eq!((error.sqlstate.as_str(), error.message.as_str()), ("53200", "out of memory"));
 }
