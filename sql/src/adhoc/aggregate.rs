@@ -171,7 +171,8 @@ impl State {
             }
             State::Extreme { best, .. } => match best {
                 None => null,
-                Some(best) => ScalarValue::try_from_array(best, 0)?,
+                // The engine keeps extremes as keys, in which -0 is 0.
+                Some(best) => distinct_key(ScalarValue::try_from_array(best, 0)?),
             },
         })
     }

@@ -67,7 +67,7 @@ fn unknown_unit(name: &str) -> DataError {
 
 /// The first microsecond of a year and month.
 fn start_of(year: i64, month: i64) -> i64 {
-    days_of(year, month, 1) * DAY
+    days_of(year, month, 1).saturating_mul(DAY)
 }
 
 /// The first year of the span of `span` years that holds `year`; spans of 100 and 1000 end at round years.
@@ -82,7 +82,7 @@ fn monday(days: i64) -> i64 {
 
 /// The beginning of the unit that holds `micros`; `None` where the unit is no unit of truncation.
 fn truncate(unit: Field, micros: i64) -> Option<i64> {
-    let floor = |span: i64| micros - micros.rem_euclid(span);
+    let floor = |span: i64| micros.saturating_sub(micros.rem_euclid(span));
     let days = micros.div_euclid(DAY);
     let (year, month, _) = date_of(days);
     Some(match unit {
@@ -92,7 +92,7 @@ fn truncate(unit: Field, micros: i64) -> Option<i64> {
         Field::Minute => floor(60 * SECOND),
         Field::Hour => floor(3_600 * SECOND),
         Field::Day => floor(DAY),
-        Field::Week => monday(days) * DAY,
+        Field::Week => monday(days).saturating_mul(DAY),
         Field::Month => start_of(year, month),
         Field::Quarter => start_of(year, (month - 1) / 3 * 3 + 1),
         Field::Year => start_of(year, 1),

@@ -17,17 +17,28 @@ pub(crate) use optimize::optimize;
 /// 0A000 for what cannot be maintained yet, 42P17 for what never can.
 pub(crate) fn lower(rel: &Rel) -> Result<Plan, SqlError> {
     check_calls(rel)?;
-    // PostgreSQL keeps no order in a materialized view either: one at the top is without effect.
-    let plan = plan(strip_sort(rel))?;
+    let plan = plan(&optimize(without_sorts(rel.clone())))?;
     plan.check().map_err(SqlError::internal)?;
     Ok(plan)
 }
 
-/// The query below sorts that nothing above them reads the order of.
-fn strip_sort(rel: &Rel) -> &Rel {
+/// The query without sorts, which only a LIMIT would read: views keep no order, nor do
+/// PostgreSQL's.
+fn without_sorts(rel: Rel) -> Rel {
+    let boxed = |input: Box<Rel>| Box::new(without_sorts(*input));
     match rel {
-        Rel::Sort { input, .. } => strip_sort(input),
-        other => other,
+        Rel::Scan { .. } | Rel::Values { .. } => rel,
+        Rel::Project { input, predicates, outputs } => {
+            Rel::Project { input: boxed(input), predicates, outputs }
+        }
+        Rel::Join { kind, left, right, on } => Rel::Join { kind, left: boxed(left), right: boxed(right), on },
+        Rel::Aggregate { input, keys, aggregates } => {
+            Rel::Aggregate { input: boxed(input), keys, aggregates }
+        }
+        Rel::Union { inputs } => Rel::Union { inputs: inputs.into_iter().map(without_sorts).collect() },
+        Rel::Distinct { input } => Rel::Distinct { input: boxed(input) },
+        Rel::Sort { input, .. } => without_sorts(*input),
+        Rel::Limit { input, skip, fetch } => Rel::Limit { input: boxed(input), skip, fetch },
     }
 }
 
@@ -57,7 +68,7 @@ fn plan(rel: &Rel) -> Result<Plan, SqlError> {
             Plan::Constant { rows: rows.iter().map(row).collect::<Result<_, _>>()?, columns: columns.clone() }
         }
         Rel::Project { input, predicates, outputs } => {
-            let (input, residual) = joined(strip_sort(input))?;
+            let (input, residual) = joined(input)?;
             let predicates = one_predicate([residual.as_slice(), predicates].concat());
             Plan::Project { input: Box::new(input), predicates, outputs: outputs.clone() }
         }
@@ -77,14 +88,12 @@ fn plan(rel: &Rel) -> Result<Plan, SqlError> {
                 return Err(not_yet("DISTINCT in an aggregate"));
             }
             Plan::Reduce {
-                input: Box::new(plan(strip_sort(input))?),
+                input: Box::new(plan(input)?),
                 keys: keys.clone(),
                 aggregates: aggregates.iter().map(|call| call.aggregate.clone()).collect(),
             }
         }
-        Rel::Union { inputs } => Plan::Union {
-            inputs: inputs.iter().map(|input| plan(strip_sort(input))).collect::<Result<_, _>>()?,
-        },
+        Rel::Union { inputs } => Plan::Union { inputs: inputs.iter().map(plan).collect::<Result<_, _>>()? },
         Rel::Distinct { input } if matches!(**input, Rel::Union { .. }) => return Err(not_yet("UNION")),
         Rel::Distinct { .. } => return Err(not_yet("DISTINCT")),
         Rel::Sort { input, .. } => plan(input)?,
@@ -170,7 +179,6 @@ fn joined(rel: &Rel) -> Result<(Plan, Vec<Expr>), SqlError> {
     };
     let (keys, residual) = join_keys(on, &left.columns(), &right.columns());
     let (left_keys, right_keys) = keys.into_iter().map(|key| (key.left, key.right)).unzip();
-    let left = Box::new(plan(strip_sort(left))?);
-    let right = Box::new(plan(strip_sort(right))?);
+    let (left, right) = (Box::new(plan(left)?), Box::new(plan(right)?));
     Ok((Plan::Join { left, right, left_keys, right_keys }, residual))
 }

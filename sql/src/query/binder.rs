@@ -71,12 +71,17 @@ impl<'a> Binder<'a> {
 
     /// Binds a query.
     pub(crate) fn bind_query(&self, query: &Query, environment: &Environment, targets: Targets) -> Bound {
+        self.nested(|| self.bind_parts(query, environment, targets))
+    }
+
+    /// Binds something one level further in.
+    fn nested(&self, bind: impl FnOnce() -> Bound) -> Bound {
         self.depth.set(self.depth.get() + 1);
         if self.depth.get() > DEPTH_MAX {
             return Err(SqlError::new("54001", "stack depth limit exceeded")
                 .detail(format!("Queries may be nested {DEPTH_MAX} deep.")));
         }
-        let bound = self.bind_parts(query, environment, targets);
+        let bound = bind();
         self.depth.set(self.depth.get() - 1);
         bound
     }
@@ -130,7 +135,9 @@ impl<'a> Binder<'a> {
             SetExpr::Select(select) => self.bind_select(select, &[], environment, targets),
             SetExpr::Query(query) => self.bind_query(query, environment, targets),
             SetExpr::Values(values) => self.bind_values(values, targets),
-            SetExpr::SetOperation { .. } => self.bind_set_operation(body, environment, targets),
+            SetExpr::SetOperation { .. } => {
+                self.nested(|| self.bind_set_operation(body, environment, targets))
+            }
             SetExpr::Table(table) => {
                 let name = table.table_name.clone().unwrap_or_default();
                 let relation = self

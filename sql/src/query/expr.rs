@@ -267,7 +267,17 @@ impl<'a> ExprBinder<'a> {
     }
 
     fn arithmetic(&self, name: &str, symbol: &str, left: &ast::Expr, right: &ast::Expr) -> Bound {
-        self.operator(name, symbol, vec![self.bind(left)?, self.bind(right)?])
+        let operands = vec![self.bind(left)?, self.bind(right)?];
+        let interval = matches!(
+            (name, operands[0].data_type(), operands[1].data_type()),
+            ("subtract", Some(DataType::Timestamp), None | Some(DataType::Timestamp))
+                | ("add", Some(DataType::Timestamp), None)
+                | ("add", None, Some(DataType::Timestamp))
+        );
+        if interval {
+            return Err(SqlError::unsupported("type interval"));
+        }
+        self.operator(name, symbol, operands)
     }
 
     /// An operator of the function table.
@@ -448,13 +458,14 @@ fn number(digits: &str) -> Result<Literal, SqlError> {
     if let Ok(value) = digits.parse::<i64>() {
         return Ok(Literal::Int64(value));
     }
-    let (value, scale) = match functions::parse_numeric(digits) {
+    if digits.contains(['e', 'E']) {
         // Beyond our numeric, but not beyond a double: PostgreSQL's numeric would still hold it.
-        Err(_) if digits.contains(['e', 'E']) => {
-            return Ok(Literal::Float64(functions::parse_float(digits)?.to_bits()));
+        let value = functions::parse_float(digits)?;
+        if value != 0.0 && !(1e-22..1e38).contains(&value) {
+            return Ok(Literal::Float64(value.to_bits()));
         }
-        parsed => parsed?,
-    };
+    }
+    let (value, scale) = functions::parse_numeric(digits)?;
     Ok(Literal::Numeric { value, precision: millrace_engine::NUMERIC_PRECISION_MAX, scale })
 }
 

@@ -12,6 +12,9 @@ use super::scope::{Scope, ScopeColumn, fold, fold_name};
 use super::typed::Typed;
 use crate::error::SqlError;
 
+/// FROM clauses with more tables are refused, so that no walk over the joins exhausts the stack.
+const TABLES_MAX: usize = 100;
+
 /// A relation with the names of its columns.
 pub(crate) struct Source {
     pub(crate) rel: Rel,
@@ -29,6 +32,11 @@ type Bound = Result<Source, SqlError>;
 impl Binder<'_> {
     /// Binds a FROM clause; without one there is one row without columns.
     pub(crate) fn bind_from(&self, from: &[TableWithJoins], environment: &Environment) -> Bound {
+        let count: usize = from.iter().map(|table| 1 + table.joins.len()).sum();
+        if count > TABLES_MAX {
+            return Err(SqlError::new("54001", "stack depth limit exceeded")
+                .detail(format!("A FROM clause may join {TABLES_MAX} tables.")));
+        }
         let mut tables = from.iter();
         let Some(first) = tables.next() else {
             return Ok(Source { rel: Rel::unit(), scope: Scope::default() });

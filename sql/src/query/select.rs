@@ -64,7 +64,6 @@ impl Binder<'_> {
         let untyped: Vec<bool> = items.iter().map(|item| item.value.data_type().is_none()).collect();
         let outputs = self.finish_items(items, targets)?;
         let orders = self.bind_order_by(order_by, &names, &binder)?;
-        drop(binder);
 
         let aggregates = aggregates.into_inner();
         let grouped = !keys.is_empty() || !aggregates.is_empty() || select.having.is_some();

@@ -52,6 +52,8 @@ fn what_is_not_there_yet_says_so() {
         "SELECT a::date FROM t",
         "SELECT count(*) FROM t GROUP BY ROLLUP (a)",
         "SELECT interval '1 day'",
+        "SELECT ts - ts FROM readings",
+        "SELECT ts + '1 day' FROM readings",
     ] {
         let error = plan(sql).unwrap_err();
         assert_eq!(error.sqlstate, "0A000", "{sql}: {}", error.message);
@@ -97,8 +99,12 @@ fn columns_are_named_as_postgresql_names_them() {
         "a integer, x double precision, y numeric(10,2), a integer"
     );
     assert_eq!(columns("VALUES (1, 2.5)"), "column1 integer, column2 numeric(38,1)");
-    assert_eq!(columns("TABLE hourly"), "hour timestamp, n bigint, mean double precision");
-    assert_eq!(columns("SELECT extract(hour FROM ts), ts - ts IS NULL FROM readings WHERE false AND 1 = 0 OR ts = '2014-01-01'").split(',').next(), Some("extract numeric(38"));
+    assert_eq!(
+        columns("SELECT extract(hour FROM ts) FROM readings WHERE false AND 1 = 0 OR ts = '2014-01-01'")
+            .split(',')
+            .next(),
+        Some("extract numeric(38")
+    );
 }
 
 #[test]

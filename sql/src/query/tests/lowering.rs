@@ -84,10 +84,9 @@ fn whole_tables_and_constants() {
     check(
         "SELECT a FROM t ORDER BY b",
         expect![[r#"
-        Project [#0]
-          Project [#0, #1]
-            Get r3
-    "#]],
+            Project [#0]
+              Get r3
+        "#]],
     );
 }
 
