@@ -103,7 +103,7 @@ fn is_one_column(item: &SelectItem) -> bool {
 }
 
 /// Where the expression for a column starts, if it is written down.
-fn expression(source: &ast::Query, column: usize) -> Option<datafusion::sql::sqlparser::tokenizer::Location> {
+fn expression(source: &ast::Query, column: usize) -> Option<Location> {
     let start = match source.body.as_ref() {
         SetExpr::Values(values) => values.rows.first()?.content.get(column)?.span().start,
         SetExpr::Select(select) => select.projection.get(column)?.span().start,
