@@ -3,14 +3,24 @@
 //! One sequenced stream of commands goes to every worker; answers come back through callbacks,
 //! which must not block. Everything that a user can get wrong was checked before it comes here.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
 
+use timely::communication::WorkerGuards;
+
+use crate::dataflow::arrangement::{SavedTrace, Start};
+use crate::dataflow::meter::Meter;
+use crate::dataflow::render::reduce_spec;
 use crate::delta::Delta;
 use crate::error::{DataError, EngineError};
-use crate::expr::Compiler;
+use crate::expr::{Compiler, Expr};
 use crate::plan::Plan;
+use crate::progress::Progress;
 use crate::snapshot::Snapshot;
 use crate::types::{DataType, RelationId, Tick};
+use crate::worker::{Command, Installation, WorkerState};
 
 /// What `Engine::start` needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -64,9 +74,35 @@ pub type ReadReply = Arc<dyn Fn(usize, Result<Snapshot, EngineError>) + Send + S
 /// thread: it must not block.
 pub type ProgressSink = Arc<dyn Fn(RelationId, Tick) + Send + Sync>;
 
+/// A relation's operators' state at a tick, saved in memory: what checkpoints are made of.
+#[derive(Clone)]
+pub struct SavedState {
+    at: Tick,
+    workers: Vec<Vec<SavedTrace>>,
+}
+
+impl SavedState {
+    /// Everything before this tick is in the state.
+    pub fn at(&self) -> Tick {
+        self.at
+    }
+}
+
 /// A running set of workers. Clones are handles to the same.
 #[derive(Clone)]
-pub struct Engine {}
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    compiler: Arc<dyn Compiler>,
+    progress: Arc<Progress>,
+    meters: Mutex<HashMap<RelationId, Arc<Meter>>>,
+    /// One lock for all workers' queues: every worker gets the commands in the same order.
+    queues: Mutex<Vec<(Sender<Command>, Thread)>>,
+    guards: Mutex<Option<WorkerGuards<()>>>,
+    workers: usize,
+}
 
 impl Engine {
     /// Starts the workers. `progress` is called on every advance of a relation's upper.
@@ -74,21 +110,51 @@ impl Engine {
     /// # Errors
     /// `Stopped` where threads cannot be started.
     pub fn start(
-        _config: EngineConfig,
-        _compiler: Arc<dyn Compiler>,
-        _progress: ProgressSink,
+        config: EngineConfig,
+        compiler: Arc<dyn Compiler>,
+        progress: ProgressSink,
     ) -> Result<Engine, EngineError> {
-        unimplemented!()
+        let workers = config.workers.max(1);
+        let progress = Arc::new(Progress::new(workers, progress));
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel()).unzip();
+        let receivers: Mutex<Vec<Option<Receiver<Command>>>> =
+            Mutex::new(receivers.into_iter().map(Some).collect());
+        let (started, starts) = mpsc::channel();
+        let started = Mutex::new(started);
+        let (thread_compiler, thread_progress) = (Arc::clone(&compiler), Arc::clone(&progress));
+        let guards = timely::execute(timely::Config::process(workers), move |worker| {
+            let commands = lock(&receivers)[worker.index()].take();
+            // `Engine::start` waits for every thread, so the receiver is there.
+            let _ = lock(&started).send((worker.index(), std::thread::current()));
+            if let Some(commands) = commands {
+                let state =
+                    WorkerState::new(worker, Arc::clone(&thread_compiler), Arc::clone(&thread_progress));
+                state.run(&commands);
+            }
+        });
+        let guards = guards.map_err(|_| EngineError::Stopped)?;
+        let mut threads: Vec<(usize, Thread)> = starts.iter().take(workers).collect();
+        threads.sort_by_key(|(index, _)| *index);
+        let queues = senders.into_iter().zip(threads.into_iter().map(|(_, thread)| thread)).collect();
+        let shared = Shared {
+            compiler,
+            progress,
+            meters: Mutex::default(),
+            queues: Mutex::new(queues),
+            guards: Mutex::new(Some(guards)),
+            workers,
+        };
+        Ok(Engine { shared: Arc::new(shared) })
     }
 
     /// The number of workers.
     pub fn workers(&self) -> usize {
-        unimplemented!()
+        self.shared.workers
     }
 
     /// Creates a table that is empty before `as_of` (the newest tick); its upper starts there.
-    pub fn create_table(&self, _id: RelationId, _spec: TableSpec, _as_of: Tick) {
-        unimplemented!()
+    pub fn create_table(&self, id: RelationId, spec: TableSpec, as_of: Tick) {
+        self.send(&Command::CreateTable(id, spec, as_of));
     }
 
     /// Installs a materialized view. It is readable from `as_of` on, once hydrated. `as_of` is at
@@ -98,45 +164,149 @@ impl Engine {
     /// # Errors
     /// `InvalidPlan`; then nothing was installed. (Checked on the caller's thread: expressions are
     /// compiled here before any worker sees the plan.)
-    pub fn install(&self, _id: RelationId, _plan: Plan, _as_of: Tick) -> Result<(), EngineError> {
-        unimplemented!()
+    pub fn install(&self, id: RelationId, plan: Plan, as_of: Tick) -> Result<(), EngineError> {
+        self.install_from(id, plan, Start::Fresh(as_of), Vec::new())
+    }
+
+    /// Installs a view that goes on from saved state: nothing before the state's tick is done
+    /// again. Its relations are complete before that tick, and no further.
+    ///
+    /// # Errors
+    /// `InvalidPlan` also where the state comes from another number of workers.
+    pub fn restore(&self, id: RelationId, plan: Plan, state: SavedState) -> Result<(), EngineError> {
+        if state.workers.len() != self.workers() {
+            return Err(EngineError::InvalidPlan(
+                "the state was saved by another number of workers".to_owned(),
+            ));
+        }
+        self.install_from(id, plan, Start::Restored(state.at), state.workers)
+    }
+
+    fn install_from(
+        &self,
+        id: RelationId,
+        plan: Plan,
+        start: Start,
+        saved: Vec<Vec<SavedTrace>>,
+    ) -> Result<(), EngineError> {
+        plan.check()?;
+        check_compiles(self.shared.compiler.as_ref(), &plan)?;
+        let meter = Arc::new(Meter::default());
+        lock(&self.shared.meters).insert(id, Arc::clone(&meter));
+        self.send(&Command::Install(Arc::new(Installation { id, plan, start, saved, meter })));
+        Ok(())
     }
 
     /// Removes relations and all their state, also in the middle of hydration. Dependants first.
-    pub fn drop_relations(&self, _ids: &[RelationId]) {
-        unimplemented!()
+    pub fn drop_relations(&self, ids: &[RelationId]) {
+        self.send(&Command::Drop(ids.into()));
+        for id in ids {
+            self.shared.progress.forget(*id);
+            lock(&self.shared.meters).remove(id);
+        }
     }
 
     /// Changes of tables at one tick, then every table is complete through `tick`. Ticks ascend.
-    pub fn commit(&self, _tick: Tick, _changes: Vec<(RelationId, Vec<Delta>)>) {
-        unimplemented!()
+    pub fn commit(&self, tick: Tick, changes: Vec<(RelationId, Vec<Delta>)>) {
+        self.send(&Command::Commit(tick, changes.into()));
     }
 
     /// Allows each relation to forget history before its tick.
-    pub fn compact(&self, _since: &[(RelationId, Tick)]) {
-        unimplemented!()
+    pub fn compact(&self, since: &[(RelationId, Tick)]) {
+        self.send(&Command::Compact(since.into()));
     }
 
     /// Each worker's share of a relation at `tick`, once the worker's upper is beyond it.
-    pub fn read(&self, _relation: RelationId, _tick: Tick, _reply: ReadReply) {
-        unimplemented!()
+    pub fn read(&self, relation: RelationId, tick: Tick, reply: ReadReply) {
+        self.send(&Command::Read(relation, tick, reply));
     }
 
     /// Follows a relation from `as_of` on.
-    pub fn subscribe(&self, _relation: RelationId, _as_of: Tick, _sink: SubscriptionSink) {
-        unimplemented!()
+    pub fn subscribe(&self, relation: RelationId, as_of: Tick, sink: SubscriptionSink) {
+        self.send(&Command::Subscribe(relation, as_of, sink));
+    }
+
+    /// All ticks of the relation before this one are complete on every worker.
+    pub fn upper(&self, relation: RelationId) -> Tick {
+        self.shared.progress.upper(relation)
+    }
+
+    /// The rows that the view's stateful operators have looked at so far, over all workers.
+    pub fn rows_visited(&self, relation: RelationId) -> u64 {
+        lock(&self.shared.meters).get(&relation).map_or(0, |meter| meter.visited())
     }
 
     /// Bytes of state that the relation's arrangements take, summed over the workers (the
-    /// operators' own state included), and their number of updates.
-    pub fn state_size(&self, _relation: RelationId) -> StateSize {
-        unimplemented!()
+    /// operators' own state included), and their number of updates. Waits for every worker's answer.
+    pub fn state_size(&self, relation: RelationId) -> StateSize {
+        let (reply, replies) = mpsc::channel();
+        self.send(&Command::Measure(relation, reply));
+        replies.iter().take(self.workers()).fold(StateSize::default(), |total, size: StateSize| StateSize {
+            updates: total.updates + size.updates,
+            bytes: total.bytes + size.bytes,
+        })
+    }
+
+    /// The state of a view that is complete before `at` and no further; `None` where it is not.
+    /// Waits for every worker's answer.
+    pub fn save(&self, relation: RelationId, at: Tick) -> Option<SavedState> {
+        let (reply, replies) = mpsc::channel();
+        self.send(&Command::Save(relation, at, reply));
+        let mut workers: Vec<(usize, Option<Vec<SavedTrace>>)> =
+            replies.iter().take(self.workers()).collect();
+        workers.sort_by_key(|(worker, _)| *worker);
+        let workers: Option<Vec<_>> = workers.into_iter().map(|(_, saved)| saved).collect();
+        workers.filter(|workers| workers.len() == self.workers()).map(|workers| SavedState { at, workers })
     }
 
     /// Stops the workers and waits for them.
     pub fn shutdown(&self) {
-        unimplemented!()
+        self.send(&Command::Stop);
+        if let Some(guards) = lock(&self.shared.guards).take() {
+            // A worker that panicked has said so; joining must not take this thread along.
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(guards.join())));
+        }
     }
+
+    fn send(&self, command: &Command) {
+        for (queue, thread) in lock(&self.shared.queues).iter() {
+            // A worker that is gone takes no commands; callbacks and waits then end by themselves.
+            let _ = queue.send(command.clone());
+            thread.unpark();
+        }
+    }
+}
+
+/// Compiles every expression of the plan, to refuse it here and not on a worker.
+fn check_compiles(compiler: &dyn Compiler, plan: &Plan) -> Result<(), EngineError> {
+    let compile = |exprs: &[Expr], columns: &[DataType]| -> Result<(), EngineError> {
+        exprs.iter().try_for_each(|expr| compiler.compile(expr, columns).map(drop))
+    };
+    match plan {
+        Plan::Get { .. } | Plan::Constant { .. } | Plan::Union { .. } => {}
+        Plan::Project { input, predicates, outputs } => {
+            compile(predicates, &input.columns())?;
+            compile(outputs, &input.columns())?;
+        }
+        Plan::Join { left, right, left_keys, right_keys } => {
+            compile(left_keys, &left.columns())?;
+            compile(right_keys, &right.columns())?;
+        }
+        Plan::Reduce { input, keys, aggregates } => {
+            let columns = input.columns();
+            compile(keys, &columns)?;
+            let outputs: Vec<Expr> =
+                keys.iter().cloned().chain(aggregates.iter().filter_map(|a| a.argument.clone())).collect();
+            compile(&outputs, &columns)?;
+            reduce_spec(&columns, keys.len(), &outputs, aggregates, Start::Fresh(0), plan)?;
+        }
+    }
+    plan.inputs().into_iter().try_for_each(|input| check_compiles(compiler, input))
+}
+
+/// Locks also after a panic: what these locks guard is changed in single steps.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a relation's state takes.

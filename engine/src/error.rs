@@ -118,6 +118,17 @@ pub enum EngineError {
         /// What does not fit.
         reason: String,
     },
+    /// A file of the data folder is gone.
+    #[error("{path} is missing: {reason}")]
+    Missing {
+        /// The file.
+        path: String,
+        /// Why it has to be there.
+        reason: String,
+    },
+    /// The folder holds something, but not Millrace's data.
+    #[error("folder {0} is not empty and does not hold Millrace's data")]
+    ForeignFolder(String),
     /// Another process owns the data folder.
     #[error("data folder {0} is in use by another server")]
     Locked(String),

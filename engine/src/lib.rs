@@ -3,20 +3,44 @@
 //!
 //! Modules in reading order:
 
-mod delta; // batches of changes between operators
-mod engine;
+mod types; // column types, ticks, literals, relation ids
+mod literals; // literals as columns
 mod error; // wrong rows as data; the engine's own errors
 mod expr; // scalar expressions, closed and serialisable
 mod plan; // relational plans, their identity and display
+mod delta; // batches of changes between operators
+mod ipc; // deltas as bytes
+mod exact; // exact sums of doubles
+mod state; // sorted runs of updates: batches, merging, collecting, reading
 mod snapshot; // a relation at one tick, readable on any thread
-mod types; // column types, ticks, literals, relation ids // the coordinator's handle to the workers
+mod dataflow; // operators, drivers, rendering
+mod progress; // how far each relation is complete
+mod worker; // the worker loop
+mod engine; // the coordinator's handle to the workers
+mod log; // the durable sequence of commits, and the data folder
+mod planted; // bugs that the oracle must find
 
 pub use delta::{Col, Delta, Deltas, batch_of, concat, empty_batch, filter};
 pub use engine::{
-    Engine, EngineConfig, ProgressSink, ReadReply, StateSize, SubscriptionEvent, SubscriptionSink, TableSpec,
+    Engine, EngineConfig, ProgressSink, ReadReply, SavedState, StateSize, SubscriptionEvent,
+    SubscriptionSink, TableSpec,
 };
 pub use error::{DataError, EngineError};
+pub use exact::ExactSum;
 pub use expr::{Compiler, Expr};
+pub use literals::column_of_literals;
+pub use log::{
+    Clock, DataFolder, Disk, DiskFile, Log, LogConfig, LogError, OsRandom, Random, RealDisk, Record, Replay,
+    TableChanges, TickSource,
+};
 pub use plan::{Aggregate, AggregateFunction, Plan, PlanId};
+pub use planted::Bug;
+#[cfg(feature = "planted-bugs")]
+pub use planted::plant;
 pub use snapshot::Snapshot;
+pub use state::{
+    Batch, BatchBuilder, BatchMerger, ByteRows, Lanes, MergedRows, NetRow, NetRows, RUN_ROWS, RowCodec,
+    RowSpine, Run, Shared, UpdateBatcher, Updates, accumulate, add_lanes, key_range, normalise_keys,
+    walk_back, walk_front,
+};
 pub use types::{DataType, Literal, NUMERIC_PRECISION_MAX, RelationId, Tick, schema_of};

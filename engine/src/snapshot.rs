@@ -4,10 +4,22 @@
 //! merges, filters by tick and streams Arrow on its own thread. Invariant: what a snapshot shows
 //! does not change, however the relation goes on.
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
 
+use crate::delta::{Col, Delta, batch_of};
 use crate::error::DataError;
+use crate::state::{MergedRows, NetRow, NetRows, RowCodec, Shared};
 use crate::types::{DataType, Tick};
+
+/// The most rows in a batch that a reader gets.
+const READ_ROWS: usize = 8_192;
+
+/// A batch ends before its rows take more than this as stored (but has at least one row), so that
+/// wide rows do not fill the memory.
+const READ_BYTES: usize = 4 << 20;
+
+/// The columns of an error row: SQLSTATE, message, operator id.
+pub(crate) const ERROR_COLUMNS: [DataType; 3] = [DataType::Text, DataType::Text, DataType::Text];
 
 /// One worker's share of a relation at one tick.
 #[derive(Clone)]
@@ -16,21 +28,333 @@ pub struct Snapshot {
     pub columns: Vec<DataType>,
     /// All changes at or before this tick are in, none after.
     pub tick: Tick,
-    // batches of rows and of errors come here
+    /// Key: the row. Value: empty. Lane 0: its multiplicity.
+    rows: Vec<Shared>,
+    /// The same for error rows.
+    errors: Vec<Shared>,
 }
 
 impl Snapshot {
+    /// The share that these batches hold at `tick`.
+    ///
+    /// `rows` are keyed by whole rows of `columns`, `errors` by (SQLSTATE, message, operator id),
+    /// both encoded by `RowCodec`, with empty values and multiplicities in lane 0.
+    pub fn new(columns: Vec<DataType>, tick: Tick, rows: Vec<Shared>, errors: Vec<Shared>) -> Snapshot {
+        Snapshot { columns, tick, rows, errors }
+    }
+
     /// The least error of the relation at the tick, if it is in error: then no rows may be shown.
     pub fn error(&self) -> Option<DataError> {
-        unimplemented!()
+        let mut errors = NetRows::new(self.errors.clone(), self.tick);
+        let least = errors.find(|error| error.count > 0)?;
+        Some(decode_error(errors.key(least)).unwrap_or_else(|damaged| damaged))
     }
 
     /// The rows in batches of at most 8,192, each repeated as often as its multiplicity says, in
     /// the order of their encoding.
     ///
     /// # Errors
-    /// XX000 where a row has a negative multiplicity (it names the row count, the caller adds the relation).
+    /// XX000 where a row has a negative multiplicity; nothing follows.
     pub fn rows(&self) -> impl Iterator<Item = Result<RecordBatch, DataError>> + Send + 'static {
-        std::iter::empty()
+        RowStream {
+            codec: RowCodec::new(&self.columns),
+            columns: self.columns.clone(),
+            rows: Some(NetRows::new(self.rows.clone(), self.tick)),
+            open: None,
+        }
+    }
+
+    /// The changes of rows after `since`, up to the snapshot's tick, in the order of (tick, row),
+    /// in batches of at most 8,192. `since` must be at or after the relation's since.
+    ///
+    /// Holds 24 bytes a change, not the rows.
+    pub fn changes_after(
+        &self,
+        since: Tick,
+    ) -> impl Iterator<Item = Result<Delta, DataError>> + Send + 'static + use<> {
+        let (batches, until) = (self.rows.clone(), self.tick);
+        let mut changes: Vec<(Tick, usize, usize)> = MergedRows::new(&batches)
+            .map(|(batch, row)| (batches[batch].tick(row), batch, row))
+            .filter(|(tick, ..)| since < *tick && *tick <= until)
+            .collect();
+        // Stable, so that rows stay in order within a tick.
+        changes.sort_by_key(|(tick, ..)| *tick);
+        let (codec, columns) = (RowCodec::new(&self.columns), self.columns.clone());
+        let mut start = 0;
+        std::iter::from_fn(move || {
+            let lengths = changes[start..].iter().map(|(_, batch, row)| batches[*batch].key(*row).len());
+            let part = &changes[start..][..rows_within_limits(lengths)];
+            start += part.len();
+            (!part.is_empty()).then(|| decode_changes(&codec, &columns, &batches, part))
+        })
+    }
+}
+
+/// How many of the rows of these lengths one batch may have: at least one, if there is any.
+fn rows_within_limits(lengths: impl Iterator<Item = usize>) -> usize {
+    let mut bytes = 0;
+    let mut fits = |length: usize| {
+        let first = bytes == 0;
+        bytes += length.max(1);
+        first || bytes <= READ_BYTES
+    };
+    lengths.take(READ_ROWS).take_while(|length| fits(*length)).count()
+}
+
+fn decode_changes(
+    codec: &RowCodec,
+    columns: &[DataType],
+    batches: &[Shared],
+    changes: &[(Tick, usize, usize)],
+) -> Result<Delta, DataError> {
+    let decoded = codec.decode(changes.iter().map(|(_, batch, row)| batches[*batch].key(*row)))?;
+    let rows = batch_of(columns, decoded, changes.len()).map_err(|error| DataError::from_arrow(&error))?;
+    let (mut diffs, mut ticks) = (Col::Const(0, 0), Col::Const(0, 0));
+    for (tick, batch, row) in changes {
+        diffs.push(batches[*batch].lane(*row, 0));
+        ticks.push(*tick);
+    }
+    Ok(Delta { rows, diffs, ticks })
+}
+
+/// The error in an error row; the second where the row cannot be decoded.
+fn decode_error(row: &[u8]) -> Result<DataError, DataError> {
+    let columns = RowCodec::new(&ERROR_COLUMNS).decode([row])?;
+    let text = |column: &ArrayRef| column.as_string::<i32>().value(0).to_owned();
+    Ok(DataError { sqlstate: text(&columns[0]), message: text(&columns[1]) })
+}
+
+/// Streams the rows of a snapshot.
+struct RowStream {
+    codec: RowCodec,
+    columns: Vec<DataType>,
+    /// `None` after an error.
+    rows: Option<NetRows>,
+    /// A row that has not been given as often as its count says.
+    open: Option<NetRow>,
+}
+
+impl RowStream {
+    /// The next batch; `None` at the end.
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>, DataError> {
+        let Some(rows) = &mut self.rows else { return Ok(None) };
+        let mut picked: Vec<NetRow> = Vec::new();
+        let mut bytes = 0;
+        while picked.len() < READ_ROWS && bytes < READ_BYTES {
+            let Some(mut row) = self.open.take().or_else(|| rows.next()) else { break };
+            if row.count < 0 {
+                return Err(DataError::new("XX000", "negative multiplicity"));
+            }
+            picked.push(row);
+            bytes += rows.key(row).len();
+            row.count -= 1;
+            self.open = (row.count > 0).then_some(row);
+        }
+        if picked.is_empty() {
+            return Ok(None);
+        }
+        let decoded = self.codec.decode(picked.iter().map(|row| rows.key(*row)))?;
+        let batch = batch_of(&self.columns, decoded, picked.len());
+        batch.map(Some).map_err(|error| DataError::from_arrow(&error))
+    }
+}
+
+impl Iterator for RowStream {
+    type Item = Result<RecordBatch, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.next_batch().transpose();
+        if matches!(batch, Some(Err(_))) {
+            self.rows = None;
+        }
+        batch
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Int64Array, StringArray};
+    use arrow::datatypes::Int64Type;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::state::{ByteRows, Updates};
+
+    const COLUMNS: [DataType; 2] = [DataType::Int64, DataType::Text];
+
+    /// A batch of rows (number, text made of it) with diffs and ticks.
+    fn batch(changes: &[(Option<i64>, i64, Tick)]) -> Option<Shared> {
+        let numbers: Int64Array = changes.iter().map(|change| change.0).collect();
+        let texts: StringArray = numbers.iter().map(|number| number.map(text_of)).collect();
+        let keys = RowCodec::new(&COLUMNS).encode(&[Arc::new(numbers), Arc::new(texts)], changes.len());
+        updates(keys.unwrap(), changes.iter().map(|(_, diff, tick)| (*diff, *tick)))
+    }
+
+    fn text_of(number: i64) -> String {
+        format!("a text with a long common prefix, {number}")
+    }
+
+    fn updates(keys: ByteRows, changes: impl Iterator<Item = (i64, Tick)>) -> Option<Shared> {
+        let mut updates = Updates::new(1);
+        keys.iter().zip(changes).for_each(|(key, (diff, tick))| updates.push(key, b"", tick, &[diff]));
+        updates.sorted().map(Shared::from)
+    }
+
+    fn errors(rows: &[(&str, &str, i64, Tick)]) -> Vec<Shared> {
+        let column = |text: fn(&(&str, &str, i64, Tick)) -> String| -> ArrayRef {
+            Arc::new(rows.iter().map(|row| Some(text(row))).collect::<StringArray>())
+        };
+        let columns =
+            [column(|row| row.0.to_owned()), column(|row| row.1.to_owned()), column(|_| "op".to_owned())];
+        let keys = RowCodec::new(&ERROR_COLUMNS).encode(&columns, rows.len()).unwrap();
+        updates(keys, rows.iter().map(|row| (row.2, row.3))).into_iter().collect()
+    }
+
+    fn snapshot(tick: Tick, rows: Vec<Shared>) -> Snapshot {
+        Snapshot::new(COLUMNS.to_vec(), tick, rows, Vec::new())
+    }
+
+    fn numbers(batch: &RecordBatch) -> Vec<Option<i64>> {
+        let texts: Vec<_> =
+            batch.column(1).as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect();
+        let numbers: Vec<_> = batch.column(0).as_primitive::<Int64Type>().iter().collect();
+        assert!(numbers.iter().map(|number| number.map(text_of)).eq(texts));
+        numbers
+    }
+
+    fn read(snapshot: &Snapshot) -> Vec<Option<i64>> {
+        snapshot.rows().flat_map(|batch| numbers(&batch.unwrap())).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_snapshot_shows_its_tick(
+            inserted in vec(vec((prop::option::of(0_i64..20), 0_u64..6), 0..30), 0..4),
+            tick in 0_u64..7,
+        ) {
+            // Each row is inserted at its tick, and every third taken back two ticks later, in another batch.
+            let taken_back = |part: &[(Option<i64>, Tick)]| {
+                part.iter().step_by(3).map(|(n, t)| (*n, -1, t + 2)).collect::<Vec<_>>()
+            };
+            let mut parts = Vec::new();
+            for part in &inserted {
+                parts.push(part.iter().map(|(n, t)| (*n, 1, *t)).collect::<Vec<_>>());
+                parts.push(taken_back(part));
+            }
+            let mut expected: Vec<Option<i64>> = Vec::new();
+            for row in std::iter::once(None).chain((0..20).map(Some)) {
+                let changes = parts.iter().flatten().filter(|(n, _, t)| *n == row && *t <= tick);
+                let count: i64 = changes.map(|(_, diff, _)| diff).sum();
+                expected.extend((0..count).map(|_| row));
+            }
+            let batches: Vec<Shared> = parts.iter().filter_map(|part| batch(part)).collect();
+            prop_assert_eq!(read(&snapshot(tick, batches)), expected);
+        }
+
+        #[test]
+        fn changes_come_by_tick_and_row(
+            parts in vec(vec((prop::option::of(0_i64..9), prop::sample::select(vec![-1_i64, 1, 2]), 0_u64..6), 0..30), 0..3),
+            since in 0_u64..6,
+            tick in 0_u64..7,
+        ) {
+            // Batches of a trace cover spans of ticks that do not overlap.
+            let parts: Vec<Vec<_>> =
+                (0..).zip(parts).map(|(i, part)| part.into_iter().map(|(n, d, t)| (n, d, t + 6 * i)).collect()).collect();
+            let mut expected: Vec<(Tick, Option<i64>, i64)> = Vec::new();
+            for at in since + 1..=tick {
+                for row in std::iter::once(None).chain((0..9).map(Some)) {
+                    let changes = parts.iter().flatten().filter(|(n, _, t)| *n == row && *t == at);
+                    let diff: i64 = changes.map(|(_, diff, _)| *diff).sum();
+                    expected.extend((diff != 0).then_some((at, row, diff)));
+                }
+            }
+            let batches: Vec<Shared> = parts.iter().filter_map(|part| batch(part)).collect();
+            let mut found = Vec::new();
+            for delta in snapshot(tick, batches).changes_after(since) {
+                let delta = delta.unwrap();
+                let rows = numbers(&delta.rows).into_iter();
+                found.extend(delta.ticks.iter().zip(rows).zip(delta.diffs.iter()).map(|((t, n), d)| (t, n, d)));
+            }
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn batches_have_at_most_8192_rows() {
+        let rows: Vec<_> = (0..20_000).map(|i| (Some(i), 1, 1)).collect();
+        let all = snapshot(1, batch(&rows).into_iter().collect());
+        let sizes: Vec<_> = all.rows().map(|batch| batch.unwrap().num_rows()).collect();
+        assert_eq!(sizes, [8_192, 8_192, 3_616]);
+        assert!(read(&all).into_iter().eq((0..20_000).map(Some)));
+        assert_eq!(all.changes_after(0).map(|delta| delta.unwrap().len()).collect::<Vec<_>>(), sizes);
+    }
+
+    #[test]
+    fn a_row_is_repeated_across_batches() {
+        let repeated = snapshot(
+            1,
+            batch(&[(Some(1), 1, 1), (Some(2), 10_000, 1), (Some(3), 2, 1)]).into_iter().collect(),
+        );
+        let found = read(&repeated);
+        let count = |row: i64| found.iter().filter(|found| **found == Some(row)).count();
+        assert_eq!((count(1), count(2), count(3), found.len()), (1, 10_000, 2, 10_003));
+    }
+
+    #[test]
+    fn wide_rows_come_in_small_batches() {
+        let text: ArrayRef =
+            Arc::new((0..40).map(|i| Some(format!("{i}{}", "x".repeat(1 << 20)))).collect::<StringArray>());
+        let keys = RowCodec::new(&[DataType::Text]).encode(&[text], 40).unwrap();
+        let rows = updates(keys, (0..40).map(|_| (1, 1))).into_iter().collect();
+        let wide = Snapshot::new(vec![DataType::Text], 1, rows, Vec::new());
+        let sizes: Vec<_> = wide.rows().map(|batch| batch.unwrap().num_rows()).collect();
+        assert!(sizes.iter().all(|rows| *rows <= 4) && sizes.iter().sum::<usize>() == 40, "{sizes:?}");
+        let sizes: Vec<_> = wide.changes_after(0).map(|delta| delta.unwrap().len()).collect();
+        assert!(sizes.iter().all(|rows| *rows <= 4) && sizes.iter().sum::<usize>() == 40, "{sizes:?}");
+    }
+
+    #[test]
+    fn a_negative_multiplicity_is_an_error_and_the_end() {
+        let wrong = snapshot(2, batch(&[(Some(1), 1, 1), (Some(1), -2, 2)]).into_iter().collect());
+        let answers: Vec<_> = wrong.rows().collect();
+        assert_eq!(answers, [Err(DataError::new("XX000", "negative multiplicity"))]);
+        // At the tick before there was nothing wrong.
+        let before = Snapshot { tick: 1, ..wrong };
+        assert_eq!(read(&before), [Some(1)]);
+    }
+
+    #[test]
+    fn rows_without_columns_are_counted() {
+        let keys = ByteRows::empty_rows(1);
+        let rows = updates(keys, std::iter::once((3, 1))).into_iter().collect();
+        let bare = Snapshot::new(Vec::new(), 1, rows, Vec::new());
+        assert_eq!(bare.rows().map(|batch| batch.unwrap().num_rows()).collect::<Vec<_>>(), [3]);
+    }
+
+    #[test]
+    fn the_least_error_at_the_tick() {
+        let rows = [
+            ("22012", "division by zero", 1, 1),
+            ("22003", "integer out of range", 2, 2),
+            ("22003", "integer out of range", -2, 4),
+            ("22012", "division by zero", -1, 5),
+        ];
+        let at = |tick| Snapshot::new(COLUMNS.to_vec(), tick, Vec::new(), errors(&rows)).error();
+        let (zero, range) = (DataError::division_by_zero(), DataError::out_of_range("integer"));
+        assert_eq!([at(0), at(1), at(2)], [None, Some(zero.clone()), Some(range.clone())]);
+        assert_eq!([at(3), at(4), at(5)], [Some(range), Some(zero), None]);
+    }
+
+    #[test]
+    fn streams_move_to_another_thread() {
+        let shown = snapshot(1, batch(&[(Some(7), 1, 1)]).into_iter().collect());
+        let (rows, changes) = (shown.rows(), shown.changes_after(0));
+        drop(shown);
+        let counts = std::thread::spawn(move || (rows.count(), changes.count())).join().unwrap();
+        assert_eq!(counts, (1, 1));
     }
 }

@@ -1,1 +1,22 @@
-//! Placeholder.
+//! Millrace's server: sessions, the coordinator of commits, recovery, and the listeners.
+//!
+//! Modules in reading order:
+
+pub mod config; // flags and environment variables
+pub mod coordinator; // orders commits; what readers see
+pub mod copy; // COPY's lines
+pub mod http;
+pub mod pgwire; // PostgreSQL's protocol
+mod record; // groups of commits as records of the log
+pub mod health; // whether the workers live
+pub mod recovery; // the log, replayed
+pub mod run; // the order of start and stop
+pub mod server; // what all sessions share
+pub mod session; // a client's statements
+pub mod start; // why a server does not start
+pub mod subscription; // SUBSCRIBE // health and metrics
+
+pub use config::{Config, RawConfig};
+pub use health::watch_panics;
+pub use run::run;
+pub use start::StartError;

@@ -335,8 +335,14 @@ mod tests {
             code(parse_int4("2147483648").err()),
             expect("22003", "value \"2147483648\" is out of range for type integer")
         );
-        assert_eq!(code(parse_float("1e400").err()), expect("22003", "\"1e400\" is out of range for type double precision"));
-        assert_eq!(code(parse_float("1e-400").err()), expect("22003", "\"1e-400\" is out of range for type double precision"));
+        assert_eq!(
+            code(parse_float("1e400").err()),
+            expect("22003", "\"1e400\" is out of range for type double precision")
+        );
+        assert_eq!(
+            code(parse_float("1e-400").err()),
+            expect("22003", "\"1e-400\" is out of range for type double precision")
+        );
         assert_eq!(
             code(parse_timestamp("2014-13-01").err()),
             expect("22008", "date/time field value out of range: \"2014-13-01\"")
@@ -357,9 +363,14 @@ mod tests {
 
     #[test]
     fn numerics_keep_their_digits() {
-        for (text, printed) in
-            [("1.50", "1.50"), ("-0.05", "-0.05"), ("1e3", "1000"), ("1.5e-3", "0.0015"), (".5", "0.5"), ("7.", "7")]
-        {
+        for (text, printed) in [
+            ("1.50", "1.50"),
+            ("-0.05", "-0.05"),
+            ("1e3", "1000"),
+            ("1.5e-3", "0.0015"),
+            (".5", "0.5"),
+            ("7.", "7"),
+        ] {
             let parsed = parse_numeric(text).map(|(value, scale)| format_numeric(value, scale));
             assert_eq!(parsed, Ok(printed.to_owned()), "{text}");
         }

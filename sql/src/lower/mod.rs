@@ -54,17 +54,21 @@ fn plan(rel: &Rel) -> Result<Plan, SqlError> {
         Rel::Scan { relation, columns } => Plan::Get { relation: *relation, columns: columns.clone() },
         Rel::Values { rows, columns } => {
             let row = |row: &Vec<Expr>| row.iter().map(evaluate_constant).collect::<Result<Vec<_>, _>>();
-            Plan::Constant {
-                rows: rows.iter().map(row).collect::<Result<_, _>>()?,
-                columns: columns.clone(),
-            }
+            Plan::Constant { rows: rows.iter().map(row).collect::<Result<_, _>>()?, columns: columns.clone() }
         }
-        Rel::Project { input, predicates, outputs } => Plan::Project {
-            input: Box::new(plan(strip_sort(input))?),
-            predicates: one_predicate(predicates),
-            outputs: outputs.clone(),
-        },
-        Rel::Join { kind: JoinKind::Inner, left, right, on } => join(left, right, on)?,
+        Rel::Project { input, predicates, outputs } => {
+            let (input, residual) = joined(strip_sort(input))?;
+            let predicates = one_predicate([residual.as_slice(), predicates].concat());
+            Plan::Project { input: Box::new(input), predicates, outputs: outputs.clone() }
+        }
+        Rel::Join { kind: JoinKind::Inner, .. } => {
+            let (input, residual) = joined(rel)?;
+            if residual.is_empty() {
+                return Ok(input);
+            }
+            let outputs = (0..rel.columns().len()).map(Expr::Column).collect();
+            Plan::Project { input: Box::new(input), predicates: one_predicate(residual), outputs }
+        }
         Rel::Join { kind: JoinKind::Left, .. } => return Err(not_yet("LEFT JOIN")),
         Rel::Join { kind: JoinKind::Right, .. } => return Err(not_yet("RIGHT JOIN")),
         Rel::Join { kind: JoinKind::Full, .. } => return Err(not_yet("FULL JOIN")),
@@ -78,9 +82,9 @@ fn plan(rel: &Rel) -> Result<Plan, SqlError> {
                 aggregates: aggregates.iter().map(|call| call.aggregate.clone()).collect(),
             }
         }
-        Rel::Union { inputs } => {
-            Plan::Union { inputs: inputs.iter().map(|input| plan(strip_sort(input))).collect::<Result<_, _>>()? }
-        }
+        Rel::Union { inputs } => Plan::Union {
+            inputs: inputs.iter().map(|input| plan(strip_sort(input))).collect::<Result<_, _>>()?,
+        },
         Rel::Distinct { input } if matches!(**input, Rel::Union { .. }) => return Err(not_yet("UNION")),
         Rel::Distinct { .. } => return Err(not_yet("DISTINCT")),
         Rel::Sort { input, .. } => plan(input)?,
@@ -89,11 +93,11 @@ fn plan(rel: &Rel) -> Result<Plan, SqlError> {
 }
 
 /// Several predicates as one AND, which is evaluated from left to right and only where needed.
-fn one_predicate(predicates: &[Expr]) -> Vec<Expr> {
-    match predicates {
-        [] | [_] => predicates.to_vec(),
-        several => vec![Expr::And(several.to_vec())],
+fn one_predicate(mut predicates: Vec<Expr>) -> Vec<Expr> {
+    if predicates.len() > 1 {
+        predicates = vec![Expr::And(predicates)];
     }
+    predicates
 }
 
 /// An equality between the two sides of a join.
@@ -158,20 +162,15 @@ fn as_key(expr: Expr, columns: &[DataType], to: DataType) -> Expr {
     if expr.data_type(columns) == Some(to) { expr } else { Expr::Cast { input: Box::new(expr), to } }
 }
 
-fn join(left: &Rel, right: &Rel, on: &[Expr]) -> Result<Plan, SqlError> {
-    let (left_columns, right_columns) = (left.columns(), right.columns());
-    let (keys, residual) = join_keys(on, &left_columns, &right_columns);
-    let (left_keys, right_keys) = keys.into_iter().map(|key| (key.left, key.right)).unzip();
-    let joined = Plan::Join {
-        left: Box::new(plan(strip_sort(left))?),
-        right: Box::new(plan(strip_sort(right))?),
-        left_keys,
-        right_keys,
+/// The plan of a relation; of an inner join without the conditions that are no keys, which are
+/// for the projection above it.
+fn joined(rel: &Rel) -> Result<(Plan, Vec<Expr>), SqlError> {
+    let Rel::Join { kind: JoinKind::Inner, left, right, on } = rel else {
+        return Ok((plan(rel)?, Vec::new()));
     };
-    if residual.is_empty() {
-        return Ok(joined);
-    }
-    let width = left_columns.len() + right_columns.len();
-    let outputs = (0..width).map(Expr::Column).collect();
-    Ok(Plan::Project { input: Box::new(joined), predicates: one_predicate(&residual), outputs })
+    let (keys, residual) = join_keys(on, &left.columns(), &right.columns());
+    let (left_keys, right_keys) = keys.into_iter().map(|key| (key.left, key.right)).unzip();
+    let left = Box::new(plan(strip_sort(left))?);
+    let right = Box::new(plan(strip_sort(right))?);
+    Ok((Plan::Join { left, right, left_keys, right_keys }, residual))
 }

@@ -64,9 +64,9 @@ impl Binder<'_> {
                 self.bind_joins(table_with_joins, environment)
             }
             TableFactor::Derived { lateral: true, .. } => Err(SqlError::unsupported("LATERAL")),
-            TableFactor::Table { args: Some(_), .. } | TableFactor::Function { .. } | TableFactor::TableFunction { .. } => {
-                Err(SqlError::unsupported("a function in FROM"))
-            }
+            TableFactor::Table { args: Some(_), .. }
+            | TableFactor::Function { .. }
+            | TableFactor::TableFunction { .. } => Err(SqlError::unsupported("a function in FROM")),
             other => Err(SqlError::unsupported(format_args!("FROM {other}"))),
         }
     }
@@ -123,10 +123,7 @@ impl Binder<'_> {
 
     fn equalities(&self, pairs: &[(ScopeColumn, ScopeColumn)], scope: &Scope) -> Result<Vec<Expr>, SqlError> {
         let binder = ExprBinder::new(scope, &self.parameters, "JOIN conditions");
-        pairs
-            .iter()
-            .map(|(left, right)| binder.comparison("equal", "=", typed(left), typed(right)))
-            .collect()
+        pairs.iter().map(|(left, right)| binder.comparison("equal", "=", typed(left), typed(right))).collect()
     }
 
     /// Gives the shared columns of USING their one merged column, which comes first in `*`.
@@ -187,7 +184,8 @@ fn shared_pair(
 ) -> Result<(ScopeColumn, ScopeColumn), SqlError> {
     let find = |scope: &Scope, side: &str| {
         scope.find(name)?.cloned().ok_or_else(|| {
-            let message = format!("column \"{name}\" specified in USING clause does not exist in {side} table");
+            let message =
+                format!("column \"{name}\" specified in USING clause does not exist in {side} table");
             SqlError::new("42703", message)
         })
     };
@@ -198,9 +196,9 @@ fn shared_pair(
 
 fn join_kind(operator: &JoinOperator) -> Result<(JoinKind, &JoinConstraint), SqlError> {
     Ok(match operator {
-        JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) | JoinOperator::CrossJoin(constraint) => {
-            (JoinKind::Inner, constraint)
-        }
+        JoinOperator::Join(constraint)
+        | JoinOperator::Inner(constraint)
+        | JoinOperator::CrossJoin(constraint) => (JoinKind::Inner, constraint),
         JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => (JoinKind::Left, constraint),
         JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => {
             (JoinKind::Right, constraint)

@@ -1,0 +1,134 @@
+//! Arrange: exchanges a collection by its leading columns and keeps it indexed by them.
+//!
+//! Built after differential's `arrange_core`, with a start tick, a seeded trace and our batches.
+//! The key is the encoding of the first `keys` columns (normalised: -0.0 is 0.0), the value that
+//! of the others.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use timely::container::NoopBuilder;
+use timely::dataflow::Stream;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::{Operator, OperatorInfo};
+
+use super::arrangement::{Arrangement, SavedTrace, SharedHandle, Start};
+use super::edge::{Edge, by_leading_columns};
+use crate::delta::Delta;
+use crate::error::DataError;
+use crate::state::{Lanes, RowCodec, Shared, Updates, normalise_keys};
+use crate::types::{DataType, Tick};
+
+/// A sealed batch and the upper that it completes.
+#[derive(Clone)]
+pub(crate) struct Sealed {
+    /// The batch.
+    pub(crate) batch: Shared,
+    /// All ticks before this one are complete.
+    pub(crate) upper: Tick,
+}
+
+/// An arranged collection: its new batches, and its trace.
+pub(crate) struct Arranged<'scope> {
+    /// Every batch as it is sealed.
+    pub(crate) stream: Stream<'scope, Tick, Vec<Sealed>>,
+    /// The trace, and the handle that keeps its history.
+    pub(crate) trace: SharedHandle,
+}
+
+/// Turns rows into updates of an arrangement.
+pub(crate) struct KeyedCodec {
+    keys: usize,
+    key_codec: RowCodec,
+    value_codec: RowCodec,
+}
+
+impl KeyedCodec {
+    /// The first `keys` columns are the key.
+    pub(crate) fn new(columns: &[DataType], keys: usize) -> KeyedCodec {
+        KeyedCodec {
+            keys,
+            key_codec: RowCodec::new(&columns[..keys]),
+            value_codec: RowCodec::new(&columns[keys..]),
+        }
+    }
+
+    /// The delta's rows as updates with one lane, their multiplicity.
+    pub(crate) fn updates(&self, delta: &Delta) -> Result<Updates, DataError> {
+        let (keys, values) = delta.rows.columns().split_at(self.keys);
+        Ok(Updates {
+            keys: self.key_codec.encode(&normalise_keys(keys), delta.len())?,
+            values: self.value_codec.encode(values, delta.len())?,
+            ticks: delta.ticks.clone(),
+            lanes: Lanes::One(delta.diffs.clone()),
+        })
+    }
+}
+
+/// Renders an arrangement by the first `keys` columns.
+pub(crate) fn arrange<'scope>(
+    input: Edge<'scope>,
+    columns: &[DataType],
+    keys: usize,
+    start: Start,
+    saved: Option<SavedTrace>,
+) -> Arranged<'scope> {
+    let scope = input.scope();
+    let codec = KeyedCodec::new(columns, keys);
+    let mut trace = None;
+    let made = &mut trace;
+    let pact = by_leading_columns(columns, keys);
+    let stream = input.unary_frontier::<NoopBuilder<Vec<Sealed>>, _, _, _>(
+        pact,
+        "Arrange",
+        |initial, info: OperatorInfo| {
+            drop(initial);
+            let mut arrangement = Arrangement::new(scope, &info, start, saved);
+            *made = Some(Rc::new(RefCell::new(arrangement.handle())));
+            arrangement.release();
+            let mut held: Option<Capability<Tick>> = None;
+            move |(input, frontier), output| {
+                input.for_each(|capability, deltas| {
+                    for delta in std::mem::take(&mut deltas.list) {
+                        match codec.updates(&delta) {
+                            Ok(updates) => arrangement.insert(updates),
+                            Err(error) => {
+                                tracing::error!(%error, "a row could not be encoded and is not kept")
+                            }
+                        }
+                    }
+                    if let Some(capability) = capability.retain_least(0) {
+                        keep_least(&mut held, capability);
+                    }
+                });
+                let upper = frontier.frontier().first().copied();
+                if let Some(batch) = arrangement.seal(upper) {
+                    if let Some(capability) = &held {
+                        let sealed = Sealed { batch, upper: arrangement.upper() };
+                        output.session_with_builder(capability).give_container(&mut vec![sealed]);
+                    }
+                }
+                settle(&mut held, arrangement.pending());
+                arrangement.exert();
+            }
+        },
+    );
+    let trace = trace.expect("the operator's constructor ran");
+    Arranged { stream, trace }
+}
+
+/// Keeps the lesser of two capabilities.
+pub(crate) fn keep_least(held: &mut Option<Capability<Tick>>, capability: Capability<Tick>) {
+    if held.as_ref().is_none_or(|held| capability.time() < held.time()) {
+        *held = Some(capability);
+    }
+}
+
+/// Moves the capability up to the earliest tick that is still pending; drops it where none is.
+pub(crate) fn settle(held: &mut Option<Capability<Tick>>, pending: Option<Tick>) {
+    match (held.as_mut(), pending) {
+        (Some(capability), Some(tick)) if *capability.time() < tick => capability.downgrade(&tick),
+        (Some(_), Some(_)) | (None, _) => {}
+        (Some(_), None) => *held = None,
+    }
+}

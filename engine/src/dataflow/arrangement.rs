@@ -1,0 +1,247 @@
+//! `Arrangement`: the writing side of one collection's state on one worker.
+//!
+//! A batcher, which sorts what arrives, and a trace (differential's `Spine` of our batches), which
+//! keeps it; drivers own one or more and say when a span of ticks is complete.
+//!
+//! ```text
+//!   updates → batcher ──seal(upper)──▶ batch [lower, upper) ──▶ trace ──▶ readers
+//!                                          └──▶ downstream
+//! ```
+//!
+//! Invariants:
+//! - Nothing is sealed before the tick at which the dataflow starts (an empty batch merged with
+//!   the snapshot would double the memory), and no empty span ever enters the trace: an idle
+//!   collection's trace stays as it is while the upper moves on.
+//! - The trace merges only what lies at or before its since: a merge then always cancels what can
+//!   cancel, and no batch has to be merged again for that alone.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use differential_dataflow::operators::arrange::{TraceAgent, TraceWriter};
+use differential_dataflow::trace::{Description, ExertionLogic, Span, Trace, TraceReader};
+use timely::dataflow::Scope;
+use timely::dataflow::operators::generic::OperatorInfo;
+use timely::progress::frontier::AntichainRef;
+use timely::progress::{Antichain, Stamp};
+
+use crate::state::{RowSpine, Shared, UpdateBatcher, Updates};
+use crate::types::Tick;
+
+/// State saved at a tick: what an operator is rebuilt from.
+#[derive(Clone, Default)]
+pub(crate) struct SavedTrace {
+    /// Batches that together hold all updates before the tick.
+    pub(crate) batches: Vec<Shared>,
+}
+
+/// Where a driver starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// From nothing: the snapshot comes in at this tick.
+    Fresh(Tick),
+    /// From saved traces that hold everything before this tick.
+    Restored(Tick),
+}
+
+impl Start {
+    /// The first tick that is not complete yet.
+    pub(crate) fn upper(self) -> Tick {
+        match self {
+            Start::Fresh(as_of) => as_of,
+            Start::Restored(at) => at,
+        }
+    }
+}
+
+/// A handle to a trace: reads it and holds back its compaction.
+pub(crate) type TraceHandle = TraceAgent<RowSpine>;
+
+/// The state of one collection on one worker.
+pub(crate) struct Arrangement {
+    batcher: UpdateBatcher,
+    writer: TraceWriter<RowSpine>,
+    reader: TraceHandle,
+    /// All ticks before this one are complete.
+    upper: Tick,
+    /// The trace's own upper: behind `upper` where nothing came since.
+    sealed: Tick,
+    /// False for streams: batches are made but not kept.
+    keep: bool,
+}
+
+impl Arrangement {
+    /// An arrangement inside an operator that is being built; seeded where it is restored.
+    pub(crate) fn new(
+        scope: Scope<'_, Tick>,
+        info: &OperatorInfo,
+        start: Start,
+        saved: Option<SavedTrace>,
+    ) -> Self {
+        let activator = scope.activator_for(Rc::clone(&info.address));
+        let mut spine = RowSpine::new(info.clone(), None, Some(activator));
+        spine.set_exert_logic(idle_effort());
+        let (reader, writer) = TraceAgent::new(spine, info.clone(), None);
+        let mut arrangement = Arrangement {
+            batcher: UpdateBatcher::default(),
+            writer,
+            reader,
+            upper: start.upper(),
+            sealed: 0,
+            keep: true,
+        };
+        if let (Start::Restored(at), Some(saved)) = (start, saved) {
+            arrangement.seed(at, saved);
+        }
+        arrangement
+    }
+
+    /// The same, but where `keep` is false nothing enters the trace.
+    pub(crate) fn keeping(mut self, keep: bool) -> Self {
+        self.keep = keep;
+        self
+    }
+
+    /// Puts the saved batches into the trace, one tick-span each, before anything runs.
+    fn seed(&mut self, at: Tick, saved: SavedTrace) {
+        if crate::planted::is_on(crate::planted::Bug::SeedIgnored) {
+            return;
+        }
+        // The spine wants contiguous spans; saved batches overlap in ticks, all before `at`, so
+        // the cuts between them are made up. Only `at` must be exact: all readers read from there.
+        let count = saved.batches.len() as Tick;
+        for (index, batch) in saved.batches.into_iter().enumerate() {
+            let upper = at.saturating_sub(count - 1 - index as Tick).max(self.sealed + 1);
+            self.insert_span(upper, batch);
+        }
+    }
+
+    /// Takes updates at or after the upper.
+    pub(crate) fn insert(&mut self, updates: Updates) {
+        self.batcher.insert(updates);
+    }
+
+    /// Completes all ticks before `upper`: the batch of what came in them, already in the trace.
+    pub(crate) fn seal(&mut self, upper: Option<Tick>) -> Option<Shared> {
+        let until = upper.unwrap_or(Tick::MAX);
+        if until <= self.upper {
+            return None;
+        }
+        let batch = self.batcher.extract(upper);
+        self.upper = until;
+        if let (Some(batch), true) = (&batch, self.keep) {
+            self.insert_span(until, batch.clone());
+        }
+        batch
+    }
+
+    fn insert_span(&mut self, upper: Tick, batch: Shared) {
+        let description =
+            Description::new(frontier(self.sealed), frontier(upper), Antichain::from_elem(Tick::MIN));
+        self.writer.insert(Span::new(description, Some(batch)), Stamp::new());
+        self.sealed = upper;
+    }
+
+    /// All ticks before this one are complete.
+    pub(crate) fn upper(&self) -> Tick {
+        self.upper
+    }
+
+    /// The earliest tick that has arrived and is not complete.
+    pub(crate) fn pending(&self) -> Option<Tick> {
+        self.batcher.tick_min()
+    }
+
+    /// All batches of the trace.
+    pub(crate) fn batches(&self) -> Vec<Shared> {
+        batches_of(&self.reader)
+    }
+
+    /// A handle that looks at the trace and holds nothing back.
+    pub(crate) fn observer(&self) -> TraceHandle {
+        observer(&self.reader)
+    }
+
+    /// Another handle to the trace, with a hold of its own.
+    pub(crate) fn handle(&self) -> TraceHandle {
+        self.reader.clone()
+    }
+
+    /// Lets the driver's own hold on history go up to `since`, the first tick it still reads at.
+    pub(crate) fn compact(&mut self, since: Tick) {
+        compact(&mut self.reader, since);
+    }
+
+    /// Gives up the driver's own hold for good: others hold the history.
+    pub(crate) fn release(&mut self) {
+        release(&mut self.reader);
+    }
+
+    /// Merges on while nothing arrives; wakes the operator again until it is done.
+    pub(crate) fn exert(&mut self) {
+        self.writer.exert();
+    }
+}
+
+/// The frontier {tick}; the end of all ticks is the last.
+fn frontier(tick: Tick) -> Antichain<Tick> {
+    Antichain::from_elem(tick)
+}
+
+/// All batches of a trace.
+pub(crate) fn batches_of(trace: &TraceHandle) -> Vec<Shared> {
+    let mut batches = Vec::new();
+    trace.map_spans(|span| batches.extend(span.inner.clone()));
+    batches
+}
+
+/// Releases this handle's hold on history before `since`: logically first, so that what is then
+/// merged is merged with the new since.
+pub(crate) fn compact(trace: &mut TraceHandle, since: Tick) {
+    trace.set_logical_compaction(AntichainRef::new(&[since]));
+    trace.set_physical_compaction(AntichainRef::new(&[since.saturating_add(1)]));
+}
+
+/// A handle that looks at the trace and holds nothing back.
+pub(crate) fn observer(trace: &TraceHandle) -> TraceHandle {
+    let mut observer = trace.clone();
+    release(&mut observer);
+    observer
+}
+
+fn release(trace: &mut TraceHandle) {
+    trace.set_logical_compaction(AntichainRef::new(&[]));
+    trace.set_physical_compaction(AntichainRef::new(&[]));
+}
+
+/// What a trace holds: updates and bytes.
+pub(crate) fn size_of_trace(trace: &TraceHandle) -> (usize, usize) {
+    batches_of(trace)
+        .iter()
+        .fold((0, 0), |(updates, bytes), batch| (updates + batch.len(), bytes + batch.bytes()))
+}
+
+/// How much a trace merges while nothing arrives (spines do not by themselves).
+///
+/// It finishes merges under way, and starts one where the smaller layers together hold more than a
+/// quarter of the next larger one: then garbage is bounded, and a trickle of small commits into a
+/// large table does not rewrite the table again and again.
+fn idle_effort() -> ExertionLogic {
+    const EFFORT: usize = 1 << 16;
+    Arc::new(|layers| {
+        if layers.iter().any(|(_, count, _)| *count > 1) {
+            return Some(EFFORT);
+        }
+        let mut smaller: usize = layers.iter().map(|(_, _, len)| *len).sum();
+        let mut merge = false;
+        for (_, _, len) in layers.iter().filter(|(_, _, len)| *len > 0) {
+            smaller -= len;
+            merge |= smaller * 4 > *len;
+        }
+        merge.then_some(EFFORT)
+    })
+}
+
+/// A handle that several places of one worker share.
+pub(crate) type SharedHandle = Rc<RefCell<TraceHandle>>;

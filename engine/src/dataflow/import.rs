@@ -1,0 +1,212 @@
+//! Import: the source through which a view reads a table or another view.
+//!
+//! First the snapshot from the relation's trace, in slices of at most 64k rows an activation, so
+//! that hydrating one view does not stall the others; then the live Arrow changes as they are
+//! sealed. Everything up to the as-of tick comes out at the as-of tick, the rest at its own.
+//! Invariant: the capability stays at the as-of until the whole snapshot is out.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use timely::dataflow::Scope;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::scheduling::Activator;
+
+use super::arrangement::Start;
+use super::edge::{Edge, EdgeOutput, EdgeSession, send};
+use super::errors::ERROR_COLUMNS;
+use super::publish::{Follower, Publication, SealedChanges};
+use super::token::Token;
+use crate::delta::{Col, Delta, Deltas, batch_of};
+use crate::planted::{self, Bug};
+use crate::state::{RowCodec, Shared};
+use crate::types::{DataType, Tick};
+
+/// The most rows of a snapshot that one activation gives.
+const SLICE_ROWS: usize = 1 << 16;
+
+/// The most rows of one batch.
+const BATCH_ROWS: usize = 1 << 13;
+
+/// A snapshot on its way out: batches, and where we are in them.
+struct Slices {
+    codec: RowCodec,
+    columns: Vec<DataType>,
+    batches: Vec<Shared>,
+    row: usize,
+}
+
+impl Slices {
+    fn new(columns: &[DataType], mut batches: Vec<Shared>) -> Slices {
+        batches.reverse();
+        Slices { codec: RowCodec::new(columns), columns: columns.to_vec(), batches, row: 0 }
+    }
+
+    /// The next rows, at `as_of` or later; `None` at the end.
+    fn next(&mut self, as_of: Tick) -> Option<Delta> {
+        let batch = loop {
+            let batch = self.batches.last()?;
+            if self.row < batch.len() {
+                break batch;
+            }
+            self.batches.pop();
+            self.row = 0;
+        };
+        let range = self.row..(self.row + BATCH_ROWS).min(batch.len());
+        let decoded = self.codec.decode(range.clone().map(|row| batch.key(row)));
+        let columns = decoded.expect("a trace holds its own encoding");
+        let rows = batch_of(&self.columns, columns, range.len()).expect("a trace holds its own columns");
+        let mut diffs = Col::Const(0, 0);
+        let mut ticks = Col::Const(0, 0);
+        for row in range.clone() {
+            diffs.push(batch.lane(row, 0));
+            ticks.push(batch.tick(row).max(as_of));
+        }
+        self.row = range.end;
+        Some(Delta { rows, diffs, ticks })
+    }
+}
+
+/// The state of one import.
+struct Import {
+    start: Start,
+    rows: Slices,
+    errors: Slices,
+    follower: Rc<Follower>,
+    /// All ticks of the relation before this one are in the snapshot or the queue.
+    upper: Tick,
+}
+
+impl Import {
+    /// Gives up to a slice; true while the snapshot goes on.
+    fn give_snapshot(
+        &mut self,
+        capability: &[Capability<Tick>; 2],
+        rows_out: &mut EdgeSession<'_>,
+        errors_out: &mut EdgeSession<'_>,
+    ) -> bool {
+        let mut given = 0;
+        while given < SLICE_ROWS {
+            if let Some(delta) = self.rows.next(self.start.upper()) {
+                given += delta.len();
+                if !(planted::is_on(Bug::StaleImport) && self.rows.batches.len() == 1 && self.rows.row > 1) {
+                    send(rows_out, &capability[0], Deltas::one(delta));
+                }
+            } else if let Some(delta) = self.errors.next(self.start.upper()) {
+                given += delta.len();
+                send(errors_out, &capability[1], Deltas::one(delta));
+            } else {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Gives everything that was sealed since the last time.
+    fn give_live(
+        &mut self,
+        capability: &[Capability<Tick>; 2],
+        rows_out: &mut EdgeSession<'_>,
+        errors_out: &mut EdgeSession<'_>,
+    ) {
+        let queue = std::mem::take(&mut *self.follower.queue.borrow_mut());
+        for SealedChanges { rows, errors, upper } in queue {
+            send(rows_out, &capability[0], self.start.of(rows));
+            send(errors_out, &capability[1], self.start.of(errors));
+            self.upper = upper;
+        }
+    }
+}
+
+impl Start {
+    /// What a dataflow that starts here sees of live changes: earlier ones come at its as-of tick,
+    /// or, where it is restored, are in its own state already.
+    fn of(self, list: Vec<Arc<Delta>>) -> Deltas {
+        let see = |delta: Arc<Delta>| match self {
+            _ if delta.tick_min() >= self.upper() => Some(delta),
+            Start::Fresh(as_of) => Some(Arc::new(not_before(&delta, as_of))),
+            Start::Restored(at) => only_from(&delta, at).map(Arc::new),
+        };
+        Deltas { list: list.into_iter().filter_map(see).collect() }
+    }
+}
+
+/// The changes with their ticks moved up to `as_of`.
+fn not_before(delta: &Delta, as_of: Tick) -> Delta {
+    let mut ticks = Col::Const(0, 0);
+    delta.ticks.iter().for_each(|tick| ticks.push(tick.max(as_of)));
+    Delta { rows: delta.rows.clone(), diffs: delta.diffs.clone(), ticks }
+}
+
+/// The changes at or after `at`.
+fn only_from(delta: &Delta, at: Tick) -> Option<Delta> {
+    let rows: Vec<u32> =
+        (0..delta.len()).filter(|row| delta.ticks.get(*row) >= at).map(|row| row as u32).collect();
+    (!rows.is_empty()).then(|| delta.take(&rows).expect("row positions are in range"))
+}
+
+/// Renders an import: the relation's rows and its errors, from `start` on.
+///
+/// A restored dataflow has the relation's past in its own traces: it gets live changes only.
+pub(crate) fn import<'scope>(
+    scope: Scope<'scope, Tick>,
+    relation: &Publication,
+    start: Start,
+    token: &Token,
+) -> (Edge<'scope>, Edge<'scope>) {
+    let mut builder = OperatorBuilder::new("Import".to_owned(), scope);
+    let (rows_port, rows) = builder.new_output();
+    let (errors_port, errors) = builder.new_output();
+    let mut rows_port: EdgeOutput = OutputBuilder::from(rows_port);
+    let mut errors_port: EdgeOutput = OutputBuilder::from(errors_port);
+    let activator = scope.activator_for(builder.operator_info().address);
+    let token = token.register(activator.clone());
+    let mut state = begin(relation, start, activator.clone());
+    builder.build(move |capabilities| {
+        let mut capabilities: Option<[Capability<Tick>; 2]> = capabilities.try_into().ok();
+        move |_frontiers| {
+            if token.is_pressed() {
+                capabilities = None;
+            }
+            let Some(held) = capabilities.as_mut() else { return };
+            held.iter_mut().for_each(|capability| raise(capability, state.start.upper()));
+            let (mut rows_out, mut errors_out) = (rows_port.activate(), errors_port.activate());
+            if state.give_snapshot(held, &mut rows_out, &mut errors_out) {
+                activator.activate();
+                return;
+            }
+            state.give_live(held, &mut rows_out, &mut errors_out);
+            held.iter_mut().for_each(|capability| raise(capability, state.upper));
+            if state.upper == Tick::MAX {
+                capabilities = None;
+            }
+        }
+    });
+    (rows, errors)
+}
+
+/// The snapshot and the queue, taken at the same moment.
+fn begin(relation: &Publication, start: Start, activator: Activator) -> Import {
+    let contents = relation.contents();
+    let (rows, errors) = match start {
+        Start::Fresh(_) => (contents.rows, contents.errors),
+        Start::Restored(_) => (Vec::new(), Vec::new()),
+    };
+    activator.activate();
+    Import {
+        start,
+        rows: Slices::new(&relation.columns, rows),
+        errors: Slices::new(&ERROR_COLUMNS, errors),
+        follower: relation.follow(activator),
+        upper: relation.upper(),
+    }
+}
+
+/// Downgrades a capability to `tick`, if that is later.
+fn raise(capability: &mut Capability<Tick>, tick: Tick) {
+    if *capability.time() < tick {
+        capability.downgrade(&tick);
+    }
+}

@@ -1,0 +1,18 @@
+//! The dataflow: operators, the state that drivers keep, and rendering plans into them.
+//!
+//! In reading order:
+
+pub(crate) mod edge; // what travels between operators, and how it is exchanged
+pub(crate) mod token; // stopping a dataflow; the clock of sources without input
+pub(crate) mod meter; // counting visited rows
+pub(crate) mod errors; // rows of the error collection
+pub(crate) mod stateless; // filter, project, constants
+pub(crate) mod arrangement; // the state of one collection
+pub(crate) mod arrange; // driver: keep a collection by key
+pub(crate) mod accumulate; // aggregates as sums of lanes
+pub(crate) mod reduce; // driver: GROUP BY
+pub(crate) mod join; // driver: equi-join
+pub(crate) mod publish; // driver: what a relation offers to others
+pub(crate) mod import; // driver: reading another relation
+pub(crate) mod subscribe; // following a relation from outside
+pub(crate) mod render; // plan → operators

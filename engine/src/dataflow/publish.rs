@@ -1,0 +1,271 @@
+//! `Publication`: what a table or a view offers to others on one worker.
+//!
+//! Two things, sealed together at one upper: its changes as Arrow batches, as they come (imports of
+//! other dataflows follow these: stateless views never pay for sorting), and its arrangement (reads,
+//! snapshots of imports, subscriptions). Rows and errors are two collections with one upper.
+//!
+//! ```text
+//!   rows ───exchange by row──▶ publish ──▶ trace of rows    ──▶ reads
+//!   errors ─exchange by row──▶    │    ──▶ trace of errors
+//!                                 └── at each seal ──▶ followers (imports), subscribers
+//! ```
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::progress::frontier::MutableAntichain;
+use timely::scheduling::Activator;
+
+use super::arrangement::{Arrangement, SavedTrace, Start, TraceHandle, batches_of, compact, observer};
+use super::edge::{Edge, by_leading_columns};
+use super::errors::ERROR_COLUMNS;
+use super::subscribe::Subscriber;
+use crate::delta::Delta;
+use crate::engine::SubscriptionSink;
+use crate::error::DataError;
+use crate::snapshot::Snapshot;
+use crate::state::{ByteRows, Lanes, RowCodec, Shared, Updates};
+use crate::types::{DataType, Tick};
+
+/// A relation's offer to imports, reads and subscriptions of the same worker.
+pub(crate) struct Publication {
+    /// The columns' types.
+    pub(crate) columns: Vec<DataType>,
+    worker: usize,
+    keep_rows: bool,
+    upper: Cell<Tick>,
+    since: Cell<Tick>,
+    rows: RefCell<TraceHandle>,
+    errors: RefCell<TraceHandle>,
+    followers: RefCell<Vec<Weak<Follower>>>,
+    subscribers: RefCell<Vec<Subscriber>>,
+}
+
+/// One import's queue of sealed changes.
+pub(crate) struct Follower {
+    /// What was sealed and not taken yet. Bounded by the coordinator's back-pressure: it stops
+    /// commits while too much is committed and not applied.
+    pub(crate) queue: RefCell<VecDeque<SealedChanges>>,
+    activator: Activator,
+}
+
+/// The changes of a span of ticks that ends before `upper`.
+#[derive(Clone)]
+pub(crate) struct SealedChanges {
+    /// Changes of rows, not consolidated.
+    pub(crate) rows: Vec<Arc<Delta>>,
+    /// Changes of errors, not consolidated.
+    pub(crate) errors: Vec<Arc<Delta>>,
+    /// All ticks before this one are complete.
+    pub(crate) upper: Tick,
+}
+
+/// A relation's rows and errors at the moment when an import or a read asks.
+#[derive(Clone)]
+pub(crate) struct Contents {
+    /// Batches of rows.
+    pub(crate) rows: Vec<Shared>,
+    /// Batches of errors.
+    pub(crate) errors: Vec<Shared>,
+}
+
+impl Publication {
+    /// All ticks before this one are complete on this worker.
+    pub(crate) fn upper(&self) -> Tick {
+        self.upper.get()
+    }
+
+    /// The first tick that can still be read.
+    pub(crate) fn since(&self) -> Tick {
+        self.since.get()
+    }
+
+    /// Everything sealed so far.
+    pub(crate) fn contents(&self) -> Contents {
+        Contents { rows: batches_of(&self.rows.borrow()), errors: batches_of(&self.errors.borrow()) }
+    }
+
+    /// This worker's share at `tick`, which is complete and not compacted away.
+    pub(crate) fn snapshot(&self, tick: Tick) -> Snapshot {
+        let contents = self.contents();
+        Snapshot::new(self.columns.clone(), tick, contents.rows, contents.errors)
+    }
+
+    /// Queues all changes sealed from now on for an import.
+    pub(crate) fn follow(&self, activator: Activator) -> Rc<Follower> {
+        let follower = Rc::new(Follower { queue: RefCell::default(), activator });
+        self.followers.borrow_mut().push(Rc::downgrade(&follower));
+        follower
+    }
+
+    /// Sends the snapshot at `as_of` and everything after it, once it is complete.
+    pub(crate) fn subscribe(&self, as_of: Tick, sink: SubscriptionSink) {
+        let mut subscriber = Subscriber::new(self.worker, as_of, sink);
+        if subscriber.catch_up(self, self.contents()) {
+            self.subscribers.borrow_mut().push(subscriber);
+        }
+    }
+
+    /// Forgets history before `since`.
+    pub(crate) fn compact(&self, since: Tick) {
+        if since > self.since.get() {
+            self.since.set(since);
+            compact(&mut self.rows.borrow_mut(), since);
+            compact(&mut self.errors.borrow_mut(), since);
+        }
+    }
+
+    /// The traces, for saving: rows, then errors.
+    pub(crate) fn traces(&self) -> Vec<TraceHandle> {
+        vec![observer(&self.rows.borrow()), observer(&self.errors.borrow())]
+    }
+
+    /// Tells subscribers that the relation is gone.
+    pub(crate) fn close(&self) {
+        self.subscribers.borrow_mut().drain(..).for_each(Subscriber::close);
+    }
+
+    fn sealed(&self, changes: SealedChanges, rows: Option<Shared>, errors: Option<Shared>) {
+        self.upper.set(changes.upper);
+        self.followers.borrow_mut().retain(|follower| follower.upgrade().is_some());
+        for follower in self.followers.borrow().iter().filter_map(Weak::upgrade) {
+            follower.queue.borrow_mut().push_back(changes.clone());
+            follower.activator.activate();
+        }
+        let mut subscribers = std::mem::take(&mut *self.subscribers.borrow_mut());
+        let fresh = Contents { rows: rows.into_iter().collect(), errors: errors.into_iter().collect() };
+        subscribers.retain_mut(|subscriber| match subscriber.is_started() {
+            true => subscriber.send(self, &fresh),
+            // A stream keeps nothing: what was just sealed is all that it has.
+            false if !self.keep_rows => subscriber.catch_up(self, fresh.clone()),
+            false => subscriber.catch_up(self, self.contents()),
+        });
+        self.subscribers.borrow_mut().extend(subscribers);
+    }
+}
+
+/// How a publication is made.
+pub(crate) struct PublishSpec {
+    /// The columns' types.
+    pub(crate) columns: Vec<DataType>,
+    /// False for streams: changes pass, nothing is kept.
+    pub(crate) keep_rows: bool,
+    /// Where it starts.
+    pub(crate) start: Start,
+    /// Saved rows and errors, where it is restored.
+    pub(crate) saved: Option<[SavedTrace; 2]>,
+}
+
+/// Half of a publication: its rows or its errors.
+struct Half {
+    arrangement: Arrangement,
+    codec: RowCodec,
+    pending: Vec<Arc<Delta>>,
+}
+
+impl Half {
+    fn insert(&mut self, deltas: Vec<Arc<Delta>>) {
+        for delta in deltas {
+            match row_updates(&self.codec, &delta) {
+                Ok(updates) => self.arrangement.insert(updates),
+                // Unreachable for rows of the relation's own types; a silent loss would be worse.
+                Err(error) => tracing::error!(%error, "a row could not be encoded and is not kept"),
+            }
+            self.pending.push(delta);
+        }
+    }
+
+    /// Completes the ticks before `upper`: the Arrow batches and the sorted batch of them.
+    fn seal(&mut self, upper: Option<Tick>) -> (Vec<Arc<Delta>>, Option<Shared>) {
+        let batch = self.arrangement.seal(upper);
+        (split_before(&mut self.pending, upper), batch)
+    }
+}
+
+/// Renders the publication of a dataflow's rows and errors.
+pub(crate) fn publish<'scope>(
+    rows: Edge<'scope>,
+    errors: Edge<'scope>,
+    spec: PublishSpec,
+) -> Rc<Publication> {
+    let scope = rows.scope();
+    let worker = scope.worker().index();
+    let mut builder = OperatorBuilder::new("Publish".to_owned(), scope);
+    let mut rows = builder.new_input(rows, by_leading_columns(&spec.columns, spec.columns.len()));
+    let mut errors = builder.new_input(errors, by_leading_columns(&ERROR_COLUMNS, ERROR_COLUMNS.len()));
+    let info = builder.operator_info();
+    let [saved_rows, saved_errors] = spec.saved.map_or([None, None], |saved| saved.map(Some));
+    let half = |columns: &[DataType], saved, keep: bool| Half {
+        arrangement: Arrangement::new(scope, &info, spec.start, saved).keeping(keep),
+        codec: RowCodec::new(columns),
+        pending: Vec::new(),
+    };
+    let mut row_half = half(&spec.columns, saved_rows, spec.keep_rows);
+    let mut error_half = half(&ERROR_COLUMNS, saved_errors, spec.keep_rows);
+    let publication = Rc::new(Publication {
+        columns: spec.columns.clone(),
+        worker,
+        keep_rows: spec.keep_rows,
+        upper: Cell::new(spec.start.upper()),
+        since: Cell::new(0),
+        rows: RefCell::new(row_half.arrangement.handle()),
+        errors: RefCell::new(error_half.arrangement.handle()),
+        followers: RefCell::default(),
+        subscribers: RefCell::default(),
+    });
+    publication.compact(spec.start.upper().saturating_sub(1));
+    row_half.arrangement.release();
+    error_half.arrangement.release();
+    let shared = Rc::clone(&publication);
+    builder.build(move |_capabilities| {
+        move |frontiers: &[MutableAntichain<Tick>]| {
+            rows.for_each(|_, deltas| row_half.insert(std::mem::take(&mut deltas.list)));
+            errors.for_each(|_, deltas| error_half.insert(std::mem::take(&mut deltas.list)));
+            let upper = least(frontiers);
+            if upper.is_none_or(|upper| upper > shared.upper()) && shared.upper() < Tick::MAX {
+                let (rows, row_batch) = row_half.seal(upper);
+                let (errors, error_batch) = error_half.seal(upper);
+                let upper = upper.unwrap_or(Tick::MAX);
+                shared.sealed(SealedChanges { rows, errors, upper }, row_batch, error_batch);
+            }
+            row_half.arrangement.exert();
+            error_half.arrangement.exert();
+        }
+    });
+    publication
+}
+
+/// The least tick of the frontiers; `None` where all are closed.
+pub(crate) fn least(frontiers: &[MutableAntichain<Tick>]) -> Option<Tick> {
+    frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min()
+}
+
+/// Whole rows as keys of a multiset.
+pub(crate) fn row_updates(codec: &RowCodec, delta: &Delta) -> Result<Updates, DataError> {
+    let keys = codec.encode(delta.rows.columns(), delta.len())?;
+    let values = ByteRows::empty_rows(delta.len());
+    Ok(Updates { keys, values, ticks: delta.ticks.clone(), lanes: Lanes::One(delta.diffs.clone()) })
+}
+
+/// Takes the changes before `upper` out of `pending`, in order.
+fn split_before(pending: &mut Vec<Arc<Delta>>, upper: Option<Tick>) -> Vec<Arc<Delta>> {
+    let Some(upper) = upper else { return std::mem::take(pending) };
+    let mut before = Vec::new();
+    for delta in std::mem::take(pending) {
+        let (early, late): (Vec<u32>, Vec<u32>) =
+            (0..delta.len() as u32).partition(|row| delta.ticks.get(*row as usize) < upper);
+        if late.is_empty() {
+            before.push(delta);
+        } else if early.is_empty() {
+            pending.push(delta);
+        } else {
+            let part = |rows: &[u32]| Arc::new(delta.take(rows).expect("row positions are in range"));
+            before.push(part(&early));
+            pending.push(part(&late));
+        }
+    }
+    before
+}

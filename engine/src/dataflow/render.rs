@@ -1,0 +1,227 @@
+//! Plan → dataflow: one walk, one exhaustive match; the operators are elsewhere.
+//!
+//! Rows and errors are two collections of every dataflow. The walk is the same on every worker and
+//! after every restart, so the traces that it makes can be saved and given back by their order.
+
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use timely::dataflow::Scope;
+use timely::dataflow::operators::Concatenate;
+
+use super::accumulate::{AggregateSpec, lay_out};
+use super::arrange::{Arranged, arrange};
+use super::arrangement::{SavedTrace, Start, TraceHandle, observer};
+use super::edge::Edge;
+use super::import::import;
+use super::join::{JoinSpec, join};
+use super::meter::Meter;
+use super::publish::{Publication, PublishSpec, publish};
+use super::reduce::{ReduceSpec, reduce};
+use super::stateless::{Projection, constant, project};
+use super::token::{Clock, Token};
+use crate::delta::{Delta, batch_of};
+use crate::error::EngineError;
+use crate::expr::{Compiler, Expr};
+use crate::literals::column_of_literals;
+use crate::plan::{Aggregate, Plan};
+use crate::planted::{self, Bug};
+use crate::types::{DataType, Literal, RelationId, Tick};
+
+/// What rendering needs besides the plan.
+pub(crate) struct Renderer<'a, 'scope> {
+    /// The dataflow under construction.
+    pub(crate) scope: Scope<'scope, Tick>,
+    /// Compiles expressions.
+    pub(crate) compiler: &'a dyn Compiler,
+    /// What can be imported on this worker.
+    pub(crate) relations: &'a HashMap<RelationId, Rc<Publication>>,
+    /// Where the dataflow starts.
+    pub(crate) start: Start,
+    /// Stops the dataflow.
+    pub(crate) token: &'a Token,
+    /// Moves constants.
+    pub(crate) clock: &'a Clock,
+    /// Counts visited rows.
+    pub(crate) meter: &'a Arc<Meter>,
+    /// Saved traces, in the order of rendering, where the dataflow is restored.
+    pub(crate) saved: Option<VecDeque<SavedTrace>>,
+    /// The traces made so far, in the order of rendering.
+    pub(crate) traces: Vec<TraceHandle>,
+    /// Relations imported so far: each once a dataflow.
+    pub(crate) imports: HashMap<RelationId, (Edge<'scope>, Edge<'scope>)>,
+    /// The error collections of all operators so far.
+    pub(crate) errors: Vec<Edge<'scope>>,
+}
+
+impl<'scope> Renderer<'_, 'scope> {
+    /// Renders a view: its publication, and all traces for saving.
+    ///
+    /// # Errors
+    /// `InvalidPlan`, which checking the plan before has ruled out.
+    pub(crate) fn view(mut self, plan: &Plan) -> Result<(Rc<Publication>, Vec<TraceHandle>), EngineError> {
+        let rows = self.render(plan)?;
+        let errors = self.scope.concatenate(std::mem::take(&mut self.errors));
+        let saved = match (self.take_saved(), self.take_saved()) {
+            (Some(rows), Some(errors)) => Some([rows, errors]),
+            _ => None,
+        };
+        let spec = PublishSpec { columns: plan.columns(), keep_rows: true, start: self.start, saved };
+        let publication = publish(rows, errors, spec);
+        self.traces.extend(publication.traces());
+        Ok((publication, self.traces))
+    }
+
+    /// The rows of a plan; its errors are added to the dataflow's.
+    fn render(&mut self, plan: &Plan) -> Result<Edge<'scope>, EngineError> {
+        match plan {
+            Plan::Get { relation, .. } => self.get(*relation),
+            Plan::Constant { rows, columns } => Ok(self.constant(rows, columns)),
+            Plan::Project { input, predicates, outputs } => {
+                let rows = self.render(input)?;
+                self.project(rows, &input.columns(), predicates, outputs, plan)
+            }
+            Plan::Join { left, right, left_keys, right_keys } => {
+                let specs = JoinSpec { left: left.columns(), right: right.columns(), start: self.start };
+                let left = self.keyed(left, left_keys, plan)?;
+                let right = self.keyed(right, right_keys, plan)?;
+                Ok(join(left, right, specs, Arc::clone(self.meter), self.token))
+            }
+            Plan::Reduce { input, keys, aggregates } => self.reduce(input, keys, aggregates, plan),
+            Plan::Union { inputs } => {
+                let rows = inputs.iter().map(|input| self.render(input)).collect::<Result<Vec<_>, _>>()?;
+                Ok(self.scope.concatenate(rows))
+            }
+        }
+    }
+
+    fn get(&mut self, relation: RelationId) -> Result<Edge<'scope>, EngineError> {
+        if let Some((rows, _)) = self.imports.get(&relation) {
+            return Ok(rows.clone());
+        }
+        let publication = self.relations.get(&relation).ok_or(EngineError::NoRelation(relation))?;
+        let (rows, errors) = import(self.scope, publication, self.start, self.token);
+        self.imports.insert(relation, (rows.clone(), errors.clone()));
+        self.errors.push(errors);
+        Ok(rows)
+    }
+
+    /// Constant rows come from the first worker; a restored dataflow has them already.
+    fn constant(&mut self, rows: &[Vec<Literal>], columns: &[DataType]) -> Edge<'scope> {
+        let fresh = match self.start {
+            Start::Fresh(as_of) => Some(as_of).filter(|_| self.scope.index() == 0 && !rows.is_empty()),
+            Start::Restored(_) => None,
+        };
+        let delta = fresh.map(|as_of| Delta::uniform(constant_batch(rows, columns), 1, as_of));
+        constant(self.scope, delta, self.clock.clone(), self.token)
+    }
+
+    fn project(
+        &mut self,
+        rows: Edge<'scope>,
+        columns: &[DataType],
+        predicates: &[Expr],
+        outputs: &[Expr],
+        plan: &Plan,
+    ) -> Result<Edge<'scope>, EngineError> {
+        let projection = Projection::compile(self.compiler, predicates, outputs, columns)?;
+        let (rows, errors) = project(rows, projection, plan.id().to_string().into());
+        self.errors.push(errors);
+        Ok(rows)
+    }
+
+    /// A join input, arranged by its key expressions; rows with a NULL key match nothing and go.
+    fn keyed(&mut self, input: &Plan, keys: &[Expr], plan: &Plan) -> Result<Arranged<'scope>, EngineError> {
+        let columns = input.columns();
+        let rows = self.render(input)?;
+        let not_null = |key: &Expr| Expr::Not(Box::new(Expr::IsNull(Box::new(key.clone()))));
+        let mut predicates: Vec<Expr> = keys.iter().map(not_null).collect();
+        if planted::is_on(Bug::NullJoinsNull) {
+            predicates.clear();
+        }
+        let all = (0..columns.len()).map(Expr::Column);
+        let outputs: Vec<Expr> = keys.iter().cloned().chain(all).collect();
+        let rows = self.project(rows, &columns, &predicates, &outputs, plan)?;
+        let types: Vec<DataType> = outputs.iter().filter_map(|output| output.data_type(&columns)).collect();
+        let saved = self.take_saved();
+        let arranged = arrange(rows, &types, keys.len(), self.start, saved);
+        self.traces.push(observer(&arranged.trace.borrow()));
+        Ok(arranged)
+    }
+
+    fn reduce(
+        &mut self,
+        input: &Plan,
+        keys: &[Expr],
+        aggregates: &[Aggregate],
+        plan: &Plan,
+    ) -> Result<Edge<'scope>, EngineError> {
+        let columns = input.columns();
+        let rows = self.render(input)?;
+        let arguments = aggregates.iter().filter_map(|aggregate| aggregate.argument.clone());
+        let outputs: Vec<Expr> = keys.iter().cloned().chain(distinct(arguments)).collect();
+        let rows = self.project(rows, &columns, &[], &outputs, plan)?;
+        let spec = reduce_spec(&columns, keys.len(), &outputs, aggregates, self.start, plan)?;
+        let saved = self.saved.is_some().then(|| {
+            let count = 1 + spec.ordered_count();
+            (0..count).filter_map(|_| self.take_saved()).collect()
+        });
+        let (rows, errors, traces) = reduce(rows, spec, saved, Arc::clone(self.meter));
+        self.traces.extend(traces);
+        self.errors.push(errors);
+        Ok(rows)
+    }
+
+    fn take_saved(&mut self) -> Option<SavedTrace> {
+        self.saved.as_mut().and_then(VecDeque::pop_front)
+    }
+}
+
+/// Each expression once, in the order of first appearance.
+fn distinct(exprs: impl Iterator<Item = Expr>) -> Vec<Expr> {
+    let mut seen: Vec<Expr> = Vec::new();
+    for expr in exprs {
+        if !seen.contains(&expr) {
+            seen.push(expr);
+        }
+    }
+    seen
+}
+
+/// The operator's view of a reduce: positions in the projected input instead of expressions.
+pub(crate) fn reduce_spec(
+    columns: &[DataType],
+    keys: usize,
+    outputs: &[Expr],
+    aggregates: &[Aggregate],
+    start: Start,
+    plan: &Plan,
+) -> Result<ReduceSpec, EngineError> {
+    let types: Vec<DataType> = outputs.iter().filter_map(|output| output.data_type(columns)).collect();
+    let position = |argument: &Expr| {
+        let found = outputs[keys..].iter().position(|output| output == argument).map(|index| keys + index);
+        found.and_then(|index| types.get(index).map(|data_type| (index, *data_type)))
+    };
+    let specs: Vec<AggregateSpec> = aggregates
+        .iter()
+        .map(|aggregate| AggregateSpec {
+            function: aggregate.function,
+            argument: aggregate.argument.as_ref().and_then(position),
+            result: aggregate.data_type,
+        })
+        .collect();
+    let (accumulators, stride) = lay_out(&specs)?;
+    let operator = plan.id().to_string().into();
+    Ok(ReduceSpec { columns: types, keys, accumulators, stride, start, operator })
+}
+
+/// Constant rows as one batch.
+fn constant_batch(rows: &[Vec<Literal>], columns: &[DataType]) -> arrow::array::RecordBatch {
+    let column = |(index, data_type): (usize, &DataType)| -> ArrayRef {
+        column_of_literals(*data_type, rows.iter().map(|row| &row[index]))
+    };
+    let arrays = columns.iter().enumerate().map(column).collect();
+    batch_of(columns, arrays, rows.len()).expect("literals have the column's type")
+}

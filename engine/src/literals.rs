@@ -1,0 +1,49 @@
+//! Literals as Arrow columns.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray,
+    TimestampMicrosecondArray,
+};
+
+use crate::types::{DataType, Literal};
+
+/// Literals of one type as a column; a literal of another type is NULL there (plans are checked).
+pub fn column_of_literals<'a>(data_type: DataType, literals: impl Iterator<Item = &'a Literal>) -> ArrayRef {
+    match data_type {
+        DataType::Boolean => Arc::new(BooleanArray::from_iter(literals.map(|literal| match literal {
+            Literal::Boolean(value) => Some(*value),
+            _ => None,
+        }))),
+        DataType::Int32 => Arc::new(Int32Array::from_iter(literals.map(|literal| match literal {
+            Literal::Int32(value) => Some(*value),
+            _ => None,
+        }))),
+        DataType::Int64 => Arc::new(Int64Array::from_iter(literals.map(|literal| match literal {
+            Literal::Int64(value) => Some(*value),
+            _ => None,
+        }))),
+        DataType::Float64 => Arc::new(Float64Array::from_iter(literals.map(|literal| match literal {
+            Literal::Float64(bits) => Some(f64::from_bits(*bits)),
+            _ => None,
+        }))),
+        DataType::Text => Arc::new(StringArray::from_iter(literals.map(|literal| match literal {
+            Literal::Text(value) => Some(value.as_str()),
+            _ => None,
+        }))),
+        DataType::Timestamp => {
+            Arc::new(TimestampMicrosecondArray::from_iter(literals.map(|literal| match literal {
+                Literal::Timestamp(micros) => Some(*micros),
+                _ => None,
+            })))
+        }
+        DataType::Numeric { .. } => {
+            let column = Decimal128Array::from_iter(literals.map(|literal| match literal {
+                Literal::Numeric { value, .. } => Some(*value),
+                _ => None,
+            }));
+            Arc::new(column.with_data_type(data_type.to_arrow()))
+        }
+    }
+}

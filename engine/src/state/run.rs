@@ -1,0 +1,125 @@
+//! `Run`: up to 16,384 updates, sorted by (key, value, tick), column by column.
+//!
+//! A batch is a list of runs, all but the last of exactly 16,384 updates. Runs are small enough to
+//! be written, kept and freed one by one, and large enough that their fixed cost does not count.
+
+use std::cmp::Ordering;
+
+use crate::delta::Col;
+use crate::types::Tick;
+
+use super::bytes::ByteRows;
+use super::lanes::{Lanes, shrink_column};
+
+/// log2 of the updates in a full run.
+pub(super) const RUN_BITS: usize = 14;
+
+/// The updates in a full run.
+pub const RUN_ROWS: usize = 1 << RUN_BITS;
+
+/// Sorted updates. Invariant: the columns have one length; sorted by (key, value, tick), unique,
+/// no all-zero lanes.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The first eight bytes of each key, big-endian, zero-padded: they order as the keys do, except
+    /// that different keys may have equal prefixes. Most comparisons end here.
+    pub(super) prefixes: Vec<u64>,
+    pub(super) keys: ByteRows,
+    pub(super) values: ByteRows,
+    pub(super) ticks: Col<Tick>,
+    pub(super) lanes: Lanes,
+}
+
+impl Run {
+    /// No updates yet, with room for this many and the bytes of their keys and values.
+    pub(super) fn with_capacity(stride: usize, rows: usize, key_bytes: usize, value_bytes: usize) -> Run {
+        Run {
+            prefixes: Vec::with_capacity(rows),
+            keys: ByteRows::with_capacity(key_bytes),
+            values: ByteRows::with_capacity(value_bytes),
+            ticks: Col::Const(0, 0),
+            lanes: Lanes::with_capacity(stride, rows),
+        }
+    }
+
+    /// The number of updates.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.prefixes.len()
+    }
+
+    /// Whether there are no updates.
+    pub fn is_empty(&self) -> bool {
+        self.prefixes.is_empty()
+    }
+
+    /// The least and the greatest tick; `None` without updates.
+    pub(super) fn tick_span(&self) -> Option<(Tick, Tick)> {
+        match &self.ticks {
+            Col::Const(_, 0) => None,
+            Col::Const(tick, _) => Some((*tick, *tick)),
+            Col::Each(ticks) => Some((*ticks.iter().min()?, *ticks.iter().max()?)),
+        }
+    }
+
+    /// The bytes of memory that the run takes.
+    pub fn bytes(&self) -> usize {
+        size_of::<Run>()
+            + self.prefixes.capacity() * size_of::<u64>()
+            + self.keys.bytes()
+            + self.values.bytes()
+            + self.ticks.bytes()
+            + self.lanes.bytes()
+    }
+
+    /// Gives back memory that was reserved and not used.
+    pub(super) fn shrink(&mut self) {
+        self.prefixes.shrink_to_fit();
+        self.keys.shrink();
+        self.values.shrink();
+        shrink_column(&mut self.ticks);
+        self.lanes.shrink();
+    }
+}
+
+/// The first eight bytes of a key, big-endian, zero-padded.
+#[inline]
+pub(super) fn prefix_of(key: &[u8]) -> u64 {
+    if let Some(first) = key.first_chunk::<8>() {
+        return u64::from_be_bytes(*first);
+    }
+    let mut padded = [0; 8];
+    padded[..key.len()].copy_from_slice(key);
+    u64::from_be_bytes(padded)
+}
+
+/// Orders two keys given with their prefixes; the bytes are asked for only where those are equal.
+#[inline]
+pub(super) fn compare_keys<'a, 'b>(
+    left: u64,
+    right: u64,
+    left_key: impl FnOnce() -> &'a [u8],
+    right_key: impl FnOnce() -> &'b [u8],
+) -> Ordering {
+    match left.cmp(&right) {
+        Ordering::Equal => left_key().cmp(right_key()),
+        unequal => unequal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_order_as_keys_do() {
+        let keys: [&[u8]; 8] =
+            [b"", b"\0", b"\0\0\0\0\0\0\0\0\0", b"a", b"a\0", b"a\x01", b"abcdefgh", b"abcdefghi"];
+        for (i, left) in keys.iter().enumerate() {
+            for (j, right) in keys.iter().enumerate() {
+                let order = compare_keys(prefix_of(left), prefix_of(right), || left, || right);
+                assert_eq!(order, i.cmp(&j), "{left:?} {right:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! An engine under test: tables filled from rows, reads and subscriptions as plain rows.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc;
+use std::sync::{Arc, Condvar, Mutex};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Decimal128Type, Float64Type, Int32Type, Int64Type};
+use millrace_engine::{
+    DataError, DataType, Delta, Engine, EngineConfig, EngineError, Literal, Plan, RelationId, Snapshot,
+    SubscriptionEvent, TableSpec, Tick, batch_of, column_of_literals,
+};
+
+use crate::compiler::TestCompiler;
+
+/// A row as literals.
+pub(crate) type Row = Vec<Literal>;
+
+/// A multiset of rows, by their display.
+pub(crate) type Bag = BTreeMap<String, i64>;
+
+/// An engine, and the uppers that it has reported.
+pub(crate) struct Harness {
+    pub(crate) engine: Engine,
+    uppers: Arc<(Mutex<BTreeMap<RelationId, Tick>>, Condvar)>,
+}
+
+impl Harness {
+    pub(crate) fn start(workers: usize) -> Harness {
+        let uppers: Arc<(Mutex<BTreeMap<RelationId, Tick>>, Condvar)> = Arc::default();
+        let reported = Arc::clone(&uppers);
+        let sink = move |relation, upper| {
+            reported.0.lock().unwrap().insert(relation, upper);
+            reported.1.notify_all();
+        };
+        let engine = Engine::start(EngineConfig { workers }, Arc::new(TestCompiler), Arc::new(sink)).unwrap();
+        Harness { engine, uppers }
+    }
+
+    pub(crate) fn table(&self, id: u64, columns: &[DataType], as_of: Tick) {
+        self.engine.create_table(
+            RelationId(id),
+            TableSpec { columns: columns.to_vec(), keep_rows: true },
+            as_of,
+        );
+    }
+
+    pub(crate) fn view(&self, id: u64, plan: &Plan, as_of: Tick) {
+        self.engine.install(RelationId(id), plan.clone(), as_of).unwrap();
+    }
+
+    /// Commits rows with their diffs at a tick.
+    pub(crate) fn commit(&self, tick: Tick, changes: &[(u64, &[DataType], Vec<(Row, i64)>)]) {
+        let deltas = changes.iter().filter(|(_, _, rows)| !rows.is_empty());
+        let deltas = deltas.map(|(id, columns, rows)| (RelationId(*id), vec![delta(columns, rows, tick)]));
+        self.engine.commit(tick, deltas.collect());
+    }
+
+    /// Waits until the relation is complete before `upper`.
+    pub(crate) fn wait(&self, id: u64, upper: Tick) {
+        let mut uppers = self.uppers.0.lock().unwrap();
+        while uppers.get(&RelationId(id)).copied().unwrap_or(0) < upper {
+            let (guard, timeout) =
+                self.uppers.1.wait_timeout(uppers, std::time::Duration::from_secs(60)).unwrap();
+            uppers = guard;
+            assert!(!timeout.timed_out(), "relation {id} does not reach {upper}: {uppers:?}");
+        }
+    }
+
+    /// Every worker's share at a tick.
+    pub(crate) fn snapshots(&self, id: u64, tick: Tick) -> Vec<Result<Snapshot, EngineError>> {
+        let (reply, replies) = mpsc::channel();
+        let reply = Mutex::new(reply);
+        let sink = move |_, snapshot| drop(reply.lock().unwrap().send(snapshot));
+        self.engine.read(RelationId(id), tick, Arc::new(sink));
+        let wait = || replies.recv_timeout(std::time::Duration::from_secs(60)).expect("every worker answers");
+        (0..self.engine.workers()).map(|_| wait()).collect()
+    }
+
+    /// The relation's rows at a tick, or its error.
+    pub(crate) fn read(&self, id: u64, tick: Tick) -> Result<Bag, DataError> {
+        let snapshots: Vec<Snapshot> = self.snapshots(id, tick).into_iter().map(Result::unwrap).collect();
+        if let Some(error) = snapshots.iter().filter_map(Snapshot::error).min() {
+            return Err(error);
+        }
+        let mut bag = Bag::new();
+        for batch in snapshots.iter().flat_map(Snapshot::rows) {
+            rows_of(&batch?).into_iter().for_each(|row| *bag.entry(row).or_default() += 1);
+        }
+        Ok(bag)
+    }
+
+    /// Follows a relation; the events come through the channel.
+    pub(crate) fn subscribe(&self, id: u64, as_of: Tick) -> mpsc::Receiver<SubscriptionEvent> {
+        let (sender, receiver) = mpsc::channel();
+        let sender = Mutex::new(sender);
+        let sink = move |event| sender.lock().unwrap().send(event).is_ok();
+        self.engine.subscribe(RelationId(id), as_of, Arc::new(sink));
+        receiver
+    }
+}
+
+impl Drop for Harness {
+    fn drop(&mut self) {
+        self.engine.shutdown();
+    }
+}
+
+/// Rows with diffs as a delta.
+pub(crate) fn delta(columns: &[DataType], rows: &[(Row, i64)], tick: Tick) -> Delta {
+    let column = |(index, data_type): (usize, &DataType)| {
+        column_of_literals(*data_type, rows.iter().map(|(row, _)| &row[index]))
+    };
+    let arrays = columns.iter().enumerate().map(column).collect();
+    let batch = batch_of(columns, arrays, rows.len()).unwrap();
+    let mut delta = Delta::uniform(batch, 1, tick);
+    delta.diffs = millrace_engine::Col::Each(rows.iter().map(|(_, diff)| *diff).collect());
+    delta
+}
+
+/// Rows as text; doubles by value, so that 0.0 and -0.0 differ only where the bits do.
+pub(crate) fn rows_of(batch: &RecordBatch) -> Vec<String> {
+    let cell = |column: &dyn Array, row: usize| -> String {
+        if column.is_null(row) {
+            return "null".to_owned();
+        }
+        match DataType::from_arrow(column.data_type()).unwrap() {
+            DataType::Boolean => column.as_boolean().value(row).to_string(),
+            DataType::Int32 => column.as_primitive::<Int32Type>().value(row).to_string(),
+            DataType::Int64 => column.as_primitive::<Int64Type>().value(row).to_string(),
+            DataType::Float64 => format!("{:?}", column.as_primitive::<Float64Type>().value(row)),
+            DataType::Text => format!("'{}'", column.as_string::<i32>().value(row)),
+            DataType::Numeric { .. } => column.as_primitive::<Decimal128Type>().value_as_string(row),
+            DataType::Timestamp => "timestamp".to_owned(),
+        }
+    };
+    let row =
+        |row: usize| batch.columns().iter().map(|column| cell(column, row)).collect::<Vec<_>>().join("|");
+    (0..batch.num_rows()).map(row).collect()
+}

@@ -1,0 +1,12 @@
+//! The engine's own tests through its public face: plans over tables, against a naive model.
+//!
+//! `oracle` proves each operator right at every tick under random changes, with 1 and 2 workers,
+//! and rebuilt from saved state in the middle; `incremental` that one change costs the same
+//! whatever the state; `lifecycle` reads, subscriptions, drops, errors and compaction.
+
+mod compiler;
+mod harness;
+mod model;
+mod lifecycle;
+mod oracle;
+mod incremental;

@@ -1,0 +1,264 @@
+//! The naive model: a plan evaluated over whole tables, row by row, with nothing incremental in it.
+
+use std::collections::BTreeMap;
+
+use millrace_engine::{Aggregate, AggregateFunction, DataError, DataType, Expr, Literal, Plan, RelationId};
+
+use crate::harness::{Bag, Row};
+
+/// The rows of every table, with their multiplicities.
+pub(crate) type Tables = BTreeMap<RelationId, Vec<(Row, i64)>>;
+
+type Rows = Vec<(Row, i64)>;
+
+/// The plan's rows over these tables, or the least error of any row.
+pub(crate) fn evaluate(plan: &Plan, tables: &Tables) -> Result<Bag, DataError> {
+    let mut errors = BTreeMap::<DataError, i64>::new();
+    let rows = run(plan, tables, &mut errors);
+    if let Some((error, _)) = errors.into_iter().find(|(_, count)| *count > 0) {
+        return Err(error);
+    }
+    let mut bag = Bag::new();
+    for (row, diff) in rows {
+        *bag.entry(display(&row)).or_default() += diff;
+    }
+    bag.retain(|_, count| *count != 0);
+    Ok(bag)
+}
+
+fn display(row: &Row) -> String {
+    let cell = |literal: &Literal| match literal {
+        Literal::Null(_) => "null".to_owned(),
+        Literal::Boolean(value) => value.to_string(),
+        Literal::Int32(value) => value.to_string(),
+        Literal::Int64(value) => value.to_string(),
+        Literal::Float64(bits) => format!("{:?}", f64::from_bits(*bits)),
+        Literal::Text(value) => format!("'{value}'"),
+        Literal::Numeric { value, scale, .. } => decimal(*value, *scale),
+        Literal::Timestamp(_) => "timestamp".to_owned(),
+    };
+    row.iter().map(cell).collect::<Vec<_>>().join("|")
+}
+
+fn decimal(value: i128, scale: u8) -> String {
+    if scale == 0 {
+        return value.to_string();
+    }
+    let (unit, sign) = (10u128.pow(scale.into()), if value < 0 { "-" } else { "" });
+    let magnitude = value.unsigned_abs();
+    format!("{sign}{}.{:0width$}", magnitude / unit, magnitude % unit, width = scale.into())
+}
+
+fn run(plan: &Plan, tables: &Tables, errors: &mut BTreeMap<DataError, i64>) -> Rows {
+    match plan {
+        Plan::Get { relation, .. } => tables.get(relation).cloned().unwrap_or_default(),
+        Plan::Constant { rows, .. } => rows.iter().map(|row| (row.clone(), 1)).collect(),
+        Plan::Project { input, predicates, outputs } => {
+            let rows = run(input, tables, errors);
+            rows.into_iter()
+                .filter_map(|(row, diff)| project(&row, predicates, outputs, diff, errors))
+                .collect()
+        }
+        Plan::Join { left, right, left_keys, right_keys } => {
+            let (left, right) = (run(left, tables, errors), run(right, tables, errors));
+            let mut joined = Vec::new();
+            for (l, left_diff) in &left {
+                for (r, right_diff) in &right {
+                    let keys = left_keys.iter().zip(right_keys).all(|(left_key, right_key)| {
+                        let (a, b) = (eval(left_key, l).unwrap(), eval(right_key, r).unwrap());
+                        !is_null(&a) && !is_null(&b) && key(&a) == key(&b)
+                    });
+                    if keys {
+                        joined.push(([l.clone(), r.clone()].concat(), left_diff * right_diff));
+                    }
+                }
+            }
+            joined
+        }
+        Plan::Reduce { input, keys, aggregates } => {
+            let mut groups: BTreeMap<String, (Row, Rows)> = BTreeMap::new();
+            for (row, diff) in run(input, tables, errors) {
+                let group: Row = keys.iter().map(|key| normal(eval(key, &row).unwrap())).collect();
+                groups.entry(format!("{group:?}")).or_insert_with(|| (group, Vec::new())).1.push((row, diff));
+            }
+            if keys.is_empty() {
+                groups.entry(String::from("[]")).or_default();
+            }
+            let mut result = Vec::new();
+            for (group, rows) in groups.into_values() {
+                let count: i64 = rows.iter().map(|(_, diff)| diff).sum();
+                if count == 0 && !keys.is_empty() {
+                    continue;
+                }
+                let values: Result<Row, DataError> = aggregates.iter().map(|a| aggregate(a, &rows)).collect();
+                match values {
+                    Ok(values) => result.push(([group, values].concat(), 1)),
+                    Err(error) => *errors.entry(error).or_default() += 1,
+                }
+            }
+            result
+        }
+        Plan::Union { inputs } => inputs.iter().flat_map(|input| run(input, tables, errors)).collect(),
+    }
+}
+
+fn project(
+    row: &Row,
+    predicates: &[Expr],
+    outputs: &[Expr],
+    diff: i64,
+    errors: &mut BTreeMap<DataError, i64>,
+) -> Option<(Row, i64)> {
+    for predicate in predicates {
+        match eval(predicate, row) {
+            Ok(Literal::Boolean(true)) => {}
+            Ok(_) => return None,
+            Err(error) => {
+                *errors.entry(error).or_default() += diff;
+                return None;
+            }
+        }
+    }
+    match outputs.iter().map(|output| eval(output, row)).collect::<Result<Row, DataError>>() {
+        Ok(row) => Some((row, diff)),
+        Err(error) => {
+            *errors.entry(error).or_default() += diff;
+            None
+        }
+    }
+}
+
+fn is_null(literal: &Literal) -> bool {
+    matches!(literal, Literal::Null(_))
+}
+
+/// Keys compare doubles by value: -0.0 is 0.0, NaN is NaN.
+fn normal(literal: Literal) -> Literal {
+    match literal {
+        Literal::Float64(bits) if f64::from_bits(bits) == 0.0 => Literal::Float64(0),
+        Literal::Float64(bits) if f64::from_bits(bits).is_nan() => Literal::Float64(f64::NAN.to_bits()),
+        other => other,
+    }
+}
+
+fn key(literal: &Literal) -> String {
+    format!("{:?}", normal(literal.clone()))
+}
+
+fn eval(expr: &Expr, row: &Row) -> Result<Literal, DataError> {
+    Ok(match expr {
+        Expr::Column(index) => row[*index].clone(),
+        Expr::Literal(literal) => literal.clone(),
+        Expr::Call { function, arguments, data_type, .. } => {
+            let (left, right) = (eval(&arguments[0], row)?, eval(&arguments[1], row)?);
+            call(function, left, right, *data_type)?
+        }
+        Expr::And(terms) => {
+            let terms = terms.iter().map(|term| eval(term, row)).collect::<Result<Vec<_>, _>>()?;
+            if terms.contains(&Literal::Boolean(false)) {
+                Literal::Boolean(false)
+            } else if terms.iter().any(is_null) {
+                Literal::Null(DataType::Boolean)
+            } else {
+                Literal::Boolean(true)
+            }
+        }
+        Expr::Not(inner) => match eval(inner, row)? {
+            Literal::Boolean(value) => Literal::Boolean(!value),
+            null => null,
+        },
+        Expr::IsNull(inner) => Literal::Boolean(is_null(&eval(inner, row)?)),
+        other => panic!("the model has no {other}"),
+    })
+}
+
+fn call(function: &str, left: Literal, right: Literal, data_type: DataType) -> Result<Literal, DataError> {
+    let overflow = || DataError::out_of_range("value");
+    Ok(match (function, left, right) {
+        (_, Literal::Null(_), _) | (_, _, Literal::Null(_)) => Literal::Null(data_type),
+        ("add", Literal::Int32(a), Literal::Int32(b)) => {
+            Literal::Int32(a.checked_add(b).ok_or_else(overflow)?)
+        }
+        ("multiply", Literal::Int32(a), Literal::Int32(b)) => {
+            Literal::Int32(a.checked_mul(b).ok_or_else(overflow)?)
+        }
+        ("divide", Literal::Int32(_), Literal::Int32(0)) => return Err(DataError::division_by_zero()),
+        ("divide", Literal::Int32(a), Literal::Int32(b)) => {
+            Literal::Int32(a.checked_div(b).ok_or_else(overflow)?)
+        }
+        ("greater", Literal::Int32(a), Literal::Int32(b)) => Literal::Boolean(a > b),
+        ("equal", Literal::Int32(a), Literal::Int32(b)) => Literal::Boolean(a == b),
+        (function, a, b) => panic!("the model has no {function}({a}, {b})"),
+    })
+}
+
+fn aggregate(aggregate: &Aggregate, rows: &Rows) -> Result<Literal, DataError> {
+    let Some(argument) = &aggregate.argument else {
+        return Ok(Literal::Int64(rows.iter().map(|(_, diff)| diff).sum()));
+    };
+    let mut net: BTreeMap<String, (Literal, i64)> = BTreeMap::new();
+    for (row, diff) in rows {
+        let value = eval(argument, row).unwrap();
+        if !is_null(&value) {
+            net.entry(format!("{value:?}")).or_insert((value, 0)).1 += diff;
+        }
+    }
+    let values: Vec<(Literal, i64)> = net.into_values().filter(|(_, count)| *count != 0).collect();
+    let count: i64 = values.iter().map(|(_, count)| count).sum();
+    match aggregate.function {
+        AggregateFunction::Count => Ok(Literal::Int64(count)),
+        _ if count == 0 => Ok(Literal::Null(aggregate.data_type)),
+        AggregateFunction::Sum => sum(&values, aggregate.data_type, 1),
+        AggregateFunction::Avg => sum(&values, aggregate.data_type, count),
+        AggregateFunction::Min => Ok(extreme(&values, false)),
+        AggregateFunction::Max => Ok(extreme(&values, true)),
+    }
+}
+
+fn extreme(values: &[(Literal, i64)], greatest: bool) -> Literal {
+    let order = |a: &Literal, b: &Literal| match (normal(a.clone()), normal(b.clone())) {
+        (Literal::Int32(a), Literal::Int32(b)) => a.cmp(&b),
+        (Literal::Int64(a), Literal::Int64(b)) => a.cmp(&b),
+        (Literal::Text(a), Literal::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
+        (Literal::Float64(a), Literal::Float64(b)) => f64::from_bits(a).total_cmp(&f64::from_bits(b)),
+        (a, b) => panic!("the model does not order {a} and {b}"),
+    };
+    let mut sorted: Vec<Literal> = values.iter().map(|(value, _)| value.clone()).collect();
+    sorted.sort_by(order);
+    normal(if greatest { sorted.pop().unwrap() } else { sorted.remove(0) })
+}
+
+fn sum(values: &[(Literal, i64)], data_type: DataType, divisor: i64) -> Result<Literal, DataError> {
+    if data_type == DataType::Float64 {
+        let mut exact = millrace_engine::ExactSum::default();
+        for (value, count) in values {
+            let Literal::Float64(bits) = value else { panic!("a sum of doubles") };
+            exact.add(f64::from_bits(*bits), *count);
+        }
+        if exact.finish().is_infinite() && exact.is_finite() {
+            return Err(DataError::out_of_range("value"));
+        }
+        let total = exact.finish();
+        let result = if divisor == 1 { total } else { total / divisor as f64 };
+        return Ok(Literal::Float64(result.to_bits()));
+    }
+    let integer = |value: &Literal| match value {
+        Literal::Int32(value) => i128::from(*value),
+        Literal::Int64(value) => i128::from(*value),
+        other => panic!("a sum of {other}"),
+    };
+    let total: i128 = values.iter().map(|(value, count)| integer(value) * i128::from(*count)).sum();
+    Ok(match data_type {
+        DataType::Int64 => {
+            Literal::Int64(i64::try_from(total).map_err(|_| DataError::out_of_range("bigint"))?)
+        }
+        DataType::Numeric { precision, scale } => {
+            let scaled = total * 10i128.pow(scale.into());
+            let divisor = i128::from(divisor);
+            let (quotient, rest) = (scaled / divisor, scaled % divisor);
+            let away = if rest.abs() * 2 >= divisor { scaled.signum() } else { 0 };
+            Literal::Numeric { value: quotient + away, precision, scale }
+        }
+        other => panic!("a sum as {other}"),
+    })
+}

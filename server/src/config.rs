@@ -1,0 +1,111 @@
+//! Flags and environment variables: raw first, then resolved; nothing half-checked goes further in.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::thread::available_parallelism;
+
+use clap::Parser;
+
+use crate::start::StartError;
+
+/// The most worker threads.
+const WORKERS_MAX: usize = 1024;
+
+/// What the user gave.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "millrace",
+    version,
+    about = "A streaming SQL database: psql, CREATE MATERIALIZED VIEW, always up to date."
+)]
+pub struct RawConfig {
+    /// Where PostgreSQL clients connect; port 0 takes any free one.
+    #[arg(long, env = "MILLRACE_PG_ADDR", default_value = "127.0.0.1:6432", value_name = "ADDRESS")]
+    pub pg_addr: SocketAddr,
+
+    /// Where /health and /metrics are; port 0 takes any free one.
+    #[arg(long, env = "MILLRACE_HTTP_ADDR", default_value = "127.0.0.1:8432", value_name = "ADDRESS")]
+    pub http_addr: SocketAddr,
+
+    /// The folder that holds all data.
+    #[arg(long, env = "MILLRACE_DATA", default_value = "./millrace-data", value_name = "FOLDER")]
+    pub data: PathBuf,
+
+    /// Worker threads; by default one a core.
+    #[arg(long, env = "MILLRACE_WORKERS", value_name = "NUMBER")]
+    pub workers: Option<usize>,
+
+    /// Commits wait while views are this many bytes of changes behind.
+    #[arg(long, env = "MILLRACE_LAG_BYTES", default_value_t = 256 << 20, value_name = "BYTES")]
+    pub lag_bytes: usize,
+}
+
+/// What the server works with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where PostgreSQL clients connect. A loopback address.
+    pub pg_addr: SocketAddr,
+    /// Where /health and /metrics are. A loopback address.
+    pub http_addr: SocketAddr,
+    /// The folder that holds all data.
+    pub data: PathBuf,
+    /// Worker threads, at least 1.
+    pub workers: usize,
+    /// Commits wait while views are this many bytes of changes behind.
+    pub lag_bytes: usize,
+}
+
+impl TryFrom<RawConfig> for Config {
+    type Error = StartError;
+
+    fn try_from(raw: RawConfig) -> Result<Config, StartError> {
+        let cores = || available_parallelism().map_or(1, usize::from).min(WORKERS_MAX);
+        let workers = raw.workers.unwrap_or_else(cores);
+        if !(1..=WORKERS_MAX).contains(&workers) {
+            return Err(StartError::refused(format!("--workers is 1 to {WORKERS_MAX}, not {workers}")));
+        }
+        Ok(Config {
+            pg_addr: loopback("--pg-addr", raw.pg_addr)?,
+            http_addr: loopback("--http-addr", raw.http_addr)?,
+            data: raw.data,
+            workers,
+            lag_bytes: raw.lag_bytes,
+        })
+    }
+}
+
+/// Everybody who can connect is let in, so until there are roles nobody else may reach us.
+fn loopback(flag: &str, address: SocketAddr) -> Result<SocketAddr, StartError> {
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err(StartError::refused(format!(
+        "{flag} {address} is not a loopback address: Millrace asks for no password yet, so it listens on this machine only"
+    )))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn resolve(flags: &[&str]) -> Result<Config, StartError> {
+        RawConfig::try_parse_from([&["millrace"], flags].concat()).unwrap().try_into()
+    }
+
+    #[test]
+    fn flags_are_resolved() {
+        let config = resolve(&["--pg-addr", "127.0.0.1:0", "--workers", "3", "--data", "/tmp/x"]).unwrap();
+        assert_eq!((config.workers, config.pg_addr.port(), config.lag_bytes), (3, 0, 256 << 20));
+        assert_eq!(config.data, PathBuf::from("/tmp/x"));
+        assert!(resolve(&["--pg-addr", "[::1]:6432"]).is_ok());
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        assert_eq!(resolve(&["--workers", "0"]).unwrap_err().exit_code, 78);
+        let error = resolve(&["--pg-addr", "0.0.0.0:6432"]).unwrap_err();
+        assert!(error.message.contains("loopback"), "{error}");
+        assert!(resolve(&["--http-addr", "192.168.1.1:80"]).is_err());
+    }
+}

@@ -1,0 +1,287 @@
+//! The commit path: a pure state machine. Events in, effects out; no I/O, no clock, no waiting.
+//!
+//! ```text
+//!            Requested            Append             GroupDurable
+//! session ──────────────► queue ──────────► group ─────────────────► Apply, Publish, Acknowledge
+//!                           │  one group      │      GroupFailed
+//!                           │  at a time      └────────────────────► Reject
+//!                           └─ conflict, DDL that no longer applies ► Reject, nothing logged
+//! ```
+//! A group is what arrived while the one before was being made durable; its members share one tick.
+//! Members commit in the order in which they came; none may have scanned what a commit after its
+//! read tick, or an earlier member, changed. So the members have a serial order, and sharing a tick
+//! is right. A change of the catalog has a group of its own.
+//!
+//! Invariants: ticks ascend strictly, also over failed groups. Nothing is applied, published or
+//! acknowledged before it is durable. A tick is published before it is acknowledged.
+//!
+//! Back-pressure: no group is formed while the bytes applied but not yet passed by every relation's
+//! upper exceed `lag_bytes`; requests wait in the queue, whose bound is `QUEUE_LEN_MAX` (`accepts`).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::mem;
+use std::sync::Arc;
+
+use millrace_engine::{Delta, RelationId, Tick};
+use millrace_sql::{Catalog, CatalogChange, SqlError};
+
+use super::coalesce::coalesce;
+use super::ddl;
+use super::lag::Lag;
+use super::request::{AloneId, CommitId, Effect, Event, Group, Request, Write};
+
+/// A group takes members until their rows take this many bytes …
+const GROUP_BYTES_MAX: usize = 32 << 20;
+/// … or until there are this many.
+const GROUP_LEN_MAX: usize = 4096;
+/// Requests that wait at most; then callers wait outside.
+const QUEUE_LEN_MAX: usize = 8192;
+
+/// The state of the commit path.
+pub struct CommitPath {
+    /// The catalog at `newest`.
+    catalog: Arc<Catalog>,
+    /// The newest durable tick.
+    newest: Tick,
+    /// The newest tick given, also to a group that failed.
+    last_given: Tick,
+    /// When each table last changed.
+    last_write: BTreeMap<RelationId, Tick>,
+    queue: VecDeque<(CommitId, Request)>,
+    in_flight: Option<InFlight>,
+    /// Who commits alone, and who waits to.
+    alone: Option<AloneId>,
+    alone_queue: VecDeque<AloneId>,
+    lag: Lag,
+}
+
+/// The group that is being made durable.
+struct InFlight {
+    group: Arc<Group>,
+    members: Vec<CommitId>,
+    /// The catalog after it.
+    catalog: Arc<Catalog>,
+}
+
+impl CommitPath {
+    /// The commit path of a database whose newest commit has this tick and left this catalog.
+    pub fn new(catalog: Arc<Catalog>, newest: Tick, lag_bytes: usize) -> CommitPath {
+        let lag = Lag::new(lag_bytes, catalog.relations().map(|relation| relation.id), newest);
+        CommitPath {
+            catalog,
+            newest,
+            last_given: newest,
+            last_write: BTreeMap::new(),
+            queue: VecDeque::new(),
+            in_flight: None,
+            alone: None,
+            alone_queue: VecDeque::new(),
+            lag,
+        }
+    }
+
+    /// Whether another request may be handed in now; false: later.
+    pub fn accepts(&self) -> bool {
+        self.queue.len() < QUEUE_LEN_MAX
+    }
+
+    /// Whether a group is being made durable.
+    pub fn is_appending(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
+    /// The number of requests that wait for their group.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Bytes committed that not every relation has passed.
+    pub fn lag_bytes(&self) -> usize {
+        self.lag.bytes()
+    }
+
+    /// Takes an event in; `now` is the wall clock in microseconds since 1970.
+    pub fn handle(&mut self, event: Event, now: Tick) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match event {
+            Event::Requested { id, request } => self.queue.push_back((id, request)),
+            Event::Cancelled { id } => self.queue.retain(|(queued, _)| *queued != id),
+            Event::AloneRequested { id } => self.alone_queue.push_back(id),
+            Event::AloneEnded { id } => self.end_alone(id),
+            Event::GroupDurable => self.settle(&mut effects),
+            Event::GroupFailed { error } => self.give_up(&error, &mut effects),
+            Event::Applied { relation, upper } => self.lag.applied(relation, upper),
+        }
+        self.advance(now, &mut effects);
+        effects
+    }
+
+    /// Rejects all that waits: the server is going down. What is being logged still gets its answer.
+    pub fn close(&mut self, error: &SqlError) -> Vec<Effect> {
+        self.alone_queue.clear();
+        let queue = mem::take(&mut self.queue);
+        queue.into_iter().map(|(id, _)| Effect::Reject { id, error: error.clone() }).collect()
+    }
+
+    fn end_alone(&mut self, id: AloneId) {
+        self.alone_queue.retain(|waiting| *waiting != id);
+        if self.alone == Some(id) {
+            self.alone = None;
+        }
+    }
+
+    /// The group in flight is durable: engine, readers and committers learn of it, in this order.
+    fn settle(&mut self, effects: &mut Vec<Effect>) {
+        let Some(InFlight { group, members, catalog }) = self.in_flight.take() else { return };
+        let tick = group.tick;
+        self.newest = tick;
+        self.catalog = catalog;
+        self.last_write.extend(group.changes.iter().map(|(relation, _)| (*relation, tick)));
+        self.lag.committed(&group);
+        self.last_write.retain(|relation, _| self.catalog.by_id(*relation).is_some());
+        effects.push(Effect::Apply(group));
+        effects.push(Effect::Publish { tick, catalog: self.catalog.clone() });
+        effects.extend(members.into_iter().map(|id| Effect::Acknowledge { id, tick }));
+    }
+
+    fn give_up(&mut self, error: &SqlError, effects: &mut Vec<Effect>) {
+        let Some(InFlight { members, .. }) = self.in_flight.take() else { return };
+        effects.extend(members.into_iter().map(|id| Effect::Reject { id, error: error.clone() }));
+    }
+
+    /// Forms groups until one is to be made durable or nothing more can be done.
+    fn advance(&mut self, now: Tick, effects: &mut Vec<Effect>) {
+        if self.in_flight.is_some() {
+            return;
+        }
+        if self.alone.is_none() {
+            self.alone = self.alone_queue.pop_front();
+            effects.extend(self.alone.map(|id| Effect::GrantAlone { id }));
+        }
+        while self.in_flight.is_none() && !self.lag.is_exceeded() {
+            let Some((id, request)) = self.take_next(|_| true) else { return };
+            if request.catalog.is_empty() {
+                self.form_group(id, request, now, effects);
+            } else {
+                self.form_catalog_group(id, request, now, effects);
+            }
+        }
+    }
+
+    /// The first request that may go now and that `fits`; the order of the others stays.
+    fn take_next(&mut self, fits: impl FnOnce(&Request) -> bool) -> Option<(CommitId, Request)> {
+        let alone = self.alone;
+        let position = match alone {
+            None => 0,
+            Some(_) => self.queue.iter().position(|(_, request)| request.alone == alone)?,
+        };
+        let (_, request) = self.queue.get(position)?;
+        if fits(request) { self.queue.remove(position) } else { None }
+    }
+
+    /// A group of writes: the request and all after it that fit.
+    fn form_group(&mut self, id: CommitId, request: Request, now: Tick, effects: &mut Vec<Effect>) {
+        let mut forming = Forming::default();
+        self.join(&mut forming, id, request, effects);
+        while forming.has_room() {
+            let Some((id, request)) = self.take_next(|request| request.catalog.is_empty()) else { break };
+            self.join(&mut forming, id, request, effects);
+        }
+        if !forming.members.is_empty() {
+            let catalog = self.catalog.clone();
+            self.append(forming.members, Vec::new(), forming.writes, catalog, now, effects);
+        }
+    }
+
+    fn join(&self, forming: &mut Forming, id: CommitId, request: Request, effects: &mut Vec<Effect>) {
+        if let Err(error) = self.check(&request, &forming.written) {
+            effects.push(Effect::Reject { id, error });
+            return;
+        }
+        forming.bytes += request.bytes();
+        forming.written.extend(request.writes.iter().map(|write| write.relation));
+        forming.members.push(id);
+        forming.writes.extend(request.writes);
+    }
+
+    /// A change of the catalog: ids are given, and it is tried on the newest catalog before it is logged.
+    fn form_catalog_group(&mut self, id: CommitId, request: Request, now: Tick, effects: &mut Vec<Effect>) {
+        let tick = self.next_tick(now);
+        let resolved = self
+            .check_reads(&request, &BTreeSet::new())
+            .and_then(|()| ddl::resolve(&self.catalog, request.catalog, request.writes, tick))
+            .and_then(|resolved| check_writes(&resolved.catalog, &resolved.writes).map(|()| resolved));
+        match resolved {
+            Ok(ddl::Resolved { catalog, changes, writes }) => {
+                self.append(vec![id], changes, writes, Arc::new(catalog), now, effects);
+            }
+            Err(error) => effects.push(Effect::Reject { id, error }),
+        }
+    }
+
+    fn append(
+        &mut self,
+        members: Vec<CommitId>,
+        changes: Vec<CatalogChange>,
+        writes: Vec<Write>,
+        catalog: Arc<Catalog>,
+        now: Tick,
+        effects: &mut Vec<Effect>,
+    ) {
+        let tick = self.next_tick(now);
+        self.last_given = tick;
+        let deltas =
+            writes.into_iter().map(|write| (write.relation, Delta::uniform(write.rows, write.diff, tick)));
+        let group = Arc::new(Group { tick, catalog: changes, changes: coalesce(deltas.collect(), tick) });
+        effects.push(Effect::Append(group.clone()));
+        self.in_flight = Some(InFlight { group, members, catalog });
+    }
+
+    /// A clock that jumps back never turns ticks back.
+    fn next_tick(&self, now: Tick) -> Tick {
+        now.max(self.last_given + 1)
+    }
+
+    fn check(&self, request: &Request, written: &BTreeSet<RelationId>) -> Result<(), SqlError> {
+        self.check_reads(request, written)?;
+        check_writes(&self.catalog, &request.writes)
+    }
+
+    /// Whether anything that the request scanned has changed since: then it must read again.
+    fn check_reads(&self, request: &Request, written: &BTreeSet<RelationId>) -> Result<(), SqlError> {
+        let tables = ddl::tables_below(&self.catalog, &request.reads.relations).ok_or_else(conflict)?;
+        let changed = |table: &RelationId| {
+            written.contains(table)
+                || self.last_write.get(table).is_some_and(|tick| *tick > request.reads.tick)
+        };
+        if tables.iter().any(changed) { Err(conflict()) } else { Ok(()) }
+    }
+}
+
+/// A group while its members are chosen.
+#[derive(Default)]
+struct Forming {
+    members: Vec<CommitId>,
+    writes: Vec<Write>,
+    /// The tables that members change.
+    written: BTreeSet<RelationId>,
+    bytes: usize,
+}
+
+impl Forming {
+    fn has_room(&self) -> bool {
+        self.bytes < GROUP_BYTES_MAX && self.members.len() < GROUP_LEN_MAX
+    }
+}
+
+/// A table may have been dropped since the statement was bound: bound again, it gives the right error.
+fn check_writes(catalog: &Catalog, writes: &[Write]) -> Result<(), SqlError> {
+    let exists = |write: &Write| catalog.by_id(write.relation).is_some();
+    if writes.iter().all(exists) { Ok(()) } else { Err(conflict()) }
+}
+
+/// 40001, PostgreSQL's words.
+pub fn conflict() -> SqlError {
+    SqlError::new("40001", "could not serialize access due to concurrent update")
+        .hint("The transaction might succeed if retried.")
+}

@@ -1,0 +1,124 @@
+//! Changes of the catalog at commit: provisional ids become final, and the changes are tried on
+//! the newest catalog, so that nothing is logged that would not apply.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use millrace_engine::{Plan, RelationId, Tick};
+use millrace_sql::{Catalog, CatalogChange, Relation, RelationKind, SqlError};
+
+use super::commit::conflict;
+use super::request::Write;
+
+/// A change of the catalog that applies.
+pub(crate) struct Resolved {
+    /// The catalog after it.
+    pub(crate) catalog: Catalog,
+    /// The changes, final ids in place.
+    pub(crate) changes: Vec<CatalogChange>,
+    /// The writes, final ids in place.
+    pub(crate) writes: Vec<Write>,
+}
+
+/// Gives ids and the tick of creation, and applies the changes to a copy of the catalog.
+///
+/// # Errors
+/// 42P07 for a name taken meanwhile, 2BP01 for a drop that would leave a new dependant behind;
+/// 40001 where what is read or dropped is gone: bound again, the statement gives the right error.
+pub(crate) fn resolve(
+    catalog: &Catalog,
+    changes: Vec<CatalogChange>,
+    mut writes: Vec<Write>,
+    tick: Tick,
+) -> Result<Resolved, SqlError> {
+    let mut catalog = catalog.clone();
+    let mut final_ids = BTreeMap::new();
+    let mut resolved = Vec::with_capacity(changes.len());
+    for change in changes {
+        let change = resolve_change(&catalog, change, &mut final_ids, tick)?;
+        catalog.apply(&change)?;
+        resolved.push(change);
+    }
+    for write in &mut writes {
+        write.relation = final_id(&final_ids, write.relation);
+    }
+    Ok(Resolved { catalog, changes: resolved, writes })
+}
+
+fn resolve_change(
+    catalog: &Catalog,
+    change: CatalogChange,
+    final_ids: &mut BTreeMap<RelationId, RelationId>,
+    tick: Tick,
+) -> Result<CatalogChange, SqlError> {
+    match change {
+        CatalogChange::Create(mut relation) => {
+            let id = catalog.next_id();
+            final_ids.insert(relation.id, id);
+            relation.id = id;
+            relation.created = tick;
+            resolve_plan(catalog, &mut relation, final_ids)?;
+            Ok(CatalogChange::Create(relation))
+        }
+        CatalogChange::Drop(ids) => {
+            let ids: Vec<RelationId> = ids.into_iter().map(|id| final_id(final_ids, id)).collect();
+            if ids.iter().any(|id| catalog.by_id(*id).is_none()) {
+                return Err(conflict());
+            }
+            Ok(CatalogChange::Drop(ids))
+        }
+    }
+}
+
+/// A view's plan reads final ids of relations that still exist.
+fn resolve_plan(
+    catalog: &Catalog,
+    relation: &mut Relation,
+    final_ids: &BTreeMap<RelationId, RelationId>,
+) -> Result<(), SqlError> {
+    match &mut relation.kind {
+        RelationKind::Table { .. } => Ok(()),
+        RelationKind::MaterializedView { plan, .. } => {
+            rename(plan, final_ids);
+            let exists = |id: &RelationId| catalog.by_id(*id).is_some();
+            if plan.relations().iter().all(exists) { Ok(()) } else { Err(conflict()) }
+        }
+    }
+}
+
+fn rename(plan: &mut Plan, final_ids: &BTreeMap<RelationId, RelationId>) {
+    match plan {
+        Plan::Get { relation, .. } => *relation = final_id(final_ids, *relation),
+        Plan::Constant { .. } => {}
+        Plan::Project { input, .. } | Plan::Reduce { input, .. } => rename(input, final_ids),
+        Plan::Join { left, right, .. } => {
+            rename(left, final_ids);
+            rename(right, final_ids);
+        }
+        Plan::Union { inputs } => inputs.iter_mut().for_each(|input| rename(input, final_ids)),
+    }
+}
+
+fn final_id(final_ids: &BTreeMap<RelationId, RelationId>, id: RelationId) -> RelationId {
+    final_ids.get(&id).copied().unwrap_or(id)
+}
+
+/// The tables that these relations are made of, themselves included; `None` where one is gone.
+pub(crate) fn tables_below(
+    catalog: &Catalog,
+    relations: &BTreeSet<RelationId>,
+) -> Option<BTreeSet<RelationId>> {
+    let mut tables = BTreeSet::new();
+    let mut open: Vec<RelationId> = relations.iter().copied().collect();
+    let mut seen = relations.clone();
+    while let Some(id) = open.pop() {
+        match &catalog.by_id(id)?.kind {
+            RelationKind::Table { .. } => {
+                tables.insert(id);
+            }
+            RelationKind::MaterializedView { plan, .. } => {
+                open.extend(plan.relations().into_iter().filter(|input| seen.insert(*input)));
+            }
+        }
+    }
+    Some(tables)
+}

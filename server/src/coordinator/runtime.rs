@@ -1,0 +1,389 @@
+//! The shell around the commit path: a task, a queue, the log's thread, the engine.
+//!
+//! Bounds: the queue takes `QUEUE_LEN` requests, then callers wait; the log is given one group at a
+//! time. Control messages (cancel, alone) are at most one a waiting caller.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc as thread_channel};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use millrace_engine::{DataType, Engine, EngineError, RelationId, TableSpec, Tick};
+use millrace_sql::{CatalogChange, Relation, RelationKind, SqlError};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use super::commit::CommitPath;
+use super::holds::Holds;
+use super::progress::Progress;
+use super::request::{AloneId, CommitId, Effect, Event, Group, Request};
+
+/// Requests between callers and the task.
+const QUEUE_LEN: usize = 1024;
+
+/// Makes a group durable, on the log's own thread, which it may block.
+pub type AppendGroup = Box<dyn FnMut(&Group) -> Result<(), SqlError> + Send>;
+
+/// What the coordinator works with.
+pub struct Parts {
+    /// The commit path, at the newest tick of the log.
+    pub path: CommitPath,
+    /// What readers see, at the same tick.
+    pub holds: Arc<Holds>,
+    /// The uppers that the engine tells.
+    pub progress: Arc<Progress>,
+    /// The workers.
+    pub engine: Engine,
+    /// The log.
+    pub append: AppendGroup,
+}
+
+/// The handle that sessions commit through.
+pub struct Coordinator {
+    requests: mpsc::Sender<Submission>,
+    control: mpsc::UnboundedSender<Control>,
+    next_id: AtomicU64,
+    counts: Arc<Counts>,
+}
+
+/// What was committed since the start.
+#[derive(Default)]
+pub struct Counts {
+    /// Commits.
+    pub commits: AtomicU64,
+    /// Groups: records of the log.
+    pub groups: AtomicU64,
+    /// Rows added and taken away.
+    pub rows: AtomicU64,
+    /// Commits refused with 40001.
+    pub conflicts: AtomicU64,
+    /// Bytes committed that not every relation has passed, now.
+    pub lag_bytes: AtomicU64,
+    /// Commits that wait for their group, now.
+    pub queued: AtomicU64,
+}
+
+struct Submission {
+    id: CommitId,
+    request: Request,
+    reply: oneshot::Sender<Result<Tick, SqlError>>,
+}
+
+enum Control {
+    Cancel(CommitId),
+    RequestAlone(AloneId, oneshot::Sender<()>),
+    EndAlone(AloneId),
+}
+
+/// The right to commit with nobody beside; given back when dropped.
+pub struct Alone {
+    id: AloneId,
+    control: mpsc::UnboundedSender<Control>,
+}
+
+impl Alone {
+    /// What goes into `Request::alone`.
+    pub fn id(&self) -> AloneId {
+        self.id
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        // Without a coordinator there is nobody to tell.
+        let _ = self.control.send(Control::EndAlone(self.id));
+    }
+}
+
+/// Takes a commit back when its caller is gone before the answer.
+struct CancelOnDrop<'a> {
+    id: CommitId,
+    control: &'a mpsc::UnboundedSender<Control>,
+    armed: bool,
+}
+
+impl Drop for CancelOnDrop<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            let _ = self.control.send(Control::Cancel(self.id));
+        }
+    }
+}
+
+impl Coordinator {
+    /// Starts the coordinator. The task ends after `shutdown`, once the group in flight is settled.
+    ///
+    /// # Errors
+    /// Where the log's thread cannot be started.
+    pub fn start(
+        parts: Parts,
+        shutdown: CancellationToken,
+    ) -> std::io::Result<(Coordinator, tokio::task::JoinHandle<Result<(), SqlError>>)> {
+        let (requests, request_receiver) = mpsc::channel(QUEUE_LEN);
+        let (control, control_receiver) = mpsc::unbounded_channel();
+        let (groups, outcomes) = start_log_thread(parts.append)?;
+        let counts = Arc::new(Counts::default());
+        let runtime = Runtime {
+            path: parts.path,
+            holds: parts.holds,
+            progress: parts.progress,
+            engine: parts.engine,
+            groups,
+            replies: HashMap::new(),
+            grants: HashMap::new(),
+            counts: counts.clone(),
+        };
+        let task = tokio::spawn(runtime.run(request_receiver, control_receiver, outcomes, shutdown));
+        Ok((Coordinator { requests, control, next_id: AtomicU64::new(1), counts }, task))
+    }
+
+    /// Commits. The tick is published before this returns. Dropping the future takes the commit
+    /// back if it is not being logged yet.
+    ///
+    /// # Errors
+    /// 40001: something read has changed, read again. What a catalog change raises. 53100, 58030:
+    /// the log cannot be written. 57P01: the server goes down.
+    pub async fn commit(&self, request: Request) -> Result<Tick, SqlError> {
+        let id = CommitId(self.next_id());
+        let (reply, answer) = oneshot::channel();
+        let submission = Submission { id, request, reply };
+        self.requests.send(submission).await.map_err(|_| shutting_down())?;
+        let mut cancel = CancelOnDrop { id, control: &self.control, armed: true };
+        let answer = answer.await;
+        cancel.armed = false;
+        answer.unwrap_or_else(|_| Err(shutting_down()))
+    }
+
+    /// Waits until this caller may read and commit with nobody beside.
+    ///
+    /// # Errors
+    /// 57P01: the server goes down.
+    pub async fn alone(&self) -> Result<Alone, SqlError> {
+        let id = AloneId(self.next_id());
+        let (granted, grant) = oneshot::channel();
+        let request = Control::RequestAlone(id, granted);
+        self.control.send(request).map_err(|_| shutting_down())?;
+        let alone = Alone { id, control: self.control.clone() };
+        grant.await.map_err(|_| shutting_down())?;
+        Ok(alone)
+    }
+
+    /// What was committed since the start.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// 57P01, PostgreSQL's words.
+pub(crate) fn shutting_down() -> SqlError {
+    SqlError::new("57P01", "terminating connection due to administrator command")
+}
+
+type Groups = thread_channel::SyncSender<Arc<Group>>;
+type Outcomes = mpsc::Receiver<Result<(), SqlError>>;
+
+/// One group at a time is on its way, so one place in each direction is enough.
+fn start_log_thread(mut append: AppendGroup) -> std::io::Result<(Groups, Outcomes)> {
+    let (groups, group_receiver) = thread_channel::sync_channel::<Arc<Group>>(1);
+    let (outcome_sender, outcomes) = mpsc::channel(1);
+    std::thread::Builder::new().name("millrace-log".to_owned()).spawn(move || {
+        while let Ok(group) = group_receiver.recv() {
+            if outcome_sender.blocking_send(append(&group)).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok((groups, outcomes))
+}
+
+struct Runtime {
+    path: CommitPath,
+    holds: Arc<Holds>,
+    progress: Arc<Progress>,
+    engine: Engine,
+    groups: Groups,
+    replies: HashMap<CommitId, oneshot::Sender<Result<Tick, SqlError>>>,
+    grants: HashMap<AloneId, oneshot::Sender<()>>,
+    counts: Arc<Counts>,
+}
+
+impl Runtime {
+    async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<Submission>,
+        mut control: mpsc::UnboundedReceiver<Control>,
+        mut outcomes: Outcomes,
+        shutdown: CancellationToken,
+    ) -> Result<(), SqlError> {
+        let progress = self.progress.clone();
+        let holds = self.holds.clone();
+        loop {
+            tokio::select! {
+                biased;
+                outcome = outcomes.recv() => self.on_outcome(outcome)?,
+                Some(message) = control.recv() => self.on_control(message)?,
+                () = progress.advanced() => self.on_progress()?,
+                () = holds.released() => {}
+                () = shutdown.cancelled(), if !self.path.is_appending() => return Ok(()),
+                Some(submission) = requests.recv(), if self.path.accepts() && !shutdown.is_cancelled() => {
+                    self.on_submission(submission)?;
+                }
+            }
+            if shutdown.is_cancelled() {
+                let effects = self.path.close(&shutting_down());
+                self.perform(effects)?;
+            }
+            self.compact();
+        }
+    }
+
+    fn on_outcome(&mut self, outcome: Option<Result<(), SqlError>>) -> Result<(), SqlError> {
+        let event = match outcome {
+            Some(Ok(())) => Event::GroupDurable,
+            Some(Err(error)) => Event::GroupFailed { error },
+            // Whether the group is on disk, nobody knows: only a new start can tell.
+            None => return Err(SqlError::internal("the log's thread has panicked")),
+        };
+        self.feed(event)
+    }
+
+    fn on_submission(&mut self, submission: Submission) -> Result<(), SqlError> {
+        let Submission { id, request, reply } = submission;
+        if reply.is_closed() {
+            return Ok(());
+        }
+        self.replies.insert(id, reply);
+        self.feed(Event::Requested { id, request })
+    }
+
+    fn on_control(&mut self, message: Control) -> Result<(), SqlError> {
+        match message {
+            Control::Cancel(id) => self.feed(Event::Cancelled { id }),
+            Control::RequestAlone(id, granted) => {
+                self.grants.insert(id, granted);
+                self.feed(Event::AloneRequested { id })
+            }
+            Control::EndAlone(id) => {
+                self.grants.remove(&id);
+                self.feed(Event::AloneEnded { id })
+            }
+        }
+    }
+
+    fn on_progress(&mut self) -> Result<(), SqlError> {
+        for (relation, upper) in self.progress.take() {
+            self.feed(Event::Applied { relation, upper })?;
+        }
+        Ok(())
+    }
+
+    fn feed(&mut self, event: Event) -> Result<(), SqlError> {
+        let effects = self.path.handle(event, now());
+        let performed = self.perform(effects);
+        self.counts.lag_bytes.store(self.path.lag_bytes() as u64, Ordering::Relaxed);
+        self.counts.queued.store(self.path.queued() as u64, Ordering::Relaxed);
+        performed
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) -> Result<(), SqlError> {
+        effects.into_iter().try_for_each(|effect| self.perform_one(effect))
+    }
+
+    fn perform_one(&mut self, effect: Effect) -> Result<(), SqlError> {
+        match effect {
+            Effect::Append(group) => {
+                self.groups
+                    .try_send(group)
+                    .map_err(|_| SqlError::internal("the log's thread has panicked"))?;
+            }
+            Effect::Apply(group) => self.apply(&group)?,
+            Effect::Publish { tick, catalog } => self.holds.publish(tick, catalog),
+            Effect::Acknowledge { id, tick } => {
+                self.counts.commits.fetch_add(1, Ordering::Relaxed);
+                self.reply(id, Ok(tick));
+            }
+            Effect::Reject { id, error } => {
+                let conflicts = u64::from(error.sqlstate == "40001");
+                self.counts.conflicts.fetch_add(conflicts, Ordering::Relaxed);
+                self.reply(id, Err(error));
+            }
+            Effect::GrantAlone { id } => {
+                if let Some(granted) = self.grants.remove(&id) {
+                    // Who is gone has sent EndAlone, or will when its `Alone` is dropped.
+                    let _ = granted.send(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn reply(&mut self, id: CommitId, answer: Result<Tick, SqlError>) {
+        if let Some(reply) = self.replies.remove(&id) {
+            // The caller may be gone; what was acknowledged stays committed.
+            let _ = reply.send(answer);
+        }
+    }
+
+    fn apply(&mut self, group: &Group) -> Result<(), SqlError> {
+        self.counts.groups.fetch_add(1, Ordering::Relaxed);
+        self.counts.rows.fetch_add(group.rows() as u64, Ordering::Relaxed);
+        apply(&self.engine, &self.progress, group).map_err(|error| {
+            error!(tick = group.tick, %error, "a logged group cannot be applied");
+            SqlError::internal(error)
+        })
+    }
+
+    /// Lets the engine forget what nobody can read any more.
+    fn compact(&self) {
+        if let Some(since) = self.holds.move_since() {
+            let since: Vec<(RelationId, Tick)> = self
+                .holds
+                .catalog()
+                .relations()
+                .map(|relation| (relation.id, since.max(relation.created)))
+                .collect();
+            self.engine.compact(&since);
+        }
+    }
+}
+
+/// Hands a durable group to the engine: first the catalog, then the rows. A new view's inputs are
+/// complete before the group's tick and no compaction comes in between, which holds them.
+///
+/// # Errors
+/// Where a view cannot be installed: a defect, since plans are checked before they are logged.
+pub fn apply(engine: &Engine, progress: &Progress, group: &Group) -> Result<(), EngineError> {
+    for change in &group.catalog {
+        match change {
+            CatalogChange::Create(relation) => create(engine, relation, group.tick)?,
+            CatalogChange::Drop(ids) => {
+                engine.drop_relations(ids);
+                ids.iter().for_each(|id| progress.forget(*id));
+            }
+        }
+    }
+    engine.commit(group.tick, group.changes.clone());
+    Ok(())
+}
+
+fn create(engine: &Engine, relation: &Relation, as_of: Tick) -> Result<(), EngineError> {
+    match &relation.kind {
+        RelationKind::Table { keep_rows } => {
+            let columns: Vec<DataType> = relation.columns.iter().map(|column| column.data_type).collect();
+            engine.create_table(relation.id, TableSpec { columns, keep_rows: *keep_rows }, as_of);
+            Ok(())
+        }
+        RelationKind::MaterializedView { plan, .. } => engine.install(relation.id, plan.clone(), as_of),
+    }
+}
+
+/// The wall clock, in microseconds since 1970.
+fn now() -> Tick {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_micros()).unwrap_or(u64::MAX)
+}

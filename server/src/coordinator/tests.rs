@@ -1,0 +1,296 @@
+//! The task around the commit path, with real workers and, where it matters, a real log.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, mpsc as thread_channel};
+
+use arrow::array::{AsArray, Int32Array};
+use arrow::datatypes::Int32Type;
+use millrace_engine::{
+    DataType, Engine, EngineConfig, Log, LogConfig, OsRandom, Plan, RealDisk, RelationId, Snapshot, Tick,
+    batch_of,
+};
+use millrace_sql::{CatalogChange, Column, ExprCompiler, Relation, RelationKind, SqlError};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::record;
+use crate::recovery::{Recovered, recover};
+
+const LAG_BYTES: usize = 1 << 20;
+
+/// A coordinator with workers below it.
+struct Bench {
+    coordinator: Arc<Coordinator>,
+    holds: Arc<Holds>,
+    engine: Engine,
+    task: JoinHandle<Result<(), SqlError>>,
+    shutdown: CancellationToken,
+}
+
+fn engine(workers: usize) -> (Engine, Arc<Progress>) {
+    let progress = Arc::new(Progress::default());
+    (Engine::start(EngineConfig { workers }, Arc::new(ExprCompiler), progress.sink()).unwrap(), progress)
+}
+
+impl Bench {
+    /// Nothing stored yet.
+    fn empty(append: AppendGroup) -> Bench {
+        let (engine, progress) = engine(2);
+        Bench::start(engine, progress, Recovered { catalog: Arc::default(), newest: 0 }, append)
+    }
+
+    /// On the log of a folder.
+    async fn on(folder: &Path) -> Bench {
+        let (engine, progress) = engine(2);
+        let (mut log, replay) =
+            Log::open(folder, Arc::new(RealDisk), LogConfig::default(), Box::new(OsRandom)).unwrap();
+        let recovered = recover(replay, &engine, &progress, LAG_BYTES).await.unwrap();
+        let append: AppendGroup = Box::new(move |group| {
+            log.append_group(&[record::encode(group)?])
+                .map_err(|error| SqlError::new(error.sqlstate, error.message))
+        });
+        Bench::start(engine, progress, recovered, append)
+    }
+
+    fn start(engine: Engine, progress: Arc<Progress>, recovered: Recovered, append: AppendGroup) -> Bench {
+        let Recovered { catalog, newest } = recovered;
+        let holds = Arc::new(Holds::new(newest, catalog.clone()));
+        let path = CommitPath::new(catalog, newest, LAG_BYTES);
+        let shutdown = CancellationToken::new();
+        let parts = Parts { path, holds: holds.clone(), progress, engine: engine.clone(), append };
+        let (coordinator, task) = Coordinator::start(parts, shutdown.clone()).unwrap();
+        Bench { coordinator: Arc::new(coordinator), holds, engine, task, shutdown }
+    }
+
+    async fn create(&self, name: &str, kind: RelationKind) -> RelationId {
+        let column = Column { name: "x".to_owned(), data_type: DataType::Int32, nullable: true };
+        let id = provisional_id(0);
+        let relation = Relation { id, name: name.to_owned(), columns: vec![column], kind, created: 0 };
+        let catalog = vec![CatalogChange::Create(relation)];
+        self.coordinator.commit(Request { catalog, ..Request::default() }).await.unwrap();
+        self.holds.catalog().get(name).unwrap().id
+    }
+
+    async fn create_table(&self) -> RelationId {
+        self.create("t", RelationKind::Table { keep_rows: true }).await
+    }
+
+    /// The rows at the newest tick, in order.
+    async fn rows(&self, relation: RelationId) -> Vec<i32> {
+        let moment = self.holds.newest();
+        self.rows_at(relation, moment.tick).await
+    }
+
+    async fn rows_at(&self, relation: RelationId, tick: Tick) -> Vec<i32> {
+        let (answers, mut answered) = mpsc::unbounded_channel();
+        let reply = Arc::new(move |_, share: Result<Snapshot, _>| drop(answers.send(share)));
+        self.engine.read(relation, tick, reply);
+        let mut rows = Vec::new();
+        while let Some(share) = answered.recv().await {
+            for batch in share.unwrap().rows() {
+                rows.extend(batch.unwrap().column(0).as_primitive::<Int32Type>().values());
+            }
+        }
+        rows.sort();
+        rows
+    }
+
+    fn queued(&self) -> u64 {
+        self.coordinator.counts().queued.load(Ordering::Relaxed)
+    }
+
+    async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.unwrap().unwrap();
+        self.engine.shutdown();
+    }
+}
+
+fn insert(relation: RelationId, values: &[i32], diff: i64) -> Request {
+    let column = Arc::new(Int32Array::from(values.to_vec()));
+    let rows = batch_of(&[DataType::Int32], vec![column], values.len()).unwrap();
+    Request { writes: vec![Write { relation, rows, diff }], ..Request::default() }
+}
+
+fn always() -> AppendGroup {
+    Box::new(|_| Ok(()))
+}
+
+/// A log that waits for a permit before each group, and tells when it has one.
+fn gated() -> (AppendGroup, thread_channel::Sender<Result<(), SqlError>>, mpsc::UnboundedReceiver<usize>) {
+    let (permit, permits) = thread_channel::channel();
+    let (arrived, arrivals) = mpsc::unbounded_channel();
+    let permits = Mutex::new(permits);
+    let append = Box::new(move |group: &Group| {
+        let _ = arrived.send(group.rows());
+        permits.lock().unwrap().recv().unwrap_or(Ok(()))
+    });
+    (append, permit, arrivals)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_acknowledged_is_read_at_once() {
+    let bench = Bench::empty(always());
+    let table = bench.create_table().await;
+    let plan = Plan::Get { relation: table, columns: vec![DataType::Int32] };
+    let view = bench.create("v", RelationKind::MaterializedView { sql: String::new(), plan }).await;
+    for value in 0..50 {
+        let tick = bench.coordinator.commit(insert(table, &[value, value], 1)).await.unwrap();
+        assert_eq!(bench.holds.newest_tick(), tick);
+        bench.coordinator.commit(insert(table, &[value], -1)).await.unwrap();
+        assert_eq!(bench.rows(table).await, (0..=value).collect::<Vec<_>>());
+        assert_eq!(bench.rows(view).await, (0..=value).collect::<Vec<_>>());
+    }
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_that_arrive_during_an_fsync_share_the_next() {
+    let (append, permit, mut arrivals) = gated();
+    let bench = Bench::empty(append);
+    permit.send(Ok(())).unwrap();
+    let table = bench.create_table().await;
+    arrivals.recv().await;
+    let commit = |value| {
+        let coordinator = bench.coordinator.clone();
+        tokio::spawn(async move { coordinator.commit(insert(table, &[value], 1)).await.unwrap() })
+    };
+    let first = commit(0);
+    assert_eq!(arrivals.recv().await, Some(1));
+    let rest: Vec<_> = (1..100).map(commit).collect();
+    // All have queued once the queue has taken this many requests.
+    while bench.queued() < 99 {
+        tokio::task::yield_now().await;
+    }
+    permit.send(Ok(())).unwrap();
+    permit.send(Ok(())).unwrap();
+    assert_eq!(arrivals.recv().await, Some(99), "one group of all that waited");
+    let first = first.await.unwrap();
+    let mut ticks = BTreeSet::new();
+    for commit in rest {
+        ticks.insert(commit.await.unwrap());
+    }
+    assert!(ticks.len() == 1 && ticks.iter().all(|tick| *tick > first));
+    assert_eq!(bench.rows(table).await, (0..100).collect::<Vec<_>>());
+    assert_eq!(bench.coordinator.counts().groups.load(Ordering::Relaxed), 3);
+    drop(permit);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_fails_leaves_nothing_and_the_next_goes_on() {
+    let (append, permit, _arrivals) = gated();
+    let bench = Bench::empty(append);
+    permit.send(Ok(())).unwrap();
+    let table = bench.create_table().await;
+    permit.send(Err(SqlError::new("53100", "could not write to the log"))).unwrap();
+    let error = bench.coordinator.commit(insert(table, &[1], 1)).await.unwrap_err();
+    assert_eq!(error.sqlstate, "53100");
+    permit.send(Ok(())).unwrap();
+    bench.coordinator.commit(insert(table, &[2], 1)).await.unwrap();
+    assert_eq!(bench.rows(table).await, [2]);
+    drop(permit);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_caller_left_before_it_was_logged_is_taken_back() {
+    let (append, permit, mut arrivals) = gated();
+    let bench = Bench::empty(append);
+    permit.send(Ok(())).unwrap();
+    let table = bench.create_table().await;
+    arrivals.recv().await;
+    let spawn = |value| {
+        let coordinator = bench.coordinator.clone();
+        tokio::spawn(async move { coordinator.commit(insert(table, &[value], 1)).await })
+    };
+    let first = spawn(1);
+    arrivals.recv().await;
+    let leaver = spawn(2);
+    while bench.queued() < 1 {
+        tokio::task::yield_now().await;
+    }
+    leaver.abort();
+    assert!(leaver.await.unwrap_err().is_cancelled());
+    drop(permit);
+    first.await.unwrap().unwrap();
+    spawn(3).await.unwrap().unwrap();
+    assert_eq!(bench.rows(table).await, [1, 3]);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn optimistic_counters_never_lose_an_update() {
+    let bench = Bench::empty(always());
+    let table = bench.create_table().await;
+    bench.coordinator.commit(insert(table, &[0], 1)).await.unwrap();
+    let bench = Arc::new(bench);
+    let add_one = |bench: Arc<Bench>| async move {
+        for attempt in 0.. {
+            let alone = if attempt > 3 { Some(bench.coordinator.alone().await.unwrap()) } else { None };
+            let moment = bench.holds.newest();
+            let value = bench.rows_at(table, moment.tick).await[0];
+            let mut request = insert(table, &[value], -1);
+            request.writes.extend(insert(table, &[value + 1], 1).writes);
+            request.reads = Reads { tick: moment.tick, relations: BTreeSet::from([table]) };
+            request.alone = alone.as_ref().map(Alone::id);
+            match bench.coordinator.commit(request).await {
+                Ok(_) => return,
+                Err(error) => assert_eq!((error.sqlstate.as_str(), alone.is_none()), ("40001", true)),
+            }
+        }
+    };
+    let tasks: Vec<_> = (0..40).map(|_| tokio::spawn(add_one(bench.clone()))).collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(bench.rows(table).await, [40]);
+    Arc::into_inner(bench).unwrap().stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_brings_back_catalog_rows_and_ticks() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::on(folder.path()).await;
+    let table = bench.create_table().await;
+    for value in 0..30 {
+        bench.coordinator.commit(insert(table, &[value], 1)).await.unwrap();
+    }
+    let plan = Plan::Get { relation: table, columns: vec![DataType::Int32] };
+    bench.create("v", RelationKind::MaterializedView { sql: String::new(), plan }).await;
+    let dropped = bench.create("gone", RelationKind::Table { keep_rows: true }).await;
+    bench.coordinator.commit(insert(dropped, &[7], 1)).await.unwrap();
+    let catalog = vec![CatalogChange::Drop(vec![dropped])];
+    bench.coordinator.commit(Request { catalog, ..Request::default() }).await.unwrap();
+    let newest = bench.coordinator.commit(insert(table, &[5], -1)).await.unwrap();
+    let before: Vec<Relation> = bench.holds.catalog().relations().map(|r| Relation::clone(r)).collect();
+    bench.stop().await;
+
+    let bench = Bench::on(folder.path()).await;
+    assert_eq!(bench.holds.newest_tick(), newest);
+    let after: Vec<Relation> = bench.holds.catalog().relations().map(|r| Relation::clone(r)).collect();
+    assert_eq!(after, before);
+    let view = bench.holds.catalog().get("v").unwrap().id;
+    let expected: Vec<i32> = (0..30).filter(|value| *value != 5).collect();
+    assert_eq!(bench.rows(table).await, expected);
+    assert_eq!(bench.rows(view).await, expected);
+    let next = bench.create("u", RelationKind::Table { keep_rows: true }).await;
+    assert!(next > dropped, "ids are never given twice");
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_shutdown_commits_are_refused() {
+    let bench = Bench::empty(always());
+    let table = bench.create_table().await;
+    let coordinator = bench.coordinator.clone();
+    bench.stop().await;
+    let error = coordinator.commit(insert(table, &[1], 1)).await.unwrap_err();
+    assert_eq!(error.sqlstate, "57P01");
+}

@@ -1,0 +1,146 @@
+//! HTTP: `/health` for supervisors and `/metrics` for Prometheus.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use millrace_sql::{Relation, RelationKind};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::server::Server;
+
+/// Serves until `shutdown`.
+///
+/// # Errors
+/// What the listener raises.
+pub async fn serve(
+    listener: TcpListener,
+    server: Arc<Server>,
+    shutdown: CancellationToken,
+) -> std::io::Result<()> {
+    let router =
+        Router::new().route("/health", get(health)).route("/metrics", get(metrics)).with_state(server);
+    axum::serve(listener, router).with_graceful_shutdown(async move { shutdown.cancelled().await }).await
+}
+
+async fn health(State(server): State<Arc<Server>>) -> impl IntoResponse {
+    let tick = server.holds().newest_tick();
+    let workers = server.engine().workers();
+    ([(CONTENT_TYPE, "application/json")], format!("{{\"ok\":true,\"tick\":{tick},\"workers\":{workers}}}\n"))
+}
+
+async fn metrics(State(server): State<Arc<Server>>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics_text(&server))
+}
+
+/// All metrics in Prometheus' text format.
+fn metrics_text(server: &Server) -> String {
+    let counts = server.coordinator().counts();
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let mut text = Text::default();
+    text.metric("millrace_commits_total", "counter", "Commits acknowledged.", count(&counts.commits));
+    text.metric(
+        "millrace_commit_groups_total",
+        "counter",
+        "Records of the log written.",
+        count(&counts.groups),
+    );
+    text.metric("millrace_rows_total", "counter", "Rows added and taken away.", count(&counts.rows));
+    text.metric(
+        "millrace_conflicts_total",
+        "counter",
+        "Commits refused for retry.",
+        count(&counts.conflicts),
+    );
+    text.metric(
+        "millrace_lag_bytes",
+        "gauge",
+        "Bytes committed that not all views show.",
+        count(&counts.lag_bytes),
+    );
+    text.metric(
+        "millrace_commits_queued",
+        "gauge",
+        "Commits that wait for their group.",
+        count(&counts.queued),
+    );
+    text.metric("millrace_newest_tick", "gauge", "The newest tick.", server.holds().newest_tick());
+    text.metric("millrace_since_tick", "gauge", "The first tick that can be read.", server.holds().since());
+    text.metric("millrace_connections", "gauge", "Clients connected.", server.connections() as u64);
+    text.metric("millrace_workers", "gauge", "Worker threads.", server.engine().workers() as u64);
+    let uptime_seconds = server.started().elapsed().as_secs();
+    text.metric("millrace_uptime_seconds", "gauge", "Since the server was ready.", uptime_seconds);
+    relation_metrics(server, &mut text);
+    text.0
+}
+
+fn relation_metrics(server: &Server, text: &mut Text) {
+    let catalog = server.catalog();
+    text.family("millrace_relation_upper", "gauge", "The first tick that is not complete.");
+    for relation in catalog.relations() {
+        let upper = server.progress().upper(relation.id).unwrap_or(relation.created);
+        text.of_relation("millrace_relation_upper", relation, upper);
+    }
+    text.family("millrace_relation_state_bytes", "gauge", "Bytes of state.");
+    let sizes: Vec<_> =
+        catalog.relations().map(|relation| (relation, server.engine().state_size(relation.id))).collect();
+    for (relation, size) in &sizes {
+        text.of_relation("millrace_relation_state_bytes", relation, size.bytes as u64);
+    }
+    text.family("millrace_relation_state_updates", "gauge", "Updates held in state.");
+    for (relation, size) in &sizes {
+        text.of_relation("millrace_relation_state_updates", relation, size.updates as u64);
+    }
+}
+
+/// Prometheus' text format while it is written. Writing to a string cannot fail.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    fn metric(&mut self, name: &str, kind: &str, help: &str, value: u64) {
+        self.family(name, kind, help);
+        let _ = writeln!(self.0, "{name} {value}");
+    }
+
+    fn of_relation(&mut self, name: &str, relation: &Relation, value: u64) {
+        let kind = match &relation.kind {
+            RelationKind::Table { .. } => "table",
+            RelationKind::MaterializedView { .. } => "materialized view",
+        };
+        let relation = label(&relation.name);
+        let _ = writeln!(self.0, "{name}{{relation=\"{relation}\",kind=\"{kind}\"}} {value}");
+    }
+}
+
+/// A label's value, escaped as the format asks.
+fn label(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_escaped() {
+        assert_eq!(label("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
+    }
+
+    #[test]
+    fn a_metric_has_its_help_and_type() {
+        let mut text = Text::default();
+        text.metric("m", "gauge", "Help.", 3);
+        assert_eq!(text.0, "# HELP m Help.\n# TYPE m gauge\nm 3\n");
+    }
+}

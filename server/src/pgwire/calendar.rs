@@ -1,0 +1,298 @@
+//! Timestamps as text: PostgreSQL's ISO output form, and the forms of it that are read back.
+//!
+//! A timestamp is microseconds since 1970 in the proleptic Gregorian calendar. There is no infinite
+//! timestamp: expressions would take it for a moment. The day arithmetic is Howard Hinnant's (days from civil).
+
+use std::fmt::Write as _;
+
+use bytes::BytesMut;
+use millrace_sql::SqlError;
+
+use super::text::invalid_syntax;
+
+const MICROS_PER_SECOND: i64 = 1_000_000;
+const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
+
+/// Microseconds from 1970 to 2000, where PostgreSQL's binary timestamps start.
+pub(crate) const MICROS_TO_2000: i64 = 946_684_800 * MICROS_PER_SECOND;
+
+/// 4713-11-24 BC, the first day that PostgreSQL takes.
+const FIRST_DAY: i64 = -2_440_588;
+
+/// Appends `YYYY-MM-DD HH:MM:SS[.ffffff]`, without trailing zeros in the fraction.
+pub(crate) fn write_timestamp(micros: i64, out: &mut BytesMut) {
+    let (days, rest) = (micros.div_euclid(MICROS_PER_DAY), micros.rem_euclid(MICROS_PER_DAY));
+    let (year, month, day) = civil_from_days(days);
+    let shown = if year > 0 { year } else { 1 - year };
+    let (seconds, fraction) = (rest / MICROS_PER_SECOND, rest % MICROS_PER_SECOND);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    // Writing to a buffer in memory cannot fail.
+    let _ = write!(out, "{shown:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}");
+    if fraction > 0 {
+        let digits = format!("{fraction:06}");
+        let _ = write!(out, ".{}", digits.trim_end_matches('0'));
+    }
+    if year <= 0 {
+        out.extend_from_slice(b" BC");
+    }
+}
+
+/// Year, month and day of a day since 1970; year 0 is 1 BC.
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// Days since 1970; year 0 is 1 BC.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let shifted_month = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+fn days_in_month(year: i64, month: i64) -> i64 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
+
+/// Reads a timestamp: a date as `Y-M-D`, `Y/M/D`, `YYYYMMDD` or `M/D/Y`, then a time, a zone (which
+/// a timestamp without time zone ignores) and BC, each optional.
+pub(crate) fn parse_timestamp(text: &str) -> Result<i64, SqlError> {
+    let word = text.trim().to_ascii_lowercase();
+    match word.as_str() {
+        "infinity" | "-infinity" => return Err(SqlError::unsupported(format!("timestamp {word}"))),
+        "epoch" => return Ok(0),
+        _ => {}
+    }
+    let invalid = || {
+        let mut error = invalid_syntax("timestamp", text);
+        error.sqlstate = "22007".to_owned();
+        error
+    };
+    let parts = Parts::parse(&word).ok_or_else(invalid)?;
+    if !parts.in_range() {
+        return Err(SqlError::new("22008", format!("date/time field value out of range: \"{text}\"")));
+    }
+    parts.micros().ok_or_else(|| SqlError::new("22008", format!("timestamp out of range: \"{text}\"")))
+}
+
+/// A timestamp's fields as written.
+#[derive(Default)]
+struct Parts {
+    before_christ: bool,
+    year: i64,
+    month: i64,
+    day: i64,
+    hour: i64,
+    minute: i64,
+    second: i64,
+    micros: i64,
+}
+
+impl Parts {
+    fn parse(word: &str) -> Option<Parts> {
+        let (word, before_christ) = match word.strip_suffix(" bc") {
+            Some(rest) => (rest.trim_end(), true),
+            None => (word.strip_suffix(" ad").unwrap_or(word).trim_end(), false),
+        };
+        let end = word.find(['t', ' ']).unwrap_or(word.len());
+        let (date, time) = word.split_at(end);
+        let mut parts = Parts { before_christ, ..Parts::parse_date(date)? };
+        if !time.is_empty() {
+            parts.parse_time(time.strip_prefix('t').unwrap_or(time).trim_start())?;
+        }
+        Some(parts)
+    }
+
+    fn parse_date(date: &str) -> Option<Parts> {
+        if date.len() == 8 && date.bytes().all(|b| b.is_ascii_digit()) {
+            let (year, rest) = date.split_at(4);
+            let (month, day) = rest.split_at(2);
+            return Parts::of_date(year, month, day);
+        }
+        let separator = if date.contains('/') { '/' } else { '-' };
+        let mut fields = date.split(separator);
+        let (first, second, third) = (fields.next()?, fields.next()?, fields.next()?);
+        if fields.next().is_some() {
+            return None;
+        }
+        // A year has three digits or more; else PostgreSQL's default order, month day year.
+        if first.len() >= 3 {
+            Parts::of_date(first, second, third)
+        } else {
+            Parts::of_date(third, first, second)
+        }
+    }
+
+    fn of_date(year: &str, month: &str, day: &str) -> Option<Parts> {
+        let short = year.len() <= 2;
+        let (year, month, day) = (number(year, 1, 6)?, number(month, 1, 2)?, number(day, 1, 2)?);
+        // Two digits are a year from 1970 to 2069.
+        let year = if short { year + if year < 70 { 2000 } else { 1900 } } else { year };
+        Some(Parts { year, month, day, ..Parts::default() })
+    }
+
+    fn parse_time(&mut self, time: &str) -> Option<()> {
+        let end = time.find(|c: char| !c.is_ascii_digit() && c != ':' && c != '.').unwrap_or(time.len());
+        let (clock, zone) = time.split_at(end);
+        if !is_zone(zone.trim()) {
+            return None;
+        }
+        let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
+        let mut fields = clock.split(':');
+        self.hour = number(fields.next()?, 1, 2)?;
+        self.minute = number(fields.next()?, 1, 2)?;
+        self.second = match fields.next() {
+            Some(second) => number(second, 1, 2)?,
+            None if fraction.is_empty() => 0,
+            None => return None,
+        };
+        self.micros = fraction_micros(fraction)?;
+        fields.next().is_none().then_some(())
+    }
+
+    /// 24:00:00 and a second of 60 are taken, as in PostgreSQL.
+    fn in_range(&self) -> bool {
+        let midnight = self.hour == 24 && self.minute == 0 && self.second == 0 && self.micros == 0;
+        (1..=12).contains(&self.month)
+            && (1..=days_in_month(self.astronomical_year(), self.month)).contains(&self.day)
+            && self.year > 0
+            && (self.hour < 24 || midnight)
+            && self.minute < 60
+            && self.second <= 60
+    }
+
+    /// There is no year 0: 1 BC is year 0 of the arithmetic.
+    fn astronomical_year(&self) -> i64 {
+        if self.before_christ { 1 - self.year } else { self.year }
+    }
+
+    fn micros(&self) -> Option<i64> {
+        let days = days_from_civil(self.astronomical_year(), self.month, self.day);
+        let seconds = self.hour * 3600 + self.minute * 60 + self.second;
+        (days >= FIRST_DAY)
+            .then(|| days.checked_mul(MICROS_PER_DAY)?.checked_add(seconds * MICROS_PER_SECOND + self.micros))
+            .flatten()
+    }
+}
+
+/// Digits only, of this many.
+fn number(text: &str, least: usize, most: usize) -> Option<i64> {
+    let fits = (least..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    fits.then(|| text.parse().ok()).flatten()
+}
+
+/// A fraction of a second in microseconds, rounded as PostgreSQL rounds it: through a double.
+fn fraction_micros(fraction: &str) -> Option<i64> {
+    if !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let seconds: f64 = format!("0.{fraction}0").parse().ok()?;
+    Some((seconds * 1e6).round_ties_even() as i64)
+}
+
+/// Nothing, Z, UTC, GMT, or an offset `±HH[[:]MM[:SS]]`.
+fn is_zone(zone: &str) -> bool {
+    match zone.strip_prefix(['+', '-']) {
+        Some(offset) => {
+            (1..=8).contains(&offset.len()) && offset.bytes().all(|b| b.is_ascii_digit() || b == b':')
+        }
+        None => matches!(zone, "" | "z" | "utc" | "gmt"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(micros: i64) -> String {
+        let mut out = BytesMut::new();
+        write_timestamp(micros, &mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    fn read_back(text: &str) -> Result<String, String> {
+        parse_timestamp(text).map(shown).map_err(|error| error.sqlstate)
+    }
+
+    /// Texts and PostgreSQL 15's answer to `text::timestamp`.
+    #[test]
+    fn timestamps_are_read_and_written_as_by_postgresql() {
+        let cases = [
+            ("2024-02-29 12:34:56.789", "2024-02-29 12:34:56.789"),
+            ("2024-02-29T12:34:56.000001", "2024-02-29 12:34:56.000001"),
+            ("2024-02-29", "2024-02-29 00:00:00"),
+            ("  20240229 01:02 ", "2024-02-29 01:02:00"),
+            ("2024/2/9 1:2:3", "2024-02-09 01:02:03"),
+            ("2/9/99", "1999-02-09 00:00:00"),
+            ("2/9/2024 1:02:03", "2024-02-09 01:02:03"),
+            ("2024-01-01 24:00:00", "2024-01-02 00:00:00"),
+            ("2024-01-01 23:59:60", "2024-01-02 00:00:00"),
+            ("1999-12-31 23:59:59.9999995", "2000-01-01 00:00:00"),
+            ("2024-01-01 00:00:00+02", "2024-01-01 00:00:00"),
+            ("2024-01-01 00:00:00Z", "2024-01-01 00:00:00"),
+            ("2024-01-01 00:00:00 UTC", "2024-01-01 00:00:00"),
+            ("0001-01-01", "0001-01-01 00:00:00"),
+            ("0001-12-31 BC", "0001-12-31 00:00:00 BC"),
+            ("0044-03-15 00:00:00 BC", "0044-03-15 00:00:00 BC"),
+            ("12345-01-02 03:04:05.5", "12345-01-02 03:04:05.5"),
+            ("2000-01-01 00:00:00.1234565", "2000-01-01 00:00:00.123456"),
+            ("2000-01-01 00:00:00.1234575", "2000-01-01 00:00:00.123458"),
+            ("epoch", "1970-01-01 00:00:00"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(read_back(text).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn wrong_timestamps_say_how() {
+        for text in [
+            "",
+            "abc",
+            "2024",
+            "2024-01",
+            "2024-01-01x",
+            "2024-01-01 1",
+            "2024-01-01T",
+            "2024-01-01 10:00 nowhere",
+        ] {
+            assert_eq!(read_back(text), Err("22007".to_owned()), "{text}");
+        }
+        for text in [
+            "2024-13-01",
+            "2023-02-29",
+            "2024-01-01 25:00:00",
+            "2024-01-01 10:60:00",
+            "0000-01-01",
+            "99-01-02",
+            "999999-01-01",
+            "4714-11-23 BC",
+        ] {
+            assert_eq!(read_back(text), Err("22008".to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn days_and_dates_are_inverse() {
+        for day in (-800_000..3_000_000).step_by(97) {
+            let (year, month, date) = civil_from_days(day);
+            assert_eq!(days_from_civil(year, month, date), day);
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! PostgreSQL's protocol: sockets on one side, sessions on the other. Nothing here knows SQL.
+//!
+//! Our own loop over pgwire's messages: rows are flushed whenever they pause (a live SUBSCRIBE row
+//! reaches its client at once), a running statement can be cancelled and is dropped when its client
+//! hangs up, and a text of several statements is answered one by one.
+//!
+//! Modules in reading order:
+
+mod calendar; // timestamps as text
+mod cancel; // who may cancel what
+mod connection; // the loop over messages, and the simple protocol
+mod copying; // COPY's two directions
+mod extended; // prepared statements and portals
+mod fault; // what ends a statement or a connection
+mod float; // doubles as text
+mod listen; // accepting connections and their limits
+mod message; // what clients send
+mod numeric;
+mod rows; // RowDescription and DataRow
+mod startup; // the start of a connection
+pub(crate) mod text; // text as values
+mod types; // oids, and parameters as values
+pub(crate) mod values; // columns of a batch as text and binary
+mod wire; // the socket, its buffers and interrupts // numerics as text and binary
+
+pub use listen::serve;
+pub(crate) use types::utf8;

@@ -1,0 +1,252 @@
+//! PostgreSQL's type oids: which one a column has, and how a parameter of one is read.
+
+use bytes::BytesMut;
+use millrace_engine::{DataType, Literal, NUMERIC_PRECISION_MAX};
+use millrace_sql::SqlError;
+
+use super::calendar::{MICROS_TO_2000, write_timestamp};
+use super::float::write_float64;
+use super::numeric::numeric_text_from_binary;
+use super::text;
+
+pub(crate) const BOOL: u32 = 16;
+pub(crate) const NAME: u32 = 19;
+pub(crate) const INT8: u32 = 20;
+pub(crate) const INT2: u32 = 21;
+pub(crate) const INT4: u32 = 23;
+pub(crate) const TEXT: u32 = 25;
+pub(crate) const FLOAT4: u32 = 700;
+pub(crate) const FLOAT8: u32 = 701;
+pub(crate) const UNKNOWN: u32 = 705;
+pub(crate) const BPCHAR: u32 = 1042;
+pub(crate) const VARCHAR: u32 = 1043;
+pub(crate) const DATE: u32 = 1082;
+pub(crate) const TIMESTAMP: u32 = 1114;
+pub(crate) const NUMERIC: u32 = 1700;
+
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+/// How RowDescription names a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WireType {
+    pub(crate) oid: u32,
+    /// Bytes; -1 where the length varies.
+    pub(crate) size: i16,
+    pub(crate) modifier: i32,
+}
+
+/// The PostgreSQL type of a column.
+pub(crate) fn wire_type(data_type: DataType) -> WireType {
+    let (oid, size) = match data_type {
+        DataType::Boolean => (BOOL, 1),
+        DataType::Int32 => (INT4, 4),
+        DataType::Int64 => (INT8, 8),
+        DataType::Float64 => (FLOAT8, 8),
+        DataType::Text => (TEXT, -1),
+        DataType::Timestamp => (TIMESTAMP, 8),
+        DataType::Numeric { .. } => (NUMERIC, -1),
+    };
+    WireType { oid, size, modifier: modifier(data_type) }
+}
+
+/// The type modifier: numeric's precision and scale. The widest numeric is what sums and other
+/// unconstrained numerics have here, and PostgreSQL gives those no modifier.
+fn modifier(data_type: DataType) -> i32 {
+    match data_type {
+        DataType::Numeric { precision, scale } if precision < NUMERIC_PRECISION_MAX => {
+            ((i32::from(precision) << 16) | i32::from(scale)) + 4
+        }
+        DataType::Numeric { .. }
+        | DataType::Boolean
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::Float64
+        | DataType::Text
+        | DataType::Timestamp => -1,
+    }
+}
+
+/// The type that a client means with a parameter's oid; `None` where it leaves the choice to us.
+///
+/// # Errors
+/// 0A000 for a type that we know to be missing, 42704 for an oid that names none.
+pub(crate) fn parameter_type(oid: u32) -> Result<Option<DataType>, SqlError> {
+    Ok(Some(match oid {
+        // Numeric without precision fits whatever the statement needs there.
+        0 | UNKNOWN | NUMERIC => return Ok(None),
+        BOOL => DataType::Boolean,
+        INT2 | INT4 => DataType::Int32,
+        INT8 => DataType::Int64,
+        FLOAT4 | FLOAT8 => DataType::Float64,
+        NAME | TEXT | BPCHAR | VARCHAR => DataType::Text,
+        DATE | TIMESTAMP => DataType::Timestamp,
+        17 => return Err(SqlError::unsupported("type bytea")),
+        114 | 3802 => return Err(SqlError::unsupported("type json")),
+        1083 | 1266 => return Err(SqlError::unsupported("type time")),
+        1184 => return Err(SqlError::unsupported("type timestamp with time zone")),
+        1186 => return Err(SqlError::unsupported("type interval")),
+        2950 => return Err(SqlError::unsupported("type uuid")),
+        _ => return Err(SqlError::new("42704", format!("type with OID {oid} does not exist"))),
+    }))
+}
+
+/// The oid that ParameterDescription tells: the client's own where it gave one.
+pub(crate) fn parameter_oid(declared: u32, described: DataType) -> u32 {
+    if matches!(declared, 0 | UNKNOWN) { wire_type(described).oid } else { declared }
+}
+
+/// Reads a parameter's bytes, in the text or the binary form of the type `oid`, as a value of `target`.
+///
+/// # Errors
+/// 22P02 and 22P03 for bytes that are no such value, 22021 for text that is not UTF-8.
+pub(crate) fn read_parameter(
+    bytes: &[u8],
+    binary: bool,
+    oid: u32,
+    target: DataType,
+) -> Result<Literal, SqlError> {
+    if !binary {
+        return text::parse(utf8(bytes)?, target);
+    }
+    let value = read_binary(bytes, oid)?;
+    if value.data_type() == target {
+        return Ok(value);
+    }
+    // A client may bind, say, a smallint where a bigint is needed: every such pair meets in its text.
+    let mut written = BytesMut::new();
+    match value {
+        Literal::Timestamp(micros) => write_timestamp(micros, &mut written),
+        Literal::Float64(bits) => write_float64(f64::from_bits(bits), &mut written),
+        Literal::Text(value) => written.extend_from_slice(value.as_bytes()),
+        Literal::Boolean(value) => written.extend_from_slice(value.to_string().as_bytes()),
+        Literal::Int32(value) => written.extend_from_slice(value.to_string().as_bytes()),
+        Literal::Int64(value) => written.extend_from_slice(value.to_string().as_bytes()),
+        Literal::Null(_) | Literal::Numeric { .. } => {
+            return Err(SqlError::internal("no binary form gives this"));
+        }
+    }
+    text::parse(utf8(&written)?, target)
+}
+
+/// The value of a binary form; a numeric comes as its text.
+fn read_binary(bytes: &[u8], oid: u32) -> Result<Literal, SqlError> {
+    Ok(match oid {
+        BOOL => Literal::Boolean(fixed::<1>(bytes)?[0] != 0),
+        INT2 => Literal::Int32(i32::from(i16::from_be_bytes(fixed(bytes)?))),
+        INT4 => Literal::Int32(i32::from_be_bytes(fixed(bytes)?)),
+        INT8 => Literal::Int64(i64::from_be_bytes(fixed(bytes)?)),
+        FLOAT4 => Literal::Float64(f64::from(f32::from_be_bytes(fixed(bytes)?)).to_bits()),
+        FLOAT8 => Literal::Float64(u64::from_be_bytes(fixed(bytes)?)),
+        NAME | TEXT | BPCHAR | VARCHAR => Literal::Text(utf8(bytes)?.to_owned()),
+        TIMESTAMP => Literal::Timestamp(since_1970(i64::from_be_bytes(fixed(bytes)?))?),
+        DATE => Literal::Timestamp(days_since_1970(i32::from_be_bytes(fixed(bytes)?))?),
+        NUMERIC => Literal::Text(numeric_text_from_binary(bytes)?),
+        _ => return Err(SqlError::unsupported(format!("binary input of the type with OID {oid}"))),
+    })
+}
+
+/// Both ends of the range are PostgreSQL's infinities, which we do not have.
+fn since_1970(micros: i64) -> Result<i64, SqlError> {
+    match micros {
+        i64::MAX | i64::MIN => Err(SqlError::unsupported("timestamp infinity")),
+        _ => micros.checked_add(MICROS_TO_2000).ok_or_else(timestamp_out_of_range),
+    }
+}
+
+fn days_since_1970(days: i32) -> Result<i64, SqlError> {
+    match days {
+        i32::MAX | i32::MIN => Err(SqlError::unsupported("date infinity")),
+        _ => i64::from(days)
+            .checked_mul(MICROS_PER_DAY)
+            .and_then(|micros| micros.checked_add(MICROS_TO_2000))
+            .ok_or_else(timestamp_out_of_range),
+    }
+}
+
+fn timestamp_out_of_range() -> SqlError {
+    SqlError::new("22008", "timestamp out of range")
+}
+
+fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], SqlError> {
+    bytes.try_into().map_err(|_| SqlError::new("22P03", "incorrect binary data format in bind parameter"))
+}
+
+/// Text of a client: UTF-8 without NUL, else 22021.
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, SqlError> {
+    if let Some(at) = bytes.iter().position(|byte| *byte == 0)
+        && std::str::from_utf8(&bytes[..at]).is_ok()
+    {
+        return Err(invalid_utf8(&[0]));
+    }
+    std::str::from_utf8(bytes).map_err(|error| {
+        let rest = &bytes[error.valid_up_to()..];
+        invalid_utf8(&rest[..error.error_len().unwrap_or(rest.len()).min(4)])
+    })
+}
+
+fn invalid_utf8(bytes: &[u8]) -> SqlError {
+    let shown: Vec<String> = bytes.iter().map(|byte| format!("0x{byte:02x}")).collect();
+    SqlError::new("22021", format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binary(bytes: &[u8], oid: u32, target: DataType) -> Result<Literal, String> {
+        read_parameter(bytes, true, oid, target).map_err(|error| error.sqlstate)
+    }
+
+    #[test]
+    fn types_have_postgresqls_oids() {
+        let numeric = wire_type(DataType::Numeric { precision: 10, scale: 2 });
+        assert_eq!(numeric, WireType { oid: 1700, size: -1, modifier: 655_366 });
+        assert_eq!(wire_type(DataType::Numeric { precision: 38, scale: 0 }).modifier, -1);
+        assert_eq!(wire_type(DataType::Int64), WireType { oid: 20, size: 8, modifier: -1 });
+    }
+
+    #[test]
+    fn parameters_come_in_binary() {
+        assert_eq!(binary(&[1], BOOL, DataType::Boolean), Ok(Literal::Boolean(true)));
+        assert_eq!(binary(&[0xff, 0xfb], INT2, DataType::Int32), Ok(Literal::Int32(-5)));
+        assert_eq!(binary(&[0xff, 0xfb], INT2, DataType::Int64), Ok(Literal::Int64(-5)));
+        assert_eq!(binary(&7i64.to_be_bytes(), INT8, DataType::Int32), Ok(Literal::Int32(7)));
+        assert_eq!(binary(&i64::MAX.to_be_bytes(), INT8, DataType::Int32), Err("22003".to_owned()));
+        assert_eq!(
+            binary(&0i64.to_be_bytes(), TIMESTAMP, DataType::Timestamp),
+            Ok(Literal::Timestamp(MICROS_TO_2000))
+        );
+        assert_eq!(
+            binary(&1i32.to_be_bytes(), DATE, DataType::Timestamp),
+            Ok(Literal::Timestamp(MICROS_TO_2000 + MICROS_PER_DAY))
+        );
+        let float = Literal::Float64(1.5f64.to_bits());
+        assert_eq!(binary(&1.5f32.to_be_bytes(), FLOAT4, DataType::Float64), Ok(float.clone()));
+        assert_eq!(binary(&1.5f64.to_be_bytes(), FLOAT8, DataType::Float64), Ok(float));
+        let numeric = [0, 2, 0, 0, 0, 0, 0, 2, 0, 12, 0x13, 0x88];
+        let target = DataType::Numeric { precision: 10, scale: 1 };
+        assert_eq!(
+            binary(&numeric, NUMERIC, target),
+            Ok(Literal::Numeric { value: 125, precision: 10, scale: 1 })
+        );
+        assert_eq!(binary(&[1, 2, 3], INT4, DataType::Int32), Err("22P03".to_owned()));
+        assert_eq!(binary(&i64::MAX.to_be_bytes(), TIMESTAMP, DataType::Timestamp), Err("0A000".to_owned()));
+    }
+
+    #[test]
+    fn text_must_be_utf8_without_nul() {
+        assert_eq!(utf8("aé".as_bytes()), Ok("aé"));
+        let message = |bytes: &[u8]| utf8(bytes).expect_err("an error").message;
+        assert_eq!(message(b"a\xff"), "invalid byte sequence for encoding \"UTF8\": 0xff");
+        assert_eq!(message(b"a\0b"), "invalid byte sequence for encoding \"UTF8\": 0x00");
+        assert_eq!(message(b"\xc3"), "invalid byte sequence for encoding \"UTF8\": 0xc3");
+    }
+
+    #[test]
+    fn foreign_oids_are_refused_by_name() {
+        assert_eq!(parameter_type(0), Ok(None));
+        assert_eq!(parameter_type(VARCHAR), Ok(Some(DataType::Text)));
+        assert_eq!(parameter_type(1184).expect_err("an error").sqlstate, "0A000");
+        assert_eq!(parameter_type(999_999).expect_err("an error").sqlstate, "42704");
+    }
+}

@@ -1,0 +1,96 @@
+//! A group of commits as a record of the log, and back.
+//!
+//! The log knows tables' changes; a change of the catalog is bytes to it. Their form is `Logged`:
+//! a version, then the change.
+
+use millrace_engine::{Record, TableChanges};
+use millrace_sql::{CatalogChange, SqlError};
+use serde::{Deserialize, Serialize};
+
+use crate::coordinator::Group;
+
+/// A change of the catalog as it stands in the log. Serialised: only append variants.
+#[derive(Serialize, Deserialize)]
+enum Logged {
+    V1(CatalogChange),
+}
+
+/// The group's record.
+///
+/// # Errors
+/// XX000 where a change cannot be encoded.
+pub(crate) fn encode(group: &Group) -> Result<Record, SqlError> {
+    let encoded = |change: &CatalogChange| postcard::to_stdvec(&Logged::V1(change.clone()));
+    let catalog: Result<Vec<Vec<u8>>, _> = group.catalog.iter().map(encoded).collect();
+    let tables = group.changes.iter().flat_map(|(relation, deltas)| {
+        deltas.iter().map(|delta| TableChanges { relation: *relation, delta: delta.clone() })
+    });
+    Ok(Record { tick: group.tick, tables: tables.collect(), catalog: catalog.map_err(SqlError::internal)? })
+}
+
+/// The catalog changes of a record.
+///
+/// # Errors
+/// What cannot be read.
+pub(crate) fn catalog_changes(record: &Record) -> Result<Vec<CatalogChange>, String> {
+    record.catalog.iter().map(|bytes| catalog_change(bytes)).collect()
+}
+
+fn catalog_change(bytes: &[u8]) -> Result<CatalogChange, String> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((Logged::V1(change), [])) => Ok(change),
+        Ok((Logged::V1(_), behind)) => Err(format!("{} bytes follow a change of the catalog", behind.len())),
+        Err(error) => Err(format!("a change of the catalog cannot be read: {error}")),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use expect_test::expect;
+    use millrace_engine::{DataType, Plan, RelationId};
+    use millrace_sql::{Column, Relation, RelationKind};
+
+    use super::*;
+
+    fn group() -> Group {
+        let columns = vec![DataType::Int32];
+        let plan = Plan::Get { relation: RelationId(1), columns };
+        let view = Relation {
+            id: RelationId(2),
+            name: "v".to_owned(),
+            columns: vec![Column { name: "a".to_owned(), data_type: DataType::Int32, nullable: true }],
+            kind: RelationKind::MaterializedView { sql: "select a from t".to_owned(), plan },
+            created: 9,
+        };
+        let catalog =
+            vec![CatalogChange::Create(view), CatalogChange::Drop(vec![RelationId(2), RelationId(1)])];
+        Group { tick: 9, catalog, changes: Vec::new() }
+    }
+
+    #[test]
+    fn catalog_changes_come_back() {
+        let record = encode(&group()).unwrap();
+        assert_eq!(catalog_changes(&record).unwrap(), group().catalog);
+    }
+
+    #[test]
+    fn the_bytes_of_version_one_stay_what_they_are() {
+        let record = encode(&group()).unwrap();
+        let hex = |bytes: &Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let lines: Vec<String> = record.catalog.iter().map(hex).collect();
+        expect![[r#"
+            00000201760101610101010f73656c65637420612066726f6d20740001010109
+            0001020201"#]]
+        .assert_eq(&lines.join("\n"));
+    }
+
+    #[test]
+    fn damaged_changes_are_refused() {
+        let mut record = encode(&group()).unwrap();
+        record.catalog[0].push(0);
+        assert!(catalog_changes(&record).unwrap_err().contains("1 bytes follow"));
+        record.catalog[0] = vec![7];
+        assert!(catalog_changes(&record).unwrap_err().contains("cannot be read"));
+    }
+}

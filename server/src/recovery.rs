@@ -1,0 +1,185 @@
+//! Recovery: the log is replayed into catalog and engine, in the order in which it was written.
+//!
+//! Nobody reads history from before the start, so neighbouring commits are put together at the
+//! tick of the last: a million small commits come back as a few hundred batches. A change of the
+//! catalog ends such a batch. Memory is bounded: the replay waits while the engine is more than
+//! `lag_bytes` behind. Invariant: what cannot be applied refuses the start; nothing is skipped.
+
+use std::collections::BTreeMap;
+use std::mem;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use millrace_engine::{Delta, Engine, Record, RelationId, Replay, Tick};
+use millrace_sql::Catalog;
+use tracing::info;
+
+use crate::coordinator::{Group, Lag, Progress, apply, coalesce};
+use crate::record::catalog_changes;
+use crate::start::StartError;
+
+/// A batch of commits goes to the engine at this many rows …
+const BATCH_ROWS: usize = 64 << 10;
+/// … or this many bytes …
+const BATCH_BYTES: usize = 8 << 20;
+/// … or this many commits.
+const BATCH_COMMITS: usize = 16 << 10;
+/// How often progress is told.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// What the log left behind.
+pub struct Recovered {
+    /// The catalog after the last commit.
+    pub catalog: Arc<Catalog>,
+    /// The tick of the last commit; 0 in a new database.
+    pub newest: Tick,
+}
+
+/// Replays the log. Returns when the engine has been given everything; it may still be computing.
+///
+/// # Errors
+/// Exit code 78 where the log is damaged or a record cannot be applied.
+pub async fn recover(
+    replay: Replay,
+    engine: &Engine,
+    progress: &Progress,
+    lag_bytes: usize,
+) -> Result<Recovered, StartError> {
+    let mut recovery = Recovery {
+        engine,
+        progress,
+        lag: Lag::new(lag_bytes, std::iter::empty(), 0),
+        catalog: Catalog::default(),
+        newest: 0,
+        batch: Batch::default(),
+    };
+    let mut report = Report::start();
+    for record in replay {
+        let record = record?;
+        report.count(record.tick);
+        recovery.take_in(record).await?;
+    }
+    recovery.flush().await?;
+    report.end();
+    Ok(Recovered { catalog: Arc::new(recovery.catalog), newest: recovery.newest })
+}
+
+struct Recovery<'a> {
+    engine: &'a Engine,
+    progress: &'a Progress,
+    lag: Lag,
+    catalog: Catalog,
+    newest: Tick,
+    batch: Batch,
+}
+
+/// Commits that wait to be handed over together.
+#[derive(Default)]
+struct Batch {
+    deltas: Vec<(RelationId, Delta)>,
+    commits: usize,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Batch {
+    fn add(&mut self, record: Record) {
+        self.commits += 1;
+        for table in record.tables {
+            self.rows += table.delta.len();
+            self.bytes += table.delta.bytes();
+            self.deltas.push((table.relation, table.delta));
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES || self.commits >= BATCH_COMMITS
+    }
+}
+
+impl Recovery<'_> {
+    async fn take_in(&mut self, record: Record) -> Result<(), StartError> {
+        let tick = record.tick;
+        let changes = catalog_changes(&record).map_err(|reason| cannot_apply(tick, &reason))?;
+        if !changes.is_empty() {
+            self.flush().await?;
+            for change in &changes {
+                self.catalog.apply(change).map_err(|error| cannot_apply(tick, &error.message))?;
+            }
+        }
+        for table in &record.tables {
+            if self.catalog.by_id(table.relation).is_none() {
+                return Err(cannot_apply(tick, &format!("there is no table {}", table.relation)));
+            }
+        }
+        self.newest = tick;
+        self.batch.add(record);
+        if changes.is_empty() {
+            return if self.batch.is_full() { self.flush().await } else { Ok(()) };
+        }
+        let changed = mem::take(&mut self.batch);
+        self.hand_over(Group { tick, catalog: changes, changes: coalesce(changed.deltas, tick) }).await
+    }
+
+    /// Hands the batch over, at the tick of its last commit.
+    async fn flush(&mut self) -> Result<(), StartError> {
+        let batch = mem::take(&mut self.batch);
+        if batch.commits == 0 {
+            return Ok(());
+        }
+        let changes = coalesce(batch.deltas, self.newest);
+        self.hand_over(Group { tick: self.newest, catalog: Vec::new(), changes }).await
+    }
+
+    async fn hand_over(&mut self, group: Group) -> Result<(), StartError> {
+        apply(self.engine, self.progress, &group)
+            .map_err(|error| cannot_apply(group.tick, &error.to_string()))?;
+        self.lag.committed(&group);
+        // Nobody reads yet, so all history may go.
+        let since: Vec<(RelationId, Tick)> =
+            self.catalog.relations().map(|relation| (relation.id, group.tick)).collect();
+        self.engine.compact(&since);
+        self.take_progress();
+        while self.lag.is_exceeded() {
+            self.progress.advanced().await;
+            self.take_progress();
+        }
+        Ok(())
+    }
+
+    fn take_progress(&mut self) {
+        let news: BTreeMap<RelationId, Tick> = self.progress.take();
+        news.into_iter().for_each(|(relation, upper)| self.lag.applied(relation, upper));
+    }
+}
+
+fn cannot_apply(tick: Tick, reason: &str) -> StartError {
+    StartError::refused(format!("the log's record of tick {tick} cannot be applied: {reason}"))
+}
+
+/// Tells how far the replay is.
+struct Report {
+    started: Instant,
+    last: Instant,
+    records: u64,
+}
+
+impl Report {
+    fn start() -> Report {
+        Report { started: Instant::now(), last: Instant::now(), records: 0 }
+    }
+
+    fn count(&mut self, tick: Tick) {
+        self.records += 1;
+        if self.last.elapsed() >= REPORT_EVERY {
+            self.last = Instant::now();
+            info!(records = self.records, tick, "replaying the log");
+        }
+    }
+
+    fn end(&self) {
+        if self.records > 0 {
+            info!(records = self.records, milliseconds = self.started.elapsed().as_millis(), "log replayed");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! From a configuration to a running server and down again: the order of start and stop.
+//!
+//! ```text
+//! lock the folder ─► listen ─► open the log ─► start the workers ─► replay ─► serve
+//! signal ─► listeners close, sessions are told ─► the group in flight is settled ─► workers stop
+//! ```
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use millrace_engine::{DataFolder, Engine, EngineConfig, Log, LogConfig, OsRandom, RealDisk, Replay};
+use millrace_sql::{ExprCompiler, SqlError};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::config::Config;
+use crate::coordinator::{AppendGroup, CommitPath, Coordinator, Group, Holds, Parts, Progress};
+use crate::recovery::{Recovered, recover};
+use crate::server::Server;
+use crate::start::StartError;
+use crate::{health, http, pgwire, record};
+
+/// Runs the server until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Why it did not start, or could not go on; with the process's exit code.
+pub async fn run(config: Config) -> Result<(), StartError> {
+    let folder = DataFolder::lock(&config.data)?;
+    let pg = listen(config.pg_addr).await?;
+    let http = listen(config.http_addr).await?;
+    let (log, replay) =
+        Log::open(folder.path(), Arc::new(RealDisk), LogConfig::default(), Box::new(OsRandom))?;
+    let commits_down = CancellationToken::new();
+    let (server, coordinator) = start(&config, log, replay, commits_down.clone()).await?;
+    announce(&pg, &http, &folder)?;
+    let listeners_down = CancellationToken::new();
+    let pg_task = tokio::spawn(pgwire::serve(pg, server.clone(), listeners_down.clone()));
+    let http_task = tokio::spawn(http::serve(http, server.clone(), listeners_down.clone()));
+    let coordinator = wait_for_the_end(server.engine(), coordinator).await?;
+    info!("stopping");
+    listeners_down.cancel();
+    // What a listener's own end says does not matter any more.
+    let _ = tokio::join!(pg_task, http_task);
+    commits_down.cancel();
+    settled(coordinator.await)?;
+    server.engine().shutdown();
+    Ok(())
+}
+
+type CoordinatorTask = JoinHandle<Result<(), SqlError>>;
+
+/// Replays the log into workers and starts what sessions need.
+async fn start(
+    config: &Config,
+    log: Log,
+    replay: Replay,
+    shutdown: CancellationToken,
+) -> Result<(Arc<Server>, CoordinatorTask), StartError> {
+    let progress = Arc::new(Progress::default());
+    let engine_config = EngineConfig { workers: config.workers };
+    let engine = Engine::start(engine_config, Arc::new(ExprCompiler), progress.sink())?;
+    let Recovered { catalog, newest } = tokio::select! {
+        recovered = recover(replay, &engine, &progress, config.lag_bytes) => recovered?,
+        () = health::dead_worker(&engine) => return Err(worker_died()),
+    };
+    let holds = Arc::new(Holds::new(newest, catalog.clone()));
+    let parts = Parts {
+        path: CommitPath::new(catalog, newest, config.lag_bytes),
+        holds: holds.clone(),
+        progress: progress.clone(),
+        engine: engine.clone(),
+        append: append_to(log),
+    };
+    let started = Coordinator::start(parts, shutdown);
+    let (coordinator, task) =
+        started.map_err(|error| StartError::system(format!("cannot start a thread: {error}")))?;
+    Ok((Arc::new(Server::new(coordinator, holds, progress, engine)), task))
+}
+
+/// What the log's thread does with a group.
+fn append_to(mut log: Log) -> AppendGroup {
+    Box::new(move |group: &Group| {
+        let record = record::encode(group)?;
+        log.append_group(&[record]).map_err(|error| SqlError::new(error.sqlstate, error.message))
+    })
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|error| StartError::system(format!("cannot listen on {address}: {error}")))
+}
+
+/// Tells on stdout where to connect. Tests read the first line; its form is stable.
+fn announce(pg: &TcpListener, http: &TcpListener, folder: &DataFolder) -> Result<(), StartError> {
+    let failed = |error: std::io::Error| StartError::system(format!("cannot tell where to connect: {error}"));
+    let pg = pg.local_addr().map_err(failed)?;
+    let http = http.local_addr().map_err(failed)?;
+    let text = format!(
+        "millrace: listening for PostgreSQL clients on {pg}\n\
+         millrace: listening for HTTP on {http} (/health, /metrics)\n\
+         millrace: data in {}\n\
+         millrace: connect with: psql -h {} -p {} -d millrace\n",
+        folder.path().display(),
+        pg.ip(),
+        pg.port()
+    );
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(failed)
+}
+
+/// Waits for a signal. The coordinator ending by itself is an error: nothing can be committed then.
+async fn wait_for_the_end(
+    engine: &Engine,
+    mut coordinator: CoordinatorTask,
+) -> Result<CoordinatorTask, StartError> {
+    let signals = || Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?));
+    let (mut terminate, mut interrupt) = signals()
+        .map_err(|error: std::io::Error| StartError::system(format!("cannot wait for signals: {error}")))?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(coordinator),
+        _ = interrupt.recv() => Ok(coordinator),
+        () = health::dead_worker(engine) => Err(worker_died()),
+        ended = &mut coordinator => {
+            settled(ended)?;
+            Err(StartError::internal("the coordinator has ended"))
+        }
+    }
+}
+
+fn worker_died() -> StartError {
+    StartError::internal("a worker has panicked; what was acknowledged is in the log, start again")
+}
+
+fn settled(ended: Result<Result<(), SqlError>, tokio::task::JoinError>) -> Result<(), StartError> {
+    match ended {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(StartError::internal(error.message)),
+        Err(error) => Err(StartError::internal(format!("the coordinator has panicked: {error}"))),
+    }
+}

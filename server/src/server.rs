@@ -1,0 +1,90 @@
+//! `Server`: what all sessions and listeners share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use millrace_engine::Engine;
+use millrace_sql::Catalog;
+
+use crate::coordinator::{Coordinator, Holds, Moment, Progress};
+
+/// The running server, as its sessions see it.
+pub struct Server {
+    coordinator: Coordinator,
+    holds: Arc<Holds>,
+    progress: Arc<Progress>,
+    engine: Engine,
+    connections: AtomicUsize,
+    started: Instant,
+}
+
+impl Server {
+    /// Of parts that run already.
+    pub fn new(
+        coordinator: Coordinator,
+        holds: Arc<Holds>,
+        progress: Arc<Progress>,
+        engine: Engine,
+    ) -> Server {
+        let connections = AtomicUsize::new(0);
+        Server { coordinator, holds, progress, engine, connections, started: Instant::now() }
+    }
+
+    /// Where commits go.
+    pub fn coordinator(&self) -> &Coordinator {
+        &self.coordinator
+    }
+
+    /// Where readers get their ticks.
+    pub fn holds(&self) -> &Arc<Holds> {
+        &self.holds
+    }
+
+    /// How far each relation has come.
+    pub fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
+    /// The workers.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The newest moment, held.
+    pub fn newest(&self) -> Moment {
+        self.holds.newest()
+    }
+
+    /// The newest catalog.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.holds.catalog()
+    }
+
+    /// When the server was ready.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Counts a client's connection for as long as the answer lives.
+    pub fn connected(self: &Arc<Self>) -> Connected {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        Connected { server: self.clone() }
+    }
+
+    /// The clients that are connected.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+}
+
+/// A client's connection, counted until this is dropped.
+pub struct Connected {
+    server: Arc<Server>,
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.server.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,48 @@
+//! CREATE and DROP as changes of the catalog. Ids and the tick of creation are given at commit.
+
+use millrace_engine::RelationId;
+use millrace_sql::{CatalogChange, Relation, RelationKind, SqlError};
+
+use crate::coordinator::{Moment, provisional_id};
+use crate::session::Notice;
+use crate::session::write::Prepared;
+
+/// CREATE: the `n`-th change of its transaction.
+///
+/// # Errors
+/// 42P07 where the name is taken.
+pub(super) fn create(
+    relation: &Relation,
+    if_not_exists: bool,
+    moment: &Moment,
+    n: usize,
+) -> Result<Prepared, SqlError> {
+    let tag = match &relation.kind {
+        RelationKind::Table { .. } => "CREATE TABLE",
+        RelationKind::MaterializedView { plan, .. } => {
+            plan.check().map_err(SqlError::internal)?;
+            "CREATE MATERIALIZED VIEW"
+        }
+    };
+    let prepared = Prepared { tag: tag.to_owned(), ..Prepared::default() };
+    if moment.catalog.get(&relation.name).is_some() {
+        let message = format!("relation \"{}\" already exists", relation.name);
+        if !if_not_exists {
+            return Err(SqlError::new("42P07", message));
+        }
+        let notice = Notice::notice("42P07", format!("{message}, skipping"));
+        return Ok(Prepared { notices: vec![notice], ..prepared });
+    }
+    let relation = Relation { id: provisional_id(n), created: moment.tick, ..relation.clone() };
+    Ok(Prepared { change: Some(CatalogChange::Create(relation)), ..prepared })
+}
+
+/// DROP.
+pub(super) fn drop(ids: &[RelationId], tag: &str, notices: &[String]) -> Prepared {
+    Prepared {
+        change: (!ids.is_empty()).then(|| CatalogChange::Drop(ids.to_vec())),
+        tag: tag.to_owned(),
+        notices: notices.iter().map(|message| Notice::notice("00000", message)).collect(),
+        ..Prepared::default()
+    }
+}

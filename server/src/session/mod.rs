@@ -1,0 +1,282 @@
+//! A client's session: runs bound statements, keeps the transaction block and the parameters.
+//!
+//! The wire owns the bytes, the session the meaning. Reads run here, on the connection's own task,
+//! off the coordinator: take the newest tick and a hold, ask the workers for their shares, run the
+//! query. Writes are gathered and become one commit at one tick.
+//!
+//! ```text
+//! None ──BEGIN──► Open(explicit) ──COMMIT, ROLLBACK──► None
+//!   │                 └──error──► Failed(explicit) ──COMMIT, ROLLBACK──► None
+//!   └─begin_implicit─► Open(implicit) ──end_implicit──► None
+//! ```
+//! Invariant: a statement whose future is dropped has either committed whole or left nothing.
+
+mod block; // the transaction block and what it gathers
+mod copy_in; // COPY … FROM STDIN
+mod ddl; // CREATE and DROP
+mod not_null; // 23502
+mod parameters; // SET and SHOW
+mod read; // snapshots and queries at a tick
+mod response; // what a statement answers
+mod write; // INSERT, DELETE and the retry of their commits
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_engine::{DataType, Literal};
+use millrace_sql::{Bound, CopyFormat, CopySource, Description, RowStream, SqlError, Statement, Subscribe};
+
+pub use copy_in::{COPY_BYTES_MAX, CopyIn};
+pub use response::{Notice, Response, TransactionStatus};
+
+use crate::coordinator::Moment;
+use crate::server::Server;
+use crate::subscription;
+use block::{Block, Transaction, command};
+use parameters::Parameters;
+use read::text_rows;
+
+/// A client's session. Not shared: statements of one session run one after the other.
+pub struct Session {
+    server: Arc<Server>,
+    user: String,
+    database: String,
+    parameters: Parameters,
+    block: Block,
+    /// Between `begin_implicit` and `end_implicit`: what follows a COMMIT is one transaction again.
+    implicit: bool,
+    notices: Vec<Notice>,
+}
+
+impl Session {
+    /// A session of this user. Any user name is welcome until roles exist.
+    pub fn new(server: Arc<Server>, user: String, database: String) -> Session {
+        let parameters = Parameters::new(&user);
+        Session {
+            server,
+            user,
+            database,
+            parameters,
+            block: Block::None,
+            implicit: false,
+            notices: Vec::new(),
+        }
+    }
+
+    /// The state that all sessions share.
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
+    /// The user that the client named.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The database that the client named.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The statements of a text, in order.
+    ///
+    /// # Errors
+    /// 42601 with the position.
+    pub fn parse(&self, text: &str) -> Result<Vec<Statement>, SqlError> {
+        millrace_sql::parse(text)
+    }
+
+    /// What the client may know of a statement before it runs. `None`: a parameter whose type the client leaves open.
+    ///
+    /// # Errors
+    /// What binding raises; 42P18 for a parameter whose type nothing tells.
+    pub fn describe(
+        &self,
+        statement: &Statement,
+        parameter_types: &[Option<DataType>],
+    ) -> Result<Description, SqlError> {
+        millrace_sql::describe(statement, &self.catalog(), parameter_types)
+    }
+
+    /// Runs a statement. Dropping the future cancels it (then call `fail`, as for an error in the rows).
+    ///
+    /// A lone statement (`begin_implicit` not called) commits by itself and is retried when another
+    /// commit got in between; inside a block such a conflict is 40001 at COMMIT.
+    ///
+    /// # Errors
+    /// The statement's error; an open block has then failed.
+    pub async fn execute(
+        &mut self,
+        statement: &Statement,
+        parameters: &[Literal],
+    ) -> Result<Response, SqlError> {
+        let answer = self.run(statement, parameters).await;
+        if answer.is_err() {
+            self.fail();
+        }
+        answer
+    }
+
+    /// The statements from here to `end_implicit` are one transaction (PostgreSQL's rule for a text of
+    /// several statements, and for a pipeline of several executions up to Sync). Nothing inside a block.
+    pub fn begin_implicit(&mut self) {
+        self.implicit = true;
+        self.open_implicit();
+    }
+
+    /// Opens an implicit transaction where no block is open and the wire asked for one.
+    fn open_implicit(&mut self) {
+        if self.implicit && matches!(self.block, Block::None) {
+            self.block = Block::Open(Transaction::new(false, self.parameters.clone()));
+        }
+    }
+
+    /// Ends what `begin_implicit` began: commits, or forgets everything when a statement `failed`.
+    /// A block that BEGIN opened meanwhile stays open.
+    ///
+    /// # Errors
+    /// The commit's, 40001 among them.
+    pub async fn end_implicit(&mut self, failed: bool) -> Result<(), SqlError> {
+        self.implicit = false;
+        if failed {
+            self.fail();
+        }
+        match &self.block {
+            Block::Open(transaction) if !transaction.explicit => self.commit_block().await,
+            Block::Failed { explicit: false } => {
+                self.block = Block::None;
+                Ok(())
+            }
+            Block::None | Block::Open(_) | Block::Failed { explicit: true } => Ok(()),
+        }
+    }
+
+    /// Tells the session of an error that it did not see: one that arose while rows were streaming
+    /// or lines were read, or a statement that was cancelled.
+    pub fn fail(&mut self) {
+        if let Block::Open(transaction) = &self.block {
+            self.parameters.restore(transaction.saved_parameters.clone());
+            self.block = Block::Failed { explicit: transaction.explicit };
+        }
+    }
+
+    /// Where the session stands, for ReadyForQuery.
+    pub fn transaction_status(&self) -> TransactionStatus {
+        match &self.block {
+            Block::Open(transaction) if transaction.explicit => TransactionStatus::InBlock,
+            Block::Failed { explicit: true } => TransactionStatus::Failed,
+            Block::None | Block::Open(_) | Block::Failed { explicit: false } => TransactionStatus::Idle,
+        }
+    }
+
+    /// The notices since the last call.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        let mut notices = std::mem::take(&mut self.notices);
+        notices.retain(|notice| self.parameters.wants(notice.severity));
+        notices
+    }
+
+    /// A parameter as SHOW shows it.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        self.parameters.show(name)
+    }
+
+    /// The parameters that the client is told of and that changed since the last call; on the first
+    /// call all of them: one ParameterStatus each.
+    pub fn changed_parameters(&mut self) -> Vec<(String, String)> {
+        self.parameters.take_changed()
+    }
+
+    /// How long a statement may run; `None`: for ever. The wire cancels it then with 57014.
+    pub fn statement_timeout(&self) -> Option<Duration> {
+        self.parameters.statement_timeout()
+    }
+
+    async fn run(&mut self, statement: &Statement, parameters: &[Literal]) -> Result<Response, SqlError> {
+        let moment = self.moment();
+        let bound = millrace_sql::bind(statement, &moment.catalog, parameters);
+        self.check_not_failed(bound.as_ref())?;
+        match bound? {
+            bound @ (Bound::Create { .. }
+            | Bound::Drop { .. }
+            | Bound::Insert { .. }
+            | Bound::Delete { .. }) => self.change(statement, parameters, bound, moment).await,
+            Bound::Select(query) => {
+                let rows = self.select(&query, &moment).await?;
+                Ok(Response::Rows { columns: query.columns().to_vec(), rows, tag: "SELECT" })
+            }
+            Bound::Subscribe(subscribe) => {
+                let rows = self.subscribe(&subscribe, &moment)?;
+                Ok(Response::Rows { columns: subscribe.columns, rows, tag: "SUBSCRIBE" })
+            }
+            Bound::CopyFrom { table, columns, format } => {
+                Ok(Response::CopyIn(CopyIn::new(table, &columns, format)))
+            }
+            Bound::CopyTo { source, format } => self.copy_out(source, format, &moment).await,
+            Bound::Explain(lines) => text_rows("QUERY PLAN", lines, "EXPLAIN"),
+            Bound::Set { name, value } => {
+                let tag = if value.is_some() { "SET" } else { "RESET" };
+                self.parameters.set(&name, value.as_deref())?;
+                Ok(command(tag))
+            }
+            Bound::Show { name } => {
+                let (name, value) = self.parameters.get(&name)?;
+                text_rows(name, vec![value], "SHOW")
+            }
+            Bound::Begin => Ok(self.begin()),
+            Bound::Commit => {
+                let committed = self.commit().await;
+                self.open_implicit();
+                committed
+            }
+            Bound::Rollback => {
+                let rolled_back = self.rollback();
+                self.open_implicit();
+                Ok(rolled_back)
+            }
+            Bound::Deallocate { name } => {
+                let tag = if name.is_some() { "DEALLOCATE" } else { "DEALLOCATE ALL" };
+                Ok(Response::Deallocate { name, tag })
+            }
+            Bound::Discard => self.discard(),
+        }
+    }
+
+    async fn copy_out(
+        &mut self,
+        source: CopySource,
+        format: CopyFormat,
+        moment: &Moment,
+    ) -> Result<Response, SqlError> {
+        match source {
+            CopySource::Query(query) => {
+                let rows = self.select(&query, moment).await?;
+                Ok(Response::CopyOut { columns: query.columns().to_vec(), rows, format })
+            }
+            CopySource::Subscribe(subscribe) => {
+                let rows = self.subscribe(&subscribe, moment)?;
+                Ok(Response::CopyOut { columns: subscribe.columns, rows, format })
+            }
+        }
+    }
+
+    /// SUBSCRIBE, from the statement's AS OF or else from its moment.
+    fn subscribe(&mut self, subscribe: &Subscribe, moment: &Moment) -> Result<RowStream, SqlError> {
+        self.check_readable(&BTreeSet::from([subscribe.relation.id]), moment)?;
+        subscription::start(&self.server, subscribe, moment)
+    }
+
+    /// DISCARD ALL.
+    fn discard(&mut self) -> Result<Response, SqlError> {
+        match &self.block {
+            Block::None => {
+                self.parameters.set("all", None)?;
+                Ok(Response::Deallocate { name: None, tag: "DISCARD ALL" })
+            }
+            Block::Open(_) | Block::Failed { .. } => {
+                Err(SqlError::new("25001", "DISCARD ALL cannot run inside a transaction block"))
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! NOT NULL: checked before a commit, with PostgreSQL's message and detail.
+
+use arrow::array::{Array, RecordBatch};
+use arrow::error::ArrowError;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use millrace_engine::DataType;
+use millrace_sql::{Relation, SqlError};
+
+/// PostgreSQL cuts each value of the detail after so many characters.
+const VALUE_CHARACTERS_MAX: usize = 64;
+
+/// Checks whole rows of the table.
+///
+/// # Errors
+/// 23502, which names the first column, and the row, that broke the rule.
+pub(super) fn check(table: &Relation, rows: &RecordBatch) -> Result<(), SqlError> {
+    for (column, values) in table.columns.iter().zip(rows.columns()) {
+        if column.nullable || values.null_count() == 0 {
+            continue;
+        }
+        let row = (0..rows.num_rows()).find(|row| values.is_null(*row)).unwrap_or_default();
+        return Err(SqlError::new(
+            "23502",
+            format!(
+                "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
+                column.name, table.name
+            ),
+        )
+        .detail(format!("Failing row contains ({}).", row_text(table, rows, row))));
+    }
+    Ok(())
+}
+
+fn row_text(table: &Relation, rows: &RecordBatch, row: usize) -> String {
+    let values = table.columns.iter().zip(rows.columns());
+    let texts =
+        values.map(|(column, values)| value_text(column.data_type, values.as_ref(), row).unwrap_or_default());
+    texts.collect::<Vec<_>>().join(", ")
+}
+
+/// A value as PostgreSQL writes it in a detail.
+fn value_text(data_type: DataType, values: &dyn Array, row: usize) -> Result<String, ArrowError> {
+    let options = FormatOptions::new().with_null("null").with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"));
+    let text = ArrayFormatter::try_new(values, &options)?.value(row).try_to_string()?;
+    Ok(match (data_type, text.as_str()) {
+        (DataType::Boolean, "true") => "t".to_owned(),
+        (DataType::Boolean, "false") => "f".to_owned(),
+        _ => cut(&text),
+    })
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(VALUE_CHARACTERS_MAX) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{BooleanArray, Int32Array, StringArray, TimestampMicrosecondArray};
+    use millrace_engine::{RelationId, batch_of};
+    use millrace_sql::{Column, RelationKind};
+
+    use super::*;
+
+    fn table() -> Relation {
+        let column = |name: &str, data_type, nullable| Column { name: name.to_owned(), data_type, nullable };
+        Relation {
+            id: RelationId(1),
+            name: "t".to_owned(),
+            columns: vec![
+                column("a", DataType::Int32, false),
+                column("b", DataType::Boolean, true),
+                column("c", DataType::Text, false),
+                column("d", DataType::Timestamp, true),
+            ],
+            kind: RelationKind::Table { keep_rows: true },
+            created: 1,
+        }
+    }
+
+    fn rows(c: Vec<Option<String>>, a: Vec<Option<i32>>) -> RecordBatch {
+        let len = c.len();
+        let types: Vec<DataType> = table().columns.iter().map(|column| column.data_type).collect();
+        batch_of(
+            &types,
+            vec![
+                Arc::new(Int32Array::from(a)),
+                Arc::new(BooleanArray::from(vec![Some(true); len])),
+                Arc::new(StringArray::from(c)),
+                Arc::new(TimestampMicrosecondArray::from(vec![Some(1_500_000); len])),
+            ],
+            len,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn rows_without_nulls_where_they_must_not_be_pass() {
+        assert_eq!(check(&table(), &rows(vec![Some("x".into())], vec![Some(1)])), Ok(()));
+    }
+
+    #[test]
+    fn the_error_names_column_and_row_as_postgresql_does() {
+        let error = check(&table(), &rows(vec![Some("x".into()), None], vec![Some(1), Some(2)])).unwrap_err();
+        assert_eq!(error.sqlstate, "23502");
+        assert_eq!(
+            error.message,
+            "null value in column \"c\" of relation \"t\" violates not-null constraint"
+        );
+        assert_eq!(
+            error.detail.as_deref(),
+            Some("Failing row contains (2, t, null, 1970-01-01 00:00:01.500).")
+        );
+    }
+
+    #[test]
+    fn long_values_are_cut() {
+        let error = check(&table(), &rows(vec![Some("ä".repeat(70))], vec![None])).unwrap_err();
+        assert!(error.detail.unwrap().contains(&format!("{}...", "ä".repeat(64))));
+    }
+}

@@ -1,0 +1,162 @@
+//! Reads at a tick, on the connection's own task: each worker's share of each relation, then the
+//! query over them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use futures::{StreamExt, stream};
+use millrace_engine::{DataType, Engine, EngineError, RelationId, Snapshot, Tick, batch_of};
+use millrace_sql::{Column, Query, RowStream, Snapshots, SqlError};
+use tokio::sync::oneshot;
+
+use crate::coordinator::{Moment, is_provisional, tables_below};
+use crate::session::block::{Block, too_large};
+use crate::session::{Response, Session};
+
+/// What one relation's workers answer.
+type Answer = Result<Vec<Snapshot>, EngineError>;
+
+impl Session {
+    /// SELECT. Inside a block the relations count as read.
+    pub(super) async fn select(&mut self, query: &Query, moment: &Moment) -> Result<RowStream, SqlError> {
+        let relations: BTreeSet<RelationId> = query.relations().into_iter().collect();
+        self.check_readable(&relations, moment)?;
+        if let Block::Open(transaction) = &mut self.block {
+            transaction.gather(Vec::new(), relations)?;
+        }
+        self.run_query(query, moment).await
+    }
+
+    /// The rows of a query at a moment.
+    pub(super) async fn run_query(&self, query: &Query, moment: &Moment) -> Result<RowStream, SqlError> {
+        let snapshots = snapshots(self.server.engine(), &query.relations(), moment).await?;
+        query.execute(snapshots, moment.tick)
+    }
+
+    /// A block cannot see its own changes yet.
+    ///
+    /// # Errors
+    /// 0A000 where a relation, or a table below it, was written or created in the block.
+    pub(super) fn check_readable(
+        &self,
+        relations: &BTreeSet<RelationId>,
+        moment: &Moment,
+    ) -> Result<(), SqlError> {
+        let Block::Open(transaction) = &self.block else { return Ok(()) };
+        let written = transaction.written();
+        let below = tables_below(&moment.catalog, relations).unwrap_or_default();
+        let created = relations.iter().chain(&below).any(|id| is_provisional(*id));
+        if created || below.iter().any(|table| written.contains(table)) {
+            return Err(SqlError::unsupported("reading what the same transaction has written")
+                .hint("Commit first, then read."));
+        }
+        Ok(())
+    }
+}
+
+/// Each worker's share of each relation at the moment, which the caller keeps held.
+///
+/// # Errors
+/// 42P01 where a relation was dropped since; 57P01 where the workers have stopped.
+async fn snapshots(
+    engine: &Engine,
+    relations: &[RelationId],
+    moment: &Moment,
+) -> Result<Snapshots, SqlError> {
+    // All are asked before the first answer is awaited.
+    let answers: Vec<_> =
+        relations.iter().map(|relation| (*relation, read(engine, *relation, moment.tick))).collect();
+    let mut snapshots = HashMap::with_capacity(answers.len());
+    for (relation, answer) in answers {
+        let answer = answer.await.unwrap_or(Err(EngineError::Stopped));
+        snapshots.insert(relation, answer.map_err(|error| read_error(error, moment))?);
+    }
+    Ok(snapshots)
+}
+
+/// Asks the workers; the answer comes when all have, or one failed.
+fn read(engine: &Engine, relation: RelationId, tick: Tick) -> oneshot::Receiver<Answer> {
+    let (sender, receiver) = oneshot::channel();
+    let gathering =
+        Mutex::new(Gathering { missing: engine.workers(), snapshots: Vec::new(), sender: Some(sender) });
+    let reply = Arc::new(move |_worker, share| {
+        gathering.lock().unwrap_or_else(PoisonError::into_inner).add(share);
+    });
+    engine.read(relation, tick, reply);
+    receiver
+}
+
+/// The workers' answers so far.
+struct Gathering {
+    missing: usize,
+    snapshots: Vec<Snapshot>,
+    sender: Option<oneshot::Sender<Answer>>,
+}
+
+impl Gathering {
+    fn add(&mut self, share: Result<Snapshot, EngineError>) {
+        self.missing = self.missing.saturating_sub(1);
+        let answer = match share {
+            Ok(snapshot) => {
+                self.snapshots.push(snapshot);
+                if self.missing > 0 {
+                    return;
+                }
+                Ok(std::mem::take(&mut self.snapshots))
+            }
+            Err(error) => Err(error),
+        };
+        if let Some(sender) = self.sender.take() {
+            // The reader may have been cancelled.
+            let _ = sender.send(answer);
+        }
+    }
+}
+
+/// What a reader gets to hear of an engine's refusal.
+pub(crate) fn read_error(error: EngineError, moment: &Moment) -> SqlError {
+    match error {
+        EngineError::NoRelation(id) => {
+            let name = moment.catalog.by_id(id).map(|relation| relation.name.clone()).unwrap_or_default();
+            SqlError::new("42P01", format!("relation \"{name}\" does not exist"))
+                .detail("It was dropped while the statement ran.")
+        }
+        EngineError::Stopped => SqlError::new("57P01", "the workers have stopped"),
+        other => SqlError::internal(other),
+    }
+}
+
+/// All batches of a stream, in the engine's form.
+///
+/// # Errors
+/// The stream's; 53200 where they take more than `bytes_max`.
+pub(super) async fn collect(
+    mut rows: RowStream,
+    types: &[DataType],
+    bytes_max: usize,
+) -> Result<Vec<RecordBatch>, SqlError> {
+    let mut batches = Vec::new();
+    let mut bytes = 0;
+    while let Some(batch) = rows.next().await {
+        let batch = batch?;
+        if batch.num_rows() == 0 {
+            continue;
+        }
+        bytes += batch.get_array_memory_size();
+        if bytes > bytes_max {
+            return Err(too_large("the statement", bytes_max));
+        }
+        let columns = batch.columns().to_vec();
+        batches.push(batch_of(types, columns, batch.num_rows()).map_err(SqlError::internal)?);
+    }
+    Ok(batches)
+}
+
+/// Rows of one text column, as SHOW and EXPLAIN answer.
+pub(super) fn text_rows(column: &str, lines: Vec<String>, tag: &'static str) -> Result<Response, SqlError> {
+    let columns = vec![Column { name: column.to_owned(), data_type: DataType::Text, nullable: false }];
+    let values: ArrayRef = Arc::new(StringArray::from_iter_values(&lines));
+    let batch = batch_of(&[DataType::Text], vec![values], lines.len()).map_err(SqlError::internal)?;
+    Ok(Response::Rows { columns, rows: Box::pin(stream::iter([Ok(batch)])), tag })
+}

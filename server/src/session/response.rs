@@ -1,0 +1,77 @@
+//! What a statement answers: the border between a session and the wire.
+
+use millrace_sql::{Column, CopyFormat, RowStream};
+
+use crate::session::copy_in::CopyIn;
+
+/// The answer to one statement. The wire turns it into messages.
+pub enum Response {
+    /// The text held no statement.
+    Empty,
+    /// Done; nothing else to send.
+    Command {
+        /// The command tag, complete: `INSERT 0 3`, `CREATE TABLE`.
+        tag: String,
+    },
+    /// Done, and the connection forgets prepared statements (which only the wire knows).
+    Deallocate {
+        /// Which one; `None`: all.
+        name: Option<String>,
+        /// The command tag.
+        tag: &'static str,
+    },
+    /// Rows.
+    Rows {
+        /// Their columns.
+        columns: Vec<Column>,
+        /// The rows. Dropping the stream stops what makes them.
+        rows: RowStream,
+        /// `SELECT`: the wire appends the count. `SUBSCRIBE`, `SHOW`, `EXPLAIN`: sent as it is.
+        tag: &'static str,
+    },
+    /// COPY … FROM STDIN: the client's lines go into this.
+    CopyIn(CopyIn),
+    /// COPY … TO STDOUT.
+    CopyOut {
+        /// The rows' columns.
+        columns: Vec<Column>,
+        /// The rows. Dropping the stream stops what makes them.
+        rows: RowStream,
+        /// How lines are written.
+        format: CopyFormat,
+    },
+}
+
+/// Something that the client should know though nothing failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// `NOTICE` or `WARNING`.
+    pub severity: &'static str,
+    /// Five characters, PostgreSQL's appendix A; 00000 for a plain notice.
+    pub sqlstate: &'static str,
+    /// Lower case, without a full stop.
+    pub message: String,
+}
+
+impl Notice {
+    /// A notice.
+    pub fn notice(sqlstate: &'static str, message: impl Into<String>) -> Notice {
+        Notice { severity: "NOTICE", sqlstate, message: message.into() }
+    }
+
+    /// A warning.
+    pub fn warning(sqlstate: &'static str, message: impl Into<String>) -> Notice {
+        Notice { severity: "WARNING", sqlstate, message: message.into() }
+    }
+}
+
+/// What ReadyForQuery tells: `I`, `T` or `E`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionStatus {
+    /// No block is open.
+    Idle,
+    /// Inside BEGIN.
+    InBlock,
+    /// Inside a block that failed: only its end is awaited.
+    Failed,
+}
