@@ -17,10 +17,13 @@ use super::source::too_deep;
 use crate::error::SqlError;
 
 /// Parentheses, brackets and braces in one another.
-pub(super) const NESTING_MAX: usize = 100;
+const NESTING_MAX: usize = 100;
 
 /// Operators that may hang below one another: `a + b + c` is two levels deep.
 const CHAIN_MAX: usize = 500;
+
+/// sqlparser's own limit, on its recursion into expressions and queries: beyond what we let through.
+pub(super) const RECURSION_MAX: usize = CHAIN_MAX + 4 * NESTING_MAX;
 
 /// A set operation takes as much stack as this many operators.
 const SET_WEIGHT: usize = 4;
