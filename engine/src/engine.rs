@@ -117,7 +117,8 @@ impl Engine {
         let workers = config.workers.max(1);
         let progress = Arc::new(Progress::new(workers, progress));
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel()).unzip();
-        let receivers: Mutex<Vec<Option<Receiver<Command>>>> = Mutex::new(receivers.into_iter().map(Some).collect());
+        let receivers: Mutex<Vec<Option<Receiver<Command>>>> =
+            Mutex::new(receivers.into_iter().map(Some).collect());
         let (started, starts) = mpsc::channel();
         let started = Mutex::new(started);
         let (thread_compiler, thread_progress) = (Arc::clone(&compiler), Arc::clone(&progress));
@@ -126,7 +127,8 @@ impl Engine {
             // `Engine::start` waits for every thread, so the receiver is there.
             let _ = lock(&started).send((worker.index(), std::thread::current()));
             if let Some(commands) = commands {
-                let state = WorkerState::new(worker, Arc::clone(&thread_compiler), Arc::clone(&thread_progress));
+                let state =
+                    WorkerState::new(worker, Arc::clone(&thread_compiler), Arc::clone(&thread_progress));
                 state.run(&commands);
             }
         });
@@ -173,7 +175,9 @@ impl Engine {
     /// `InvalidPlan` also where the state comes from another number of workers.
     pub fn restore(&self, id: RelationId, plan: Plan, state: SavedState) -> Result<(), EngineError> {
         if state.workers.len() != self.workers() {
-            return Err(EngineError::InvalidPlan("the state was saved by another number of workers".to_owned()));
+            return Err(EngineError::InvalidPlan(
+                "the state was saved by another number of workers".to_owned(),
+            ));
         }
         self.install_from(id, plan, Start::Restored(state.at), state.workers)
     }
@@ -248,7 +252,8 @@ impl Engine {
     pub fn save(&self, relation: RelationId, at: Tick) -> Option<SavedState> {
         let (reply, replies) = mpsc::channel();
         self.send(&Command::Save(relation, at, reply));
-        let mut workers: Vec<(usize, Option<Vec<SavedTrace>>)> = replies.iter().take(self.workers()).collect();
+        let mut workers: Vec<(usize, Option<Vec<SavedTrace>>)> =
+            replies.iter().take(self.workers()).collect();
         workers.sort_by_key(|(worker, _)| *worker);
         let workers: Option<Vec<_>> = workers.into_iter().map(|(_, saved)| saved).collect();
         workers.filter(|workers| workers.len() == self.workers()).map(|workers| SavedState { at, workers })
@@ -290,7 +295,8 @@ fn check_compiles(compiler: &dyn Compiler, plan: &Plan) -> Result<(), EngineErro
         Plan::Reduce { input, keys, aggregates } => {
             let columns = input.columns();
             compile(keys, &columns)?;
-            let outputs: Vec<Expr> = keys.iter().cloned().chain(aggregates.iter().filter_map(|a| a.argument.clone())).collect();
+            let outputs: Vec<Expr> =
+                keys.iter().cloned().chain(aggregates.iter().filter_map(|a| a.argument.clone())).collect();
             compile(&outputs, &columns)?;
             reduce_spec(&columns, keys.len(), &outputs, aggregates, Start::Fresh(0), plan)?;
         }

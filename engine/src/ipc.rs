@@ -50,7 +50,8 @@ fn truncated() -> ArrowError {
 }
 
 fn encode(delta: &Delta) -> Result<Vec<u8>, ArrowError> {
-    let mut fields: Vec<Field> = delta.rows.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
+    let mut fields: Vec<Field> =
+        delta.rows.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
     fields.push(Field::new("diff", ArrowType::Int64, false));
     fields.push(Field::new("tick", ArrowType::UInt64, false));
     let mut columns: Vec<ArrayRef> = delta.rows.columns().to_vec();

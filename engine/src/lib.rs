@@ -7,7 +7,6 @@ mod types; // column types, ticks, literals, relation ids
 mod literals; // literals as columns
 mod error; // wrong rows as data; the engine's own errors
 mod expr; // scalar expressions, closed and serialisable
-mod log; // the durable sequence of commits, and the data folder
 mod plan; // relational plans, their identity and display
 mod delta; // batches of changes between operators
 mod ipc; // deltas as bytes
@@ -18,21 +17,22 @@ mod dataflow; // operators, drivers, rendering
 mod progress; // how far each relation is complete
 mod worker; // the worker loop
 mod engine; // the coordinator's handle to the workers
+mod log; // the durable sequence of commits, and the data folder
 mod planted; // bugs that the oracle must find
 
 pub use delta::{Col, Delta, Deltas, batch_of, concat, empty_batch, filter};
 pub use engine::{
-    Engine, EngineConfig, ProgressSink, ReadReply, SavedState, StateSize, SubscriptionEvent, SubscriptionSink,
-    TableSpec,
+    Engine, EngineConfig, ProgressSink, ReadReply, SavedState, StateSize, SubscriptionEvent,
+    SubscriptionSink, TableSpec,
 };
 pub use error::{DataError, EngineError};
 pub use exact::ExactSum;
 pub use expr::{Compiler, Expr};
+pub use literals::column_of_literals;
 pub use log::{
     Clock, DataFolder, Disk, DiskFile, Log, LogConfig, LogError, OsRandom, Random, RealDisk, Record, Replay,
     TableChanges, TickSource,
 };
-pub use literals::column_of_literals;
 pub use plan::{Aggregate, AggregateFunction, Plan, PlanId};
 pub use planted::Bug;
 #[cfg(feature = "planted-bugs")]

@@ -32,10 +32,12 @@ pub fn column_of_literals<'a>(data_type: DataType, literals: impl Iterator<Item 
             Literal::Text(value) => Some(value.as_str()),
             _ => None,
         }))),
-        DataType::Timestamp => Arc::new(TimestampMicrosecondArray::from_iter(literals.map(|literal| match literal {
-            Literal::Timestamp(micros) => Some(*micros),
-            _ => None,
-        }))),
+        DataType::Timestamp => {
+            Arc::new(TimestampMicrosecondArray::from_iter(literals.map(|literal| match literal {
+                Literal::Timestamp(micros) => Some(*micros),
+                _ => None,
+            })))
+        }
         DataType::Numeric { .. } => {
             let column = Decimal128Array::from_iter(literals.map(|literal| match literal {
                 Literal::Numeric { value, .. } => Some(*value),

@@ -194,7 +194,8 @@ impl<'w> WorkerState<'w> {
             installed.token.press();
             installed.publication.close();
         }
-        let (gone, waiting) = std::mem::take(&mut self.reads).into_iter().partition(|read| read.relation == id);
+        let (gone, waiting) =
+            std::mem::take(&mut self.reads).into_iter().partition(|read| read.relation == id);
         self.reads = waiting;
         let gone: Vec<PendingRead> = gone;
         gone.iter().for_each(|read| (read.reply)(self.worker.index(), Err(EngineError::NoRelation(id))));
@@ -208,7 +209,8 @@ impl<'w> WorkerState<'w> {
             if *input.time() < tick {
                 input.advance_to(tick);
             }
-            let parts = deltas.iter().filter_map(|delta| part_of(delta, self.worker.index(), self.worker.peers()));
+            let parts =
+                deltas.iter().filter_map(|delta| part_of(delta, self.worker.index(), self.worker.peers()));
             let mut container = Deltas { list: parts.map(Arc::new).collect() };
             if !container.list.is_empty() {
                 input.send_batch(&mut container);

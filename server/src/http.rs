@@ -64,7 +64,12 @@ fn metrics_text(server: &Server) -> String {
         "Bytes committed that not all views show.",
         count(&counts.lag_bytes),
     );
-    text.metric("millrace_commits_queued", "gauge", "Commits that wait for their group.", count(&counts.queued));
+    text.metric(
+        "millrace_commits_queued",
+        "gauge",
+        "Commits that wait for their group.",
+        count(&counts.queued),
+    );
     text.metric("millrace_newest_tick", "gauge", "The newest tick.", server.holds().newest_tick());
     text.metric("millrace_since_tick", "gauge", "The first tick that can be read.", server.holds().since());
     text.metric("millrace_connections", "gauge", "Clients connected.", server.connections() as u64);

@@ -116,7 +116,10 @@ impl Catalog {
         match change {
             CatalogChange::Create(relation) => {
                 if self.by_name.contains_key(&relation.name) {
-                    return Err(SqlError::new("42P07", format!("relation \"{}\" already exists", relation.name)));
+                    return Err(SqlError::new(
+                        "42P07",
+                        format!("relation \"{}\" already exists", relation.name),
+                    ));
                 }
                 self.next_id = self.next_id.max(relation.id.0 + 1);
                 self.by_name.insert(relation.name.clone(), relation.id);
@@ -127,7 +130,9 @@ impl Catalog {
                     let Some(relation) = self.by_id.get(id) else {
                         return Err(SqlError::new("42P01", format!("relation {id} does not exist")));
                     };
-                    if let Some(left) = self.dependants(*id).into_iter().find(|dependant| !ids.contains(dependant)) {
+                    if let Some(left) =
+                        self.dependants(*id).into_iter().find(|dependant| !ids.contains(dependant))
+                    {
                         let name = self.by_id.get(&left).map(|r| r.name.clone()).unwrap_or_default();
                         return Err(SqlError::new(
                             "2BP01",

@@ -174,7 +174,8 @@ impl PhysicalExpr for Call {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        let arguments = self.arguments.iter().map(|argument| argument.evaluate(batch)).collect::<Result<_>>()?;
+        let arguments =
+            self.arguments.iter().map(|argument| argument.evaluate(batch)).collect::<Result<_>>()?;
         let inputs = Inputs::new(arguments, batch.num_rows())?;
         inputs.finish((self.kernel)(&inputs, self.result)?)
     }

@@ -22,7 +22,13 @@ pub struct SqlError {
 impl SqlError {
     /// An error with this SQLSTATE and primary message.
     pub fn new(sqlstate: &str, message: impl Into<String>) -> SqlError {
-        SqlError { sqlstate: sqlstate.to_owned(), message: message.into(), detail: None, hint: None, position: None }
+        SqlError {
+            sqlstate: sqlstate.to_owned(),
+            message: message.into(),
+            detail: None,
+            hint: None,
+            position: None,
+        }
     }
 
     /// 0A000: valid SQL that Millrace does not have (yet).

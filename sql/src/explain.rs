@@ -1,6 +1,6 @@
 //! EXPLAIN: plans as lines of text, relations by their names.
 
-use millrace_engine::Plan;
+use millrace_engine::{Plan, RelationId};
 
 use crate::bind::{Scope, named, relation};
 use crate::catalog::{Catalog, RelationKind};
@@ -11,7 +11,10 @@ use crate::statement::{CreateView, Explain, Name};
 /// The lines that EXPLAIN answers with.
 pub(crate) fn explain(explain: &Explain, scope: &Scope) -> Result<Vec<String>, SqlError> {
     match explain {
-        Explain::Select(query) => Ok(scope.plan(query)?.explain()),
+        Explain::Select(query) => {
+            let query = scope.plan(query)?;
+            Ok(with_names(query.explain(), &query.relations(), scope.catalog))
+        }
         Explain::CreateView(create) => explain_new(create, scope),
         Explain::View(name) => explain_existing(name, scope.catalog),
     }
@@ -35,20 +38,23 @@ fn explain_existing(name: &Name, catalog: &Catalog) -> Result<Vec<String>, SqlEr
     }
 }
 
-/// One operator a line; `Get r1` becomes `Get readings`.
+/// One operator a line.
 fn lines(plan: &Plan, catalog: &Catalog) -> Vec<String> {
-    let names: Vec<(String, String)> = plan
-        .relations()
-        .into_iter()
-        .filter_map(|id| Some((format!("Get {id}"), format!("Get {}", quoted(&catalog.by_id(id)?.name)))))
-        .collect();
-    plan.to_string().lines().map(|line| with_name(line, &names)).collect()
+    with_names(plan.to_string().lines().map(str::to_owned).collect(), &plan.relations(), catalog)
 }
 
-fn with_name(line: &str, names: &[(String, String)]) -> String {
-    let operator = line.trim_start();
-    match names.iter().find(|(by_id, _)| by_id == operator) {
-        Some((_, by_name)) => format!("{}{by_name}", &line[..line.len() - operator.len()]),
-        None => line.to_owned(),
+/// `Get r1` and `Scan r1` become `Get readings` and `Scan readings`.
+fn with_names(lines: Vec<String>, read: &[RelationId], catalog: &Catalog) -> Vec<String> {
+    let name = |id: &RelationId| Some((id.to_string(), quoted(&catalog.by_id(*id)?.name)));
+    let names: Vec<(String, String)> = read.iter().filter_map(name).collect();
+    lines.into_iter().map(|line| with_name(line, &names)).collect()
+}
+
+fn with_name(line: String, names: &[(String, String)]) -> String {
+    let Some((operator, id)) = line.rsplit_once(' ') else { return line };
+    let reads = matches!(operator.trim_start(), "Get" | "Scan");
+    match names.iter().find(|(by_id, _)| reads && by_id == id) {
+        Some((_, by_name)) => format!("{operator} {by_name}"),
+        None => line,
     }
 }

@@ -2,20 +2,21 @@
 //! snapshots. No timely, no sockets.
 //!
 //! In the order in which a statement passes them: `parse`, `statement`, `bind` (with `catalog`),
-//! `bound`, `query`, `explain`, `compile`.
+//! `bound`, `query`, then `lower` and `compile` for views or `adhoc` for everything else, with the
+//! functions of `functions`.
 
-mod bind; // statements to bound statements: names and types
-mod adhoc; // queries over snapshots, through DataFusion's operators
-mod bound; // statements that are ready to run: the border to the server
-mod catalog; // relations by name and id, and how they change
-mod compile; // engine expressions to physical expressions
 mod error; // a user's error with SQLSTATE
-mod explain; // plans as text, with names
+mod catalog; // relations by name and id, and how they change
 mod parse; // text to statements
-mod functions; // the function table and its kernels
-mod lower; // bound queries to dataflow plans
-mod query; // a bound query: run it over snapshots, or lower it to a plan
 mod statement; // what a text asks for
+mod bind; // statements to bound statements: names and types
+mod bound; // statements that are ready to run: the border to the server
+mod query; // a bound query: run it over snapshots, or lower it to a plan
+mod functions; // the function table and its kernels
+mod explain; // plans as text, with names
+mod lower; // bound queries to dataflow plans
+mod compile; // engine expressions to physical expressions
+mod adhoc; // queries over snapshots, through DataFusion's operators
 
 pub use bind::{bind, describe};
 pub use bound::{Bound, CopyFormat, CopySource, Description, Subscribe};

@@ -194,7 +194,9 @@ impl Accumulator {
                 Sum::None => {}
                 Sum::Int32 => target[0] = i64::from(column.as_primitive::<Int32Type>().value(row)) * diff,
                 Sum::Int64 => add_limbs(column.as_primitive::<Int64Type>().value(row).into(), diff, target),
-                Sum::Numeric { .. } => add_limbs(column.as_primitive::<Decimal128Type>().value(row), diff, target),
+                Sum::Numeric { .. } => {
+                    add_limbs(column.as_primitive::<Decimal128Type>().value(row), diff, target)
+                }
                 Sum::Float64 => match fixed(column.as_primitive::<Float64Type>().value(row)) {
                     Some(value) => add_limbs(value, diff, &mut target[..4]),
                     None => target[4] = diff,

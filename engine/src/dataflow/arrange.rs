@@ -10,7 +10,7 @@ use std::rc::Rc;
 use timely::container::NoopBuilder;
 use timely::dataflow::Stream;
 use timely::dataflow::operators::Capability;
-use timely::dataflow::operators::generic::{OperatorInfo, Operator};
+use timely::dataflow::operators::generic::{Operator, OperatorInfo};
 
 use super::arrangement::{Arrangement, SavedTrace, SharedHandle, Start};
 use super::edge::{Edge, by_leading_columns};
@@ -46,7 +46,11 @@ pub(crate) struct KeyedCodec {
 impl KeyedCodec {
     /// The first `keys` columns are the key.
     pub(crate) fn new(columns: &[DataType], keys: usize) -> KeyedCodec {
-        KeyedCodec { keys, key_codec: RowCodec::new(&columns[..keys]), value_codec: RowCodec::new(&columns[keys..]) }
+        KeyedCodec {
+            keys,
+            key_codec: RowCodec::new(&columns[..keys]),
+            value_codec: RowCodec::new(&columns[keys..]),
+        }
     }
 
     /// The delta's rows as updates with one lane, their multiplicity.
@@ -74,35 +78,41 @@ pub(crate) fn arrange<'scope>(
     let mut trace = None;
     let made = &mut trace;
     let pact = by_leading_columns(columns, keys);
-    let stream = input.unary_frontier::<NoopBuilder<Vec<Sealed>>, _, _, _>(pact, "Arrange", |initial, info: OperatorInfo| {
-        drop(initial);
-        let mut arrangement = Arrangement::new(scope, &info, start, saved);
-        *made = Some(Rc::new(RefCell::new(arrangement.handle())));
-        arrangement.release();
-        let mut held: Option<Capability<Tick>> = None;
-        move |(input, frontier), output| {
-            input.for_each(|capability, deltas| {
-                for delta in std::mem::take(&mut deltas.list) {
-                    match codec.updates(&delta) {
-                        Ok(updates) => arrangement.insert(updates),
-                        Err(error) => tracing::error!(%error, "a row could not be encoded and is not kept"),
+    let stream = input.unary_frontier::<NoopBuilder<Vec<Sealed>>, _, _, _>(
+        pact,
+        "Arrange",
+        |initial, info: OperatorInfo| {
+            drop(initial);
+            let mut arrangement = Arrangement::new(scope, &info, start, saved);
+            *made = Some(Rc::new(RefCell::new(arrangement.handle())));
+            arrangement.release();
+            let mut held: Option<Capability<Tick>> = None;
+            move |(input, frontier), output| {
+                input.for_each(|capability, deltas| {
+                    for delta in std::mem::take(&mut deltas.list) {
+                        match codec.updates(&delta) {
+                            Ok(updates) => arrangement.insert(updates),
+                            Err(error) => {
+                                tracing::error!(%error, "a row could not be encoded and is not kept")
+                            }
+                        }
+                    }
+                    if let Some(capability) = capability.retain_least(0) {
+                        keep_least(&mut held, capability);
+                    }
+                });
+                let upper = frontier.frontier().first().copied();
+                if let Some(batch) = arrangement.seal(upper) {
+                    if let Some(capability) = &held {
+                        let sealed = Sealed { batch, upper: arrangement.upper() };
+                        output.session_with_builder(capability).give_container(&mut vec![sealed]);
                     }
                 }
-                if let Some(capability) = capability.retain_least(0) {
-                    keep_least(&mut held, capability);
-                }
-            });
-            let upper = frontier.frontier().first().copied();
-            if let Some(batch) = arrangement.seal(upper) {
-                if let Some(capability) = &held {
-                    let sealed = Sealed { batch, upper: arrangement.upper() };
-                    output.session_with_builder(capability).give_container(&mut vec![sealed]);
-                }
+                settle(&mut held, arrangement.pending());
+                arrangement.exert();
             }
-            settle(&mut held, arrangement.pending());
-            arrangement.exert();
-        }
-    });
+        },
+    );
     let trace = trace.expect("the operator's constructor ran");
     Arranged { stream, trace }
 }

@@ -73,13 +73,24 @@ pub(crate) struct Arrangement {
 
 impl Arrangement {
     /// An arrangement inside an operator that is being built; seeded where it is restored.
-    pub(crate) fn new(scope: Scope<'_, Tick>, info: &OperatorInfo, start: Start, saved: Option<SavedTrace>) -> Self {
+    pub(crate) fn new(
+        scope: Scope<'_, Tick>,
+        info: &OperatorInfo,
+        start: Start,
+        saved: Option<SavedTrace>,
+    ) -> Self {
         let activator = scope.activator_for(Rc::clone(&info.address));
         let mut spine = RowSpine::new(info.clone(), None, Some(activator));
         spine.set_exert_logic(idle_effort());
         let (reader, writer) = TraceAgent::new(spine, info.clone(), None);
-        let mut arrangement =
-            Arrangement { batcher: UpdateBatcher::default(), writer, reader, upper: start.upper(), sealed: 0, keep: true };
+        let mut arrangement = Arrangement {
+            batcher: UpdateBatcher::default(),
+            writer,
+            reader,
+            upper: start.upper(),
+            sealed: 0,
+            keep: true,
+        };
         if let (Start::Restored(at), Some(saved)) = (start, saved) {
             arrangement.seed(at, saved);
         }
@@ -147,7 +158,12 @@ impl Arrangement {
         batches_of(&self.reader)
     }
 
-    /// Another handle to the trace.
+    /// A handle that looks at the trace and holds nothing back.
+    pub(crate) fn observer(&self) -> TraceHandle {
+        observer(&self.reader)
+    }
+
+    /// Another handle to the trace, with a hold of its own.
     pub(crate) fn handle(&self) -> TraceHandle {
         self.reader.clone()
     }
@@ -159,8 +175,7 @@ impl Arrangement {
 
     /// Gives up the driver's own hold for good: others hold the history.
     pub(crate) fn release(&mut self) {
-        self.reader.set_logical_compaction(AntichainRef::new(&[]));
-        self.reader.set_physical_compaction(AntichainRef::new(&[]));
+        release(&mut self.reader);
     }
 
     /// Merges on while nothing arrives; wakes the operator again until it is done.
@@ -188,9 +203,23 @@ pub(crate) fn compact(trace: &mut TraceHandle, since: Tick) {
     trace.set_physical_compaction(AntichainRef::new(&[since.saturating_add(1)]));
 }
 
+/// A handle that looks at the trace and holds nothing back.
+pub(crate) fn observer(trace: &TraceHandle) -> TraceHandle {
+    let mut observer = trace.clone();
+    release(&mut observer);
+    observer
+}
+
+fn release(trace: &mut TraceHandle) {
+    trace.set_logical_compaction(AntichainRef::new(&[]));
+    trace.set_physical_compaction(AntichainRef::new(&[]));
+}
+
 /// What a trace holds: updates and bytes.
 pub(crate) fn size_of_trace(trace: &TraceHandle) -> (usize, usize) {
-    batches_of(trace).iter().fold((0, 0), |(updates, bytes), batch| (updates + batch.len(), bytes + batch.bytes()))
+    batches_of(trace)
+        .iter()
+        .fold((0, 0), |(updates, bytes), batch| (updates + batch.len(), bytes + batch.bytes()))
 }
 
 /// How much a trace merges while nothing arrives (spines do not by themselves).

@@ -18,7 +18,7 @@ use super::arrangement::Start;
 use super::edge::{Edge, EdgeOutput, EdgeSession, send};
 use super::errors::ERROR_COLUMNS;
 use super::publish::{Follower, Publication, SealedChanges};
-use super::token::{Token, TokenReader};
+use super::token::Token;
 use crate::delta::{Col, Delta, Deltas, batch_of};
 use crate::planted::{self, Bug};
 use crate::state::{RowCodec, Shared};
@@ -71,7 +71,7 @@ impl Slices {
 
 /// The state of one import.
 struct Import {
-    as_of: Tick,
+    start: Start,
     rows: Slices,
     errors: Slices,
     follower: Rc<Follower>,
@@ -89,12 +89,12 @@ impl Import {
     ) -> bool {
         let mut given = 0;
         while given < SLICE_ROWS {
-            if let Some(delta) = self.rows.next(self.as_of) {
+            if let Some(delta) = self.rows.next(self.start.upper()) {
                 given += delta.len();
                 if !(planted::is_on(Bug::StaleImport) && self.rows.batches.len() == 1 && self.rows.row > 1) {
                     send(rows_out, &capability[0], Deltas::one(delta));
                 }
-            } else if let Some(delta) = self.errors.next(self.as_of) {
+            } else if let Some(delta) = self.errors.next(self.start.upper()) {
                 given += delta.len();
                 send(errors_out, &capability[1], Deltas::one(delta));
             } else {
@@ -113,24 +113,38 @@ impl Import {
     ) {
         let queue = std::mem::take(&mut *self.follower.queue.borrow_mut());
         for SealedChanges { rows, errors, upper } in queue {
-            send(rows_out, &capability[0], not_before(rows, self.as_of));
-            send(errors_out, &capability[1], not_before(errors, self.as_of));
+            send(rows_out, &capability[0], self.start.of(rows));
+            send(errors_out, &capability[1], self.start.of(errors));
             self.upper = upper;
         }
     }
 }
 
+impl Start {
+    /// What a dataflow that starts here sees of live changes: earlier ones come at its as-of tick,
+    /// or, where it is restored, are in its own state already.
+    fn of(self, list: Vec<Arc<Delta>>) -> Deltas {
+        let see = |delta: Arc<Delta>| match self {
+            _ if delta.tick_min() >= self.upper() => Some(delta),
+            Start::Fresh(as_of) => Some(Arc::new(not_before(&delta, as_of))),
+            Start::Restored(at) => only_from(&delta, at).map(Arc::new),
+        };
+        Deltas { list: list.into_iter().filter_map(see).collect() }
+    }
+}
+
 /// The changes with their ticks moved up to `as_of`.
-fn not_before(list: Vec<Arc<Delta>>, as_of: Tick) -> Deltas {
-    let advance = |delta: Arc<Delta>| {
-        if delta.tick_min() >= as_of {
-            return delta;
-        }
-        let mut ticks = Col::Const(0, 0);
-        delta.ticks.iter().for_each(|tick| ticks.push(tick.max(as_of)));
-        Arc::new(Delta { rows: delta.rows.clone(), diffs: delta.diffs.clone(), ticks })
-    };
-    Deltas { list: list.into_iter().map(advance).collect() }
+fn not_before(delta: &Delta, as_of: Tick) -> Delta {
+    let mut ticks = Col::Const(0, 0);
+    delta.ticks.iter().for_each(|tick| ticks.push(tick.max(as_of)));
+    Delta { rows: delta.rows.clone(), diffs: delta.diffs.clone(), ticks }
+}
+
+/// The changes at or after `at`.
+fn only_from(delta: &Delta, at: Tick) -> Option<Delta> {
+    let rows: Vec<u32> =
+        (0..delta.len()).filter(|row| delta.ticks.get(*row) >= at).map(|row| row as u32).collect();
+    (!rows.is_empty()).then(|| delta.take(&rows).expect("row positions are in range"))
 }
 
 /// Renders an import: the relation's rows and its errors, from `start` on.
@@ -153,11 +167,11 @@ pub(crate) fn import<'scope>(
     builder.build(move |capabilities| {
         let mut capabilities: Option<[Capability<Tick>; 2]> = capabilities.try_into().ok();
         move |_frontiers| {
-            if TokenReader::is_pressed(&token) {
+            if token.is_pressed() {
                 capabilities = None;
             }
             let Some(held) = capabilities.as_mut() else { return };
-            held.iter_mut().for_each(|capability| raise(capability, state.as_of));
+            held.iter_mut().for_each(|capability| raise(capability, state.start.upper()));
             let (mut rows_out, mut errors_out) = (rows_port.activate(), errors_port.activate());
             if state.give_snapshot(held, &mut rows_out, &mut errors_out) {
                 activator.activate();
@@ -182,14 +196,13 @@ fn begin(relation: &Publication, start: Start, activator: Activator) -> Import {
     };
     activator.activate();
     Import {
-        as_of: start.upper(),
+        start,
         rows: Slices::new(&relation.columns, rows),
         errors: Slices::new(&ERROR_COLUMNS, errors),
         follower: relation.follow(activator),
         upper: relation.upper(),
     }
 }
-
 
 /// Downgrades a capability to `tick`, if that is later.
 fn raise(capability: &mut Capability<Tick>, tick: Tick) {

@@ -95,7 +95,18 @@ impl Unit {
     fn new(capability: Capability<Tick>, fresh_is_left: bool, fresh: Shared, others: Vec<Shared>) -> Unit {
         let positions = vec![0; others.len()];
         let ranges = Vec::new();
-        Unit { capability, fresh_is_left, fresh, others, positions, row: 0, key_end: 0, ranges, other: 0, inner: 0 }
+        Unit {
+            capability,
+            fresh_is_left,
+            fresh,
+            others,
+            positions,
+            row: 0,
+            key_end: 0,
+            ranges,
+            other: 0,
+            inner: 0,
+        }
     }
 
     /// Collects up to a block of pairs; less only where the fuel or the unit is at its end.
@@ -155,7 +166,8 @@ impl Unit {
             output.left.decode(other).and_then(|left| Ok([left, output.right.decode(fresh)?]))
         };
         let columns = decoded.expect("a trace holds its own encoding").concat();
-        let rows = batch_of(&output.columns, columns, pairs.rows.len()).expect("a trace holds its own columns");
+        let rows =
+            batch_of(&output.columns, columns, pairs.rows.len()).expect("a trace holds its own columns");
         let mut diffs = Col::Const(0, 0);
         let mut ticks = Col::Const(0, 0);
         for (row, other, inner) in &pairs.rows {
@@ -204,40 +216,46 @@ pub(crate) fn join<'scope>(
         Start::Restored(at) => at,
     };
     let mut sides = [Side { trace: left.trace, seen }, Side { trace: right.trace, seen }];
-    left.stream.binary_frontier::<_, EdgeBuilder, _, _, _, _>(right.stream, Pipeline, Pipeline, "Join", |initial, info| {
-        drop(initial);
-        let activator = scope.activator_for(info.address);
-        let token = token.register(activator.clone());
-        let mut todo: VecDeque<Unit> = VecDeque::new();
-        move |(left, left_frontier), (right, right_frontier), port| {
-            left.for_each(|capability, sealed| {
-                let capability = capability.retain_least(0);
-                accept(&mut sides, 0, capability, std::mem::take(sealed), &mut todo);
-            });
-            right.for_each(|capability, sealed| {
-                let capability = capability.retain_least(0);
-                accept(&mut sides, 1, capability, std::mem::take(sealed), &mut todo);
-            });
-            if token.is_pressed() {
-                todo.clear();
-            }
-            let mut fuel = FUEL;
-            while let Some(unit) = todo.front_mut().filter(|_| fuel > 0) {
-                let pairs = unit.advance(&mut fuel, &meter);
-                if let Some(delta) = unit.gather(&pairs, &output) {
-                    send(port, &unit.capability, Deltas::one(delta));
+    left.stream.binary_frontier::<_, EdgeBuilder, _, _, _, _>(
+        right.stream,
+        Pipeline,
+        Pipeline,
+        "Join",
+        |initial, info| {
+            drop(initial);
+            let activator = scope.activator_for(info.address);
+            let token = token.register(activator.clone());
+            let mut todo: VecDeque<Unit> = VecDeque::new();
+            move |(left, left_frontier), (right, right_frontier), port| {
+                left.for_each(|capability, sealed| {
+                    let capability = capability.retain_least(0);
+                    accept(&mut sides, 0, capability, std::mem::take(sealed), &mut todo);
+                });
+                right.for_each(|capability, sealed| {
+                    let capability = capability.retain_least(0);
+                    accept(&mut sides, 1, capability, std::mem::take(sealed), &mut todo);
+                });
+                if token.is_pressed() {
+                    todo.clear();
                 }
-                if unit.is_done() {
-                    todo.pop_front();
+                let mut fuel = FUEL;
+                while let Some(unit) = todo.front_mut().filter(|_| fuel > 0) {
+                    let pairs = unit.advance(&mut fuel, &meter);
+                    if let Some(delta) = unit.gather(&pairs, &output) {
+                        send(port, &unit.capability, Deltas::one(delta));
+                    }
+                    if unit.is_done() {
+                        todo.pop_front();
+                    }
                 }
+                if !todo.is_empty() {
+                    activator.activate();
+                }
+                sides[0].compact(right_frontier);
+                sides[1].compact(left_frontier);
             }
-            if !todo.is_empty() {
-                activator.activate();
-            }
-            sides[0].compact(right_frontier);
-            sides[1].compact(left_frontier);
-        }
-    })
+        },
+    )
 }
 
 /// Queues the join of one side's new batches with what the other side has shown.

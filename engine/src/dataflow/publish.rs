@@ -19,7 +19,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::frontier::MutableAntichain;
 use timely::scheduling::Activator;
 
-use super::arrangement::{Arrangement, SavedTrace, Start, TraceHandle, batches_of, compact};
+use super::arrangement::{Arrangement, SavedTrace, Start, TraceHandle, batches_of, compact, observer};
 use super::edge::{Edge, by_leading_columns};
 use super::errors::ERROR_COLUMNS;
 use super::subscribe::Subscriber;
@@ -35,6 +35,7 @@ pub(crate) struct Publication {
     /// The columns' types.
     pub(crate) columns: Vec<DataType>,
     worker: usize,
+    keep_rows: bool,
     upper: Cell<Tick>,
     since: Cell<Tick>,
     rows: RefCell<TraceHandle>,
@@ -63,6 +64,7 @@ pub(crate) struct SealedChanges {
 }
 
 /// A relation's rows and errors at the moment when an import or a read asks.
+#[derive(Clone)]
 pub(crate) struct Contents {
     /// Batches of rows.
     pub(crate) rows: Vec<Shared>,
@@ -102,7 +104,7 @@ impl Publication {
     /// Sends the snapshot at `as_of` and everything after it, once it is complete.
     pub(crate) fn subscribe(&self, as_of: Tick, sink: SubscriptionSink) {
         let mut subscriber = Subscriber::new(self.worker, as_of, sink);
-        if subscriber.catch_up(self) {
+        if subscriber.catch_up(self, self.contents()) {
             self.subscribers.borrow_mut().push(subscriber);
         }
     }
@@ -118,7 +120,7 @@ impl Publication {
 
     /// The traces, for saving: rows, then errors.
     pub(crate) fn traces(&self) -> Vec<TraceHandle> {
-        vec![self.rows.borrow().clone(), self.errors.borrow().clone()]
+        vec![observer(&self.rows.borrow()), observer(&self.errors.borrow())]
     }
 
     /// Tells subscribers that the relation is gone.
@@ -134,7 +136,13 @@ impl Publication {
             follower.activator.activate();
         }
         let mut subscribers = std::mem::take(&mut *self.subscribers.borrow_mut());
-        subscribers.retain_mut(|subscriber| subscriber.sealed(self, rows.as_ref(), errors.as_ref()));
+        let fresh = Contents { rows: rows.into_iter().collect(), errors: errors.into_iter().collect() };
+        subscribers.retain_mut(|subscriber| match subscriber.is_started() {
+            true => subscriber.send(self, &fresh),
+            // A stream keeps nothing: what was just sealed is all that it has.
+            false if !self.keep_rows => subscriber.catch_up(self, fresh.clone()),
+            false => subscriber.catch_up(self, self.contents()),
+        });
         self.subscribers.borrow_mut().extend(subscribers);
     }
 }
@@ -178,7 +186,11 @@ impl Half {
 }
 
 /// Renders the publication of a dataflow's rows and errors.
-pub(crate) fn publish<'scope>(rows: Edge<'scope>, errors: Edge<'scope>, spec: PublishSpec) -> Rc<Publication> {
+pub(crate) fn publish<'scope>(
+    rows: Edge<'scope>,
+    errors: Edge<'scope>,
+    spec: PublishSpec,
+) -> Rc<Publication> {
     let scope = rows.scope();
     let worker = scope.worker().index();
     let mut builder = OperatorBuilder::new("Publish".to_owned(), scope);
@@ -196,6 +208,7 @@ pub(crate) fn publish<'scope>(rows: Edge<'scope>, errors: Edge<'scope>, spec: Pu
     let publication = Rc::new(Publication {
         columns: spec.columns.clone(),
         worker,
+        keep_rows: spec.keep_rows,
         upper: Cell::new(spec.start.upper()),
         since: Cell::new(0),
         rows: RefCell::new(row_half.arrangement.handle()),

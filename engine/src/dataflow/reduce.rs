@@ -153,7 +153,8 @@ pub(crate) fn reduce<'scope>(
     builder.build(move |mut capabilities| {
         let errors_capability = capabilities.pop();
         let rows_capability = capabilities.pop();
-        let mut held = [rows_capability, errors_capability].map(|capability| capability.filter(|_| state.initial));
+        let mut held =
+            [rows_capability, errors_capability].map(|capability| capability.filter(|_| state.initial));
         move |frontiers| {
             input.for_each(|capability, deltas| {
                 std::mem::take(&mut deltas.list).iter().for_each(|delta| state.insert(delta));
@@ -187,7 +188,8 @@ impl Reduce {
         let groups = arrangement();
         let layout = spec.ordered();
         let place = |accumulator: &Accumulator| {
-            ReduceSpec::ordered_of(accumulator).and_then(|wanted| layout.iter().position(|have| *have == wanted))
+            ReduceSpec::ordered_of(accumulator)
+                .and_then(|wanted| layout.iter().position(|have| *have == wanted))
         };
         let places: Vec<Option<usize>> = spec.accumulators.iter().map(place).collect();
         let keeper = |index: usize| places.iter().position(|place| *place == Some(index));
@@ -208,8 +210,8 @@ impl Reduce {
     }
 
     fn traces(&self) -> Vec<TraceHandle> {
-        let ordered = self.ordered.iter().map(|ordered| ordered.arrangement.handle());
-        std::iter::once(self.groups.handle()).chain(ordered).collect()
+        let ordered = self.ordered.iter().map(|ordered| ordered.arrangement.observer());
+        std::iter::once(self.groups.observer()).chain(ordered).collect()
     }
 
     /// Takes rows: their lanes, and the arguments that are kept in order.
@@ -227,7 +229,8 @@ impl Reduce {
         }
         let stride = self.spec.stride;
         let lanes = lanes_of(&self.spec.accumulators, stride, delta);
-        let lanes = if stride == 1 { Lanes::One(Col::Each(lanes)) } else { Lanes::Many { stride, values: lanes } };
+        let lanes =
+            if stride == 1 { Lanes::One(Col::Each(lanes)) } else { Lanes::Many { stride, values: lanes } };
         let values = ByteRows::empty_rows(delta.len());
         self.groups.insert(Updates { keys, values, ticks: delta.ticks.clone(), lanes });
     }
@@ -297,7 +300,8 @@ impl Ordered {
         let column = delta.rows.column(self.column);
         let kept: Vec<u32> =
             (0..delta.len()).filter(|row| self.keeper.keeps(column, *row)).map(|row| row as u32).collect();
-        let taken = take(column, &UInt32Array::from(kept.clone()), None).map_err(|e| DataError::from_arrow(&e))?;
+        let taken =
+            take(column, &UInt32Array::from(kept.clone()), None).map_err(|e| DataError::from_arrow(&e))?;
         let values = self.codec.encode(&normalise_keys(&[taken]), kept.len())?;
         let mut updates = Updates::new(1);
         for (index, row) in kept.iter().enumerate() {
@@ -315,16 +319,20 @@ impl Ordered {
     }
 
     /// The first or last value of a group, up to a tick.
-    fn extreme(&self, batches: &[Shared], key: &[u8], at: Tick, greatest: bool, meter: &Meter) -> Option<Vec<u8>> {
+    fn extreme(
+        &self,
+        batches: &[Shared],
+        key: &[u8],
+        at: Tick,
+        greatest: bool,
+        meter: &Meter,
+    ) -> Option<Vec<u8>> {
         let visit = |value: &[u8], count: i64| {
             meter.visit(1);
             if count > 0 { ControlFlow::Break(value.to_vec()) } else { ControlFlow::Continue(()) }
         };
-        let found = if greatest {
-            walk_back(batches, key, at, visit)
-        } else {
-            walk_front(batches, key, at, visit)
-        };
+        let found =
+            if greatest { walk_back(batches, key, at, visit) } else { walk_front(batches, key, at, visit) };
         found.break_value()
     }
 
@@ -403,7 +411,12 @@ impl GroupReader<'_> {
         }
     }
 
-    fn cell(&self, accumulator: &Accumulator, place: Option<usize>, at: Option<Tick>) -> Result<Cell, DataError> {
+    fn cell(
+        &self,
+        accumulator: &Accumulator,
+        place: Option<usize>,
+        at: Option<Tick>,
+    ) -> Result<Cell, DataError> {
         let ordered = place.map(|place| &self.reduce.ordered[place]);
         let batches = |ordered: &'_ Ordered| match at {
             None => (ordered.before.clone(), Tick::MAX),
@@ -473,7 +486,12 @@ impl Output {
         }
     }
 
-    fn send(mut self, spec: &ReduceSpec, held: &[Option<Capability<Tick>>; 2], ports: [&mut EdgeSession<'_>; 2]) {
+    fn send(
+        mut self,
+        spec: &ReduceSpec,
+        held: &[Option<Capability<Tick>>; 2],
+        ports: [&mut EdgeSession<'_>; 2],
+    ) {
         let [rows_port, errors_port] = ports;
         if let (Some(capability), false) = (&held[0], self.diffs.is_empty()) {
             let delta = self.build(spec);
@@ -495,7 +513,11 @@ impl Output {
             columns.push(column_of(accumulator.spec.result, cells));
         }
         let rows = batch_of(&spec.output(), columns, len).expect("the output has the spec's types");
-        Delta { rows, diffs: Col::Each(std::mem::take(&mut self.diffs)), ticks: Col::Each(std::mem::take(&mut self.ticks)) }
+        Delta {
+            rows,
+            diffs: Col::Each(std::mem::take(&mut self.diffs)),
+            ticks: Col::Each(std::mem::take(&mut self.ticks)),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use timely::dataflow::operators::Concatenate;
 
 use super::accumulate::{AggregateSpec, lay_out};
 use super::arrange::{Arranged, arrange};
-use super::arrangement::{SavedTrace, Start, TraceHandle};
+use super::arrangement::{SavedTrace, Start, TraceHandle, observer};
 use super::edge::Edge;
 use super::import::import;
 use super::join::{JoinSpec, join};
@@ -147,7 +147,7 @@ impl<'scope> Renderer<'_, 'scope> {
         let types: Vec<DataType> = outputs.iter().filter_map(|output| output.data_type(&columns)).collect();
         let saved = self.take_saved();
         let arranged = arrange(rows, &types, keys.len(), self.start, saved);
-        self.traces.push(arranged.trace.borrow().clone());
+        self.traces.push(observer(&arranged.trace.borrow()));
         Ok(arranged)
     }
 

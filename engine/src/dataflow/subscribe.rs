@@ -3,13 +3,13 @@
 //! Invariant: a subscriber sees every change after its as-of exactly once, consolidated, ticks in
 //! order; rows of one tick are sorted by their encoding.
 
-
 use super::errors::ERROR_COLUMNS;
-use super::publish::Publication;
+use super::publish::{Contents, Publication};
 use crate::delta::{Col, Delta, batch_of};
 use crate::engine::{SubscriptionEvent, SubscriptionSink};
 use crate::error::DataError;
 use crate::planted::{self, Bug};
+use crate::snapshot::Snapshot;
 use crate::state::{RowCodec, Shared};
 use crate::types::{DataType, Tick};
 
@@ -30,31 +30,30 @@ impl Subscriber {
         Subscriber { worker, as_of, started: false, sink }
     }
 
-    /// Sends the snapshot, and what came after it, once the as-of is complete. False: it is gone.
-    pub(crate) fn catch_up(&mut self, relation: &Publication) -> bool {
+    /// Whether the snapshot has been sent.
+    pub(crate) fn is_started(&self) -> bool {
+        self.started
+    }
+
+    /// Sends the snapshot in `contents`, and what came after it, once the as-of is complete.
+    /// False: the subscriber is gone.
+    pub(crate) fn catch_up(&mut self, relation: &Publication, contents: Contents) -> bool {
         if relation.upper() <= self.as_of {
             return true;
         }
         self.started = true;
-        let snapshot = relation.snapshot(self.as_of);
-        let contents = relation.contents();
+        let columns = relation.columns.clone();
+        let snapshot = Snapshot::new(columns, self.as_of, contents.rows.clone(), contents.errors.clone());
         (self.sink)(SubscriptionEvent::Snapshot { worker: self.worker, snapshot })
-            && self.send(relation, &contents.rows, &contents.errors)
+            && self.send(relation, &contents)
     }
 
-    /// Sends a sealed span. False: the subscriber is gone.
-    pub(crate) fn sealed(&mut self, relation: &Publication, rows: Option<&Shared>, errors: Option<&Shared>) -> bool {
-        if !self.started {
-            return self.catch_up(relation);
-        }
-        self.send(relation, rows.map_or(&[], std::slice::from_ref), errors.map_or(&[], std::slice::from_ref))
-    }
-
-    fn send(&self, relation: &Publication, rows: &[Shared], errors: &[Shared]) -> bool {
+    /// Sends the changes after the as-of that `contents` holds. False: the subscriber is gone.
+    pub(crate) fn send(&self, relation: &Publication, contents: &Contents) -> bool {
         (self.sink)(SubscriptionEvent::Changes {
             worker: self.worker,
-            changes: decode_changes(&relation.columns, rows, self.as_of),
-            errors: decode_errors(errors, self.as_of),
+            changes: decode_changes(&relation.columns, &contents.rows, self.as_of),
+            errors: decode_errors(&contents.errors, self.as_of),
             upper: relation.upper(),
         })
     }
@@ -109,7 +108,8 @@ fn decode_chunk(codec: &RowCodec, columns: &[DataType], chunk: &[(Tick, &[u8], i
 fn decode_errors(batches: &[Shared], as_of: Tick) -> Vec<(Tick, DataError, i64)> {
     let changes = changes_after(batches, as_of);
     let codec = RowCodec::new(&ERROR_COLUMNS);
-    let columns = codec.decode(changes.iter().map(|(_, row, _)| *row)).expect("a trace holds its own encoding");
+    let columns =
+        codec.decode(changes.iter().map(|(_, row, _)| *row)).expect("a trace holds its own encoding");
     let text = |column: usize, row: usize| {
         arrow::array::AsArray::as_string::<i32>(&columns[column]).value(row).to_owned()
     };
@@ -118,4 +118,3 @@ fn decode_errors(batches: &[Shared], as_of: Tick) -> Vec<(Tick, DataError, i64)>
     };
     changes.iter().enumerate().map(decode).collect()
 }
-

@@ -144,7 +144,11 @@ mod tests {
     fn a_group_is_sealed_anew_for_each_segment() {
         let mut group = Group::default();
         for (tick, body) in [(5, "abc"), (6, "")] {
-            group.push(tick, 4, |bytes| Ok::<(), ()>(bytes.extend(body.as_bytes()))).unwrap();
+            let write = |bytes: &mut Vec<u8>| {
+                bytes.extend(body.as_bytes());
+                Ok::<(), ()>(())
+            };
+            group.push(tick, 4, write).unwrap();
         }
         for salt in [1, 2] {
             let bytes = group.seal(salt).to_vec();

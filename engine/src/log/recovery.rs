@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::disk::{Disk, io_error};
 use super::segment::{HEADER_BYTES, Header, Position, sequence_of};
-use super::segment_reader::{Scan, SegmentReader, Unproven, scan, unproven};
+use super::segment_reader::{Found, Scan, SegmentReader, Unproven, scan, unproven};
 use super::{folder, head};
 use crate::error::EngineError;
 
@@ -63,11 +63,30 @@ pub(super) fn recover(data_folder: &Path, disk: &dyn Disk) -> Result<Recovered, 
     let names = disk.list(&log_folder).map_err(io_error("list", &log_folder))?;
     let sequences: Vec<u64> = names.iter().filter_map(|name| sequence_of(name)).collect();
     let sequence_max = sequences.iter().copied().fold(newest.header.sequence, u64::max);
+    for sequence in sequences.iter().copied().filter(|sequence| *sequence > newest.header.sequence) {
+        check_unacknowledged(disk, &log_folder, sequence)?;
+    }
     let mut found = Recovered { sealed, newest, scan, unproven, sequence_max, orphans: Vec::new() };
     let chain = found.chain_durable();
     let visited = |sequence: &u64| chain.iter().any(|position| position.sequence == *sequence);
     found.orphans = sequences.into_iter().filter(|sequence| !visited(sequence)).collect();
     Ok(found)
+}
+
+/// Looks into a segment beyond the one that the head names: an attempt, to which nothing but
+/// carried records was ever written. Else the head is not this log's newest (restored from
+/// elsewhere, perhaps), and to go on from it would lose commits.
+fn check_unacknowledged(disk: &dyn Disk, log_folder: &Path, sequence: u64) -> Result<(), EngineError> {
+    // A header that was never finished is no error here.
+    let Ok(mut reader) = SegmentReader::open(disk, log_folder, sequence) else { return Ok(()) };
+    while let Found::Record(record, _) = reader.next()? {
+        if record.tick > reader.header.tick_durable {
+            let path = head::path(log_folder).display().to_string();
+            let reason = format!("it is older than the log: {} goes on to tick {}", reader.path, record.tick);
+            return Err(EngineError::Corrupt { path, offset: 0, reason });
+        }
+    }
+    Ok(())
 }
 
 /// Follows the headers back from the newest segment: all before it, the oldest first.

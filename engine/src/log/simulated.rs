@@ -5,6 +5,7 @@
 //! at a time. Names behave alike, with `sync_folder`; of names that were not synced a crash keeps
 //! the first few, as a journal does, or any, as a file system without a journal does. After a failed `sync` each sector is on the medium or is not,
 //! and no later `sync` brings it there, as on Linux.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::io;

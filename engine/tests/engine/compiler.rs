@@ -9,7 +9,7 @@ use datafusion_physical_expr::expressions::{BinaryExpr, Column, IsNullExpr, Lite
 use millrace_engine::{Compiler, DataType, EngineError, Expr, Literal};
 
 /// Compiles columns, literals, `add`, `multiply`, `divide`, `greater`, `equal`, AND, NOT, IS NULL.
-pub struct TestCompiler;
+pub(crate) struct TestCompiler;
 
 impl Compiler for TestCompiler {
     fn compile(&self, expr: &Expr, input: &[DataType]) -> Result<Arc<dyn PhysicalExpr>, EngineError> {
@@ -25,7 +25,8 @@ impl Compiler for TestCompiler {
                     "equal" => Operator::Eq,
                     other => return Err(EngineError::InvalidPlan(format!("no function {other}"))),
                 };
-                let (left, right) = (self.compile(&arguments[0], input)?, self.compile(&arguments[1], input)?);
+                let (left, right) =
+                    (self.compile(&arguments[0], input)?, self.compile(&arguments[1], input)?);
                 Arc::new(BinaryExpr::new(left, operator, right).with_fail_on_overflow(true))
             }
             Expr::And(terms) => {

@@ -14,19 +14,19 @@ use millrace_engine::{
 use crate::compiler::TestCompiler;
 
 /// A row as literals.
-pub type Row = Vec<Literal>;
+pub(crate) type Row = Vec<Literal>;
 
 /// A multiset of rows, by their display.
-pub type Bag = BTreeMap<String, i64>;
+pub(crate) type Bag = BTreeMap<String, i64>;
 
 /// An engine, and the uppers that it has reported.
-pub struct Harness {
-    pub engine: Engine,
+pub(crate) struct Harness {
+    pub(crate) engine: Engine,
     uppers: Arc<(Mutex<BTreeMap<RelationId, Tick>>, Condvar)>,
 }
 
 impl Harness {
-    pub fn start(workers: usize) -> Harness {
+    pub(crate) fn start(workers: usize) -> Harness {
         let uppers: Arc<(Mutex<BTreeMap<RelationId, Tick>>, Condvar)> = Arc::default();
         let reported = Arc::clone(&uppers);
         let sink = move |relation, upper| {
@@ -37,33 +37,38 @@ impl Harness {
         Harness { engine, uppers }
     }
 
-    pub fn table(&self, id: u64, columns: &[DataType], as_of: Tick) {
-        self.engine.create_table(RelationId(id), TableSpec { columns: columns.to_vec(), keep_rows: true }, as_of);
+    pub(crate) fn table(&self, id: u64, columns: &[DataType], as_of: Tick) {
+        self.engine.create_table(
+            RelationId(id),
+            TableSpec { columns: columns.to_vec(), keep_rows: true },
+            as_of,
+        );
     }
 
-    pub fn view(&self, id: u64, plan: &Plan, as_of: Tick) {
+    pub(crate) fn view(&self, id: u64, plan: &Plan, as_of: Tick) {
         self.engine.install(RelationId(id), plan.clone(), as_of).unwrap();
     }
 
     /// Commits rows with their diffs at a tick.
-    pub fn commit(&self, tick: Tick, changes: &[(u64, &[DataType], Vec<(Row, i64)>)]) {
+    pub(crate) fn commit(&self, tick: Tick, changes: &[(u64, &[DataType], Vec<(Row, i64)>)]) {
         let deltas = changes.iter().filter(|(_, _, rows)| !rows.is_empty());
         let deltas = deltas.map(|(id, columns, rows)| (RelationId(*id), vec![delta(columns, rows, tick)]));
         self.engine.commit(tick, deltas.collect());
     }
 
     /// Waits until the relation is complete before `upper`.
-    pub fn wait(&self, id: u64, upper: Tick) {
+    pub(crate) fn wait(&self, id: u64, upper: Tick) {
         let mut uppers = self.uppers.0.lock().unwrap();
         while uppers.get(&RelationId(id)).copied().unwrap_or(0) < upper {
-            let (guard, timeout) = self.uppers.1.wait_timeout(uppers, std::time::Duration::from_secs(60)).unwrap();
+            let (guard, timeout) =
+                self.uppers.1.wait_timeout(uppers, std::time::Duration::from_secs(60)).unwrap();
             uppers = guard;
             assert!(!timeout.timed_out(), "relation {id} does not reach {upper}: {uppers:?}");
         }
     }
 
     /// Every worker's share at a tick.
-    pub fn snapshots(&self, id: u64, tick: Tick) -> Vec<Result<Snapshot, EngineError>> {
+    pub(crate) fn snapshots(&self, id: u64, tick: Tick) -> Vec<Result<Snapshot, EngineError>> {
         let (reply, replies) = mpsc::channel();
         let reply = Mutex::new(reply);
         let sink = move |_, snapshot| drop(reply.lock().unwrap().send(snapshot));
@@ -73,7 +78,7 @@ impl Harness {
     }
 
     /// The relation's rows at a tick, or its error.
-    pub fn read(&self, id: u64, tick: Tick) -> Result<Bag, DataError> {
+    pub(crate) fn read(&self, id: u64, tick: Tick) -> Result<Bag, DataError> {
         let snapshots: Vec<Snapshot> = self.snapshots(id, tick).into_iter().map(Result::unwrap).collect();
         if let Some(error) = snapshots.iter().filter_map(Snapshot::error).min() {
             return Err(error);
@@ -86,7 +91,7 @@ impl Harness {
     }
 
     /// Follows a relation; the events come through the channel.
-    pub fn subscribe(&self, id: u64, as_of: Tick) -> mpsc::Receiver<SubscriptionEvent> {
+    pub(crate) fn subscribe(&self, id: u64, as_of: Tick) -> mpsc::Receiver<SubscriptionEvent> {
         let (sender, receiver) = mpsc::channel();
         let sender = Mutex::new(sender);
         let sink = move |event| sender.lock().unwrap().send(event).is_ok();
@@ -102,7 +107,7 @@ impl Drop for Harness {
 }
 
 /// Rows with diffs as a delta.
-pub fn delta(columns: &[DataType], rows: &[(Row, i64)], tick: Tick) -> Delta {
+pub(crate) fn delta(columns: &[DataType], rows: &[(Row, i64)], tick: Tick) -> Delta {
     let column = |(index, data_type): (usize, &DataType)| {
         column_of_literals(*data_type, rows.iter().map(|(row, _)| &row[index]))
     };
@@ -114,7 +119,7 @@ pub fn delta(columns: &[DataType], rows: &[(Row, i64)], tick: Tick) -> Delta {
 }
 
 /// Rows as text; doubles by value, so that 0.0 and -0.0 differ only where the bits do.
-pub fn rows_of(batch: &RecordBatch) -> Vec<String> {
+pub(crate) fn rows_of(batch: &RecordBatch) -> Vec<String> {
     let cell = |column: &dyn Array, row: usize| -> String {
         if column.is_null(row) {
             return "null".to_owned();
@@ -129,6 +134,7 @@ pub fn rows_of(batch: &RecordBatch) -> Vec<String> {
             DataType::Timestamp => "timestamp".to_owned(),
         }
     };
-    let row = |row: usize| batch.columns().iter().map(|column| cell(column, row)).collect::<Vec<_>>().join("|");
+    let row =
+        |row: usize| batch.columns().iter().map(|column| cell(column, row)).collect::<Vec<_>>().join("|");
     (0..batch.num_rows()).map(row).collect()
 }

@@ -133,7 +133,11 @@ fn deleted_rows_give_their_memory_back_without_new_writes() {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
     let small = |id: u64, full: usize| harness.engine.state_size(RelationId(id)).bytes * 100 < full * 15;
     while !small(1, full) {
-        assert!(std::time::Instant::now() < deadline, "{:?} of {full}", harness.engine.state_size(RelationId(1)));
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{:?} of {full}",
+            harness.engine.state_size(RelationId(1))
+        );
         std::thread::yield_now();
     }
     assert_eq!(harness.read(2, 30).unwrap().len(), 20_000);

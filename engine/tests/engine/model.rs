@@ -7,12 +7,12 @@ use millrace_engine::{Aggregate, AggregateFunction, DataError, DataType, Expr, L
 use crate::harness::{Bag, Row};
 
 /// The rows of every table, with their multiplicities.
-pub type Tables = BTreeMap<RelationId, Vec<(Row, i64)>>;
+pub(crate) type Tables = BTreeMap<RelationId, Vec<(Row, i64)>>;
 
 type Rows = Vec<(Row, i64)>;
 
 /// The plan's rows over these tables, or the least error of any row.
-pub fn evaluate(plan: &Plan, tables: &Tables) -> Result<Bag, DataError> {
+pub(crate) fn evaluate(plan: &Plan, tables: &Tables) -> Result<Bag, DataError> {
     let mut errors = BTreeMap::<DataError, i64>::new();
     let rows = run(plan, tables, &mut errors);
     if let Some((error, _)) = errors.into_iter().find(|(_, count)| *count > 0) {
@@ -55,7 +55,9 @@ fn run(plan: &Plan, tables: &Tables, errors: &mut BTreeMap<DataError, i64>) -> R
         Plan::Constant { rows, .. } => rows.iter().map(|row| (row.clone(), 1)).collect(),
         Plan::Project { input, predicates, outputs } => {
             let rows = run(input, tables, errors);
-            rows.into_iter().filter_map(|(row, diff)| project(&row, predicates, outputs, diff, errors)).collect()
+            rows.into_iter()
+                .filter_map(|(row, diff)| project(&row, predicates, outputs, diff, errors))
+                .collect()
         }
         Plan::Join { left, right, left_keys, right_keys } => {
             let (left, right) = (run(left, tables, errors), run(right, tables, errors));
@@ -174,10 +176,16 @@ fn call(function: &str, left: Literal, right: Literal, data_type: DataType) -> R
     let overflow = || DataError::out_of_range("value");
     Ok(match (function, left, right) {
         (_, Literal::Null(_), _) | (_, _, Literal::Null(_)) => Literal::Null(data_type),
-        ("add", Literal::Int32(a), Literal::Int32(b)) => Literal::Int32(a.checked_add(b).ok_or_else(overflow)?),
-        ("multiply", Literal::Int32(a), Literal::Int32(b)) => Literal::Int32(a.checked_mul(b).ok_or_else(overflow)?),
+        ("add", Literal::Int32(a), Literal::Int32(b)) => {
+            Literal::Int32(a.checked_add(b).ok_or_else(overflow)?)
+        }
+        ("multiply", Literal::Int32(a), Literal::Int32(b)) => {
+            Literal::Int32(a.checked_mul(b).ok_or_else(overflow)?)
+        }
         ("divide", Literal::Int32(_), Literal::Int32(0)) => return Err(DataError::division_by_zero()),
-        ("divide", Literal::Int32(a), Literal::Int32(b)) => Literal::Int32(a.checked_div(b).ok_or_else(overflow)?),
+        ("divide", Literal::Int32(a), Literal::Int32(b)) => {
+            Literal::Int32(a.checked_div(b).ok_or_else(overflow)?)
+        }
         ("greater", Literal::Int32(a), Literal::Int32(b)) => Literal::Boolean(a > b),
         ("equal", Literal::Int32(a), Literal::Int32(b)) => Literal::Boolean(a == b),
         (function, a, b) => panic!("the model has no {function}({a}, {b})"),
@@ -241,7 +249,9 @@ fn sum(values: &[(Literal, i64)], data_type: DataType, divisor: i64) -> Result<L
     };
     let total: i128 = values.iter().map(|(value, count)| integer(value) * i128::from(*count)).sum();
     Ok(match data_type {
-        DataType::Int64 => Literal::Int64(i64::try_from(total).map_err(|_| DataError::out_of_range("bigint"))?),
+        DataType::Int64 => {
+            Literal::Int64(i64::try_from(total).map_err(|_| DataError::out_of_range("bigint"))?)
+        }
         DataType::Numeric { precision, scale } => {
             let scaled = total * 10i128.pow(scale.into());
             let divisor = i128::from(divisor);

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use millrace_engine::{
-    Aggregate, AggregateFunction, DataError, DataType, Expr, Literal, Plan, RelationId, SubscriptionEvent, Tick,
+    Aggregate, AggregateFunction, DataError, DataType, Expr, Literal, Plan, RelationId, SubscriptionEvent,
+    Tick,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -19,7 +20,7 @@ use crate::harness::{Bag, Harness, Row, rows_of};
 use crate::model::{Tables, evaluate};
 
 /// The columns of both tables.
-pub const COLUMNS: [DataType; 5] =
+pub(crate) const COLUMNS: [DataType; 5] =
     [DataType::Int32, DataType::Int32, DataType::Float64, DataType::Text, DataType::Int64];
 
 const LEFT: u64 = 1;
@@ -30,13 +31,13 @@ const OVER: u64 = 4;
 /// Planted bugs hold for the whole process: scripts run one at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
-pub fn alone() -> MutexGuard<'static, ()> {
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// One tick: rows that come (table, row, times), and existing rows that go (table, which, times).
 #[derive(Clone, Debug)]
-pub struct TickScript {
+pub(crate) struct TickScript {
     inserts: Vec<(bool, Row, i64)>,
     deletes: Vec<(bool, usize)>,
     compact: bool,
@@ -44,12 +45,12 @@ pub struct TickScript {
 
 /// A whole script.
 #[derive(Clone, Debug)]
-pub struct Script {
-    pub view: Plan,
-    pub over: Plan,
+pub(crate) struct Script {
+    pub(crate) view: Plan,
+    pub(crate) over: Plan,
     /// The views are created after so many ticks.
-    pub late: usize,
-    pub ticks: Vec<TickScript>,
+    pub(crate) late: usize,
+    pub(crate) ticks: Vec<TickScript>,
 }
 
 fn get(id: u64, columns: &[DataType]) -> Plan {
@@ -109,7 +110,8 @@ fn five_columns() -> impl Strategy<Value = Plan> {
             outputs: columns([0, 6, 2, 8, 4]),
         };
         let join = join(inner.clone()).prop_map(narrow);
-        let union = (inner.clone(), inner).prop_map(|(left, right)| Plan::Union { inputs: vec![left, right] });
+        let union =
+            (inner.clone(), inner).prop_map(|(left, right)| Plan::Union { inputs: vec![left, right] });
         prop_oneof![3 => project, 2 => join, 1 => union]
     })
 }
@@ -165,10 +167,8 @@ fn reduce(input: impl Strategy<Value = Plan>) -> impl Strategy<Value = Plan> {
         Just(vec![3]),
         Just(vec![0, 3]),
     ];
-    (input, keys, prop::collection::vec(aggregate(), 0..4)).prop_map(|(input, keys, aggregates)| Plan::Reduce {
-        input: Box::new(input),
-        keys: columns(keys),
-        aggregates,
+    (input, keys, prop::collection::vec(aggregate(), 0..4)).prop_map(|(input, keys, aggregates)| {
+        Plan::Reduce { input: Box::new(input), keys: columns(keys), aggregates }
     })
 }
 
@@ -191,17 +191,25 @@ fn row() -> impl Strategy<Value = Row> {
         prop_oneof![6 => (-2i32..4).prop_map(Literal::Int32), 1 => Just(Literal::Null(DataType::Int32)),
                     1 => prop_oneof![Just(Literal::Int32(i32::MAX)), Just(Literal::Int32(i32::MIN))]]
     };
-    let doubles = vec![0.0, -0.0, 1.5, -2.25, 0.1, 1e300, -1e300, 1e-300, f64::NAN, f64::INFINITY, 3.0, 3.0, 2.0];
+    let doubles =
+        vec![0.0, -0.0, 1.5, -2.25, 0.1, 1e300, -1e300, 1e-300, f64::NAN, f64::INFINITY, 3.0, 3.0, 2.0];
     let double = prop_oneof![
         8 => prop::sample::select(doubles).prop_map(|value| Literal::Float64(value.to_bits())),
         1 => Just(Literal::Null(DataType::Float64)),
     ];
-    let texts = vec!["", "a", "ab", "a longer text that shares its prefix A", "a longer text that shares its prefix B"];
+    let texts = vec![
+        "",
+        "a",
+        "ab",
+        "a longer text that shares its prefix A",
+        "a longer text that shares its prefix B",
+    ];
     let text = prop_oneof![
         6 => prop::sample::select(texts).prop_map(|text| Literal::Text(text.to_owned())),
         1 => Just(Literal::Null(DataType::Text)),
     ];
-    let long = prop::sample::select(vec![0, 1, -7, i64::MAX, i64::MIN, 5_000_000_000]).prop_map(Literal::Int64);
+    let long =
+        prop::sample::select(vec![0, 1, -7, i64::MAX, i64::MIN, 5_000_000_000]).prop_map(Literal::Int64);
     let long = prop_oneof![6 => long, 1 => Just(Literal::Null(DataType::Int64))];
     (small(), small(), double, text, long).prop_map(|(a, b, c, d, e)| vec![a, b, c, d, e])
 }
@@ -209,22 +217,29 @@ fn row() -> impl Strategy<Value = Row> {
 fn tick() -> impl Strategy<Value = TickScript> {
     let inserts = prop::collection::vec((any::<bool>(), row(), 1i64..3), 0..6);
     let deletes = prop::collection::vec((any::<bool>(), 0usize..40), 0..4);
-    (inserts, deletes, prop::bool::weighted(0.2))
-        .prop_map(|(inserts, deletes, compact)| TickScript { inserts, deletes, compact })
+    (inserts, deletes, prop::bool::weighted(0.2)).prop_map(|(inserts, deletes, compact)| TickScript {
+        inserts,
+        deletes,
+        compact,
+    })
 }
 
-pub fn script() -> impl Strategy<Value = Script> {
+pub(crate) fn script() -> impl Strategy<Value = Script> {
     let views = view().prop_flat_map(|view| (Just(view.clone()), over(&view)));
-    (views, 0usize..4, prop::collection::vec(tick(), 1..9))
-        .prop_map(|((view, over), late, ticks)| Script { view, over, late, ticks })
+    (views, 0usize..4, prop::collection::vec(tick(), 1..9)).prop_map(|((view, over), late, ticks)| Script {
+        view,
+        over,
+        late,
+        ticks,
+    })
 }
 
 /// What scripts have shown, so that a weak generator is noticed.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Seen {
-    pub non_empty: usize,
-    pub retractions: usize,
-    pub in_error: usize,
+pub(crate) struct Seen {
+    pub(crate) non_empty: usize,
+    pub(crate) retractions: usize,
+    pub(crate) in_error: usize,
 }
 
 /// The tables after each tick, as changes and as contents.
@@ -281,11 +296,15 @@ fn commit(harness: &Harness, history: &History, index: usize) {
 }
 
 fn compare(what: &str, got: Result<Bag, DataError>, expected: &Result<Bag, DataError>) -> Result<(), String> {
-    if got == *expected { Ok(()) } else { Err(format!("{what}\n  got      {got:?}\n  expected {expected:?}")) }
+    if got == *expected {
+        Ok(())
+    } else {
+        Err(format!("{what}\n  got      {got:?}\n  expected {expected:?}"))
+    }
 }
 
 /// Runs a script and compares everything with the model.
-pub fn check(script: &Script, workers: usize, seen: &mut Seen) -> Result<(), String> {
+pub(crate) fn check(script: &Script, workers: usize, seen: &mut Seen) -> Result<(), String> {
     let history = history(script);
     let harness = Harness::start(workers);
     harness.table(LEFT, &COLUMNS, START);
@@ -313,7 +332,11 @@ pub fn check(script: &Script, workers: usize, seen: &mut Seen) -> Result<(), Str
         for (id, plan) in [(VIEW, &script.view), (OVER, &over)] {
             let expected = evaluate(plan, &history.contents[index]);
             if tick >= since {
-                compare(&format!("relation {id} at {tick}, {workers} workers"), harness.read(id, tick), &expected)?;
+                compare(
+                    &format!("relation {id} at {tick}, {workers} workers"),
+                    harness.read(id, tick),
+                    &expected,
+                )?;
             }
             seen.note(&expected);
         }
@@ -347,14 +370,20 @@ fn fold(
         match events.recv_timeout(std::time::Duration::from_secs(60)).map_err(|e| e.to_string())? {
             SubscriptionEvent::Snapshot { snapshot, .. } => {
                 for batch in snapshot.rows().filter_map(Result::ok) {
-                    changes.entry(snapshot.tick).or_default().extend(rows_of(&batch).into_iter().map(|row| (row, 1)));
+                    changes
+                        .entry(snapshot.tick)
+                        .or_default()
+                        .extend(rows_of(&batch).into_iter().map(|row| (row, 1)));
                 }
             }
             SubscriptionEvent::Changes { worker, changes: deltas, upper, .. } => {
                 for delta in deltas {
                     for (index, row) in rows_of(&delta.rows).into_iter().enumerate() {
                         seen.retractions += usize::from(delta.diffs.get(index) < 0);
-                        changes.entry(delta.ticks.get(index)).or_default().push((row, delta.diffs.get(index)));
+                        changes
+                            .entry(delta.ticks.get(index))
+                            .or_default()
+                            .push((row, delta.diffs.get(index)));
                     }
                 }
                 uppers[worker] = upper;
@@ -376,7 +405,7 @@ fn fold(
 }
 
 /// The same with the view rebuilt from its state after `cut` ticks, in a new engine.
-pub fn check_restored(script: &Script, workers: usize, cut: usize) -> Result<(), String> {
+pub(crate) fn check_restored(script: &Script, workers: usize, cut: usize) -> Result<(), String> {
     let history = history(script);
     let cut = cut % script.ticks.len();
     let at = tick_of(cut) + 1;
@@ -418,7 +447,8 @@ pub fn check_restored(script: &Script, workers: usize, cut: usize) -> Result<(),
 fn runner(seed: u64) -> TestRunner {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let config = Config { cases: scripts(), failure_persistence: None, max_shrink_iters: 400, ..Config::default() };
+    let config =
+        Config { cases: scripts(), failure_persistence: None, max_shrink_iters: 400, ..Config::default() };
     TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
 }
 
@@ -440,7 +470,10 @@ fn views_equal_the_model_at_every_tick() {
     }
     let seen = seen.into_inner().unwrap();
     println!("readings: {seen:?}");
-    assert!(seen.non_empty > 300 && seen.retractions > 300 && seen.in_error > 30, "a weak generator: {seen:?}");
+    assert!(
+        seen.non_empty > 300 && seen.retractions > 300 && seen.in_error > 30,
+        "a weak generator: {seen:?}"
+    );
 }
 
 #[test]

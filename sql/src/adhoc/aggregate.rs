@@ -7,17 +7,17 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{
-    DataType as ArrowType, Decimal128Type, Field, FieldRef, Float64Type, Int32Type, Int64Type, SchemaRef, i256,
+    DataType as ArrowType, Decimal128Type, Field, FieldRef, Float64Type, Int32Type, Int64Type, SchemaRef,
+    i256,
 };
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
 use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFunctionExpr};
 use datafusion::physical_plan::PhysicalExpr;
-use millrace_engine::{AggregateFunction, DataError, DataType, Literal, NUMERIC_PRECISION_MAX};
+use millrace_engine::{AggregateFunction, DataError, DataType, ExactSum, Literal, NUMERIC_PRECISION_MAX};
 
 use crate::compile::scalar;
-use crate::functions::exact_sum::ExactSum;
 use crate::functions::{self, Inputs, normalize_float};
 use crate::query::rel::AggregateCall;
 
@@ -88,11 +88,23 @@ impl AggregateUDFImpl for Function {
 enum State {
     Count(i64),
     /// The sum of integers or numerics at a scale, how many, and whether it is a mean.
-    Exact { sum: i256, count: i64, scale: u8, mean: bool },
+    Exact {
+        sum: i256,
+        count: i64,
+        scale: u8,
+        mean: bool,
+    },
     /// The sum of doubles.
-    Float { sum: Box<ExactSum>, count: i64, mean: bool },
+    Float {
+        sum: Box<ExactSum>,
+        count: i64,
+        mean: bool,
+    },
     /// The least or the greatest value so far.
-    Extreme { best: Option<ArrayRef>, greatest: bool },
+    Extreme {
+        best: Option<ArrayRef>,
+        greatest: bool,
+    },
 }
 
 impl State {
@@ -144,20 +156,23 @@ impl State {
             State::Count(count) => ScalarValue::Int64(Some(*count)),
             State::Exact { count: 0, .. } | State::Float { count: 0, .. } => null,
             State::Exact { sum, count, scale, mean: true } => {
-                let mean = functions::mean(*sum, *scale, *count).ok_or_else(functions::numeric_overflow)?;
-                ScalarValue::Decimal128(Some(mean), NUMERIC_PRECISION_MAX, functions::QUOTIENT_SCALE as i8)
+                let digits = functions::quotient_scale(*scale, 0);
+                let mean = functions::mean(*sum, *scale, *count, digits);
+                let mean = mean.ok_or_else(functions::numeric_overflow)?;
+                ScalarValue::Decimal128(Some(mean), NUMERIC_PRECISION_MAX, digits as i8)
             }
             State::Exact { sum, scale, mean: false, .. } => exact_result(*sum, *scale, result)?,
             State::Float { sum, count, mean } => {
-                if sum.overflows() {
+                let total = sum.finish();
+                if total.is_infinite() && sum.is_finite() {
                     return Err(functions::float_overflow().into());
                 }
-                let total = sum.finish();
                 ScalarValue::Float64(Some(if *mean { total / *count as f64 } else { total }))
             }
             State::Extreme { best, .. } => match best {
                 None => null,
-                Some(best) => ScalarValue::try_from_array(best, 0)?,
+                // The engine keeps extremes as keys, in which -0 is 0.
+                Some(best) => distinct_key(ScalarValue::try_from_array(best, 0)?),
             },
         })
     }
@@ -186,7 +201,8 @@ fn exact_result(sum: i256, scale: u8, result: DataType) -> Result<ScalarValue> {
             Ok(ScalarValue::Int64(Some(sum.ok_or_else(|| DataError::out_of_range("bigint"))?)))
         }
         _ => {
-            let fitted = sum.to_i128().and_then(|sum| functions::rescale(sum, scale, scale, NUMERIC_PRECISION_MAX));
+            let fitted =
+                sum.to_i128().and_then(|sum| functions::rescale(sum, scale, scale, NUMERIC_PRECISION_MAX));
             let sum = fitted.ok_or_else(functions::numeric_overflow)?;
             Ok(ScalarValue::Decimal128(Some(sum), NUMERIC_PRECISION_MAX, scale as i8))
         }
@@ -260,5 +276,103 @@ impl Accumulator for Accumulate {
 
     fn merge_batch(&mut self, _: &[ArrayRef]) -> Result<()> {
         Err(DataFusionError::Internal("aggregates run in one step".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use datafusion::arrow::array::Float64Array;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Shewchuk's exact expansions with the rounding of Python's `math.fsum`; overflow left out.
+    fn reference(values: &[f64]) -> f64 {
+        let mut partials: Vec<f64> = Vec::new();
+        for value in values {
+            let mut x = *value;
+            let mut kept = Vec::new();
+            for partial in &partials {
+                let (big, small) = if x.abs() < partial.abs() { (*partial, x) } else { (x, *partial) };
+                let high = big + small;
+                let low = small - (high - big);
+                if low != 0.0 {
+                    kept.push(low);
+                }
+                x = high;
+            }
+            kept.push(x);
+            partials = kept;
+        }
+        let mut rest = partials.into_iter().rev();
+        let mut high = rest.next().unwrap_or_default();
+        while let Some(next) = rest.next() {
+            let before = high;
+            high = before + next;
+            let low = next - (high - before);
+            if low != 0.0 {
+                // Halfway cases: the next partial decides.
+                let following = rest.next().unwrap_or_default();
+                if (low < 0.0 && following < 0.0) || (low > 0.0 && following > 0.0) {
+                    let twice = low * 2.0;
+                    let moved = high + twice;
+                    if twice == moved - high {
+                        high = moved;
+                    }
+                }
+                break;
+            }
+        }
+        high
+    }
+
+    fn aggregate(function: AggregateFunction, batches: &[&[f64]]) -> f64 {
+        let mut state = State::new(function, DataType::Float64);
+        for batch in batches {
+            let values: ArrayRef = Arc::new(Float64Array::from(batch.to_vec()));
+            state.update(&values).unwrap();
+        }
+        match state.finish(DataType::Float64).unwrap() {
+            ScalarValue::Float64(value) => value.unwrap_or_default(),
+            other => panic!("{other}"),
+        }
+    }
+
+    /// Doubles of every magnitude that leave room for a few thousand of them.
+    fn any_double() -> impl Strategy<Value = f64> {
+        (any::<u64>(), 0u64..2000)
+            .prop_map(|(bits, exponent)| f64::from_bits((bits & 0x800f_ffff_ffff_ffff) | (exponent << 52)))
+    }
+
+    /// Doubles near each other, so that they cancel and carry.
+    fn near_double() -> impl Strategy<Value = f64> {
+        (-(1i64 << 53)..(1i64 << 53), -60i32..60).prop_map(|(value, shift)| value as f64 * 2f64.powi(shift))
+    }
+
+    proptest! {
+        #[test]
+        fn sums_of_doubles_are_rounded_once(values in prop::collection::vec(any_double(), 0..40)) {
+            prop_assert_eq!(aggregate(AggregateFunction::Sum, &[&values]), reference(&values));
+        }
+
+        #[test]
+        fn near_sums_of_doubles_are_rounded_once(values in prop::collection::vec(near_double(), 0..60)) {
+            prop_assert_eq!(aggregate(AggregateFunction::Sum, &[&values]), reference(&values));
+        }
+
+        #[test]
+        fn the_order_of_rows_does_not_show(
+            (values, other) in prop::collection::vec(any_double(), 1..40)
+                .prop_flat_map(|values| (Just(values.clone()), Just(values).prop_shuffle())),
+            cut in 0usize..40,
+        ) {
+            let (first, second) = other.split_at(cut.min(other.len()));
+            for function in [AggregateFunction::Sum, AggregateFunction::Avg, AggregateFunction::Max] {
+                let whole = aggregate(function, &[&values]);
+                prop_assert_eq!(aggregate(function, &[second, first]).to_bits(), whole.to_bits());
+            }
+        }
     }
 }

@@ -16,6 +16,7 @@ use datafusion::common::{DataFusionError, JoinSide, JoinType, NullEquality, Scal
 use datafusion::execution::TaskContext;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode, PhysicalGroupBy};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
@@ -61,9 +62,9 @@ pub(crate) fn execute(rel: &Rel, snapshots: Snapshots, tick: Tick) -> Result<Row
     let plan = builder.build(rel)?;
     let context = task_context()?;
     // Operators may start tasks, so they start only once the stream is polled, on its runtime.
-    let rows = stream::once(async move { execute_stream(plan, context) })
-        .try_flatten()
-        .map(move |batch| batch.map_err(|error| from_datafusion(&error)).and_then(|batch| finish(&batch, &types)));
+    let rows = stream::once(async move { execute_stream(plan, context) }).try_flatten().map(move |batch| {
+        batch.map_err(|error| from_datafusion(&error)).and_then(|batch| finish(&batch, &types))
+    });
     Ok(Box::pin(rows))
 }
 
@@ -231,11 +232,11 @@ impl Builder {
         };
         if on.is_empty() {
             let join = NestedLoopJoinExec::try_new(left, right, filter, &kind, None);
-            return Ok(Arc::new(join.map_err(|error| from_datafusion(&error))?));
+            return renamed(Arc::new(join.map_err(|error| from_datafusion(&error))?));
         }
         let (mode, nulls) = (PartitionMode::CollectLeft, NullEquality::NullEqualsNothing);
         let join = HashJoinExec::try_new(left, right, on, filter, &kind, None, mode, nulls, false);
-        Ok(Arc::new(join.map_err(|error| from_datafusion(&error))?))
+        renamed(Arc::new(join.map_err(|error| from_datafusion(&error))?))
     }
 
     /// The conditions of a join that are no keys, over all columns of both sides.
@@ -292,6 +293,17 @@ impl Builder {
             None => built,
         })
     }
+}
+
+/// The operator with its columns named `c0`, `c1`, … again: a join repeats those of its inputs.
+fn renamed(operator: Operator) -> Built {
+    let schema = operator.schema();
+    let named = schema.fields().iter().enumerate().map(|(index, field)| {
+        let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), index));
+        (column, format!("c{index}"))
+    });
+    let named: Vec<_> = named.collect();
+    Ok(Arc::new(ProjectionExec::try_new(named, operator).map_err(|error| from_datafusion(&error))?))
 }
 
 /// The operator with its output in one partition.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{self, SelectItem, SetExpr, Spanned};
+use datafusion::sql::sqlparser::tokenizer::Location;
 
 use super::{Scope, relations};
 use crate::bound::Bound;
@@ -78,15 +79,22 @@ fn targets(insert: &Insert, table: &Relation, scope: &Scope) -> Result<Vec<usize
 fn width(source: &ast::Query, scope: &Scope) -> Result<usize, SqlError> {
     match source.body.as_ref() {
         SetExpr::Values(values) => {
-            let mut widths = values.rows.iter().map(|row| row.content.len());
-            let first = widths.next().unwrap_or(0);
-            match widths.all(|width| width == first) {
-                true => Ok(first),
-                false => Err(SqlError::new("42601", "VALUES lists must all be the same length")),
+            let first = values.rows.first().map_or(0, |row| row.content.len());
+            match values.rows.iter().find(|row| row.content.len() != first) {
+                None => Ok(first),
+                Some(row) => Err(uneven(row.content.first(), scope)),
             }
         }
         SetExpr::Select(select) if select.projection.iter().all(is_one_column) => Ok(select.projection.len()),
         _ => Ok(scope.plan(source)?.columns().len()),
+    }
+}
+
+fn uneven(first: Option<&ast::Expr>, scope: &Scope) -> SqlError {
+    let error = SqlError::new("42601", "VALUES lists must all be the same length");
+    match first.map(|expr| expr.span().start).filter(|start| start.line > 0) {
+        Some(start) => error.position(scope.source.position(start)),
+        None => error,
     }
 }
 
@@ -95,7 +103,7 @@ fn is_one_column(item: &SelectItem) -> bool {
 }
 
 /// Where the expression for a column starts, if it is written down.
-fn expression(source: &ast::Query, column: usize) -> Option<datafusion::sql::sqlparser::tokenizer::Location> {
+fn expression(source: &ast::Query, column: usize) -> Option<Location> {
     let start = match source.body.as_ref() {
         SetExpr::Values(values) => values.rows.first()?.content.get(column)?.span().start,
         SetExpr::Select(select) => select.projection.get(column)?.span().start,

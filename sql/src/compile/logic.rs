@@ -21,7 +21,11 @@ use super::list;
 type Exprs = Vec<Arc<dyn PhysicalExpr>>;
 
 /// Evaluates `expr` such that the rows of `needed` are right; the others may be anything.
-fn evaluate_where(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch, needed: &BooleanBuffer) -> Result<ArrayRef> {
+fn evaluate_where(
+    expr: &Arc<dyn PhysicalExpr>,
+    batch: &RecordBatch,
+    needed: &BooleanBuffer,
+) -> Result<ArrayRef> {
     let rows = batch.num_rows();
     match expr.evaluate(batch) {
         Ok(value) => value.into_array(rows),

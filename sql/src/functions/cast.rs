@@ -157,7 +157,7 @@ fn to_timestamp(inputs: &Inputs, from: DataType) -> Cast {
     }
 }
 
-/// 22003 with PostgreSQL's detail folded away: the value does not fit numeric(precision, scale).
+/// 22003: the value does not fit numeric(precision, scale).
 fn field_overflow() -> DataError {
     DataError::new("22003", "numeric field overflow")
 }
@@ -171,11 +171,7 @@ fn float_to_numeric(value: f64) -> Result<(i128, u8), DataError> {
     let digits = format!("{value:.14e}");
     let (mantissa, exponent) = digits.split_once('e').unwrap_or((&digits, "0"));
     let mantissa = mantissa.trim_end_matches('0').trim_end_matches('.');
-    // Digits beyond the 38th behind the point cannot be held: cut them here.
-    match text_form::parse_numeric(&format!("{mantissa}e{exponent}")) {
-        Err(_) if value.abs() < 1.0 => Ok(((value * 1e38).round() as i128, NUMERIC_PRECISION_MAX)),
-        parsed => parsed,
-    }
+    text_form::parse_numeric(&format!("{mantissa}e{exponent}"))
 }
 
 fn to_numeric(inputs: &Inputs, from: DataType, precision: u8, scale: u8) -> Cast {

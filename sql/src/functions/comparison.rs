@@ -87,10 +87,11 @@ pub(crate) fn greater_equal(inputs: &Inputs, _: DataType) -> Result<ArrayRef, Da
 pub(crate) fn is_distinct_from(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
     let (left, right) = (inputs.get(0), inputs.get(1));
     let comparison = comparison(left, right)?;
-    let values = BooleanBuffer::collect_bool(inputs.rows(), |row| match (left.is_null(row), right.is_null(row)) {
-        (false, false) => comparison(row).is_ne(),
-        (a, b) => a != b,
-    });
+    let values =
+        BooleanBuffer::collect_bool(inputs.rows(), |row| match (left.is_null(row), right.is_null(row)) {
+            (false, false) => comparison(row).is_ne(),
+            (a, b) => a != b,
+        });
     Ok(Arc::new(BooleanArray::new(values, None)))
 }
 

@@ -6,7 +6,6 @@
 mod arithmetic; // + - * / % on integers and floats
 mod cast;
 mod comparison;
-pub(crate) mod exact_sum; // sums of doubles without rounding, in any order
 mod inputs; // a kernel's arguments
 mod math;
 mod numeric;
@@ -22,9 +21,9 @@ pub(crate) use arithmetic::float_overflow;
 pub(crate) use cast::{Context, cast, context};
 pub(crate) use comparison::{extreme_row, normalize_float};
 pub(crate) use inputs::Inputs;
-pub(crate) use numeric::{QUOTIENT_SCALE, mean, overflow as numeric_overflow, rescale};
+pub(crate) use numeric::{mean, overflow as numeric_overflow, quotient_scale, rescale};
 pub(crate) use resolve::{Unresolved, common_type, comparison_type, resolve_function, resolve_operator};
-pub(crate) use text_form::{parse_boolean, parse_float, parse_int4, parse_int8, parse_numeric, parse_timestamp};
+pub(crate) use text_form::{parse_float, parse_numeric};
 pub(crate) use time::extract_scale;
 
 /// The version that every function has had so far: part of a call's identity in plans.
@@ -70,7 +69,7 @@ impl Kind {
             (Kind::Timestamp, _) => DataType::Timestamp,
             (Kind::Numeric, Some(known @ DataType::Numeric { .. })) => known,
             (Kind::Numeric, Some(DataType::Int32 | DataType::Int64 | DataType::Boolean)) => numeric_type(0),
-            (Kind::Numeric, _) => numeric_type(QUOTIENT_SCALE),
+            (Kind::Numeric, _) => numeric_type(numeric::QUOTIENT_SCALE),
         }
     }
 }
@@ -164,12 +163,7 @@ const TEXT: Returns = Returns::Fixed(DataType::Text);
 const BOOLEAN: Returns = Returns::Fixed(DataType::Boolean);
 const TIMESTAMP: Returns = Returns::Fixed(DataType::Timestamp);
 
-const fn entry(
-    name: &'static str,
-    arguments: &'static [Kind],
-    returns: Returns,
-    kernel: Kernel,
-) -> Function {
+const fn entry(name: &'static str, arguments: &'static [Kind], returns: Returns, kernel: Kernel) -> Function {
     Function { name, arguments, returns, kernel }
 }
 

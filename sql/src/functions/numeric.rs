@@ -33,7 +33,8 @@ fn divide_rounded(numerator: i256, denominator: i256) -> Option<i256> {
     if twice < denominator.checked_abs()? {
         return Some(quotient);
     }
-    let away = if (numerator < i256::ZERO) == (denominator < i256::ZERO) { i256::ONE } else { i256::MINUS_ONE };
+    let away =
+        if (numerator < i256::ZERO) == (denominator < i256::ZERO) { i256::ONE } else { i256::MINUS_ONE };
     quotient.checked_add(away)
 }
 
@@ -57,15 +58,10 @@ pub(crate) fn rescale(value: i128, from: u8, to: u8, precision: u8) -> Option<i1
     narrow(rescale_wide(i256::from_i128(value), from, to), precision)
 }
 
-/// `sum` (at `scale`) / `count`, at `QUOTIENT_SCALE` digits behind the point; for avg.
-pub(crate) fn mean(sum: i256, scale: u8, count: i64) -> Option<i128> {
-    let denominator = i256::from_i128(i128::from(count));
-    let quotient = if scale <= QUOTIENT_SCALE {
-        divide_rounded(sum.checked_mul(power(QUOTIENT_SCALE - scale))?, denominator)
-    } else {
-        divide_rounded(sum, denominator.checked_mul(power(scale - QUOTIENT_SCALE))?)
-    };
-    narrow(quotient, NUMERIC_PRECISION_MAX)
+/// `sum` (at `scale`) / `count` with `digits` behind the point, which are at least `scale`; for avg.
+pub(crate) fn mean(sum: i256, scale: u8, count: i64, digits: u8) -> Option<i128> {
+    let numerator = sum.checked_mul(power(digits.checked_sub(scale)?))?;
+    narrow(divide_rounded(numerator, i256::from_i128(i128::from(count))), NUMERIC_PRECISION_MAX)
 }
 
 /// How two numerics compare, whatever their scales.

@@ -97,10 +97,10 @@ fn by_unknowns(
         let kind = |function: &&'static Function| function.arguments()[position];
         if candidates.iter().any(|function| kind(function) == Kind::Text) {
             candidates.retain(|function| kind(function) == Kind::Text);
-        } else if candidates.iter().all(|f| category(kind(f)) == category(kind(&candidates[0]))) {
-            if candidates.iter().any(|function| preferred(kind(function))) {
-                candidates.retain(|function| preferred(kind(function)));
-            }
+        } else if candidates.iter().all(|f| category(kind(f)) == category(kind(&candidates[0])))
+            && candidates.iter().any(|function| preferred(kind(function)))
+        {
+            candidates.retain(|function| preferred(kind(function)));
         }
     }
     candidates

@@ -97,22 +97,34 @@ pub(crate) fn parse_numeric(text: &str) -> Result<(i128, u8), DataError> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(wrong());
     }
-    let shift = exponent - fraction.len() as i32;
-    let unscaled: i128 = digits.parse().map_err(|_| numeric::overflow())?;
-    let unscaled = if negative { -unscaled } else { unscaled };
-    scaled(unscaled, shift).ok_or_else(numeric::overflow)
+    let shift = i64::from(exponent) - fraction.len() as i64;
+    let (value, scale) = scaled(digits.trim_start_matches('0'), shift).ok_or_else(numeric::overflow)?;
+    Ok((if negative { -value } else { value }, scale))
 }
 
-/// `unscaled` × 10^`shift` as (unscaled value, scale); `None` beyond 38 digits.
-fn scaled(unscaled: i128, shift: i32) -> Option<(i128, u8)> {
-    let limit = 10i128.pow(u32::from(NUMERIC_PRECISION_MAX));
-    let (value, scale) = if shift >= 0 {
-        let factor = 10i128.checked_pow(shift as u32);
-        (if unscaled == 0 { Some(0) } else { unscaled.checked_mul(factor?) }?, 0)
-    } else {
-        (unscaled, u8::try_from(-shift).ok().filter(|scale| *scale <= NUMERIC_PRECISION_MAX)?)
-    };
-    (value.abs() < limit).then_some((value, scale))
+/// `digits` × 10^`shift` as (unscaled value, scale). Digits that 38 cannot hold are rounded away
+/// behind the point; before it there is no room for them.
+fn scaled(digits: &str, shift: i64) -> Option<(i128, u8)> {
+    const DIGITS_MAX: i64 = NUMERIC_PRECISION_MAX as i64;
+    let length = digits.len() as i64;
+    if digits.is_empty() {
+        return Some((
+            0,
+            u8::try_from(-shift.min(0)).unwrap_or(NUMERIC_PRECISION_MAX).min(NUMERIC_PRECISION_MAX),
+        ));
+    }
+    if length + shift > DIGITS_MAX {
+        return None;
+    }
+    if shift >= 0 {
+        return Some((digits.parse::<i128>().ok()? * 10i128.pow(shift as u32), 0));
+    }
+    let scale = (-shift).min(DIGITS_MAX).min(DIGITS_MAX - (length + shift).max(0));
+    let kept = length + shift + scale;
+    let (kept, dropped) = if kept < 0 { ("", "") } else { digits.split_at(kept as usize) };
+    let value = if kept.is_empty() { 0 } else { kept.parse::<i128>().ok()? };
+    let rounded = value + i128::from(dropped.as_bytes().first().is_some_and(|digit| *digit >= b'5'));
+    (rounded < 10i128.pow(u32::from(NUMERIC_PRECISION_MAX))).then_some((rounded, scale as u8))
 }
 
 /// The output of `numeric`.
@@ -335,8 +347,14 @@ mod tests {
             code(parse_int4("2147483648").err()),
             expect("22003", "value \"2147483648\" is out of range for type integer")
         );
-        assert_eq!(code(parse_float("1e400").err()), expect("22003", "\"1e400\" is out of range for type double precision"));
-        assert_eq!(code(parse_float("1e-400").err()), expect("22003", "\"1e-400\" is out of range for type double precision"));
+        assert_eq!(
+            code(parse_float("1e400").err()),
+            expect("22003", "\"1e400\" is out of range for type double precision")
+        );
+        assert_eq!(
+            code(parse_float("1e-400").err()),
+            expect("22003", "\"1e-400\" is out of range for type double precision")
+        );
         assert_eq!(
             code(parse_timestamp("2014-13-01").err()),
             expect("22008", "date/time field value out of range: \"2014-13-01\"")
@@ -357,13 +375,28 @@ mod tests {
 
     #[test]
     fn numerics_keep_their_digits() {
-        for (text, printed) in
-            [("1.50", "1.50"), ("-0.05", "-0.05"), ("1e3", "1000"), ("1.5e-3", "0.0015"), (".5", "0.5"), ("7.", "7")]
-        {
+        for (text, printed) in [
+            ("1.50", "1.50"),
+            ("-0.05", "-0.05"),
+            ("1e3", "1000"),
+            ("1.5e-3", "0.0015"),
+            (".5", "0.5"),
+            ("7.", "7"),
+        ] {
             let parsed = parse_numeric(text).map(|(value, scale)| format_numeric(value, scale));
             assert_eq!(parsed, Ok(printed.to_owned()), "{text}");
         }
         assert!(parse_numeric("1..2").is_err());
         assert!(parse_numeric("1e40").is_err());
+        assert!(parse_numeric("1e2147483647").is_err());
+        assert_eq!(parse_numeric("1e-2147483648"), Ok((0, 38)));
+        assert_eq!(parse_numeric("0e-2147483648"), Ok((0, 38)));
+        assert_eq!(parse_numeric("5e-39"), Ok((1, 38)));
+        assert_eq!(parse_numeric("4e-39"), Ok((0, 38)));
+        let long = "12345678901234567890.12345678901234567895";
+        assert_eq!(
+            parse_numeric(long).map(|(v, s)| format_numeric(v, s)),
+            Ok("12345678901234567890.123456789012345679".to_owned())
+        );
     }
 }

@@ -65,13 +65,9 @@ fn unknown_unit(name: &str) -> DataError {
     DataError::new("22023", format!("unit \"{name}\" not recognized for type timestamp without time zone"))
 }
 
-fn unsupported_unit(name: &str) -> DataError {
-    DataError::new("0A000", format!("unit \"{name}\" not supported for type timestamp without time zone"))
-}
-
 /// The first microsecond of a year and month.
 fn start_of(year: i64, month: i64) -> i64 {
-    days_of(year, month, 1) * DAY
+    days_of(year, month, 1).saturating_mul(DAY)
 }
 
 /// The first year of the span of `span` years that holds `year`; spans of 100 and 1000 end at round years.
@@ -86,7 +82,7 @@ fn monday(days: i64) -> i64 {
 
 /// The beginning of the unit that holds `micros`; `None` where the unit is no unit of truncation.
 fn truncate(unit: Field, micros: i64) -> Option<i64> {
-    let floor = |span: i64| micros - micros.rem_euclid(span);
+    let floor = |span: i64| micros.saturating_sub(micros.rem_euclid(span));
     let days = micros.div_euclid(DAY);
     let (year, month, _) = date_of(days);
     Some(match unit {
@@ -96,18 +92,16 @@ fn truncate(unit: Field, micros: i64) -> Option<i64> {
         Field::Minute => floor(60 * SECOND),
         Field::Hour => floor(3_600 * SECOND),
         Field::Day => floor(DAY),
-        Field::Week => monday(days) * DAY,
+        Field::Week => monday(days).saturating_mul(DAY),
         Field::Month => start_of(year, month),
         Field::Quarter => start_of(year, (month - 1) / 3 * 3 + 1),
         Field::Year => start_of(year, 1),
         Field::Decade => start_of(first_year(year, 10), 1),
         Field::Century => start_of(first_year(year, 100), 1),
         Field::Millennium => start_of(first_year(year, 1_000), 1),
-        Field::DayOfWeek
-        | Field::IsoDayOfWeek
-        | Field::DayOfYear
-        | Field::IsoYear
-        | Field::Epoch => return None,
+        Field::DayOfWeek | Field::IsoDayOfWeek | Field::DayOfYear | Field::IsoYear | Field::Epoch => {
+            return None;
+        }
     })
 }
 
@@ -132,7 +126,7 @@ pub(crate) fn date_trunc(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataE
     let (unit, name) = (units(inputs), inputs.get(0).text());
     let micros = inputs.get(1).primitive::<TimestampMicrosecondType>();
     let array = inputs.build::<TimestampMicrosecondType>(|row| {
-        truncate(unit(row)?, micros.get(row)).ok_or_else(|| unsupported_unit(name(row)))
+        truncate(unit(row)?, micros.get(row)).ok_or_else(|| unknown_unit(name(row)))
     })?;
     Ok(Arc::new(array))
 }
@@ -166,7 +160,13 @@ fn extract_micros(wanted: Field, micros: i64) -> i128 {
         Field::Week => iso_week(days).1,
         Field::Month => month,
         Field::Quarter => (month - 1) / 3 + 1,
-        Field::Year => if year > 0 { year } else { year - 1 },
+        Field::Year => {
+            if year > 0 {
+                year
+            } else {
+                year - 1
+            }
+        }
         Field::Decade => year.div_euclid(10),
         Field::Century => ordinal(year, 100),
         Field::Millennium => ordinal(year, 1_000),

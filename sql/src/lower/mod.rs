@@ -17,17 +17,28 @@ pub(crate) use optimize::optimize;
 /// 0A000 for what cannot be maintained yet, 42P17 for what never can.
 pub(crate) fn lower(rel: &Rel) -> Result<Plan, SqlError> {
     check_calls(rel)?;
-    // PostgreSQL keeps no order in a materialized view either: one at the top is without effect.
-    let plan = plan(strip_sort(rel))?;
+    let plan = plan(&optimize(without_sorts(rel.clone())))?;
     plan.check().map_err(SqlError::internal)?;
     Ok(plan)
 }
 
-/// The query below sorts that nothing above them reads the order of.
-fn strip_sort(rel: &Rel) -> &Rel {
+/// The query without sorts, which only a LIMIT would read: views keep no order, nor do
+/// PostgreSQL's.
+fn without_sorts(rel: Rel) -> Rel {
+    let boxed = |input: Box<Rel>| Box::new(without_sorts(*input));
     match rel {
-        Rel::Sort { input, .. } => strip_sort(input),
-        other => other,
+        Rel::Scan { .. } | Rel::Values { .. } => rel,
+        Rel::Project { input, predicates, outputs } => {
+            Rel::Project { input: boxed(input), predicates, outputs }
+        }
+        Rel::Join { kind, left, right, on } => Rel::Join { kind, left: boxed(left), right: boxed(right), on },
+        Rel::Aggregate { input, keys, aggregates } => {
+            Rel::Aggregate { input: boxed(input), keys, aggregates }
+        }
+        Rel::Union { inputs } => Rel::Union { inputs: inputs.into_iter().map(without_sorts).collect() },
+        Rel::Distinct { input } => Rel::Distinct { input: boxed(input) },
+        Rel::Sort { input, .. } => without_sorts(*input),
+        Rel::Limit { input, skip, fetch } => Rel::Limit { input: boxed(input), skip, fetch },
     }
 }
 
@@ -54,17 +65,21 @@ fn plan(rel: &Rel) -> Result<Plan, SqlError> {
         Rel::Scan { relation, columns } => Plan::Get { relation: *relation, columns: columns.clone() },
         Rel::Values { rows, columns } => {
             let row = |row: &Vec<Expr>| row.iter().map(evaluate_constant).collect::<Result<Vec<_>, _>>();
-            Plan::Constant {
-                rows: rows.iter().map(row).collect::<Result<_, _>>()?,
-                columns: columns.clone(),
-            }
+            Plan::Constant { rows: rows.iter().map(row).collect::<Result<_, _>>()?, columns: columns.clone() }
         }
-        Rel::Project { input, predicates, outputs } => Plan::Project {
-            input: Box::new(plan(strip_sort(input))?),
-            predicates: one_predicate(predicates),
-            outputs: outputs.clone(),
-        },
-        Rel::Join { kind: JoinKind::Inner, left, right, on } => join(left, right, on)?,
+        Rel::Project { input, predicates, outputs } => {
+            let (input, residual) = joined(input)?;
+            let predicates = one_predicate([residual.as_slice(), predicates].concat());
+            Plan::Project { input: Box::new(input), predicates, outputs: outputs.clone() }
+        }
+        Rel::Join { kind: JoinKind::Inner, .. } => {
+            let (input, residual) = joined(rel)?;
+            if residual.is_empty() {
+                return Ok(input);
+            }
+            let outputs = (0..rel.columns().len()).map(Expr::Column).collect();
+            Plan::Project { input: Box::new(input), predicates: one_predicate(residual), outputs }
+        }
         Rel::Join { kind: JoinKind::Left, .. } => return Err(not_yet("LEFT JOIN")),
         Rel::Join { kind: JoinKind::Right, .. } => return Err(not_yet("RIGHT JOIN")),
         Rel::Join { kind: JoinKind::Full, .. } => return Err(not_yet("FULL JOIN")),
@@ -73,14 +88,12 @@ fn plan(rel: &Rel) -> Result<Plan, SqlError> {
                 return Err(not_yet("DISTINCT in an aggregate"));
             }
             Plan::Reduce {
-                input: Box::new(plan(strip_sort(input))?),
+                input: Box::new(plan(input)?),
                 keys: keys.clone(),
                 aggregates: aggregates.iter().map(|call| call.aggregate.clone()).collect(),
             }
         }
-        Rel::Union { inputs } => {
-            Plan::Union { inputs: inputs.iter().map(|input| plan(strip_sort(input))).collect::<Result<_, _>>()? }
-        }
+        Rel::Union { inputs } => Plan::Union { inputs: inputs.iter().map(plan).collect::<Result<_, _>>()? },
         Rel::Distinct { input } if matches!(**input, Rel::Union { .. }) => return Err(not_yet("UNION")),
         Rel::Distinct { .. } => return Err(not_yet("DISTINCT")),
         Rel::Sort { input, .. } => plan(input)?,
@@ -89,11 +102,11 @@ fn plan(rel: &Rel) -> Result<Plan, SqlError> {
 }
 
 /// Several predicates as one AND, which is evaluated from left to right and only where needed.
-fn one_predicate(predicates: &[Expr]) -> Vec<Expr> {
-    match predicates {
-        [] | [_] => predicates.to_vec(),
-        several => vec![Expr::And(several.to_vec())],
+fn one_predicate(mut predicates: Vec<Expr>) -> Vec<Expr> {
+    if predicates.len() > 1 {
+        predicates = vec![Expr::And(predicates)];
     }
+    predicates
 }
 
 /// An equality between the two sides of a join.
@@ -158,20 +171,14 @@ fn as_key(expr: Expr, columns: &[DataType], to: DataType) -> Expr {
     if expr.data_type(columns) == Some(to) { expr } else { Expr::Cast { input: Box::new(expr), to } }
 }
 
-fn join(left: &Rel, right: &Rel, on: &[Expr]) -> Result<Plan, SqlError> {
-    let (left_columns, right_columns) = (left.columns(), right.columns());
-    let (keys, residual) = join_keys(on, &left_columns, &right_columns);
-    let (left_keys, right_keys) = keys.into_iter().map(|key| (key.left, key.right)).unzip();
-    let joined = Plan::Join {
-        left: Box::new(plan(strip_sort(left))?),
-        right: Box::new(plan(strip_sort(right))?),
-        left_keys,
-        right_keys,
+/// The plan of a relation; of an inner join without the conditions that are no keys, which are
+/// for the projection above it.
+fn joined(rel: &Rel) -> Result<(Plan, Vec<Expr>), SqlError> {
+    let Rel::Join { kind: JoinKind::Inner, left, right, on } = rel else {
+        return Ok((plan(rel)?, Vec::new()));
     };
-    if residual.is_empty() {
-        return Ok(joined);
-    }
-    let width = left_columns.len() + right_columns.len();
-    let outputs = (0..width).map(Expr::Column).collect();
-    Ok(Plan::Project { input: Box::new(joined), predicates: one_predicate(&residual), outputs })
+    let (keys, residual) = join_keys(on, &left.columns(), &right.columns());
+    let (left_keys, right_keys) = keys.into_iter().map(|key| (key.left, key.right)).unzip();
+    let (left, right) = (Box::new(plan(left)?), Box::new(plan(right)?));
+    Ok((Plan::Join { left, right, left_keys, right_keys }, residual))
 }

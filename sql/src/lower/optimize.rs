@@ -109,9 +109,11 @@ type Columns = BTreeSet<usize>;
 
 fn read_by<'e>(exprs: impl IntoIterator<Item = &'e Expr>) -> Columns {
     let mut columns = Columns::new();
-    exprs.into_iter().for_each(|expr| expr.for_each_column(&mut |column| {
-        columns.insert(column);
-    }));
+    exprs.into_iter().for_each(|expr| {
+        expr.for_each_column(&mut |column| {
+            columns.insert(column);
+        })
+    });
     columns
 }
 
@@ -143,7 +145,10 @@ fn prune(rel: Rel, needed: &Columns) -> Rel {
         }
         Rel::Values { rows, columns } => {
             let keep = |row: Vec<Expr>| {
-                row.into_iter().enumerate().filter(|(column, _)| needed.contains(column)).map(|(_, cell)| cell)
+                row.into_iter()
+                    .enumerate()
+                    .filter(|(column, _)| needed.contains(column))
+                    .map(|(_, cell)| cell)
             };
             let columns = needed.iter().map(|column| columns[*column]).collect();
             Rel::Values { rows: rows.into_iter().map(|row| keep(row).collect()).collect(), columns }
@@ -243,7 +248,9 @@ fn fuse_project(input: Rel, predicates: Vec<Expr>, outputs: Vec<Expr>) -> Rel {
         return input;
     }
     match input {
-        Rel::Project { input, predicates: mut first, outputs: inner } if inlines(&inner, &predicates, &outputs) => {
+        Rel::Project { input, predicates: mut first, outputs: inner }
+            if inlines(&inner, &predicates, &outputs) =>
+        {
             first.extend(predicates.iter().map(|predicate| substitute(predicate, &inner)));
             let outputs = outputs.iter().map(|output| substitute(output, &inner)).collect();
             fuse_project(*input, first, outputs)

@@ -45,7 +45,8 @@ impl Chain {
             Rel::Join { kind: JoinKind::Inner, left, right, on } => {
                 self.collect(*left);
                 self.collect(*right);
-                let shift = |condition: &Expr| map_columns(condition, &mut |column| Expr::Column(column + start));
+                let shift =
+                    |condition: &Expr| map_columns(condition, &mut |column| Expr::Column(column + start));
                 self.conditions.extend(on.iter().map(shift));
             }
             other => {

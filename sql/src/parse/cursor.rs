@@ -6,32 +6,35 @@
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast;
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
-use super::depth::NESTING_MAX;
+use super::depth::RECURSION_MAX;
+use super::dialect::BoundedDialect;
 use super::names;
-use super::source::Source;
+use super::source::{Source, too_deep};
 use crate::error::SqlError;
 use crate::statement::Name;
 
-static DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
-
 /// A place between two tokens of one statement.
 pub(super) struct Cursor<'a> {
-    parser: Parser<'static>,
+    parser: Parser<'a>,
+    dialect: &'a BoundedDialect,
     source: &'a Arc<Source>,
     tokens: &'a [TokenWithSpan],
 }
 
 impl<'a> Cursor<'a> {
     /// Before the first token of a statement, whose tokens include its semicolon.
-    pub(super) fn new(source: &'a Arc<Source>, tokens: &'a [TokenWithSpan]) -> Cursor<'a> {
-        let parser = Parser::new(&DIALECT)
-            .with_recursion_limit(NESTING_MAX * 4)
+    pub(super) fn new(
+        source: &'a Arc<Source>,
+        tokens: &'a [TokenWithSpan],
+        dialect: &'a BoundedDialect,
+    ) -> Cursor<'a> {
+        let parser = Parser::new(dialect)
+            .with_recursion_limit(RECURSION_MAX)
             .with_tokens_with_locations(tokens.to_vec());
-        Cursor { parser, source, tokens }
+        Cursor { parser, dialect, source, tokens }
     }
 
     /// The next token; `EOF` at the end.
@@ -199,9 +202,12 @@ impl<'a> Cursor<'a> {
     /// Lets sqlparser parse what comes next.
     pub(super) fn sqlparser<T>(
         &mut self,
-        parse: impl FnOnce(&mut Parser<'static>) -> Result<T, ParserError>,
+        parse: impl FnOnce(&mut Parser<'a>) -> Result<T, ParserError>,
     ) -> Result<T, SqlError> {
-        parse(&mut self.parser).map_err(|error| self.source.parser_error(&error, self.tokens))
+        parse(&mut self.parser).map_err(|error| match self.dialect.is_exhausted() {
+            true => too_deep(),
+            false => self.source.parser_error(&error, self.tokens),
+        })
     }
 
     /// Marks a place for `text_since`.

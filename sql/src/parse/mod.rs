@@ -12,6 +12,7 @@ mod copy; // COPY
 mod copy_format; // COPY's options
 mod cursor; // the tokens, word by word
 mod depth; // refuses what would overflow the stack
+mod dialect; // what sqlparser takes for PostgreSQL, with bounded work
 mod drop; // DROP
 mod explain; // EXPLAIN
 mod names; // folding, reserved words, the schema
@@ -32,6 +33,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use self::cursor::Cursor;
+use self::dialect::BoundedDialect;
 pub(crate) use self::names::quoted;
 pub(crate) use self::source::Source;
 use crate::error::SqlError;
@@ -69,7 +71,8 @@ pub fn parse(text: &str) -> Result<Vec<Statement>, SqlError> {
 /// One statement, whose tokens end in the semicolon if there is one.
 fn parse_one(source: &Arc<Source>, tokens: &[TokenWithSpan]) -> Result<Statement, SqlError> {
     depth::check(tokens)?;
-    let mut cursor = Cursor::new(source, tokens);
+    let dialect = BoundedDialect::new(tokens.len());
+    let mut cursor = Cursor::new(source, tokens, &dialect);
     let kind = match statement(&mut cursor) {
         Ok(kind) => kind,
         Err(error) if error.sqlstate == "42601" || error.sqlstate.starts_with("54") => return Err(error),

@@ -18,7 +18,7 @@ pub(super) fn set(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
     }
     cursor.refuse(&["constraints", "local"], "SET")?;
     let own_words = special(cursor);
-    if !own_words.is_some_and(|name| name == "session_authorization") {
+    if own_words.is_none() {
         cursor.accept("session");
     }
     let name = match own_words.or_else(|| special(cursor)) {

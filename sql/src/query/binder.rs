@@ -60,17 +60,28 @@ type Bound = Result<BoundQuery, SqlError>;
 impl<'a> Binder<'a> {
     pub(crate) fn new(catalog: &'a Catalog, parameters: super::Parameters<'a>) -> Binder<'a> {
         let parameters = ParameterTypes::new(parameters);
-        Binder { catalog, parameters, depth: Default::default(), assigning: None, probing: Default::default() }
+        Binder {
+            catalog,
+            parameters,
+            depth: Default::default(),
+            assigning: None,
+            probing: Default::default(),
+        }
     }
 
     /// Binds a query.
     pub(crate) fn bind_query(&self, query: &Query, environment: &Environment, targets: Targets) -> Bound {
+        self.nested(|| self.bind_parts(query, environment, targets))
+    }
+
+    /// Binds something one level further in.
+    fn nested(&self, bind: impl FnOnce() -> Bound) -> Bound {
         self.depth.set(self.depth.get() + 1);
         if self.depth.get() > DEPTH_MAX {
             return Err(SqlError::new("54001", "stack depth limit exceeded")
                 .detail(format!("Queries may be nested {DEPTH_MAX} deep.")));
         }
-        let bound = self.bind_parts(query, environment, targets);
+        let bound = bind();
         self.depth.set(self.depth.get() - 1);
         bound
     }
@@ -124,12 +135,15 @@ impl<'a> Binder<'a> {
             SetExpr::Select(select) => self.bind_select(select, &[], environment, targets),
             SetExpr::Query(query) => self.bind_query(query, environment, targets),
             SetExpr::Values(values) => self.bind_values(values, targets),
-            SetExpr::SetOperation { .. } => self.bind_set_operation(body, environment, targets),
+            SetExpr::SetOperation { .. } => {
+                self.nested(|| self.bind_set_operation(body, environment, targets))
+            }
             SetExpr::Table(table) => {
                 let name = table.table_name.clone().unwrap_or_default();
-                let relation = self.catalog.get(&name).ok_or_else(|| {
-                    SqlError::new("42P01", format!("relation \"{name}\" does not exist"))
-                })?;
+                let relation = self
+                    .catalog
+                    .get(&name)
+                    .ok_or_else(|| SqlError::new("42P01", format!("relation \"{name}\" does not exist")))?;
                 let columns: Vec<_> = relation.columns.iter().map(|column| column.data_type).collect();
                 let names = relation.columns.iter().map(|column| column.name.clone()).collect();
                 let untyped = vec![false; columns.len()];
@@ -206,7 +220,11 @@ impl<'a> Binder<'a> {
         let binder = ExprBinder::new(&scope, &self.parameters, "VALUES");
         let mut rows = Vec::new();
         for row in &values.rows {
-            let row = row.content.iter().map(|cell| self.bind_cell(&binder, cell)).collect::<Result<Vec<_>, _>>()?;
+            let row = row
+                .content
+                .iter()
+                .map(|cell| self.bind_cell(&binder, cell))
+                .collect::<Result<Vec<_>, _>>()?;
             rows.push(row);
         }
         let width = rows.first().map_or(0, Vec::len);
@@ -241,7 +259,9 @@ impl<'a> Binder<'a> {
     /// A cell of VALUES; DEFAULT is NULL, as no column has another default yet.
     fn bind_cell(&self, binder: &ExprBinder, cell: &ast::Expr) -> Result<Typed, SqlError> {
         match cell {
-            ast::Expr::Identifier(ident) if self.assigning.is_some() && ident.quote_style.is_none() && fold(ident) == "default" => {
+            ast::Expr::Identifier(ident)
+                if self.assigning.is_some() && ident.quote_style.is_none() && fold(ident) == "default" =>
+            {
                 Ok(Typed::Null)
             }
             other => binder.bind(other),
@@ -322,7 +342,12 @@ impl<'a> Binder<'a> {
     }
 
     /// The number of LIMIT or OFFSET; `None` where it is NULL.
-    fn count(&self, expr: &ast::Expr, clause: &'static str, sqlstate: &str) -> Result<Option<usize>, SqlError> {
+    fn count(
+        &self,
+        expr: &ast::Expr,
+        clause: &'static str,
+        sqlstate: &str,
+    ) -> Result<Option<usize>, SqlError> {
         if matches!(expr, ast::Expr::Identifier(ident) if fold(ident) == "all") {
             return Ok(None);
         }

@@ -17,7 +17,7 @@ fn conditions(word: &str, predicates: &[Expr]) -> String {
 impl Rel {
     fn fmt_indented(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
         write!(f, "{:indent$}", "", indent = depth * 2)?;
-        let mut below = |f: &mut fmt::Formatter<'_>, input: &Rel| input.fmt_indented(f, depth + 1);
+        let below = |f: &mut fmt::Formatter<'_>, input: &Rel| input.fmt_indented(f, depth + 1);
         match self {
             Rel::Scan { relation, .. } => writeln!(f, "Scan {relation}"),
             Rel::Values { rows, .. } => writeln!(f, "Values {} rows", rows.len()),

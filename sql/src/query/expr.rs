@@ -84,9 +84,13 @@ impl<'a> ExprBinder<'a> {
             Sql::Value(value) => self.value(&value.value),
             Sql::UnaryOp { op, expr } => self.unary(*op, expr),
             Sql::BinaryOp { left, op, right } => self.binary(left, op, right),
-            Sql::Cast { kind: ast::CastKind::Cast | ast::CastKind::DoubleColon, expr, data_type, format: None, array: false } => {
-                self.parameters.cast(self.bind(expr)?, named(data_type)?)
-            }
+            Sql::Cast {
+                kind: ast::CastKind::Cast | ast::CastKind::DoubleColon,
+                expr,
+                data_type,
+                format: None,
+                array: false,
+            } => self.parameters.cast(self.bind(expr)?, named(data_type)?),
             Sql::TypedString(typed) => {
                 let text = typed.value.clone().into_string().unwrap_or_default();
                 self.parameters.cast(Typed::Text(text), named(&typed.data_type)?)
@@ -121,7 +125,11 @@ impl<'a> ExprBinder<'a> {
                 Some(count) => self.plain_call("substring", &[expr, from, count]),
                 None => self.plain_call("substring", &[expr, from]),
             },
-            Sql::Subquery(_) | Sql::Exists { .. } | Sql::InSubquery { .. } | Sql::AnyOp { .. } | Sql::AllOp { .. } => {
+            Sql::Subquery(_)
+            | Sql::Exists { .. }
+            | Sql::InSubquery { .. }
+            | Sql::AnyOp { .. }
+            | Sql::AllOp { .. } => {
                 Err(SqlError::new("0A000", "sub-queries in expressions are not supported yet")
                     .hint("Write the sub-query in FROM and join it."))
             }
@@ -259,7 +267,17 @@ impl<'a> ExprBinder<'a> {
     }
 
     fn arithmetic(&self, name: &str, symbol: &str, left: &ast::Expr, right: &ast::Expr) -> Bound {
-        self.operator(name, symbol, vec![self.bind(left)?, self.bind(right)?])
+        let operands = vec![self.bind(left)?, self.bind(right)?];
+        let interval = matches!(
+            (name, operands[0].data_type(), operands[1].data_type()),
+            ("subtract", Some(DataType::Timestamp), None | Some(DataType::Timestamp))
+                | ("add", Some(DataType::Timestamp), None)
+                | ("add", None, Some(DataType::Timestamp))
+        );
+        if interval {
+            return Err(SqlError::unsupported("type interval"));
+        }
+        self.operator(name, symbol, operands)
     }
 
     /// An operator of the function table.
@@ -353,7 +371,8 @@ impl<'a> ExprBinder<'a> {
             operands.push(self.bind(item)?);
         }
         let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
-        let common = common_type(&types).map_err(|(left, right)| no_operator("=", &[Some(left), Some(right)]))?;
+        let common =
+            common_type(&types).map_err(|(left, right)| no_operator("=", &[Some(left), Some(right)]))?;
         let arguments = self.all_as(operands, common)?;
         Ok(Typed::boolean(negated_if(negated, call("in", arguments, DataType::Boolean))))
     }
@@ -370,16 +389,16 @@ impl<'a> ExprBinder<'a> {
         for CaseWhen { condition, result } in conditions {
             whens.push(match &operand {
                 None => self.bind_boolean(condition, "argument of CASE/WHEN")?,
-                Some(operand) => {
-                    self.comparison("equal", "=", operand.clone(), self.bind(condition)?)?
-                }
+                Some(operand) => self.comparison("equal", "=", operand.clone(), self.bind(condition)?)?,
             });
             results.push(self.bind(result)?);
         }
         if let Some(otherwise) = otherwise {
             results.push(self.bind(otherwise)?);
         }
-        let data_type = matched_type("CASE", &results)?;
+        // The result of ELSE is the first to be matched.
+        let from_else = results[whens.len()..].iter().chain(&results[..whens.len()]);
+        let data_type = matched_type("CASE", from_else)?;
         let mut results = self.all_as(results, data_type)?;
         let otherwise = (results.len() > whens.len()).then(|| results.pop().map(Box::new)).flatten();
         let branches = whens.into_iter().zip(results).collect();
@@ -396,7 +415,12 @@ impl<'a> ExprBinder<'a> {
         let operand = self.bind(expr)?;
         match operand.data_type() {
             Some(DataType::Timestamp) => {}
-            None => return Err(SqlError::new("42725", "function pg_catalog.extract(unknown, unknown) is not unique")),
+            None => {
+                return Err(SqlError::new(
+                    "42725",
+                    "function pg_catalog.extract(unknown, unknown) is not unique",
+                ));
+            }
             other => {
                 let signature = format!("pg_catalog.extract(unknown, {})", display_known(other));
                 return Err(SqlError::new("42883", format!("function {signature} does not exist")));
@@ -404,13 +428,19 @@ impl<'a> ExprBinder<'a> {
         }
         let data_type = numeric_type(functions::extract_scale(&field));
         let operand = self.parameters.as_type(operand, DataType::Timestamp)?;
-        Ok(Typed::Known(call("extract", vec![Expr::Literal(Literal::Text(field)), operand], data_type), data_type))
+        Ok(Typed::Known(
+            call("extract", vec![Expr::Literal(Literal::Text(field)), operand], data_type),
+            data_type,
+        ))
     }
 }
 
 /// The common type of the results of a construct, which the message names.
-pub(crate) fn matched_type(construct: &str, operands: &[Typed]) -> Result<DataType, SqlError> {
-    let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
+pub(crate) fn matched_type<'t>(
+    construct: &str,
+    operands: impl IntoIterator<Item = &'t Typed>,
+) -> Result<DataType, SqlError> {
+    let types: Vec<_> = operands.into_iter().map(Typed::data_type).collect();
     common_type(&types).map_err(|(left, right)| unmatched(construct, left, right))
 }
 
@@ -427,6 +457,13 @@ fn number(digits: &str) -> Result<Literal, SqlError> {
     }
     if let Ok(value) = digits.parse::<i64>() {
         return Ok(Literal::Int64(value));
+    }
+    if digits.contains(['e', 'E']) {
+        // Beyond our numeric, but not beyond a double: PostgreSQL's numeric would still hold it.
+        let value = functions::parse_float(digits)?;
+        if value != 0.0 && !(1e-22..1e38).contains(&value) {
+            return Ok(Literal::Float64(value.to_bits()));
+        }
     }
     let (value, scale) = functions::parse_numeric(digits)?;
     Ok(Literal::Numeric { value, precision: millrace_engine::NUMERIC_PRECISION_MAX, scale })
@@ -458,8 +495,9 @@ fn operator_signature(symbol: &str, types: &[Option<DataType>]) -> String {
 }
 
 fn no_operator(symbol: &str, types: &[Option<DataType>]) -> SqlError {
-    SqlError::new("42883", format!("operator does not exist: {}", operator_signature(symbol, types)))
-        .hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
+    SqlError::new("42883", format!("operator does not exist: {}", operator_signature(symbol, types))).hint(
+        "No operator matches the given name and argument types. You might need to add explicit type casts.",
+    )
 }
 
 fn ambiguous_operator(symbol: &str, types: &[Option<DataType>]) -> SqlError {

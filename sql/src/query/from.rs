@@ -12,6 +12,9 @@ use super::scope::{Scope, ScopeColumn, fold, fold_name};
 use super::typed::Typed;
 use crate::error::SqlError;
 
+/// FROM clauses with more tables are refused, so that no walk over the joins exhausts the stack.
+const TABLES_MAX: usize = 100;
+
 /// A relation with the names of its columns.
 pub(crate) struct Source {
     pub(crate) rel: Rel,
@@ -29,6 +32,11 @@ type Bound = Result<Source, SqlError>;
 impl Binder<'_> {
     /// Binds a FROM clause; without one there is one row without columns.
     pub(crate) fn bind_from(&self, from: &[TableWithJoins], environment: &Environment) -> Bound {
+        let count: usize = from.iter().map(|table| 1 + table.joins.len()).sum();
+        if count > TABLES_MAX {
+            return Err(SqlError::new("54001", "stack depth limit exceeded")
+                .detail(format!("A FROM clause may join {TABLES_MAX} tables.")));
+        }
         let mut tables = from.iter();
         let Some(first) = tables.next() else {
             return Ok(Source { rel: Rel::unit(), scope: Scope::default() });
@@ -64,9 +72,9 @@ impl Binder<'_> {
                 self.bind_joins(table_with_joins, environment)
             }
             TableFactor::Derived { lateral: true, .. } => Err(SqlError::unsupported("LATERAL")),
-            TableFactor::Table { args: Some(_), .. } | TableFactor::Function { .. } | TableFactor::TableFunction { .. } => {
-                Err(SqlError::unsupported("a function in FROM"))
-            }
+            TableFactor::Table { args: Some(_), .. }
+            | TableFactor::Function { .. }
+            | TableFactor::TableFunction { .. } => Err(SqlError::unsupported("a function in FROM")),
             other => Err(SqlError::unsupported(format_args!("FROM {other}"))),
         }
     }
@@ -123,10 +131,7 @@ impl Binder<'_> {
 
     fn equalities(&self, pairs: &[(ScopeColumn, ScopeColumn)], scope: &Scope) -> Result<Vec<Expr>, SqlError> {
         let binder = ExprBinder::new(scope, &self.parameters, "JOIN conditions");
-        pairs
-            .iter()
-            .map(|(left, right)| binder.comparison("equal", "=", typed(left), typed(right)))
-            .collect()
+        pairs.iter().map(|(left, right)| binder.comparison("equal", "=", typed(left), typed(right))).collect()
     }
 
     /// Gives the shared columns of USING their one merged column, which comes first in `*`.
@@ -187,7 +192,8 @@ fn shared_pair(
 ) -> Result<(ScopeColumn, ScopeColumn), SqlError> {
     let find = |scope: &Scope, side: &str| {
         scope.find(name)?.cloned().ok_or_else(|| {
-            let message = format!("column \"{name}\" specified in USING clause does not exist in {side} table");
+            let message =
+                format!("column \"{name}\" specified in USING clause does not exist in {side} table");
             SqlError::new("42703", message)
         })
     };
@@ -198,9 +204,9 @@ fn shared_pair(
 
 fn join_kind(operator: &JoinOperator) -> Result<(JoinKind, &JoinConstraint), SqlError> {
     Ok(match operator {
-        JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) | JoinOperator::CrossJoin(constraint) => {
-            (JoinKind::Inner, constraint)
-        }
+        JoinOperator::Join(constraint)
+        | JoinOperator::Inner(constraint)
+        | JoinOperator::CrossJoin(constraint) => (JoinKind::Inner, constraint),
         JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => (JoinKind::Left, constraint),
         JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => {
             (JoinKind::Right, constraint)

@@ -12,7 +12,7 @@ use super::scope::fold_name;
 use super::typed::Typed;
 use super::types::display_known;
 use crate::error::SqlError;
-use crate::functions::{self, QUOTIENT_SCALE, Unresolved, numeric_type, resolve_function, sql_function};
+use crate::functions::{self, Unresolved, numeric_type, quotient_scale, resolve_function, sql_function};
 
 /// The functions whose value is the statement's moment.
 pub(crate) fn is_now(name: &str) -> bool {
@@ -60,8 +60,9 @@ fn signature(name: &str, types: &[Option<DataType>]) -> String {
 }
 
 fn no_function(name: &str, types: &[Option<DataType>]) -> SqlError {
-    SqlError::new("42883", format!("function {} does not exist", signature(name, types)))
-        .hint("No function matches the given name and argument types. You might need to add explicit type casts.")
+    SqlError::new("42883", format!("function {} does not exist", signature(name, types))).hint(
+        "No function matches the given name and argument types. You might need to add explicit type casts.",
+    )
 }
 
 fn ambiguous_function(name: &str, types: &[Option<DataType>]) -> SqlError {
@@ -81,7 +82,7 @@ fn aggregate_function(name: &str) -> Option<AggregateFunction> {
 }
 
 /// The result's type of an aggregate over a type, as PostgreSQL has it; `None` where it has none.
-/// avg is numeric with a fixed 16 digits behind the point, where PostgreSQL's number of them varies.
+/// avg is numeric with 16 digits behind the point (or its argument's), where PostgreSQL's number varies.
 fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<DataType> {
     use DataType::{Boolean, Float64, Int32, Int64, Numeric, Text, Timestamp};
     Some(match (function, argument) {
@@ -90,7 +91,8 @@ fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<Dat
         (AggregateFunction::Sum, Int64) => numeric_type(0),
         (AggregateFunction::Sum, Numeric { scale, .. }) => numeric_type(scale),
         (AggregateFunction::Sum | AggregateFunction::Avg, Float64) => Float64,
-        (AggregateFunction::Avg, Int32 | Int64 | Numeric { .. }) => numeric_type(QUOTIENT_SCALE),
+        (AggregateFunction::Avg, Int32 | Int64) => numeric_type(quotient_scale(0, 0)),
+        (AggregateFunction::Avg, Numeric { scale, .. }) => numeric_type(quotient_scale(scale, 0)),
         (AggregateFunction::Sum | AggregateFunction::Avg, Boolean | Text | Timestamp) => return None,
         (AggregateFunction::Min | AggregateFunction::Max, Boolean) => return None,
         (AggregateFunction::Min | AggregateFunction::Max, other) => other,
@@ -113,15 +115,13 @@ impl ExprBinder<'_> {
         if let Some(aggregate) = aggregate_function(&name) {
             return self.aggregate(&name, aggregate, arguments, distinct, function.filter.as_deref());
         }
-        if distinct || function.filter.is_some() || arguments.is_none() {
+        let Some(arguments) = arguments else { return Err(no_function(&name, &[])) };
+        if distinct || function.filter.is_some() {
             let what = if function.filter.is_some() { "FILTER" } else { "DISTINCT" };
-            let message = match arguments {
-                None => format!("{name}(*) specified, but {name} is not an aggregate function"),
-                Some(_) => format!("{what} specified, but {name} is not an aggregate function"),
-            };
+            let message = format!("{what} specified, but {name} is not an aggregate function");
             return Err(SqlError::new("42809", message));
         }
-        self.plain_call(&name, &arguments.unwrap_or_default())
+        self.plain_call(&name, &arguments)
     }
 
     /// Binds a call that is no aggregate.
@@ -191,7 +191,8 @@ impl ExprBinder<'_> {
             return Err(SqlError::new("42803", message));
         };
         let inner = ExprBinder::new(self.scope, self.parameters, "the argument of an aggregate function");
-        let nested = |error: SqlError| match error.message.starts_with("aggregate functions are not allowed") {
+        let nested = |error: SqlError| match error.message.starts_with("aggregate functions are not allowed")
+        {
             true => SqlError::new("42803", "aggregate function calls cannot be nested"),
             false => error,
         };
@@ -222,9 +223,13 @@ impl ExprBinder<'_> {
             return match (function, distinct) {
                 (AggregateFunction::Count, false) => Ok((None, DataType::Int64)),
                 (AggregateFunction::Count, true) => Err(SqlError::new("42601", "DISTINCT * is not allowed")),
-                (AggregateFunction::Sum | AggregateFunction::Avg | AggregateFunction::Min | AggregateFunction::Max, _) => {
-                    Err(no_function(name, &[]))
-                }
+                (
+                    AggregateFunction::Sum
+                    | AggregateFunction::Avg
+                    | AggregateFunction::Min
+                    | AggregateFunction::Max,
+                    _,
+                ) => Err(no_function(name, &[])),
             };
         };
         let operands = self.bind_all(&arguments)?;
@@ -233,10 +238,9 @@ impl ExprBinder<'_> {
         let (Some(operand), None) = (operands.next(), operands.next()) else {
             let error = no_function(name, &types);
             return Err(match (function, types.is_empty()) {
-                (AggregateFunction::Count, true) => SqlError::new(
-                    "42809",
-                    "count(*) must be used to call a parameterless aggregate function",
-                ),
+                (AggregateFunction::Count, true) => {
+                    SqlError::new("42809", "count(*) must be used to call a parameterless aggregate function")
+                }
                 _ => error,
             });
         };

@@ -9,53 +9,23 @@ use millrace_engine::{Aggregate, DataType, Expr, RelationId};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Rel {
     /// A table or a materialized view.
-    Scan {
-        relation: RelationId,
-        columns: Vec<DataType>,
-    },
+    Scan { relation: RelationId, columns: Vec<DataType> },
     /// Constant rows.
-    Values {
-        rows: Vec<Vec<Expr>>,
-        columns: Vec<DataType>,
-    },
+    Values { rows: Vec<Vec<Expr>>, columns: Vec<DataType> },
     /// Keeps rows for which every predicate is true, then computes the outputs.
-    Project {
-        input: Box<Rel>,
-        predicates: Vec<Expr>,
-        outputs: Vec<Expr>,
-    },
+    Project { input: Box<Rel>, predicates: Vec<Expr>, outputs: Vec<Expr> },
     /// A join on the conjunction of `on`, over the left columns and then the right ones.
-    Join {
-        kind: JoinKind,
-        left: Box<Rel>,
-        right: Box<Rel>,
-        on: Vec<Expr>,
-    },
+    Join { kind: JoinKind, left: Box<Rel>, right: Box<Rel>, on: Vec<Expr> },
     /// GROUP BY: the keys, then the aggregates.
-    Aggregate {
-        input: Box<Rel>,
-        keys: Vec<Expr>,
-        aggregates: Vec<AggregateCall>,
-    },
+    Aggregate { input: Box<Rel>, keys: Vec<Expr>, aggregates: Vec<AggregateCall> },
     /// UNION ALL.
-    Union {
-        inputs: Vec<Rel>,
-    },
+    Union { inputs: Vec<Rel> },
     /// DISTINCT.
-    Distinct {
-        input: Box<Rel>,
-    },
+    Distinct { input: Box<Rel> },
     /// ORDER BY.
-    Sort {
-        input: Box<Rel>,
-        keys: Vec<SortKey>,
-    },
+    Sort { input: Box<Rel>, keys: Vec<SortKey> },
     /// LIMIT and OFFSET.
-    Limit {
-        input: Box<Rel>,
-        skip: usize,
-        fetch: Option<usize>,
-    },
+    Limit { input: Box<Rel>, skip: usize, fetch: Option<usize> },
 }
 
 /// How rows without a match are kept.

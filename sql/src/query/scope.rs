@@ -60,7 +60,10 @@ impl Scope {
             return Err(SqlError::new("42712", format!("table name \"{table}\" specified more than once")));
         }
         self.columns.extend(
-            right.columns.into_iter().map(|column| ScopeColumn { position: column.position + width, ..column }),
+            right
+                .columns
+                .into_iter()
+                .map(|column| ScopeColumn { position: column.position + width, ..column }),
         );
         Ok(self)
     }
@@ -73,17 +76,14 @@ impl Scope {
     pub(crate) fn find(&self, name: &str) -> Result<Option<&ScopeColumn>, SqlError> {
         let mut found = self.columns.iter().filter(|column| column.name == name && !column.merged);
         match (found.next(), found.next()) {
-            (_, Some(_)) => {
-                Err(SqlError::new("42702", format!("column reference \"{name}\" is ambiguous")))
-            }
+            (_, Some(_)) => Err(SqlError::new("42702", format!("column reference \"{name}\" is ambiguous"))),
             (first, None) => Ok(first),
         }
     }
 
     /// The column of an unqualified name.
     pub(crate) fn resolve(&self, name: &str) -> Result<&ScopeColumn, SqlError> {
-        self.find(name)?
-            .ok_or_else(|| SqlError::new("42703", format!("column \"{name}\" does not exist")))
+        self.find(name)?.ok_or_else(|| SqlError::new("42703", format!("column \"{name}\" does not exist")))
     }
 
     /// The column of a qualified name.

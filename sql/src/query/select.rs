@@ -11,7 +11,7 @@ use millrace_engine::{DataType, Expr};
 
 use super::binder::{Binder, BoundQuery, Environment, Targets, output_column, sort_key};
 use super::expr::{AGGREGATE_BASE, ExprBinder};
-use super::exprs::{conjuncts, try_map_operands};
+use super::exprs::try_map_operands;
 use super::from::wildcard_table;
 use super::names::name_of;
 use super::rel::{AggregateCall, Rel, SortKey};
@@ -64,14 +64,13 @@ impl Binder<'_> {
         let untyped: Vec<bool> = items.iter().map(|item| item.value.data_type().is_none()).collect();
         let outputs = self.finish_items(items, targets)?;
         let orders = self.bind_order_by(order_by, &names, &binder)?;
-        drop(binder);
 
         let aggregates = aggregates.into_inner();
         let grouped = !keys.is_empty() || !aggregates.is_empty() || select.having.is_some();
         let list = SelectList { outputs, having, orders };
         let (rel, list) = if grouped {
             let list = list.regroup(&keys, scope)?;
-            (Rel::Aggregate { input: Box::new(rel), keys, aggregates }, list)
+            (aggregate(rel, keys, aggregates), list)
         } else {
             (rel, list)
         };
@@ -214,10 +213,12 @@ impl SelectList {
         for (order, item) in self.orders.into_iter().zip(order_by) {
             let column = match order {
                 Order::Output(column) => column,
-                Order::Extra(expr) => outputs.iter().position(|output| *output == expr).unwrap_or_else(|| {
-                    outputs.push(expr);
-                    outputs.len() - 1
-                }),
+                Order::Extra(expr) => {
+                    outputs.iter().position(|output| *output == expr).unwrap_or_else(|| {
+                        outputs.push(expr);
+                        outputs.len() - 1
+                    })
+                }
             };
             keys.push(sort_key(item, column));
         }
@@ -237,6 +238,14 @@ impl SelectList {
         }
         Ok(if extras { rel.project((0..width).map(Expr::Column).collect()) } else { rel })
     }
+}
+
+/// The aggregation; without keys and aggregates (HAVING alone) it is one row, whatever the input.
+fn aggregate(input: Rel, keys: Vec<Expr>, aggregates: Vec<AggregateCall>) -> Rel {
+    if keys.is_empty() && aggregates.is_empty() {
+        return Rel::unit();
+    }
+    Rel::Aggregate { input: Box::new(input), keys, aggregates }
 }
 
 /// An expression over the input as one over keys and aggregates.
@@ -271,11 +280,7 @@ fn plain(options: &ast::WildcardAdditionalOptions) -> bool {
 }
 
 /// The select item that a group key names by position or alias.
-fn group_item<'i>(
-    expr: &ast::Expr,
-    items: &'i [Item],
-    scope: &Scope,
-) -> Result<Option<&'i Item>, SqlError> {
+fn group_item<'i>(expr: &ast::Expr, items: &'i [Item], scope: &Scope) -> Result<Option<&'i Item>, SqlError> {
     match expr {
         ast::Expr::Value(value) => match &value.value {
             ast::Value::Number(digits, _) => {

@@ -11,7 +11,7 @@ mod values;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::sql::sqlparser::ast::{Expr, Query as SqlQuery, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -81,7 +81,7 @@ fn run(query: &Query) -> Result<Vec<RecordBatch>, SqlError> {
     runtime.block_on(async { query.execute(HashMap::new(), TICK)?.try_collect().await })
 }
 
-/// Rows as text: values as casts to text show them, NULL as `null`, columns parted by `|`.
+/// Rows as `psql -At` shows them, NULL as `null`.
 fn text_rows(query: &Query, batches: &[RecordBatch]) -> Vec<String> {
     let mut rows = Vec::new();
     for batch in batches {
@@ -96,11 +96,14 @@ fn text_rows(query: &Query, batches: &[RecordBatch]) -> Vec<String> {
             })
             .collect();
         for row in 0..batch.num_rows() {
-            let cells = columns.iter().map(|column| {
-                let text: &datafusion::arrow::array::StringArray =
-                    datafusion::arrow::array::AsArray::as_string(column);
-                let text = (!datafusion::arrow::array::Array::is_null(text, row)).then(|| text.value(row));
-                text.unwrap_or("null").to_owned()
+            let cells = columns.iter().zip(query.columns()).map(|(text, column)| {
+                let text = text.as_string::<i32>();
+                let text = text.is_valid(row).then(|| text.value(row));
+                match (column.data_type, text) {
+                    (_, None) => "null".to_owned(),
+                    (DataType::Boolean, Some(text)) => text[..1].to_owned(),
+                    (_, Some(text)) => text.to_owned(),
+                }
             });
             rows.push(cells.collect::<Vec<_>>().join("|"));
         }

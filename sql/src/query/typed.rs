@@ -150,10 +150,9 @@ impl<'a> ParameterTypes<'a> {
 /// 42846 where an expression has no cast to `to` in this context.
 fn check_cast(typed: &Typed, to: DataType, allowed: Context) -> Result<(), SqlError> {
     match typed.data_type() {
-        Some(from) if functions::context(from, to).is_none_or(|least| least > allowed) => Err(SqlError::new(
-            "42846",
-            format!("cannot cast type {} to {}", display(from), display(to)),
-        )),
+        Some(from) if functions::context(from, to).is_none_or(|least| least > allowed) => {
+            Err(SqlError::new("42846", format!("cannot cast type {} to {}", display(from), display(to))))
+        }
         _ => Ok(()),
     }
 }

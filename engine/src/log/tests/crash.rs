@@ -85,7 +85,7 @@ fn a_crash_at_every_operation_loses_and_repeats_nothing() {
         for crash_in in 1.. {
             let context = format!("seed {seed}, crash {crash_in}");
             let disk = SimulatedDisk::new(seed ^ crash_in << 8);
-            if seed % 3 == 0 {
+            if seed.is_multiple_of(3) {
                 disk.write_short();
             }
             let (mut ledger, mut random) = (Ledger::default(), Seeded(seed));
@@ -145,7 +145,7 @@ fn with_fault(seed: u64, context: &str, fault: impl Fn(&SimulatedDisk)) -> Vec<&
         assert_eq!(log.is_read_only(), answer.is_some(), "{context}");
         assert!(index < 10 || answer.is_none(), "{context}: it heals without a restart");
         failed.extend(answer);
-        if seed % 2 == 0 && index == seed % 14 {
+        if seed.is_multiple_of(2) && index == seed % 14 {
             break;
         }
     }
@@ -212,7 +212,7 @@ fn a_log_on_a_full_or_refusing_disk_opens_for_reading_and_heals() {
     for seed in 0..40 {
         let (disk, mut ledger, mut random) = (SimulatedDisk::new(seed), Ledger::default(), Seeded(seed));
         live(&disk, &mut ledger, &mut random, 5, "before");
-        if seed % 2 == 0 {
+        if seed.is_multiple_of(2) {
             disk.leave_room(0);
         } else {
             disk.fail(Operation::Name, 0, u64::MAX, EIO);
@@ -221,7 +221,7 @@ fn a_log_on_a_full_or_refusing_disk_opens_for_reading_and_heals() {
         assert!(log.is_read_only());
         ledger.check(&log, replayed, "full");
         let refused = group(&mut random, &mut ledger.tick());
-        let sqlstate = if seed % 2 == 0 { "53100" } else { "58030" };
+        let sqlstate = if seed.is_multiple_of(2) { "53100" } else { "58030" };
         assert_eq!(ledger.append(&mut log, refused), Some(sqlstate));
         disk.heal();
         let accepted = group(&mut random, &mut ledger.tick());
@@ -252,6 +252,53 @@ fn a_killed_server_does_not_show_what_a_power_cut_could_still_take() {
         disk.cut_power();
         let (log, replayed) = open(&disk, seed).unwrap();
         ledger.check(&log, replayed, "after the power cut");
+    }
+}
+
+#[test]
+fn a_read_only_start_does_not_build_on_an_fsync_after_a_failed_one() {
+    for seed in 0..60 {
+        let (disk, mut ledger, mut random) = (SimulatedDisk::new(seed), Ledger::default(), Seeded(seed));
+        live(&disk, &mut ledger, &mut random, 3, "before");
+        let (mut log, replayed) = open(&disk, seed).unwrap();
+        ledger.check(&log, replayed, "before");
+        disk.fail(Operation::Sync, 0, u64::MAX, EIO);
+        disk.fail(Operation::Name, 0, u64::MAX, EIO);
+        let lost = group(&mut random, &mut ledger.tick());
+        assert_eq!(ledger.append(&mut log, lost), Some("58030"));
+        // The new process finds the group in the page cache, and syncs that report success.
+        disk.heal();
+        disk.restart_process();
+        disk.fail(Operation::Name, 0, u64::MAX, EIO);
+        let (mut log, replayed) = open(&disk, seed).unwrap();
+        assert!(log.is_read_only());
+        ledger.check(&log, replayed, "read-only");
+        disk.heal();
+        let accepted = group(&mut random, &mut ledger.tick());
+        assert_eq!(ledger.append(&mut log, accepted), None);
+        disk.cut_power();
+        live(&disk, &mut ledger, &mut random, 1, "after the power cut");
+    }
+}
+
+#[test]
+fn what_a_read_only_start_shows_survives_a_power_cut() {
+    for (seed, crash_in) in (0..40).flat_map(|seed| (1..4).map(move |crash_in| (seed, crash_in))) {
+        let (disk, mut ledger, mut random) = (SimulatedDisk::new(seed), Ledger::default(), Seeded(seed));
+        live(&disk, &mut ledger, &mut random, 3, "before");
+        let (mut log, replayed) = open(&disk, seed).unwrap();
+        ledger.check(&log, replayed, "before");
+        disk.crash_in(crash_in);
+        let group = group(&mut random, &mut ledger.tick());
+        ledger.append(&mut log, group);
+        disk.restart_process();
+        disk.fail(Operation::Name, 0, u64::MAX, EIO);
+        let (log, shown) = open(&disk, seed).unwrap();
+        assert!(log.is_read_only());
+        ledger.check(&log, shown.clone(), "read-only");
+        disk.heal();
+        disk.cut_power();
+        assert_eq!(open(&disk, seed).unwrap().1, shown, "seed {seed}, crash {crash_in}");
     }
 }
 

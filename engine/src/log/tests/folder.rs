@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::log::simulated::SimulatedDisk;
-use crate::log::{DataFolder, OsRandom, RealDisk};
+use crate::log::{DataFolder, Disk, OsRandom, RealDisk};
 
 fn missing(error: EngineError) -> String {
     match error {
@@ -25,8 +25,8 @@ fn each_missing_file_is_named() {
     assert!(segments > 3, "{segments} segments");
     for (gone, _) in &files {
         let damaged = SimulatedDisk::new(1);
-        crate::log::Disk::create_folder(&damaged, data()).unwrap();
-        crate::log::Disk::create_folder(&damaged, &log_path("")).unwrap();
+        damaged.create_folder(data()).unwrap();
+        damaged.create_folder(&data().join("log")).unwrap();
         files
             .iter()
             .filter(|(path, _)| path != gone)
@@ -46,7 +46,7 @@ fn each_missing_file_is_named() {
 #[test]
 fn a_foreign_folder_is_refused_and_left_alone() {
     let disk = SimulatedDisk::new(1);
-    crate::log::Disk::create_folder(&disk, data()).unwrap();
+    disk.create_folder(data()).unwrap();
     disk.put(&data().join("holiday.jpg"), vec![1, 2, 3]);
     let before = disk.files();
     assert!(matches!(error_of(&disk), EngineError::ForeignFolder(path) if path == "/data"));
@@ -59,8 +59,8 @@ fn segments_without_head_and_marker_are_not_overwritten() {
     let segments: Vec<_> =
         disk.files().into_iter().filter(|(path, _)| path.to_string_lossy().ends_with(".seg")).collect();
     let stripped = SimulatedDisk::new(1);
-    crate::log::Disk::create_folder(&stripped, data()).unwrap();
-    crate::log::Disk::create_folder(&stripped, data().join("log").as_path()).unwrap();
+    stripped.create_folder(data()).unwrap();
+    stripped.create_folder(&data().join("log")).unwrap();
     segments.iter().for_each(|(path, content)| stripped.put(path, content.clone()));
     assert!(matches!(error_of(&stripped), EngineError::ForeignFolder(_)));
     assert_eq!(stripped.files(), segments);
@@ -76,6 +76,18 @@ fn a_damaged_head_is_named() {
     assert!(
         matches!(error_of(&disk), EngineError::Corrupt { path: named, .. } if named == path.display().to_string())
     );
+}
+
+#[test]
+fn an_old_head_is_refused_and_removes_nothing() {
+    let groups = groups(&mut Seeded(3), 30);
+    let old = disk_with(&groups[..1]).content(&log_path("head"));
+    let disk = disk_with(&groups);
+    disk.put(&log_path("head"), old);
+    let before = disk.files();
+    let error = error_of(&disk).to_string();
+    assert!(error.contains("log/head is damaged") && error.contains("older than the log"), "{error}");
+    assert_eq!(disk.files(), before);
 }
 
 #[test]
@@ -170,5 +182,3 @@ fn locking_leaves_nothing_in_a_foreign_folder() {
     assert!(matches!(DataFolder::lock(temporary.path()), Err(EngineError::ForeignFolder(_))));
     assert_eq!(RealDisk.list(temporary.path()).unwrap(), ["thesis.tex"]);
 }
-
-use crate::log::Disk;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod change;
+mod deep;
 mod query;
 mod relation;
 

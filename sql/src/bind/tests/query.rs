@@ -19,7 +19,24 @@ fn select() {
             "SELECT r.colour FROM readings r",
             "SELECT nothing(value) FROM readings",
         ],
-        expect![[r#""#]],
+        expect![[r#"
+            SELECT sensor, value FROM public.readings
+                select [RelationId(1)] -> (sensor text, value double precision)
+            TABLE readings
+                select [RelationId(1)] -> (at timestamp, sensor text, value double precision)
+            VALUES (1, 'a')
+                select [] -> (column1 integer, column2 text)
+            SELECT 1; SELECT value
+            FROM nothing
+                error 42P01 at 29: relation "nothing" does not exist
+            SELECT 'ä', colour FROM readings
+                error 42703 at 13: column "colour" does not exist
+            SELECT r.colour FROM readings r
+                error 42703 at 8: column r.colour does not exist
+            SELECT nothing(value) FROM readings
+                error 42883 at 8: function nothing(double precision) does not exist
+                  hint: No function matches the given name and argument types. You might need to add explicit type casts.
+        "#]],
     );
 }
 
@@ -37,7 +54,34 @@ fn create_materialized_view() {
             "CREATE MATERIALIZED VIEW v AS SELECT * FROM nothing",
             "CREATE MATERIALIZED VIEW v AS SELECT value FROM readings WHERE value > $1",
         ],
-        expect![[r#""#]],
+        expect![[r#"
+            CREATE MATERIALIZED VIEW v AS SELECT sensor, max(value) FROM readings GROUP BY sensor
+                create v (sensor text, max double precision) view <SELECT sensor, max(value) FROM readings GROUP BY sensor>
+            Reduce by [#0] compute [max(#1)]
+              Project [#1, #2]
+                Get r1
+            CREATE MATERIALIZED VIEW IF NOT EXISTS hot (a, b) AS SELECT sensor, value AS x FROM hot ;
+                create if not exists hot (a text, b double precision) view <SELECT sensor, value AS x FROM hot>
+            Project [#1, #2]
+              Get r2
+            CREATE MATERIALIZED VIEW hot AS SELECT sensor FROM readings
+                error 42P07: relation "hot" already exists
+            CREATE MATERIALIZED VIEW v (a) AS SELECT sensor, value FROM readings
+                create v (a text, value double precision) view <SELECT sensor, value FROM readings>
+            Project [#1, #2]
+              Get r1
+            CREATE MATERIALIZED VIEW v (a, b, c) AS SELECT sensor, value FROM readings
+                error 42601 at 35: too many column names were specified
+            CREATE MATERIALIZED VIEW v (a, a) AS SELECT sensor, value FROM readings
+                error 42701 at 32: column "a" specified more than once
+            CREATE MATERIALIZED VIEW v AS SELECT sensor, value AS sensor FROM readings
+                error 42701: column "sensor" specified more than once
+                  hint: Name the columns with AS, or in parentheses after the view's name.
+            CREATE MATERIALIZED VIEW v AS SELECT * FROM nothing
+                error 42P01 at 45: relation "nothing" does not exist
+            CREATE MATERIALIZED VIEW v AS SELECT value FROM readings WHERE value > $1
+                error 42P02 at 72: there is no parameter $1
+        "#]],
     );
 }
 
@@ -49,7 +93,20 @@ fn explain() {
             "EXPLAIN CREATE MATERIALIZED VIEW v AS SELECT b FROM \"Odd Name\"",
             "EXPLAIN SELECT sensor FROM readings",
         ],
-        expect![[r#""#]],
+        expect![[r#"
+            EXPLAIN CREATE MATERIALIZED VIEW v AS SELECT sensor FROM readings WHERE value > 1
+                explain
+                  Project [#1] where greater(#2, 1.0::double precision)
+                    Get readings
+            EXPLAIN CREATE MATERIALIZED VIEW v AS SELECT b FROM "Odd Name"
+                explain
+                  Project [#1]
+                    Get "Odd Name"
+            EXPLAIN SELECT sensor FROM readings
+                explain
+                  Project [#1]
+                    Scan readings
+        "#]],
     );
 }
 
@@ -65,7 +122,22 @@ fn copy_to() {
             "COPY readings (colour) TO STDOUT",
             "COPY nothing TO STDOUT",
         ],
-        expect![[r#""#]],
+        expect![[r#"
+            COPY readings TO STDOUT
+                copy [RelationId(1)] -> (at timestamp, sensor text, value double precision) to CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+            COPY hot (value, at) TO STDOUT CSV
+                copy [RelationId(2)] -> (value double precision, at timestamp) to CopyFormat { csv: true, header: false, delimiter: 44, quote: 34, null: "" }
+            COPY "Odd Name" TO STDOUT
+                copy [RelationId(5)] -> (Select integer, b boolean) to CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+            COPY (SELECT 1 AS a) TO STDOUT
+                copy [] -> (a integer) to CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+            COPY (SUBSCRIBE hot) TO STDOUT
+                copy subscribe hot (tick bigint not null, diff bigint not null, at timestamp not null, sensor text not null, value double precision) snapshot=true progress=false as_of=None to CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+            COPY readings (colour) TO STDOUT
+                error 42703 at 16: column "colour" of relation "readings" does not exist
+            COPY nothing TO STDOUT
+                error 42P01 at 6: relation "nothing" does not exist
+        "#]],
     );
 }
 
@@ -73,6 +145,18 @@ fn copy_to() {
 fn describe() {
     let texts =
         ["SELECT sensor, value FROM readings WHERE value > $1", "SELECT $1", "SELECT colour FROM readings"];
-    expect![[r#""#]].assert_eq(&super::described(&texts, &[]));
-    expect![[r#""#]].assert_eq(&super::described(&texts[1..2], &[Some(DataType::Int64)]));
+    expect![[r#"
+        SELECT sensor, value FROM readings WHERE value > $1
+            [Float64] -> sensor text, value double precision
+        SELECT $1
+            [Text] -> ?column? text
+        SELECT colour FROM readings
+            error 42703 at 8: column "colour" does not exist
+    "#]]
+    .assert_eq(&super::described(&texts, &[]));
+    expect![[r#"
+        SELECT $1
+            [Int64] -> ?column? bigint
+    "#]]
+    .assert_eq(&super::described(&texts[1..2], &[Some(DataType::Int64)]));
 }

@@ -491,7 +491,8 @@ fn clauses_that_we_do_not_have() {
                 refused 0A000 at 12: SUBSCRIBE to a query is not supported
                   hint: Create a materialized view of the query and subscribe to that.
             subscribe (values (1))
-                error 42601 at 12: syntax error at or near "values"
+                refused 0A000 at 12: SUBSCRIBE to a query is not supported
+                  hint: Create a materialized view of the query and subscribe to that.
             subscribe v envelope upsert (key (id))
                 refused 0A000 at 13: SUBSCRIBE … ENVELOPE is not supported
             subscribe v up to 7
