@@ -9,7 +9,7 @@ use millrace_engine::{Log, LogConfig, OsRandom, RealDisk, Tick};
 use millrace_server::config::Config;
 use millrace_server::run::{CoordinatorTask, start};
 use millrace_server::server::Server;
-use millrace_server::session::{Response, Session};
+use millrace_server::session::{Response, Session, TransactionStatus};
 use millrace_sql::{RowStream, SqlError};
 use tokio_util::sync::CancellationToken;
 
@@ -89,6 +89,9 @@ async fn run_text(session: &mut Session, text: &str) -> Result<(), SqlError> {
     }
     if statements.len() > 1 {
         session.end_implicit(outcome.is_err()).await?;
+    }
+    if session.transaction_status() == TransactionStatus::Failed {
+        session.execute(&session.parse("ROLLBACK")?[0], &[]).await?;
     }
     outcome
 }

@@ -126,7 +126,7 @@ impl Run {
         let create = format!("CREATE MATERIALIZED VIEW {name} AS {query}");
         match self.database.run(&create).await? {
             Ok(()) => seen.views += 1,
-            Err(error) if error.sqlstate == "0A000" || error.sqlstate == "42P01" => {
+            Err(error) if is_refusal(&error) => {
                 seen.refused_views += 1;
                 return Ok(());
             }
@@ -219,6 +219,11 @@ fn equal(
         return Ok(());
     }
     Err(format!("{} = {}\n{way} says\n  {found:?}\n  and its query\n  {fresh:?}", view.name, view.query))
+}
+
+/// What is not there yet, what stands on it, and constants that cannot be computed.
+fn is_refusal(error: &SqlError) -> bool {
+    ["0A000", "42P01", "22012", "22003", "22P02"].contains(&error.sqlstate.as_str())
 }
 
 /// Where several rows are wrong in different ways, which error is told first is open.
