@@ -39,6 +39,8 @@ impl Type {
 pub(crate) struct Column {
     pub(crate) name: String,
     pub(crate) data_type: Type,
+    /// Whether INSERT may write NULL into it.
+    pub(crate) nullable: bool,
 }
 
 /// The seed of an expression.

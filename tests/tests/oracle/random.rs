@@ -74,7 +74,7 @@ fn views_equal_their_queries_and_their_subscriptions() {
     let _alone = alone();
     for workers in [1, 2] {
         let seed = seed_from_environment(20 + workers as u64);
-        let cases = 120 * effort();
+        let cases = 250 * effort();
         let started = std::time::Instant::now();
         let seen = run(seed, cases, workers);
         println!("seed {seed}, {workers} workers, {:?}: {seen:?}", started.elapsed());

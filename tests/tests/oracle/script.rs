@@ -64,7 +64,7 @@ pub(crate) fn script() -> impl Strategy<Value = Script> {
     let restart = prop::option::weighted(0.4, (0usize..8, any::<bool>()));
     let tables = prop::collection::vec(table, 1..3);
     let views = prop::collection::vec(view_gene(), 1..4);
-    (tables, views, texts(0..3), any::<bool>(), texts(1..7), restart).prop_map(
+    (tables, views, texts(0..3), any::<bool>(), texts(3..9), restart).prop_map(
         |(tables, views, before, wait, after, restart)| {
             ScriptGene { tables, views, before, wait, after, restart }.render()
         },
@@ -73,7 +73,7 @@ pub(crate) fn script() -> impl Strategy<Value = Script> {
 
 fn change_gene() -> impl Strategy<Value = ChangeGene> {
     let row = prop::collection::vec(0usize..1024, 7);
-    let rows = prop::collection::vec(row, 1..4);
+    let rows = prop::collection::vec(row, 1..5);
     let genes = prop::collection::vec(gene(), 3);
     (0usize..12, 0usize..6, 0usize..12, rows, genes)
         .prop_map(|(kind, table, source, rows, genes)| ChangeGene { kind, table, source, rows, genes })
@@ -115,17 +115,19 @@ impl TableGene {
     fn render(&self, index: usize) -> (Relation, Vec<String>) {
         let stem = if self.is_stream { "s" } else { "t" };
         let name = format!("{stem}{index}");
-        let mut columns = vec![Column { name: "k".to_owned(), data_type: Type::Int }];
+        let is_nullable = |place: usize| self.not_null >> place & 3 != 3;
+        let mut columns =
+            vec![Column { name: "k".to_owned(), data_type: Type::Int, nullable: is_nullable(6) }];
         for (bit, data_type) in Type::OF_TABLES.into_iter().enumerate() {
             if self.columns >> bit & 1 == 1 {
-                columns.push(Column { name: format!("a{bit}"), data_type });
+                columns.push(Column { name: format!("a{bit}"), data_type, nullable: is_nullable(bit) });
             }
         }
-        let definition = |(bit, column): (usize, &Column)| {
-            let not_null = if self.not_null >> bit & 3 == 3 { " NOT NULL" } else { "" };
+        let definition = |column: &Column| {
+            let not_null = if column.nullable { "" } else { " NOT NULL" };
             format!("{} {}{not_null}", column.name, column.data_type.name())
         };
-        let definitions: Vec<String> = columns.iter().enumerate().map(definition).collect();
+        let definitions: Vec<String> = columns.iter().map(definition).collect();
         let definitions = definitions.join(", ");
         let mut lines = Vec::new();
         if self.is_stream {
@@ -158,11 +160,11 @@ impl ChangeGene {
     fn render(&self, table: &Relation, sources: &[Relation], may_read: bool) -> Vec<String> {
         let stored: Vec<&Relation> = sources.iter().filter(|source| !source.is_stream).collect();
         match self.kind {
-            6 if may_read && !stored.is_empty() => {
+            8 if may_read && !stored.is_empty() => {
                 let source = self.select(table, stored[self.source % stored.len()]);
                 both(table, |name| format!("INSERT INTO {name} {source}"))
             }
-            7.. if may_read && !table.is_stream => {
+            9.. if may_read && !table.is_stream => {
                 let scope = qualified(table, &table.name);
                 let condition = expression(&self.genes[0], Type::Bool, &scope);
                 vec![format!("DELETE FROM {} WHERE {condition}", table.name)]
@@ -193,7 +195,11 @@ fn both(table: &Relation, statement: impl Fn(&str) -> String) -> Vec<String> {
 }
 
 fn values(row: &[usize], table: &Relation) -> String {
-    let of = |(column, choice): (&Column, &usize)| value(*choice, column.data_type);
+    let of = |(column, choice): (&Column, &usize)| {
+        // NULL where it may not be, too, but seldom.
+        let is_spared = !column.nullable && choice % 128 != 127;
+        value(if is_spared { choice & !7 } else { *choice }, column.data_type)
+    };
     let values: Vec<String> = table.columns.iter().zip(row).map(of).collect();
     format!("({})", values.join(", "))
 }

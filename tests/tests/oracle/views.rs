@@ -46,7 +46,7 @@ pub(crate) fn view_gene() -> impl Strategy<Value = ViewGene> {
     let body = prop_oneof![2 => items(1..4).prop_map(Body::Rows), 3 => groups];
     let join = (0usize..12, prop::collection::vec(0usize..40, 1..3), prop::option::weighted(0.4, gene()))
         .prop_map(|(right, keys, residual)| JoinGene { right, keys, residual });
-    let (join, filter) = (prop::option::weighted(0.4, join), prop::option::weighted(0.5, gene()));
+    let (join, filter) = (prop::option::weighted(0.4, join), prop::option::weighted(0.35, gene()));
     (0usize..12, join, filter, body, prop::bool::weighted(0.08))
         .prop_map(|(left, join, filter, body, union)| ViewGene { left, join, filter, body, union })
 }
@@ -74,7 +74,11 @@ impl ViewGene {
             items.iter().enumerate().map(|(index, (item, _))| format!("{item} AS c{index}")).collect();
         let columns = items.iter().enumerate();
         let columns = columns
-            .map(|(index, (_, data_type))| Column { name: format!("c{index}"), data_type: *data_type })
+            .map(|(index, (_, data_type))| Column {
+                name: format!("c{index}"),
+                data_type: *data_type,
+                nullable: true,
+            })
             .collect();
         let mut query = format!("SELECT {} {from}{tail}", list.join(", "));
         if self.union {
