@@ -79,8 +79,8 @@ impl Launch {
     }
 
     /// Run by another program.
-    pub fn wrapped(mut self, wrapper: &[&str]) -> Launch {
-        self.wrapper = wrapper.iter().map(|word| (*word).to_owned()).collect();
+    pub fn wrapped(mut self, wrapper: Vec<String>) -> Launch {
+        self.wrapper = wrapper;
         self
     }
 
@@ -196,6 +196,14 @@ impl Server {
 
     /// `kill -9`; the server can be started again on its folder.
     pub fn kill(&mut self) {
+        if !self.launch.wrapper.is_empty() {
+            // The wrapper ends with what it runs; the other way round it might outlive us.
+            let id = self.process.id();
+            let children =
+                std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+            children.split_whitespace().for_each(|child| signal("KILL", child.parse().unwrap()));
+            self.process.wait();
+        }
         self.process.kill();
     }
 

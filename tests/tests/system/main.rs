@@ -2,5 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod crash; // kill -9 at every sync
+mod folder; // damage, locks, wrong folders and flags
 mod smoke; // the harness itself: psql, drivers, kill, restart, PostgreSQL
 mod structure; // the shape of the code: crates, files, dependencies
