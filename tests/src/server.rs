@@ -46,6 +46,7 @@ pub struct Server {
     process: Process,
     pg: SocketAddr,
     http: SocketAddr,
+    told: String,
     /// Kept open, so that writing to stdout never fails.
     _stdout: BufReader<ChildStdout>,
     /// The folder of a server that was started without one.
@@ -101,7 +102,10 @@ impl Launch {
         let stdout = BufReader::new(process.child().stdout.take().unwrap());
         let (lines, stdout) = head(stdout);
         match addresses(&lines) {
-            Some((pg, http)) => Ok(Server { launch: self, process, pg, http, _stdout: stdout, folder: None }),
+            Some((pg, http)) => {
+                let told = lines.concat();
+                Ok(Server { launch: self, process, pg, http, told, _stdout: stdout, folder: None })
+            }
             None => Err(Ended { code: process.wait().code(), stderr: since(&self.log, told) }),
         }
     }
@@ -177,6 +181,11 @@ impl Server {
     /// Where HTTP is served.
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// What the server told on stdout when it was ready.
+    pub fn told(&self) -> &str {
+        &self.told
     }
 
     /// The data folder.
