@@ -75,6 +75,11 @@ fn the_errors_answer_as_their_page_says() {
     check_page(root().join("docs/reference/errors.md"));
 }
 
+#[test]
+fn the_readme_shows_what_happens() {
+    check_page(root().join("README.md"));
+}
+
 fn server_page() -> String {
     std::fs::read_to_string(root().join("docs/reference/server.md")).unwrap()
 }
@@ -119,7 +124,6 @@ fn the_metrics_on_their_page_are_those_that_are_served() {
     assert_eq!(server.get("/nothing").0, 404);
 }
 
-/// Names of blocks are compared by nobody else.
 #[test]
 fn a_page_without_examples_would_be_noticed() {
     for page in ["sql", "types-and-functions", "errors"] {
