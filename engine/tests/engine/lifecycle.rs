@@ -157,3 +157,13 @@ fn an_idle_relation_s_trace_does_not_grow_with_the_ticks() {
     let size = harness.engine.state_size(RelationId(2));
     assert!(size.updates <= 2 && size.bytes < 4096, "{size:?}");
 }
+
+#[test]
+fn an_engine_that_is_only_dropped_ends_its_threads() {
+    let _alone = alone();
+    // Nothing has told its parked workers to stop when the last handle goes.
+    let progress = std::sync::Arc::new(|_, _| {});
+    let compiler = std::sync::Arc::new(crate::compiler::TestCompiler);
+    let config = millrace_engine::EngineConfig { workers: 2 };
+    drop(millrace_engine::Engine::start(config, compiler, progress).unwrap());
+}

@@ -1,6 +1,6 @@
 //! CREATE and DROP as changes of the catalog. Ids and the tick of creation are given at commit.
 
-use millrace_engine::RelationId;
+use millrace_engine::{Engine, RelationId};
 use millrace_sql::{CatalogChange, Relation, RelationKind, SqlError};
 
 use crate::coordinator::{Moment, provisional_id};
@@ -10,8 +10,10 @@ use crate::session::write::Prepared;
 /// CREATE: the `n`-th change of its transaction.
 ///
 /// # Errors
-/// 42P07 where the name is taken.
+/// 42P07 where the name is taken; XX000 for a plan that the engine would refuse, which must not
+/// reach the log: every later start would fail on it.
 pub(super) fn create(
+    engine: &Engine,
     relation: &Relation,
     if_not_exists: bool,
     moment: &Moment,
@@ -20,7 +22,7 @@ pub(super) fn create(
     let tag = match &relation.kind {
         RelationKind::Table { .. } => "CREATE TABLE",
         RelationKind::MaterializedView { plan, .. } => {
-            plan.check().map_err(SqlError::internal)?;
+            engine.check(plan).map_err(SqlError::internal)?;
             "CREATE MATERIALIZED VIEW"
         }
     };
