@@ -63,8 +63,9 @@ pub(crate) async fn judge(script: &Script, workers: usize, seen: &mut Seen) -> R
             break;
         }
     }
-    run.note(seen);
+    run.note("", seen);
     run.views.clear();
+    seen.scripts += 1;
     run.database.kill().await;
     outcome
 }
@@ -92,7 +93,12 @@ impl Run {
     async fn line(&mut self, line: &str, seen: &mut Seen) -> Result<(), String> {
         if let Some(view) = line.strip_prefix("CREATE MATERIALIZED VIEW ") {
             let (name, query) = view.split_once(" AS ").ok_or("a view without AS")?;
-            return self.view(name, query, seen).await;
+            self.view(name, query, seen).await?;
+            return if self.judging { self.compare(seen).await } else { Ok(()) };
+        }
+        if let Some(name) = line.strip_prefix("DROP MATERIALIZED VIEW ") {
+            self.note(name, seen);
+            self.views.retain(|view| view.name != name);
         }
         if let Some(table) = line.strip_prefix("CREATE TABLE ") {
             let name = table.split(' ').next().unwrap_or_default().to_owned();
@@ -160,6 +166,9 @@ impl Run {
         let tick = self.database.tick();
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         copy(self.folder.path(), folder.path()).map_err(|error| error.to_string())?;
+        if !resume {
+            self.workers = 3 - self.workers;
+        }
         let new = Database::start(folder.path(), self.workers).await?;
         std::mem::replace(&mut self.database, new).kill().await;
         self.folder = folder;
@@ -193,9 +202,9 @@ impl Run {
         Ok(())
     }
 
-    fn note(&self, seen: &mut Seen) {
-        seen.scripts += 1;
-        for view in &self.views {
+    /// What was seen of one view, or of all.
+    fn note(&self, name: &str, seen: &mut Seen) {
+        for view in self.views.iter().filter(|view| name.is_empty() || view.name == name) {
             seen.non_empty += usize::from(view.was_non_empty);
             seen.in_error += usize::from(view.was_in_error);
             seen.with_retractions += usize::from(view.follower.retractions > 0);
