@@ -7,6 +7,7 @@
 //! -- judge                                   from here on views are compared after each text
 //! -- restart, resume                         killed and started; subscriptions go on AS OF
 //! -- restart, forget                         the same with another number of workers; they begin anew
+//! -- beside: text                            from another client, at once with the next text or view
 //! DROP MATERIALIZED VIEW name                a view that no other reads
 //! anything else                              a text for the server, one transaction
 //! ```
@@ -57,6 +58,8 @@ struct ScriptGene {
     restart: Option<(usize, bool)>,
     /// The last view is created, dropped, and created again at these places among the texts.
     late_view: Option<[usize; 3]>,
+    /// The texts that come from clients of their own, a bit each.
+    beside: u8,
 }
 
 /// Any script.
@@ -68,9 +71,10 @@ pub(crate) fn script() -> impl Strategy<Value = Script> {
     let tables = prop::collection::vec(table, 1..3);
     let views = prop::collection::vec(view_gene(), 1..4);
     let late_view = prop::option::weighted(0.3, prop::array::uniform3(0usize..8));
-    (tables, views, texts(0..3), any::<bool>(), texts(3..9), restart, late_view).prop_map(
-        |(tables, views, before, wait, after, restart, late_view)| {
-            ScriptGene { tables, views, before, wait, after, restart, late_view }.render()
+    let beside = prop_oneof![Just(0u8), any::<u8>()];
+    (tables, views, texts(0..3), any::<bool>(), texts(3..9), restart, late_view, beside).prop_map(
+        |(tables, views, before, wait, after, restart, late_view, beside)| {
+            ScriptGene { tables, views, before, wait, after, restart, late_view, beside }.render()
         },
     )
 }
@@ -109,6 +113,9 @@ impl ScriptGene {
         let late_view = late_view.and_then(|places| Some((places, relations.pop()?, creations.pop()?)));
         let after = self.after.iter().filter_map(|changes| text(changes, &tables, &relations));
         let mut after: Vec<String> = after.collect();
+        for (_, text) in after.iter_mut().enumerate().filter(|(index, _)| self.beside >> index & 1 == 1) {
+            *text = format!("-- beside: {text}");
+        }
         if let Some((places, view, creation)) = late_view {
             insert_late(&mut after, places, &view.name, creation);
         }
