@@ -30,7 +30,7 @@ pub(super) fn create(
         if !if_not_exists {
             return Err(SqlError::new("42P07", message));
         }
-        let notice = Notice::notice("42P07", format!("{message}, skipping"));
+        let notice = Notice::new("42P07", format!("{message}, skipping"));
         return Ok(Prepared { notices: vec![notice], ..prepared });
     }
     let relation = Relation { id: provisional_id(n), created: moment.tick, ..relation.clone() };
@@ -42,7 +42,7 @@ pub(super) fn drop(ids: &[RelationId], tag: &str, notices: &[String]) -> Prepare
     Prepared {
         change: (!ids.is_empty()).then(|| CatalogChange::Drop(ids.to_vec())),
         tag: tag.to_owned(),
-        notices: notices.iter().map(|message| Notice::notice("00000", message)).collect(),
+        notices: notices.iter().map(|message| Notice::new("00000", message)).collect(),
         ..Prepared::default()
     }
 }
