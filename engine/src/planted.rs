@@ -17,9 +17,9 @@ pub enum Bug {
     NullJoinsNull,
     /// Error rows of an expression vanish.
     LostError,
-    /// An import shows the snapshot of the tick before its as-of.
+    /// An import loses the last row of its snapshot.
     StaleImport,
-    /// All rows of an exchange go to the first worker without regard to their key.
+    /// An exchange spreads rows without regard to their key.
     SkippedExchange,
     /// Integer sums wrap at 32 bits.
     OverflowWraps,

@@ -51,10 +51,14 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     Ok(())
 }
 
-type CoordinatorTask = JoinHandle<Result<(), SqlError>>;
+/// The coordinator's task; it ends after its shutdown token, or with a defect.
+pub type CoordinatorTask = JoinHandle<Result<(), SqlError>>;
 
-/// Replays the log into workers and starts what sessions need.
-async fn start(
+/// Replays the log into workers and starts what sessions need: a server without listeners.
+///
+/// # Errors
+/// Where the log cannot be applied, or a worker died of it.
+pub async fn start(
     config: &Config,
     log: Log,
     replay: Replay,

@@ -102,11 +102,11 @@ pub(crate) fn arrange<'scope>(
                     }
                 });
                 let upper = frontier.frontier().first().copied();
-                if let Some(batch) = arrangement.seal(upper) {
-                    if let Some(capability) = &held {
-                        let sealed = Sealed { batch, upper: arrangement.upper() };
-                        output.session_with_builder(capability).give_container(&mut vec![sealed]);
-                    }
+                if let Some(batch) = arrangement.seal(upper)
+                    && let Some(capability) = &held
+                {
+                    let sealed = Sealed { batch, upper: arrangement.upper() };
+                    output.session_with_builder(capability).give_container(&mut vec![sealed]);
                 }
                 settle(&mut held, arrangement.pending());
                 arrangement.exert();

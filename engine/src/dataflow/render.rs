@@ -136,19 +136,33 @@ impl<'scope> Renderer<'_, 'scope> {
     fn keyed(&mut self, input: &Plan, keys: &[Expr], plan: &Plan) -> Result<Arranged<'scope>, EngineError> {
         let columns = input.columns();
         let rows = self.render(input)?;
-        let not_null = |key: &Expr| Expr::Not(Box::new(Expr::IsNull(Box::new(key.clone()))));
-        let mut predicates: Vec<Expr> = keys.iter().map(not_null).collect();
-        if planted::is_on(Bug::NullJoinsNull) {
-            predicates.clear();
-        }
         let all = (0..columns.len()).map(Expr::Column);
         let outputs: Vec<Expr> = keys.iter().cloned().chain(all).collect();
-        let rows = self.project(rows, &columns, &predicates, &outputs, plan)?;
+        let rows = self.with_keys(rows, &columns, keys, &outputs, plan)?;
         let types: Vec<DataType> = outputs.iter().filter_map(|output| output.data_type(&columns)).collect();
         let saved = self.take_saved();
         let arranged = arrange(rows, &types, keys.len(), self.start, saved);
         self.traces.push(observer(&arranged.trace.borrow()));
         Ok(arranged)
+    }
+
+    /// The outputs, keys first, of the rows whose keys are not NULL. A key that fails is an error
+    /// also where another key is NULL, as in a query run once: such keys are computed all first.
+    fn with_keys(
+        &mut self,
+        rows: Edge<'scope>,
+        columns: &[DataType],
+        keys: &[Expr],
+        outputs: &[Expr],
+        plan: &Plan,
+    ) -> Result<Edge<'scope>, EngineError> {
+        if keys.len() < 2 || keys.iter().all(|key| matches!(key, Expr::Column(_))) {
+            return self.project(rows, columns, &not_null(keys), outputs, plan);
+        }
+        let rows = self.project(rows, columns, &[], outputs, plan)?;
+        let types: Vec<DataType> = outputs.iter().filter_map(|output| output.data_type(columns)).collect();
+        let computed: Vec<Expr> = (0..types.len()).map(Expr::Column).collect();
+        self.project(rows, &types, &not_null(&computed[..keys.len()]), &computed, plan)
     }
 
     fn reduce(
@@ -177,6 +191,14 @@ impl<'scope> Renderer<'_, 'scope> {
     fn take_saved(&mut self) -> Option<SavedTrace> {
         self.saved.as_mut().and_then(VecDeque::pop_front)
     }
+}
+
+/// That each of these is not NULL.
+fn not_null(keys: &[Expr]) -> Vec<Expr> {
+    if planted::is_on(Bug::NullJoinsNull) {
+        return Vec::new();
+    }
+    keys.iter().map(|key| Expr::Not(Box::new(Expr::IsNull(Box::new(key.clone()))))).collect()
 }
 
 /// Each expression once, in the order of first appearance.

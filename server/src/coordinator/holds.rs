@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use millrace_engine::Tick;
 use millrace_sql::Catalog;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// A moment that a reader sees: everything committed at or before its tick, and nothing after.
 #[derive(Clone)]
@@ -39,6 +39,8 @@ pub struct Holds {
     state: Mutex<State>,
     /// Told when since could move because a hold went.
     released: Notify,
+    /// The newest tick again, for those who wait for it to move.
+    published: watch::Sender<Tick>,
 }
 
 struct State {
@@ -60,7 +62,7 @@ impl Holds {
     /// Nothing before `newest` can be read, nobody holds anything.
     pub fn new(newest: Tick, catalog: Arc<Catalog>) -> Holds {
         let state = State { newest, catalog, since: newest, held: BTreeMap::new() };
-        Holds { state: Mutex::new(state), released: Notify::new() }
+        Holds { state: Mutex::new(state), released: Notify::new(), published: watch::Sender::new(newest) }
     }
 
     /// The newest moment, held.
@@ -101,6 +103,13 @@ impl Holds {
         debug_assert!(tick > state.newest, "published ticks ascend");
         state.newest = tick;
         state.catalog = catalog;
+        drop(state);
+        self.published.send_replace(tick);
+    }
+
+    /// Follows the newest tick.
+    pub fn follow(&self) -> watch::Receiver<Tick> {
+        self.published.subscribe()
     }
 
     /// Moves since as far as holds allow; the new since where it moved. Coordinator only, which

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use arrow::array::RecordBatch;
+use std::ops::Deref;
+
 use arrow::array::{Array, Int32Array, StringArray};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::StreamExt;
@@ -13,7 +15,24 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::coordinator::{AppendGroup, CommitPath, Coordinator, Holds, Parts, Progress};
 
-fn server_with(append: AppendGroup) -> Arc<Server> {
+/// A server whose workers stop with the test, also with one that fails.
+struct Running(Arc<Server>);
+
+impl Deref for Running {
+    type Target = Arc<Server>;
+
+    fn deref(&self) -> &Arc<Server> {
+        &self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.engine().shutdown();
+    }
+}
+
+fn server_with(append: AppendGroup) -> Running {
     let progress = Arc::new(Progress::default());
     let engine = Engine::start(EngineConfig { workers: 2 }, Arc::new(ExprCompiler), progress.sink()).unwrap();
     let catalog: Arc<Catalog> = Arc::default();
@@ -22,10 +41,10 @@ fn server_with(append: AppendGroup) -> Arc<Server> {
     let parts =
         Parts { path, holds: holds.clone(), progress: progress.clone(), engine: engine.clone(), append };
     let (coordinator, _) = Coordinator::start(parts, CancellationToken::new()).unwrap();
-    Arc::new(Server::new(coordinator, holds, progress, engine))
+    Running(Arc::new(Server::new(coordinator, holds, progress, engine)))
 }
 
-fn server() -> Arc<Server> {
+fn server() -> Running {
     server_with(Box::new(|_| Ok(())))
 }
 
@@ -52,8 +71,18 @@ async fn all(mut rows: RowStream) -> Result<Vec<String>, SqlError> {
     Ok(found)
 }
 
+/// Nothing here takes long: what does hangs.
+async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let time = Duration::from_secs(20);
+    tokio::time::timeout(time, future).await.unwrap_or_else(|_| panic!("{what} hangs"))
+}
+
 /// Runs a text of one statement: its rows, or else its tag.
 async fn try_run(session: &mut Session, text: &str) -> Result<Vec<String>, SqlError> {
+    in_time(text, try_run_slowly(session, text)).await
+}
+
+async fn try_run_slowly(session: &mut Session, text: &str) -> Result<Vec<String>, SqlError> {
     let statements = session.parse(text)?;
     let [statement] = statements.as_slice() else { panic!("one statement a time") };
     match session.execute(statement, &[]).await? {
@@ -92,7 +121,8 @@ impl Followed {
 
     async fn try_next(&mut self) -> Result<String, SqlError> {
         while self.ready.is_empty() {
-            let batch = self.rows.next().await.expect("a subscription ends only with an error")?;
+            let batch = in_time("the subscription", self.rows.next()).await;
+            let batch = batch.expect("a subscription ends only with an error")?;
             self.ready = lines(&batch);
         }
         Ok(self.ready.remove(0))
@@ -243,7 +273,7 @@ async fn concurrent_deletes_of_the_same_rows_delete_them_once() {
             let mut session = session(&server);
             run(&mut session, "delete from t where a <> 3").await.remove(0)
         };
-        let tasks: Vec<_> = (0..12).map(|_| tokio::spawn(task(server.clone()))).collect();
+        let tasks: Vec<_> = (0..12).map(|_| tokio::spawn(task(server.0.clone()))).collect();
         let mut deleted = 0;
         for task in tasks {
             deleted += task.await.unwrap().strip_prefix("DELETE ").unwrap().parse::<usize>().unwrap();
@@ -357,27 +387,33 @@ async fn a_log_that_cannot_write_refuses_writes_and_reads_go_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_statement_leaves_nothing() {
     let (permit, permits) = std::sync::mpsc::channel::<()>();
+    let (arrived, mut arrivals) = tokio::sync::mpsc::unbounded_channel();
     let mut groups = 0;
     let server = server_with(Box::new(move |_| {
         groups += 1;
         if groups == 2 {
-            let _ = permits.recv();
+            let _ = (arrived.send(()), permits.recv());
         }
         Ok(())
     }));
     let (mut one, mut two) = (session(&server), session(&server));
     run(&mut one, "create table t (a int)").await;
     let first = tokio::spawn(async move { run(&mut one, "insert into t values (1)").await });
-    let groups = || server.coordinator().counts().queued.load(std::sync::atomic::Ordering::Relaxed);
+    in_time("the first insert", arrivals.recv()).await;
+    let queued = || server.coordinator().counts().queued.load(std::sync::atomic::Ordering::Relaxed);
     let statements = two.parse("insert into t values (2)").unwrap();
     {
         let mut cancelled = std::pin::pin!(two.execute(&statements[0], &[]));
-        while groups() == 0 {
+        while queued() == 0 {
             assert!(futures::poll!(&mut cancelled).is_pending());
             tokio::task::yield_now().await;
         }
     }
     two.fail();
+    // The task has heard of the cancellation once the queue is empty again.
+    while queued() != 0 {
+        tokio::task::yield_now().await;
+    }
     drop(permit);
     assert_eq!(first.await.unwrap(), ["INSERT 0 1"]);
     assert_eq!(run(&mut two, "select * from t").await, ["1"]);

@@ -1,7 +1,10 @@
 //! Folds what all workers tell of a relation into one sequence of complete ticks. Pure.
 //!
-//! A tick is complete once every worker's upper has passed it. Invariant: the steps' ticks ascend,
-//! and the steps that carry changes are the same however the workers' events interleave.
+//! A tick is complete once every worker's upper has passed it, and is told once it is published:
+//! who saw a change and then reads must find it. Ticks without changes are told when they are the
+//! newest, so that those in between (an upper may stand just before a commit) do not show.
+//! Invariant: the steps' ticks ascend, and the steps that carry changes are the same however the
+//! workers' events interleave.
 
 use std::collections::BTreeMap;
 
@@ -73,17 +76,24 @@ impl Fold {
     }
 
     /// The next complete tick, if there is one that says something new. The first is `as_of`.
+    /// `newest` is the newest published tick.
     ///
     /// # Errors
     /// The least error of the relation at that tick.
-    pub(crate) fn next(&mut self) -> Result<Option<Step>, DataError> {
-        let Some(through) = self.complete_through() else { return Ok(None) };
+    pub(crate) fn next(&mut self, newest: Tick) -> Result<Option<Step>, DataError> {
+        let Some(complete) = self.complete_through().filter(|_| newest >= self.as_of) else {
+            return Ok(None);
+        };
         if self.progressed.is_none() {
             self.progressed = Some(self.as_of);
             return Ok(Some(Step { tick: self.as_of, changes: Vec::new() }));
         }
-        let waiting = [self.changes.keys().next(), self.errors.keys().next()];
-        let tick = waiting.into_iter().flatten().copied().min().map_or(through, |tick| tick.min(through));
+        let waiting = [self.changes.keys().next(), self.errors.keys().next()].into_iter().flatten().min();
+        let tick = match waiting {
+            Some(tick) if *tick <= complete.min(newest) => *tick,
+            Some(_) | None if complete >= newest => newest,
+            Some(_) | None => return Ok(None),
+        };
         if self.progressed >= Some(tick) {
             return Ok(None);
         }

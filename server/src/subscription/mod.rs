@@ -23,7 +23,7 @@ use arrow::array::RecordBatch;
 use futures::stream;
 use millrace_engine::{Snapshot, SubscriptionEvent, Tick};
 use millrace_sql::{Relation, RowStream, SqlError, Subscribe};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::coordinator::{Hold, Moment};
 use crate::server::Server;
@@ -50,6 +50,7 @@ pub fn start(server: &Server, subscribe: &Subscribe, moment: &Moment) -> Result<
     server.engine().subscribe(relation.id, as_of, Arc::new(move |event| sink.feed.take_in(event)));
     let follower = Follower {
         feed,
+        published: server.holds().follow(),
         shape: Shape::new(subscribe),
         relation,
         wants_snapshot: subscribe.snapshot,
@@ -152,6 +153,8 @@ impl Feed {
 /// The client's end of a feed: a stream of batches.
 struct Follower {
     feed: Arc<Feed>,
+    /// The newest tick.
+    published: watch::Receiver<Tick>,
     shape: Shape,
     relation: Arc<Relation>,
     wants_snapshot: bool,
@@ -190,18 +193,32 @@ impl Follower {
             }
             match self.take_step()? {
                 Some(step) => self.prepare(step)?,
-                None => self.feed.told.notified().await,
+                None => self.wait().await,
+            }
+        }
+    }
+
+    /// Waits for a worker's event, or for the next tick.
+    async fn wait(&mut self) {
+        tokio::select! {
+            () = self.feed.told.notified() => {}
+            changed = self.published.changed() => {
+                if changed.is_err() {
+                    // No more ticks will come: the server goes down.
+                    self.feed.end(End::Stopped);
+                }
             }
         }
     }
 
     /// The next complete tick; what was complete before the end is still sent.
     fn take_step(&mut self) -> Result<Option<Step>, SqlError> {
+        let newest = *self.published.borrow_and_update();
         let mut state = self.feed.lock();
         if matches!(state.end, Some(End::Overflow)) {
             return Err(self.too_slow());
         }
-        if let Some(step) = state.fold.next()? {
+        if let Some(step) = state.fold.next(newest)? {
             return Ok(Some(step));
         }
         match state.end {

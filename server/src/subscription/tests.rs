@@ -122,27 +122,31 @@ proptest! {
     #[test]
     fn any_interleaving_gives_the_same_rows(
         histories in vec(history(), 1..4),
-        schedule in vec((0..4usize, any::<bool>()), 0..60),
+        schedule in vec((0..4usize, any::<bool>(), 0..3u64), 0..60),
     ) {
         let mut queues: Vec<_> = histories.iter().map(|history| events(history).into_iter()).collect();
         let mut fold = Fold::new(histories.len(), AS_OF);
         let mut seen: BTreeMap<Tick, Rows> = BTreeMap::new();
         let mut last = None;
         let mut failed = None;
-        let finish = (0..histories.len() * 8).map(|index| (index, true));
-        for (worker, takes) in schedule.into_iter().chain(finish) {
+        let mut newest = AS_OF - 1;
+        let finish = (0..histories.len() * 8).map(|index| (index, true, TICKS));
+        for (worker, takes, publishes) in schedule.into_iter().chain(finish) {
             let worker = worker % histories.len();
+            newest = (newest + publishes).min(AS_OF + TICKS - 1);
             match queues[worker].next() {
                 Some(Told::Snapshot) => fold.snapshot(worker),
                 Some(Told::Changes(changes, errors, upper)) => fold.add(worker, changes, errors, upper),
                 None => {}
             }
             while takes && failed.is_none() {
-                match fold.next() {
+                match fold.next(newest) {
                     Ok(None) => break,
                     Err(error) => failed = Some(error),
                     Ok(Some(step)) => {
                         prop_assert!(last.map_or(step.tick == AS_OF, |last| step.tick > last));
+                        prop_assert!(step.tick <= newest, "told before it was published");
+                        prop_assert!(!step.changes.is_empty() || step.tick == AS_OF || step.tick == newest || !histories.iter().all(|h| h.errors.is_empty()));
                         last = Some(step.tick);
                         let listed = listed(&merge_tick(&TYPES, &step.changes).unwrap());
                         prop_assert!(listed.is_sorted(), "sorted by row, NULL first, each once");
@@ -208,9 +212,9 @@ fn an_error_that_comes_and_goes_within_a_tick_is_none() {
     fold.snapshot(1);
     fold.add(0, Vec::new(), vec![(AS_OF + 1, error(0), 1)], AS_OF + 2);
     fold.add(1, Vec::new(), vec![(AS_OF + 1, error(0), -1)], AS_OF + 2);
-    assert_eq!(fold.next().unwrap().unwrap().tick, AS_OF);
-    assert_eq!(fold.next().unwrap().unwrap().tick, AS_OF + 1);
-    assert_eq!(fold.next(), Ok(None));
+    assert_eq!(fold.next(AS_OF + 1).unwrap().unwrap().tick, AS_OF);
+    assert_eq!(fold.next(AS_OF + 1).unwrap().unwrap().tick, AS_OF + 1);
+    assert_eq!(fold.next(AS_OF + 2), Ok(None));
 }
 
 fn subscribe(progress: bool, tick_type: DataType) -> Subscribe {

@@ -121,10 +121,13 @@ impl<'a> ExprBinder<'a> {
             Sql::Floor { expr, field: ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) } => {
                 self.plain_call("floor", &[expr])
             }
-            Sql::Substring { expr, substring_from: Some(from), substring_for, .. } => match substring_for {
-                Some(count) => self.plain_call("substring", &[expr, from, count]),
-                None => self.plain_call("substring", &[expr, from]),
-            },
+            Sql::Substring { expr, substring_from: Some(from), substring_for, shorthand, special: _ } => {
+                let name = if *shorthand { "substr" } else { "substring" };
+                match substring_for {
+                    Some(count) => self.plain_call(name, &[expr, from, count]),
+                    None => self.plain_call(name, &[expr, from]),
+                }
+            }
             Sql::Subquery(_)
             | Sql::Exists { .. }
             | Sql::InSubquery { .. }

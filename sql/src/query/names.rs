@@ -34,7 +34,7 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
             .filter(|(_, strong)| *strong)
             .or_else(|| Some(("case".to_owned(), false))),
         Expr::Extract { .. } => strong("extract"),
-        Expr::Substring { .. } => strong("substring"),
+        Expr::Substring { shorthand, .. } => strong(if *shorthand { "substr" } else { "substring" }),
         Expr::Position { .. } => strong("position"),
         Expr::Overlay { .. } => strong("overlay"),
         Expr::Trim { trim_where, .. } => strong(match trim_where {

@@ -1,0 +1,228 @@
+//! SQL expressions out of genes: small trees of numbers that mean something only where they are
+//! rendered, so that everything shrinks and nothing a shrunk script names is missing.
+
+use proptest::prelude::*;
+
+/// The types of columns. `Numeric` comes only out of aggregates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Type {
+    Int,
+    Big,
+    Double,
+    Text,
+    Bool,
+    Time,
+    Numeric,
+}
+
+impl Type {
+    /// Those that tables have.
+    pub(crate) const OF_TABLES: [Type; 6] =
+        [Type::Int, Type::Big, Type::Double, Type::Text, Type::Bool, Type::Time];
+
+    /// As SQL names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Type::Int => "int",
+            Type::Big => "bigint",
+            Type::Double => "double precision",
+            Type::Text => "text",
+            Type::Bool => "boolean",
+            Type::Time => "timestamp",
+            Type::Numeric => "numeric",
+        }
+    }
+}
+
+/// A column that an expression may name.
+#[derive(Clone, Debug)]
+pub(crate) struct Column {
+    pub(crate) name: String,
+    pub(crate) data_type: Type,
+    /// Whether INSERT may write NULL into it.
+    pub(crate) nullable: bool,
+}
+
+/// The seed of an expression.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gene {
+    pub(crate) choice: u16,
+    kids: Vec<Gene>,
+}
+
+/// Any gene; zero and leaves are the simplest.
+pub(crate) fn gene() -> impl Strategy<Value = Gene> + Clone {
+    let leaf = (0u16..4096).prop_map(|choice| Gene { choice, kids: Vec::new() });
+    leaf.prop_recursive(2, 6, 3, |inner| {
+        (0u16..4096, prop::collection::vec(inner, 0..3)).prop_map(|(choice, kids)| Gene { choice, kids })
+    })
+    .boxed()
+}
+
+impl Gene {
+    fn kid(&self, index: usize) -> Gene {
+        let default = || Gene { choice: self.choice / 7 + 3 * index as u16, kids: Vec::new() };
+        self.kids.get(index).cloned().unwrap_or_else(default)
+    }
+
+    fn of(&self, index: usize, data_type: Type, scope: &[Column]) -> String {
+        expression(&self.kid(index), data_type, scope)
+    }
+}
+
+/// An expression of this type over these columns.
+pub(crate) fn expression(gene: &Gene, data_type: Type, scope: &[Column]) -> String {
+    if gene.kids.is_empty() && data_type != Type::Bool {
+        return leaf(gene.choice, data_type, scope);
+    }
+    match data_type {
+        Type::Int => int(gene, scope),
+        Type::Big => big(gene, scope),
+        Type::Double => double(gene, scope),
+        Type::Text => text(gene, scope),
+        Type::Bool => condition(gene, scope),
+        Type::Time => format!("date_trunc('hour', {})", gene.of(0, Type::Time, scope)),
+        Type::Numeric => {
+            format!("({} + {})", gene.of(0, Type::Numeric, scope), gene.of(1, Type::Numeric, scope))
+        }
+    }
+}
+
+/// A column of the type, now and then a literal.
+fn leaf(choice: u16, data_type: Type, scope: &[Column]) -> String {
+    let choice = usize::from(choice);
+    let columns: Vec<&Column> = scope.iter().filter(|column| column.data_type == data_type).collect();
+    match columns.len() {
+        0 => typed_literal(choice, data_type),
+        _ if choice % 7 == 6 => typed_literal(choice / 7, data_type),
+        count => columns[choice / 7 % count].name.clone(),
+    }
+}
+
+fn typed_literal(choice: usize, data_type: Type) -> String {
+    match data_type {
+        Type::Int => format!("({})", choice % 5),
+        Type::Numeric => format!("{}.25", choice % 4),
+        other => format!("{}::{}", value(choice * 8, other), other.name()),
+    }
+}
+
+fn int(gene: &Gene, scope: &[Column]) -> String {
+    let of = |index, data_type| gene.of(index, data_type, scope);
+    match gene.choice % 20 {
+        0..=4 => leaf(gene.choice / 20, Type::Int, scope),
+        5..=8 => format!("({} + {})", of(0, Type::Int), of(1, Type::Int)),
+        9 | 10 => format!("({} - {})", of(0, Type::Int), of(1, Type::Int)),
+        11 => format!("({} * {})", of(0, Type::Int), of(1, Type::Int)),
+        12 => format!("({} / {})", of(0, Type::Int), of(1, Type::Int)),
+        13 => format!("({} % 3)", of(0, Type::Int)),
+        14 => format!("length({})", of(0, Type::Text)),
+        15 => {
+            format!("CASE WHEN {} THEN {} ELSE {} END", of(0, Type::Bool), of(1, Type::Int), of(2, Type::Int))
+        }
+        16 => format!("coalesce({}, {})", of(0, Type::Int), gene.choice % 3),
+        17 => format!("({})::int", of(0, Type::Text)),
+        18 => format!("({})::int", of(0, Type::Double)),
+        _ => format!("abs({})", of(0, Type::Int)),
+    }
+}
+
+fn big(gene: &Gene, scope: &[Column]) -> String {
+    let of = |index, data_type| gene.of(index, data_type, scope);
+    match gene.choice % 8 {
+        0..=2 => leaf(gene.choice / 8, Type::Big, scope),
+        3 => format!("({} + {})", of(0, Type::Big), of(1, Type::Int)),
+        4 => format!("({} - {})", of(0, Type::Big), of(1, Type::Big)),
+        5 => format!("({} * {})", of(0, Type::Big), of(1, Type::Int)),
+        6 => format!("({})::bigint", of(0, Type::Int)),
+        _ => format!("({} % 7)", of(0, Type::Big)),
+    }
+}
+
+fn double(gene: &Gene, scope: &[Column]) -> String {
+    let of = |index, data_type| gene.of(index, data_type, scope);
+    match gene.choice % 8 {
+        0..=2 => leaf(gene.choice / 8, Type::Double, scope),
+        3 => format!("({} + {})", of(0, Type::Double), of(1, Type::Double)),
+        4 => format!("({} * {})", of(0, Type::Double), of(1, Type::Double)),
+        5 => format!("({})::double precision", of(0, Type::Int)),
+        6 => format!("({} / {})", of(0, Type::Double), of(1, Type::Double)),
+        _ => format!("coalesce({}, 0)", of(0, Type::Double)),
+    }
+}
+
+fn text(gene: &Gene, scope: &[Column]) -> String {
+    let of = |index, data_type| gene.of(index, data_type, scope);
+    match gene.choice % 6 {
+        0 | 1 => leaf(gene.choice / 6, Type::Text, scope),
+        2 => format!("upper({})", of(0, Type::Text)),
+        3 => format!("({} || {})", of(0, Type::Text), of(1, Type::Text)),
+        4 => format!("({})::text", of(0, Type::Int)),
+        _ => format!("CASE WHEN {} THEN {} END", of(0, Type::Bool), of(1, Type::Text)),
+    }
+}
+
+fn condition(gene: &Gene, scope: &[Column]) -> String {
+    let of = |index, data_type| gene.of(index, data_type, scope);
+    let compare = |sign, data_type| format!("({} {sign} {})", of(0, data_type), of(1, data_type));
+    match gene.choice % 16 {
+        0 | 1 => compare(">", Type::Int),
+        2 => compare("<=", Type::Int),
+        3 => compare("=", Type::Int),
+        4 => compare("<>", Type::Text),
+        5 => compare("<", Type::Double),
+        6 => compare(">=", Type::Big),
+        7 => compare("<", Type::Time),
+        8 => format!("({} IS NULL)", of(0, Type::OF_TABLES[usize::from(gene.choice) / 16 % 6])),
+        9 => format!("({} IS NOT NULL)", of(0, Type::OF_TABLES[usize::from(gene.choice) / 16 % 6])),
+        10 if !gene.kids.is_empty() => format!("(NOT {})", of(0, Type::Bool)),
+        11 if !gene.kids.is_empty() => compare("AND", Type::Bool),
+        12 if !gene.kids.is_empty() => compare("OR", Type::Bool),
+        13 => format!("({} IN (0, 1, {}))", of(0, Type::Int), gene.choice % 5),
+        14 => format!("({} LIKE 'a%')", of(0, Type::Text)),
+        _ => format!("({} IS DISTINCT FROM {})", of(0, Type::Int), of(1, Type::Int)),
+    }
+}
+
+/// A value as INSERT writes it; often the same, sometimes NULL, seldom extreme.
+pub(crate) fn value(choice: usize, data_type: Type) -> String {
+    if choice % 8 == 7 {
+        return "NULL".to_owned();
+    }
+    let pick = |values: &[&str]| values[choice / 8 % values.len()].to_owned();
+    match data_type {
+        Type::Int => pick(&[
+            "1",
+            "2",
+            "0",
+            "3",
+            "-1",
+            "1",
+            "2",
+            "3",
+            "5",
+            "7",
+            "1",
+            "2",
+            "2000000000",
+            "2147483647",
+            "3",
+            "-2147483648",
+        ]),
+        Type::Big => pick(&["1", "2", "0", "5000000000", "-7", "1", "3", "2", "9223372036854775807"]),
+        Type::Double => {
+            pick(&["1.5", "0", "2.25", "0.1", "-3", "1e300", "'NaN'", "'-0'", "0.2", "'Infinity'"])
+        }
+        Type::Text => {
+            pick(&["'a'", "'7'", "''", "'ab'", "'-3'", "'a longer text that goes on A'", "'12'", "'x'"])
+        }
+        Type::Bool => pick(&["true", "false"]),
+        Type::Time => pick(&[
+            "'2024-01-01 00:10:00'",
+            "'2024-01-01 00:50:00.25'",
+            "'2024-01-01 01:10:00'",
+            "'1969-12-31 23:59:59'",
+        ]),
+        Type::Numeric => pick(&["1.25", "0", "2"]),
+    }
+}

@@ -1,0 +1,13 @@
+//! The whole system from outside: the real binary, real clients, real kills.
+
+#![allow(clippy::unwrap_used)]
+
+mod crash; // kill -9 at every sync
+mod folder; // damage, locks, wrong folders and flags
+mod idle; // no work without a cause
+mod page; // the blocks of a Markdown page
+mod quickstart; // docs/quickstart.md, as a new user follows it
+mod reference; // the examples under docs/reference
+mod smoke; // the harness itself: psql, drivers, kill, restart, PostgreSQL
+mod structure; // the shape of the code: crates, files, dependencies
+mod watch; // SUBSCRIBE through a driver
