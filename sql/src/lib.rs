@@ -12,6 +12,7 @@ mod statement; // what a text asks for
 mod bind; // statements to bound statements: names and types
 mod bound; // statements that are ready to run: the border to the server
 mod query; // a bound query: run it over snapshots, or lower it to a plan
+pub mod text_form; // values as text, in and out
 mod functions; // the function table and its kernels
 mod explain; // plans as text, with names
 mod lower; // bound queries to dataflow plans

@@ -11,11 +11,11 @@ use arrow::array::{
 };
 use arrow::datatypes::SchemaRef;
 use millrace_engine::{DataType, schema_of};
-use millrace_sql::{Column, CopyFormat, SqlError};
+use millrace_sql::{Column, CopyFormat, SqlError, text_form};
 
 use super::fields::Fields;
 use super::lines::{Line, Lines};
-use crate::pgwire::{text, utf8};
+use crate::pgwire::utf8;
 
 const BATCH_ROWS: usize = 4096;
 const BATCH_BYTES: usize = 4 << 20;
@@ -170,16 +170,21 @@ impl Builder {
     fn append(&mut self, value: Option<&[u8]>) -> Result<(), SqlError> {
         let text = value.map(utf8).transpose()?;
         match self {
-            Builder::Boolean(builder) => builder.append_option(text.map(text::parse_boolean).transpose()?),
-            Builder::Int32(builder) => builder.append_option(text.map(text::parse_int32).transpose()?),
-            Builder::Int64(builder) => builder.append_option(text.map(text::parse_int64).transpose()?),
-            Builder::Float64(builder) => builder.append_option(text.map(text::parse_float64).transpose()?),
+            Builder::Boolean(builder) => {
+                builder.append_option(text.map(text_form::parse_boolean).transpose()?)
+            }
+            Builder::Int32(builder) => builder.append_option(text.map(text_form::parse_int32).transpose()?),
+            Builder::Int64(builder) => builder.append_option(text.map(text_form::parse_int64).transpose()?),
+            Builder::Float64(builder) => {
+                builder.append_option(text.map(text_form::parse_float64).transpose()?)
+            }
             Builder::Text(builder) => builder.append_option(text),
             Builder::Timestamp(builder) => {
-                builder.append_option(text.map(text::parse_timestamp).transpose()?)
+                builder.append_option(text.map(text_form::parse_timestamp).transpose()?)
             }
             Builder::Numeric(builder, precision, scale) => {
-                let value = text.map(|text| text::parse_numeric(text, *precision, *scale)).transpose()?;
+                let value =
+                    text.map(|text| text_form::parse_numeric(text, *precision, *scale)).transpose()?;
                 builder.append_option(value);
             }
         }

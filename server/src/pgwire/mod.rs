@@ -6,22 +6,19 @@
 //!
 //! Modules in reading order:
 
-mod calendar; // timestamps as text
 mod cancel; // who may cancel what
 mod connection; // the loop over messages, and the simple protocol
 mod copying; // COPY's two directions
 mod extended; // prepared statements and portals
 mod fault; // what ends a statement or a connection
-mod float; // doubles as text
 mod listen; // accepting connections and their limits
 mod message; // what clients send
-mod numeric;
+mod numeric; // numerics in binary
 mod rows; // RowDescription and DataRow
 mod startup; // the start of a connection
-pub(crate) mod text; // text as values
 mod types; // oids, and parameters as values
 pub(crate) mod values; // columns of a batch as text and binary
-mod wire; // the socket, its buffers and interrupts // numerics as text and binary
+mod wire; // the socket, its buffers and interrupts
 
 pub use listen::serve;
 pub(crate) use types::utf8;

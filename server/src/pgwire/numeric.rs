@@ -1,6 +1,4 @@
-//! `numeric` on the wire: text with its scale, and PostgreSQL's binary form.
-//!
-//! Binary: four 16-bit words (number of digits, weight, sign, display scale), then digits to the
+//! `numeric` in PostgreSQL's binary form: four 16-bit words (number of digits, weight, sign, display scale), then digits to the
 //! base 10,000, most significant first; the first digit counts 10000^weight. Zero digits at both
 //! ends are left out.
 
@@ -9,19 +7,6 @@ use millrace_sql::SqlError;
 
 const NEGATIVE: u16 = 0x4000;
 const POSITIVE: u16 = 0x0000;
-
-/// Appends the decimal text of value × 10^-scale.
-pub(crate) fn write_numeric(value: i128, scale: u8, out: &mut BytesMut) {
-    if value < 0 {
-        out.put_u8(b'-');
-    }
-    let (whole, fraction) = decimal_parts(value, scale);
-    out.put_slice(whole.as_bytes());
-    if !fraction.is_empty() {
-        out.put_u8(b'.');
-        out.put_slice(fraction.as_bytes());
-    }
-}
 
 /// The digits of the magnitude before the point (at least one) and behind it (`scale` of them).
 fn decimal_parts(value: i128, scale: u8) -> (String, String) {
@@ -64,7 +49,7 @@ fn group(digits: &[u8]) -> u16 {
     digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'))
 }
 
-/// Reads the binary form into decimal text, which `text::parse` then fits to a type.
+/// Reads the binary form into decimal text, which `text_form::parse` then fits to a type.
 pub(crate) fn numeric_text_from_binary(bytes: &[u8]) -> Result<String, SqlError> {
     let words: Vec<u16> =
         bytes.chunks(2).map(|pair| u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)])).collect();
@@ -87,20 +72,20 @@ pub(crate) fn numeric_text_from_binary(bytes: &[u8]) -> Result<String, SqlError>
     }
     let sign = if *sign == NEGATIVE { "-" } else { "" };
     let digits: String = digits.iter().map(|digit| format!("{digit:04}")).collect();
-    // The text reads as 0.ddd × 10^(4 (weight + 1)); `text::parse` takes the exponent.
+    // The text reads as 0.ddd × 10^(4 (weight + 1)); `text_form::parse` takes the exponent.
     Ok(format!("{sign}0.{digits}0e{}", 4 * (i32::from(weight) + 1)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pgwire::text::parse_numeric;
+    use millrace_sql::text_form::{parse_numeric, write_numeric};
     use proptest::prelude::*;
 
     fn text(value: i128, scale: u8) -> String {
-        let mut out = BytesMut::new();
+        let mut out = String::new();
         write_numeric(value, scale, &mut out);
-        String::from_utf8_lossy(&out).into_owned()
+        out
     }
 
     fn hex(value: i128, scale: u8) -> String {

@@ -3,11 +3,9 @@
 use bytes::BytesMut;
 use millrace_engine::{DataType, Literal, NUMERIC_PRECISION_MAX};
 use millrace_sql::SqlError;
+use millrace_sql::text_form::{self, write_float64, write_timestamp};
 
-use super::calendar::{MICROS_TO_2000, write_timestamp};
-use super::float::write_float64;
 use super::numeric::numeric_text_from_binary;
-use super::text;
 
 pub(crate) const BOOL: u32 = 16;
 pub(crate) const NAME: u32 = 19;
@@ -25,6 +23,9 @@ pub(crate) const TIMESTAMP: u32 = 1114;
 pub(crate) const NUMERIC: u32 = 1700;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+/// Microseconds from 1970 to 2000, where PostgreSQL's binary timestamps start.
+pub(crate) const MICROS_TO_2000: i64 = 946_684_800_000_000;
 
 /// How RowDescription names a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +107,7 @@ pub(crate) fn read_parameter(
     target: DataType,
 ) -> Result<Literal, SqlError> {
     if !binary {
-        return text::parse(utf8(bytes)?, target);
+        return text_form::parse(utf8(bytes)?, target);
     }
     let value = read_binary(bytes, oid)?;
     if value.data_type() == target {
@@ -125,7 +126,7 @@ pub(crate) fn read_parameter(
             return Err(SqlError::internal("no binary form gives this"));
         }
     }
-    text::parse(utf8(&written)?, target)
+    text_form::parse(utf8(&written)?, target)
 }
 
 /// The value of a binary form; a numeric comes as its text.

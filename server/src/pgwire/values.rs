@@ -10,11 +10,11 @@ use arrow::datatypes::{
 };
 use bytes::{BufMut, BytesMut};
 use millrace_sql::SqlError;
+use millrace_sql::text_form::{write_float64, write_numeric, write_timestamp};
 use std::fmt::Write as _;
 
-use super::calendar::{MICROS_TO_2000, write_timestamp};
-use super::float::write_float64;
-use super::numeric::{write_numeric, write_numeric_binary};
+use super::numeric::write_numeric_binary;
+use super::types::MICROS_TO_2000;
 
 /// A column's values, looked up once a batch.
 pub(crate) enum Values<'a> {

@@ -10,7 +10,7 @@ use millrace_engine::{DataError, DataType, NUMERIC_PRECISION_MAX};
 
 use super::inputs::Inputs;
 use super::numeric::{self, rescale};
-use super::text_form;
+use crate::text_form;
 
 /// How a cast may come about, as in PostgreSQL's pg_cast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,7 +115,7 @@ fn to_int4(inputs: &Inputs, from: DataType) -> Cast {
             let whole = rescale(v, scale, 0, NUMERIC_PRECISION_MAX);
             whole.and_then(|v| i32::try_from(v).ok()).ok_or_else(range)
         }),
-        DataType::Text => parse::<Int32Type>(inputs, text_form::parse_int4),
+        DataType::Text => parse::<Int32Type>(inputs, text_form::parse_int32),
         DataType::Int32 | DataType::Timestamp => missing(from, DataType::Int32),
     }
 }
@@ -132,7 +132,7 @@ fn to_int8(inputs: &Inputs, from: DataType) -> Cast {
             let whole = rescale(v, scale, 0, NUMERIC_PRECISION_MAX);
             whole.and_then(|v| i64::try_from(v).ok()).ok_or_else(range)
         }),
-        DataType::Text => parse::<Int64Type>(inputs, text_form::parse_int8),
+        DataType::Text => parse::<Int64Type>(inputs, text_form::parse_int64),
         DataType::Boolean | DataType::Int64 | DataType::Timestamp => missing(from, DataType::Int64),
     }
 }
@@ -143,9 +143,9 @@ fn to_float(inputs: &Inputs, from: DataType) -> Cast {
         DataType::Int64 => map::<Int64Type, Float64Type>(inputs, |v| Ok(v as f64)),
         // Through the digits, so that the result is the nearest double.
         DataType::Numeric { scale, .. } => map::<Decimal128Type, Float64Type>(inputs, |v| {
-            text_form::parse_float(&text_form::format_numeric(v, scale))
+            text_form::parse_float64(&shown(|out| text_form::write_numeric(v, scale, out)))
         }),
-        DataType::Text => parse::<Float64Type>(inputs, text_form::parse_float),
+        DataType::Text => parse::<Float64Type>(inputs, text_form::parse_float64),
         DataType::Boolean | DataType::Float64 | DataType::Timestamp => missing(from, DataType::Float64),
     }
 }
@@ -165,13 +165,13 @@ fn field_overflow() -> DataError {
 /// A double's 15 significant digits, as PostgreSQL casts it to numeric.
 fn float_to_numeric(value: f64) -> Result<(i128, u8), DataError> {
     if !value.is_finite() {
-        let name = text_form::format_float(value);
+        let name = shown(|out| text_form::write_float64(value, out));
         return Err(DataError::new("0A000", format!("numeric {name} is not supported")));
     }
     let digits = format!("{value:.14e}");
     let (mantissa, exponent) = digits.split_once('e').unwrap_or((&digits, "0"));
     let mantissa = mantissa.trim_end_matches('0').trim_end_matches('.');
-    text_form::parse_numeric(&format!("{mantissa}e{exponent}"))
+    text_form::parse_digits(&format!("{mantissa}e{exponent}"))
 }
 
 fn to_numeric(inputs: &Inputs, from: DataType, precision: u8, scale: u8) -> Cast {
@@ -188,7 +188,7 @@ fn to_numeric(inputs: &Inputs, from: DataType, precision: u8, scale: u8) -> Cast
         DataType::Text => {
             let text = inputs.get(0).text();
             inputs.build::<Decimal128Type>(|row| {
-                text_form::parse_numeric(text(row)).and_then(|(value, own)| fit(value, own))
+                text_form::parse_decimal(text(row))?.fit(precision, scale).ok_or_else(field_overflow)
             })
         }
         DataType::Boolean | DataType::Timestamp => {
@@ -198,12 +198,19 @@ fn to_numeric(inputs: &Inputs, from: DataType, precision: u8, scale: u8) -> Cast
     numeric::with_type(array?, DataType::Numeric { precision, scale })
 }
 
+/// What a writer writes, as a text of its own.
+fn shown(write: impl FnOnce(&mut String)) -> String {
+    let mut out = String::new();
+    write(&mut out);
+    out
+}
+
 fn to_text(inputs: &Inputs, from: DataType) -> Cast {
     let input = inputs.get(0);
     match from {
         DataType::Boolean => {
             let values = input.boolean();
-            inputs.build_text(|row| Ok(text_form::format_boolean(values(row))))
+            inputs.build_text(|row| Ok(if values(row) { "true" } else { "false" }))
         }
         DataType::Int32 => {
             let values = input.primitive::<Int32Type>();
@@ -215,15 +222,15 @@ fn to_text(inputs: &Inputs, from: DataType) -> Cast {
         }
         DataType::Float64 => {
             let values = input.primitive::<Float64Type>();
-            inputs.build_text(|row| Ok(text_form::format_float(values.get(row))))
+            inputs.build_text(|row| Ok(shown(|out| text_form::write_float64(values.get(row), out))))
         }
         DataType::Timestamp => {
             let values = input.primitive::<TimestampMicrosecondType>();
-            inputs.build_text(|row| Ok(text_form::format_timestamp(values.get(row))))
+            inputs.build_text(|row| Ok(shown(|out| text_form::write_timestamp(values.get(row), out))))
         }
         DataType::Numeric { scale, .. } => {
             let values = input.primitive::<Decimal128Type>();
-            inputs.build_text(|row| Ok(text_form::format_numeric(values.get(row), scale)))
+            inputs.build_text(|row| Ok(shown(|out| text_form::write_numeric(values.get(row), scale, out))))
         }
         DataType::Text => missing(from, DataType::Text),
     }

@@ -11,7 +11,6 @@ mod math;
 mod numeric;
 mod resolve; // which overload a call means
 mod text;
-mod text_form; // values as text, in and out
 mod time;
 
 use datafusion::arrow::array::ArrayRef;
@@ -23,7 +22,6 @@ pub(crate) use comparison::{extreme_row, normalize_float};
 pub(crate) use inputs::Inputs;
 pub(crate) use numeric::{mean, overflow as numeric_overflow, quotient_scale, rescale};
 pub(crate) use resolve::{Unresolved, common_type, comparison_type, resolve_function, resolve_operator};
-pub(crate) use text_form::{parse_float, parse_numeric};
 pub(crate) use time::extract_scale;
 
 /// The version that every function has had so far: part of a call's identity in plans.

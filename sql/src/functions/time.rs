@@ -8,7 +8,7 @@ use millrace_engine::{DataError, DataType};
 
 use super::inputs::Inputs;
 use super::numeric;
-use super::text_form::{date_of, days_of};
+use crate::text_form::{civil_from_days, days_from_civil};
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
@@ -67,7 +67,7 @@ fn unknown_unit(name: &str) -> DataError {
 
 /// The first microsecond of a year and month.
 fn start_of(year: i64, month: i64) -> i64 {
-    days_of(year, month, 1).saturating_mul(DAY)
+    days_from_civil(year, month, 1).saturating_mul(DAY)
 }
 
 /// The first year of the span of `span` years that holds `year`; spans of 100 and 1000 end at round years.
@@ -84,7 +84,7 @@ fn monday(days: i64) -> i64 {
 fn truncate(unit: Field, micros: i64) -> Option<i64> {
     let floor = |span: i64| micros.saturating_sub(micros.rem_euclid(span));
     let days = micros.div_euclid(DAY);
-    let (year, month, _) = date_of(days);
+    let (year, month, _) = civil_from_days(days);
     Some(match unit {
         Field::Microseconds => micros,
         Field::Milliseconds => floor(1_000),
@@ -135,8 +135,8 @@ pub(crate) fn date_trunc(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataE
 fn iso_week(days: i64) -> (i64, i64) {
     // A week belongs to the year of its Thursday.
     let thursday = monday(days) + 3;
-    let (year, _, _) = date_of(thursday);
-    (year, (thursday - days_of(year, 1, 1)) / 7 + 1)
+    let (year, _, _) = civil_from_days(thursday);
+    (year, (thursday - days_from_civil(year, 1, 1)) / 7 + 1)
 }
 
 /// Years counted in spans from 1, without a span 0: 2001 is in century 21, 1 BC in century -1.
@@ -148,7 +148,7 @@ fn ordinal(year: i64, span: i64) -> i64 {
 fn extract_micros(wanted: Field, micros: i64) -> i128 {
     let days = micros.div_euclid(DAY);
     let time = micros.rem_euclid(DAY);
-    let (year, month, day) = date_of(days);
+    let (year, month, day) = civil_from_days(days);
     let whole = match wanted {
         Field::Epoch => return i128::from(micros),
         Field::Second => return i128::from(time % (60 * SECOND)),
@@ -172,7 +172,7 @@ fn extract_micros(wanted: Field, micros: i64) -> i128 {
         Field::Millennium => ordinal(year, 1_000),
         Field::DayOfWeek => (days + 4).rem_euclid(7),
         Field::IsoDayOfWeek => (days + 3).rem_euclid(7) + 1,
-        Field::DayOfYear => days - days_of(year, 1, 1) + 1,
+        Field::DayOfYear => days - days_from_civil(year, 1, 1) + 1,
         Field::IsoYear => {
             let (iso, _) = iso_week(days);
             if iso > 0 { iso } else { iso - 1 }

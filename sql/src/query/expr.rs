@@ -463,12 +463,12 @@ fn number(digits: &str) -> Result<Literal, SqlError> {
     }
     if digits.contains(['e', 'E']) {
         // Beyond our numeric, but not beyond a double: PostgreSQL's numeric would still hold it.
-        let value = functions::parse_float(digits)?;
+        let value = crate::text_form::parse_float64(digits)?;
         if value != 0.0 && !(1e-22..1e38).contains(&value) {
             return Ok(Literal::Float64(value.to_bits()));
         }
     }
-    let (value, scale) = functions::parse_numeric(digits)?;
+    let (value, scale) = crate::text_form::parse_digits(digits)?;
     Ok(Literal::Numeric { value, precision: millrace_engine::NUMERIC_PRECISION_MAX, scale })
 }
 

@@ -121,7 +121,7 @@ impl<'a> ParameterTypes<'a> {
     /// The expression as a type of this kind, and the type.
     pub(crate) fn as_kind(&self, typed: Typed, kind: Kind) -> Result<(Expr, DataType), SqlError> {
         let to = match (&typed, kind) {
-            (Typed::Text(text), Kind::Numeric) => numeric_type(functions::parse_numeric(text)?.1),
+            (Typed::Text(text), Kind::Numeric) => numeric_type(crate::text_form::parse_digits(text)?.1),
             _ => kind.with_room_for(typed.data_type()),
         };
         Ok((self.as_type(typed, to)?, to))

@@ -3,42 +3,38 @@
 //! A timestamp is microseconds since 1970 in the proleptic Gregorian calendar. There is no infinite
 //! timestamp: expressions would take it for a moment. The day arithmetic is Howard Hinnant's (days from civil).
 
-use std::fmt::Write as _;
+use std::fmt::Write;
 
-use bytes::BytesMut;
-use millrace_sql::SqlError;
+use millrace_engine::DataError;
 
-use super::text::invalid_syntax;
+use super::{invalid_syntax, trim};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
-/// Microseconds from 1970 to 2000, where PostgreSQL's binary timestamps start.
-pub(crate) const MICROS_TO_2000: i64 = 946_684_800 * MICROS_PER_SECOND;
-
 /// 4713-11-24 BC, the first day that PostgreSQL takes.
 const FIRST_DAY: i64 = -2_440_588;
 
-/// Appends `YYYY-MM-DD HH:MM:SS[.ffffff]`, without trailing zeros in the fraction.
-pub(crate) fn write_timestamp(micros: i64, out: &mut BytesMut) {
+/// Appends `YYYY-MM-DD HH:MM:SS[.ffffff]`, without trailing zeros in the fraction, to a buffer in memory:
+/// writing to it cannot fail.
+pub fn write_timestamp(micros: i64, out: &mut impl Write) {
     let (days, rest) = (micros.div_euclid(MICROS_PER_DAY), micros.rem_euclid(MICROS_PER_DAY));
     let (year, month, day) = civil_from_days(days);
     let shown = if year > 0 { year } else { 1 - year };
     let (seconds, fraction) = (rest / MICROS_PER_SECOND, rest % MICROS_PER_SECOND);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    // Writing to a buffer in memory cannot fail.
-    let _ = write!(out, "{shown:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}");
+    _ = write!(out, "{shown:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}");
     if fraction > 0 {
         let digits = format!("{fraction:06}");
-        let _ = write!(out, ".{}", digits.trim_end_matches('0'));
+        _ = write!(out, ".{}", digits.trim_end_matches('0'));
     }
     if year <= 0 {
-        out.extend_from_slice(b" BC");
+        _ = out.write_str(" BC");
     }
 }
 
 /// Year, month and day of a day since 1970; year 0 is 1 BC.
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
+pub(crate) fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -51,7 +47,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 }
 
 /// Days since 1970; year 0 is 1 BC.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+pub(crate) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
@@ -72,10 +68,15 @@ fn days_in_month(year: i64, month: i64) -> i64 {
 
 /// Reads a timestamp: a date as `Y-M-D`, `Y/M/D`, `YYYYMMDD` or `M/D/Y`, then a time, a zone (which
 /// a timestamp without time zone ignores) and BC, each optional.
-pub(crate) fn parse_timestamp(text: &str) -> Result<i64, SqlError> {
-    let word = text.trim().to_ascii_lowercase();
+///
+/// # Errors
+/// 22007, 22008; 0A000 for the infinities
+pub fn parse_timestamp(text: &str) -> Result<i64, DataError> {
+    let word = trim(text).to_ascii_lowercase();
     match word.as_str() {
-        "infinity" | "-infinity" => return Err(SqlError::unsupported(format!("timestamp {word}"))),
+        "infinity" | "-infinity" => {
+            return Err(DataError::new("0A000", format!("timestamp {word} is not supported")));
+        }
         "epoch" => return Ok(0),
         _ => {}
     }
@@ -86,9 +87,9 @@ pub(crate) fn parse_timestamp(text: &str) -> Result<i64, SqlError> {
     };
     let parts = Parts::parse(&word).ok_or_else(invalid)?;
     if !parts.in_range() {
-        return Err(SqlError::new("22008", format!("date/time field value out of range: \"{text}\"")));
+        return Err(DataError::new("22008", format!("date/time field value out of range: \"{text}\"")));
     }
-    parts.micros().ok_or_else(|| SqlError::new("22008", format!("timestamp out of range: \"{text}\"")))
+    parts.micros().ok_or_else(|| DataError::new("22008", format!("timestamp out of range: \"{text}\"")))
 }
 
 /// A timestamp's fields as written.
@@ -221,9 +222,9 @@ mod tests {
     use super::*;
 
     fn shown(micros: i64) -> String {
-        let mut out = BytesMut::new();
+        let mut out = String::new();
         write_timestamp(micros, &mut out);
-        String::from_utf8_lossy(&out).into_owned()
+        out
     }
 
     fn read_back(text: &str) -> Result<String, String> {
@@ -254,6 +255,12 @@ mod tests {
             ("2000-01-01 00:00:00.1234565", "2000-01-01 00:00:00.123456"),
             ("2000-01-01 00:00:00.1234575", "2000-01-01 00:00:00.123458"),
             ("epoch", "1970-01-01 00:00:00"),
+            ("2014-01-02T03:04:05.5", "2014-01-02 03:04:05.5"),
+            ("2014-01-02 03:04", "2014-01-02 03:04:00"),
+            ("2014-1-2 3:04:05", "2014-01-02 03:04:05"),
+            (" 2014-01-02 03:04:05.1234567 ", "2014-01-02 03:04:05.123457"),
+            ("2016-02-29 23:59:60", "2016-03-01 00:00:00"),
+            ("1969-12-31 23:59:59.999999", "1969-12-31 23:59:59.999999"),
         ];
         for (text, expected) in cases {
             assert_eq!(read_back(text).as_deref(), Ok(expected), "{text}");
@@ -286,6 +293,13 @@ mod tests {
         ] {
             assert_eq!(read_back(text), Err("22008".to_owned()), "{text}");
         }
+    }
+
+    #[test]
+    fn errors_repeat_the_text() {
+        let message = |text: &str| parse_timestamp(text).expect_err("an error").message;
+        assert_eq!(message("2014-13-01"), "date/time field value out of range: \"2014-13-01\"");
+        assert_eq!(message("yesterday?"), "invalid input syntax for type timestamp: \"yesterday?\"");
     }
 
     #[test]

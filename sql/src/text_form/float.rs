@@ -1,31 +1,50 @@
-//! `double precision` as text: the shortest digits that read back as the same double, laid out as
+//! `double precision`, read and written: the shortest digits that read back as the same double, laid out as
 //! PostgreSQL 12 and later lay them out (extra_float_digits 1).
 //!
 //! One difference from Rust's own shortest digits: PostgreSQL never prints a decimal that lies
 //! exactly halfway between two doubles (it reads back right only where ties go to even), so 1e23
 //! is 9.999999999999999e+22.
 
-use std::fmt::Write as _;
+use std::fmt::Write;
 
-use bytes::BytesMut;
+use millrace_engine::DataError;
 
-/// Appends a double.
-pub(crate) fn write_float64(value: f64, out: &mut BytesMut) {
+use super::{invalid_syntax, trim};
+
+/// `double precision`. Overflow and underflow to zero are errors, as in PostgreSQL.
+///
+/// # Errors
+/// 22P02, 22003
+pub fn parse_float64(text: &str) -> Result<f64, DataError> {
+    let word = trim(text);
+    let value: f64 = word.parse().map_err(|_| invalid_syntax("double precision", text))?;
+    let mantissa = word.split(['e', 'E']).next().unwrap_or("");
+    let has_digits = mantissa.bytes().any(|b| b.is_ascii_digit());
+    let lost = has_digits
+        && (value.is_infinite() || (value == 0.0 && mantissa.bytes().any(|b| (b'1'..=b'9').contains(&b))));
+    if lost {
+        return Err(DataError::new("22003", format!("\"{word}\" is out of range for type double precision")));
+    }
+    Ok(value)
+}
+
+/// Appends a double to a buffer in memory: writing to it cannot fail.
+pub fn write_float64(value: f64, out: &mut impl Write) {
     if value.is_nan() {
-        out.extend_from_slice(b"NaN");
+        _ = out.write_str("NaN");
     } else if value.is_infinite() {
-        out.extend_from_slice(if value > 0.0 { b"Infinity" } else { b"-Infinity" });
+        _ = out.write_str(if value > 0.0 { "Infinity" } else { "-Infinity" });
     } else {
         if value.is_sign_negative() {
-            out.extend_from_slice(b"-");
+            _ = out.write_str("-");
         }
         write_magnitude(value.abs(), out);
     }
 }
 
-fn write_magnitude(value: f64, out: &mut BytesMut) {
+fn write_magnitude(value: f64, out: &mut impl Write) {
     if value == 0.0 {
-        out.extend_from_slice(b"0");
+        _ = out.write_str("0");
         return;
     }
     let (digits, exponent) = shortest(value);
@@ -37,29 +56,34 @@ fn write_magnitude(value: f64, out: &mut BytesMut) {
 }
 
 /// `d.ddde±xx`, the exponent of two digits or more.
-fn write_scientific(digits: &str, exponent: i32, out: &mut BytesMut) {
+fn write_scientific(digits: &str, exponent: i32, out: &mut impl Write) {
     let (first, rest) = digits.split_at(1);
     let point = if rest.is_empty() { "" } else { "." };
     let sign = if exponent < 0 { '-' } else { '+' };
-    // Writing to a buffer in memory cannot fail.
-    let _ = write!(out, "{first}{point}{rest}e{sign}{:02}", exponent.abs());
+    _ = write!(out, "{first}{point}{rest}e{sign}{:02}", exponent.abs());
 }
 
-fn write_plain(digits: &str, exponent: i32, out: &mut BytesMut) {
+fn write_plain(digits: &str, exponent: i32, out: &mut impl Write) {
     if exponent < 0 {
-        out.extend_from_slice(b"0.");
-        out.extend(std::iter::repeat_n(b'0', (-exponent - 1) as usize));
-        out.extend_from_slice(digits.as_bytes());
+        _ = out.write_str("0.");
+        write_zeros((-exponent - 1) as usize, out);
+        _ = out.write_str(digits);
         return;
     }
     let whole = exponent as usize + 1;
     if digits.len() <= whole {
-        out.extend_from_slice(digits.as_bytes());
-        out.extend(std::iter::repeat_n(b'0', whole - digits.len()));
+        _ = out.write_str(digits);
+        write_zeros(whole - digits.len(), out);
     } else {
-        out.extend_from_slice(&digits.as_bytes()[..whole]);
-        out.extend_from_slice(b".");
-        out.extend_from_slice(&digits.as_bytes()[whole..]);
+        _ = out.write_str(&digits[..whole]);
+        _ = out.write_str(".");
+        _ = out.write_str(&digits[whole..]);
+    }
+}
+
+fn write_zeros(count: usize, out: &mut impl Write) {
+    for _ in 0..count {
+        _ = out.write_char('0');
     }
 }
 
@@ -126,9 +150,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn shown(value: f64) -> String {
-        let mut out = BytesMut::new();
+        let mut out = String::new();
         write_float64(value, &mut out);
-        String::from_utf8_lossy(&out).into_owned()
+        out
+    }
+
+    fn code(result: Result<f64, DataError>) -> String {
+        result.expect_err("an error").sqlstate
     }
 
     /// PostgreSQL 15's output for these doubles.
@@ -171,6 +199,23 @@ mod tests {
         for (value, expected) in cases {
             assert_eq!(shown(value), expected);
         }
+    }
+
+    #[test]
+    fn floats_refuse_what_a_double_cannot_hold() {
+        assert_eq!(parse_float64(" 1.5e3 "), Ok(1500.0));
+        assert_eq!(parse_float64("-Infinity"), Ok(f64::NEG_INFINITY));
+        assert!(parse_float64("NaN").is_ok_and(f64::is_nan));
+        assert_eq!(parse_float64("1e-320"), Ok(1e-320));
+        assert!(parse_float64("-0").is_ok_and(|v| v.is_sign_negative()));
+        assert_eq!(code(parse_float64("1e400")), "22003");
+        assert_eq!(code(parse_float64("1e-400")), "22003");
+        assert_eq!(parse_float64("0e-400"), Ok(0.0));
+        for text in ["1,5", "", "e5", "1e", "+-1"] {
+            assert_eq!(code(parse_float64(text)), "22P02", "{text}");
+        }
+        let error = parse_float64("1e400").expect_err("an error");
+        assert_eq!(error.message, "\"1e400\" is out of range for type double precision");
     }
 
     proptest! {

@@ -1,0 +1,129 @@
+//! Values as text, in and out, as PostgreSQL reads and writes them: the one copy of these rules.
+//!
+//! Pure functions from text to a value or to PostgreSQL's error (22P02 for bad syntax, 22003 and
+//! 22008 for what is out of range), and back. Casts, parameters, result rows and COPY all go through
+//! them, so that every way in takes the same words and every way out prints the same.
+
+mod float; // double precision
+mod numeric; // numeric
+mod timestamp; // timestamp, and the calendar
+
+use millrace_engine::{DataError, DataType, Literal};
+
+use crate::SqlError;
+
+pub use float::{parse_float64, write_float64};
+pub(crate) use numeric::{parse_decimal, parse_digits};
+pub use numeric::{parse_numeric, write_numeric};
+pub(crate) use timestamp::{civil_from_days, days_from_civil};
+pub use timestamp::{parse_timestamp, write_timestamp};
+
+/// Parses a value of this type.
+///
+/// # Errors
+/// 22P02, 22003, 22007, 22008: the text is no value of the type; 0A000 for an infinity that we do not have.
+pub fn parse(text: &str, data_type: DataType) -> Result<Literal, SqlError> {
+    Ok(match data_type {
+        DataType::Boolean => Literal::Boolean(parse_boolean(text)?),
+        DataType::Int32 => Literal::Int32(parse_int32(text)?),
+        DataType::Int64 => Literal::Int64(parse_int64(text)?),
+        DataType::Float64 => Literal::Float64(parse_float64(text)?.to_bits()),
+        DataType::Text => Literal::Text(text.to_owned()),
+        DataType::Timestamp => Literal::Timestamp(parse_timestamp(text)?),
+        DataType::Numeric { precision, scale } => {
+            Literal::Numeric { value: parse_numeric(text, precision, scale)?, precision, scale }
+        }
+    })
+}
+
+/// 22P02 for a value of this type.
+fn invalid_syntax(type_name: &str, text: &str) -> DataError {
+    DataError::new("22P02", format!("invalid input syntax for type {type_name}: \"{text}\""))
+}
+
+/// C's isspace, which is what PostgreSQL trims.
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c'])
+}
+
+/// `boolean`: any unambiguous start of true, false, yes, no, on, off; or 1, 0.
+///
+/// # Errors
+/// 22P02
+pub fn parse_boolean(text: &str) -> Result<bool, DataError> {
+    let word = trim(text).to_ascii_lowercase();
+    let starts = |full: &str, shortest: usize| word.len() >= shortest && full.starts_with(&word);
+    if starts("true", 1) || starts("yes", 1) || starts("on", 2) || word == "1" {
+        Ok(true)
+    } else if starts("false", 1) || starts("no", 1) || starts("off", 2) || word == "0" {
+        Ok(false)
+    } else {
+        Err(invalid_syntax("boolean", text))
+    }
+}
+
+/// `integer`.
+///
+/// # Errors
+/// 22P02, 22003
+pub fn parse_int32(text: &str) -> Result<i32, DataError> {
+    let wide = parse_integer(text, "integer")?;
+    i32::try_from(wide).map_err(|_| integer_out_of_range(text, "integer"))
+}
+
+/// `bigint`.
+///
+/// # Errors
+/// 22P02, 22003
+pub fn parse_int64(text: &str) -> Result<i64, DataError> {
+    parse_integer(text, "bigint")
+}
+
+/// Digits with a sign and spaces around.
+fn parse_integer(text: &str, type_name: &str) -> Result<i64, DataError> {
+    let word = trim(text);
+    let digits = word.strip_prefix(['+', '-']).unwrap_or(word);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(invalid_syntax(type_name, text));
+    }
+    word.parse().map_err(|_| integer_out_of_range(text, type_name))
+}
+
+fn integer_out_of_range(text: &str, type_name: &str) -> DataError {
+    DataError::new("22003", format!("value \"{text}\" is out of range for type {type_name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code<T: std::fmt::Debug>(result: Result<T, DataError>) -> String {
+        result.expect_err("an error").sqlstate
+    }
+
+    #[test]
+    fn booleans_take_every_unambiguous_start() {
+        for word in ["t", "TRUE", "tr", "y", "yes", "on", "1", "  true\n"] {
+            assert_eq!(parse_boolean(word), Ok(true), "{word}");
+        }
+        for word in ["f", "fal", "n", "NO", "of", "off", "0"] {
+            assert_eq!(parse_boolean(word), Ok(false), "{word}");
+        }
+        for word in ["", "o", "2", "truee", "tr ue"] {
+            assert_eq!(code(parse_boolean(word)), "22P02", "{word}");
+        }
+    }
+
+    #[test]
+    fn integers_are_checked_for_syntax_and_range() {
+        assert_eq!(parse_int32(" -2147483648 "), Ok(i32::MIN));
+        assert_eq!(parse_int64("+9223372036854775807"), Ok(i64::MAX));
+        assert_eq!(code(parse_int32("2147483648")), "22003");
+        assert_eq!(code(parse_int64("9223372036854775808")), "22003");
+        for word in ["", "-", "1.5", "1e3", "12a", "+-1"] {
+            assert_eq!(code(parse_int32(word)), "22P02", "{word}");
+        }
+        let error = parse_int32("abc").expect_err("an error");
+        assert_eq!(error.message, "invalid input syntax for type integer: \"abc\"");
+    }
+}

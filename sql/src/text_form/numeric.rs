@@ -1,0 +1,196 @@
+//! `numeric`, read and written: digits, a point, an exponent; 38 digits at most.
+//!
+//! What is read is rounded once, from the digits as written to the scale that is asked for.
+
+use std::fmt::Write;
+
+use millrace_engine::{DataError, NUMERIC_PRECISION_MAX};
+
+use super::{invalid_syntax, trim};
+use crate::SqlError;
+
+/// `numeric(precision, scale)`: the unscaled value, rounded half away from zero.
+///
+/// # Errors
+/// 22P02; 22003 with the field's bounds as detail; 0A000 for NaN and the infinities
+pub fn parse_numeric(text: &str, precision: u8, scale: u8) -> Result<i128, SqlError> {
+    parse_decimal(text)?.fit(precision, scale).ok_or_else(|| field_overflow(precision, scale))
+}
+
+/// An unconstrained numeric as (unscaled value, scale), with the digits behind the point as they
+/// stand; those that 38 digits cannot hold are rounded away.
+pub(crate) fn parse_digits(text: &str) -> Result<(i128, u8), DataError> {
+    let decimal = parse_decimal(text)?;
+    let scale = decimal.scale();
+    decimal
+        .fit(NUMERIC_PRECISION_MAX, scale)
+        .map(|value| (value, scale))
+        .ok_or_else(|| DataError::out_of_range("numeric"))
+}
+
+/// A decimal number as it is written, not yet fitted to a precision and scale.
+pub(crate) fn parse_decimal(text: &str) -> Result<Decimal, DataError> {
+    let word = trim(text);
+    if matches!(
+        word.to_ascii_lowercase().as_str(),
+        "nan" | "infinity" | "-infinity" | "+infinity" | "inf" | "-inf" | "+inf"
+    ) {
+        return Err(DataError::new("0A000", format!("numeric {word} is not supported")));
+    }
+    Decimal::parse(word).ok_or_else(|| invalid_syntax("numeric", text))
+}
+
+fn field_overflow(precision: u8, scale: u8) -> SqlError {
+    let bound = precision.saturating_sub(scale);
+    let limit = if bound == 0 { "1".to_owned() } else { format!("10^{bound}") };
+    SqlError::new("22003", "numeric field overflow").detail(format!(
+        "A field with precision {precision}, scale {scale} must round to an absolute value less than {limit}."
+    ))
+}
+
+/// A decimal number as written: digits, and where the point stands among them.
+pub(crate) struct Decimal {
+    negative: bool,
+    /// Digits without leading zeros.
+    digits: Vec<u8>,
+    /// Digits before the point; negative where zeros follow the point first.
+    point: i64,
+}
+
+impl Decimal {
+    fn parse(word: &str) -> Option<Decimal> {
+        let (mantissa, exponent) = match word.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, parse_exponent(exponent)?),
+            None => (word, 0),
+        };
+        let negative = mantissa.starts_with('-');
+        let unsigned = mantissa.strip_prefix(['+', '-']).unwrap_or(mantissa);
+        let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+        let digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
+        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let zeros = digits.iter().take_while(|d| **d == b'0').count();
+        let point = whole.len() as i64 - zeros as i64 + exponent;
+        let digits = digits.into_iter().skip(zeros).map(|d| d - b'0').collect();
+        Some(Decimal { negative, digits, point })
+    }
+
+    /// The digits behind the point as written, as many as 38 digits leave room for.
+    fn scale(&self) -> u8 {
+        let most = i64::from(NUMERIC_PRECISION_MAX);
+        let room = if self.digits.is_empty() { most } else { most - self.point.clamp(0, most) };
+        (self.digits.len() as i64 - self.point).clamp(0, room) as u8
+    }
+
+    /// The value times 10^scale, rounded half away from zero; `None` where the precision is too small.
+    pub(crate) fn fit(&self, precision: u8, scale: u8) -> Option<i128> {
+        let magnitude = i128::try_from(self.unscaled(scale)?).ok()?;
+        let value = if self.negative { -magnitude } else { magnitude };
+        (magnitude < 10i128.pow(u32::from(precision))).then_some(value)
+    }
+
+    /// The magnitude times 10^scale, rounded; `None` where it has more than 38 digits.
+    fn unscaled(&self, scale: u8) -> Option<u128> {
+        let kept = self.point + i64::from(scale);
+        if self.digits.is_empty() || kept < 0 {
+            return Some(0);
+        }
+        if kept > 38 {
+            return None;
+        }
+        let kept = kept as usize;
+        let digit = |at: usize| u128::from(self.digits.get(at).copied().unwrap_or(0));
+        let magnitude = (0..kept).fold(0u128, |sum, at| sum * 10 + digit(at));
+        Some(magnitude + u128::from(digit(kept) >= 5))
+    }
+}
+
+/// An exponent; what no number of ours can have is capped, so that sums with it cannot overflow.
+fn parse_exponent(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let magnitude = digits.parse::<i64>().unwrap_or(i64::MAX).min(1_000_000_000_000);
+    Some(if text.starts_with('-') { -magnitude } else { magnitude })
+}
+
+/// Appends the decimal text of value × 10^-scale to a buffer in memory: writing to it cannot fail.
+pub fn write_numeric(value: i128, scale: u8, out: &mut impl Write) {
+    let sign = if value < 0 { "-" } else { "" };
+    let scale = usize::from(scale);
+    let digits = format!("{:0width$}", value.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    let point = if fraction.is_empty() { "" } else { "." };
+    _ = write!(out, "{sign}{whole}{point}{fraction}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code<T: std::fmt::Debug>(result: Result<T, SqlError>) -> String {
+        result.expect_err("an error").sqlstate
+    }
+
+    fn shown(value: i128, scale: u8) -> String {
+        let mut out = String::new();
+        write_numeric(value, scale, &mut out);
+        out
+    }
+
+    #[test]
+    fn numerics_round_half_away_from_zero() {
+        let cases = [
+            ("12345.678", 10, 2, 1_234_568),
+            ("-0.005", 10, 2, -1),
+            ("0.0049", 10, 2, 0),
+            ("1e3", 10, 2, 100_000),
+            ("1.5E-3", 10, 4, 15),
+            (" +7. ", 5, 0, 7),
+            (".5", 5, 0, 1),
+            ("000123.450", 8, 3, 123_450),
+            ("0e999999999999999999999", 5, 2, 0),
+            ("1e-999999999999999999999", 5, 2, 0),
+        ];
+        for (text, precision, scale, value) in cases {
+            assert_eq!(parse_numeric(text, precision, scale), Ok(value), "{text}");
+        }
+        assert_eq!(parse_numeric("99999999999999999999999999999999999999", 38, 0), Ok(10i128.pow(38) - 1));
+        for text in ["1000", "999.995", "1e400", "1e99999999999999999999"] {
+            assert_eq!(code(parse_numeric(text, 5, 2)), "22003", "{text}");
+        }
+        for text in ["", ".", "1e", "1.2.3", "1 2", "-", "0x10"] {
+            assert_eq!(code(parse_numeric(text, 5, 2)), "22P02", "{text}");
+        }
+        assert_eq!(code(parse_numeric("NaN", 5, 2)), "0A000");
+    }
+
+    #[test]
+    fn numerics_keep_their_digits() {
+        for (text, printed) in [
+            ("1.50", "1.50"),
+            ("-0.05", "-0.05"),
+            ("1e3", "1000"),
+            ("1.5e-3", "0.0015"),
+            (".5", "0.5"),
+            ("7.", "7"),
+        ] {
+            let parsed = parse_digits(text).map(|(value, scale)| shown(value, scale));
+            assert_eq!(parsed, Ok(printed.to_owned()), "{text}");
+        }
+        assert!(parse_digits("1..2").is_err());
+        assert!(parse_digits("1e40").is_err());
+        assert!(parse_digits("1e2147483647").is_err());
+        assert_eq!(parse_digits("1e-2147483648"), Ok((0, 38)));
+        assert_eq!(parse_digits("0e-2147483648"), Ok((0, 38)));
+        assert_eq!(parse_digits("5e-39"), Ok((1, 38)));
+        assert_eq!(parse_digits("4e-39"), Ok((0, 38)));
+        let long = "12345678901234567890.12345678901234567895";
+        assert_eq!(
+            parse_digits(long).map(|(v, s)| shown(v, s)),
+            Ok("12345678901234567890.123456789012345679".to_owned())
+        );
+    }
+}
