@@ -71,7 +71,7 @@ pub(crate) fn script() -> impl Strategy<Value = Script> {
     let tables = prop::collection::vec(table, 1..3);
     let views = prop::collection::vec(view_gene(), 1..4);
     let late_view = prop::option::weighted(0.3, prop::array::uniform3(0usize..8));
-    let beside = prop_oneof![Just(0u8), any::<u8>()];
+    let beside = prop_oneof![3 => Just(0u8), 1 => any::<u8>()];
     (tables, views, texts(0..3), any::<bool>(), texts(3..9), restart, late_view, beside).prop_map(
         |(tables, views, before, wait, after, restart, late_view, beside)| {
             ScriptGene { tables, views, before, wait, after, restart, late_view, beside }.render()
