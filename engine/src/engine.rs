@@ -277,6 +277,17 @@ impl Engine {
     }
 }
 
+impl Drop for Shared {
+    /// The last handle is gone: workers that are parked would never notice, and `guards` waits for them.
+    fn drop(&mut self) {
+        for (queue, thread) in lock(&self.queues).drain(..) {
+            // A worker that is gone already has nothing to stop.
+            let _ = queue.send(Command::Stop);
+            thread.unpark();
+        }
+    }
+}
+
 /// Compiles every expression of the plan, to refuse it here and not on a worker.
 fn check_compiles(compiler: &dyn Compiler, plan: &Plan) -> Result<(), EngineError> {
     let compile = |exprs: &[Expr], columns: &[DataType]| -> Result<(), EngineError> {

@@ -1,11 +1,14 @@
 //! The life of relations: reads that wait, drops while others go on, errors that come and go,
 //! streams that keep nothing, memory that is given back.
 
+use std::sync::Arc;
+
 use millrace_engine::{
-    Aggregate, AggregateFunction, DataType, EngineError, Expr, Literal, Plan, RelationId, SubscriptionEvent,
-    TableSpec,
+    Aggregate, AggregateFunction, DataType, Engine, EngineConfig, EngineError, Expr, Literal, Plan,
+    RelationId, SubscriptionEvent, TableSpec,
 };
 
+use crate::compiler::TestCompiler;
 use crate::harness::{Bag, Harness, Row};
 use crate::oracle::alone;
 
@@ -156,4 +159,20 @@ fn an_idle_relation_s_trace_does_not_grow_with_the_ticks() {
     assert_eq!(harness.read(2, 20_029), Ok(bag(&[("1|5", 1)])));
     let size = harness.engine.state_size(RelationId(2));
     assert!(size.updates <= 2 && size.bytes < 4096, "{size:?}");
+}
+
+/// Whoever forgets to shut down still gets away: the workers stop with the last handle.
+#[test]
+fn dropping_the_last_handle_stops_idle_workers() {
+    let (ended, ends) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for _ in 0..20 {
+            let progress = Arc::new(|_: RelationId, _: u64| {});
+            let engine =
+                Engine::start(EngineConfig { workers: 2 }, Arc::new(TestCompiler), progress).unwrap();
+            drop(engine);
+        }
+        ended.send(()).unwrap();
+    });
+    ends.recv_timeout(std::time::Duration::from_secs(60)).expect("a drop waits for parked workers");
 }
