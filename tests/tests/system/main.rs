@@ -10,4 +10,7 @@ mod quickstart; // docs/quickstart.md, as a new user follows it
 mod reference; // the examples under docs/reference
 mod smoke; // the harness itself: psql, drivers, kill, restart, PostgreSQL
 mod structure; // the shape of the code: crates, files, dependencies
+mod subscription; // SUBSCRIBE and how it ends
+mod transactions; // all or nothing, at one tick, while many write
 mod watch; // SUBSCRIBE through a driver
+mod wire; // forms of values, portals, pipelines, COPY

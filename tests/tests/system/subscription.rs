@@ -1,0 +1,164 @@
+//! SUBSCRIBE and its ends: progress, AS OF, DROP, cancel, timeout, a client that goes; COPY of it.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+
+use futures::TryStreamExt;
+use millrace_tests::{PATIENCE, Server, wait_for};
+use tokio::time::timeout;
+use tokio_postgres::{Client, Error, NoTls, RowStream};
+
+fn code(error: &Error) -> &str {
+    error.code().unwrap_or_else(|| panic!("{error:?}")).code()
+}
+
+async fn subscribe(client: &Client, sql: &str) -> RowStream {
+    client.query_raw(sql, std::iter::empty::<i32>()).await.unwrap()
+}
+
+async fn view(client: &Client) {
+    client.batch_execute("CREATE TABLE t (k int, n int)").await.unwrap();
+    let sql = "CREATE MATERIALIZED VIEW v AS SELECT k, sum(n) AS n FROM t GROUP BY k";
+    client.batch_execute(sql).await.unwrap();
+    client.batch_execute("INSERT INTO t VALUES (1, 10), (2, 20)").await.unwrap();
+}
+
+/// Folded up to every progress row, a subscription is what a SELECT at that tick gives.
+#[tokio::test(flavor = "multi_thread")]
+async fn progress_rows_stand_behind_all_rows_of_their_tick() {
+    for workers in [1, 2] {
+        let server = Server::with_workers(workers);
+        let client = server.connect().await;
+        view(&client).await;
+        let watcher = server.connect().await;
+        let mut rows = pin!(subscribe(&watcher, "SUBSCRIBE v WITH (PROGRESS)").await);
+        for n in 0..20i32 {
+            client.execute("INSERT INTO t VALUES ($1 % 3, $1)", &[&n]).await.unwrap();
+            client.execute("DELETE FROM t WHERE n = $1 - 2", &[&n]).await.unwrap();
+        }
+        let expected: BTreeMap<i32, i64> = client
+            .query("SELECT k, n FROM v", &[])
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| (row.get(0), row.get(1)))
+            .collect();
+        let mut folded: BTreeMap<(i32, i64), i64> = BTreeMap::new();
+        let mut progressed_to = 0;
+        loop {
+            let row = timeout(PATIENCE, rows.try_next()).await.expect("rows go on").unwrap().unwrap();
+            let tick: i64 = row.get("tick");
+            if row.get::<_, bool>("progressed") {
+                assert!(tick >= progressed_to, "progress goes forward");
+                assert_eq!(row.get::<_, Option<i64>>("diff"), None);
+                assert!(folded.values().all(|diff| *diff == 1), "whole ticks only: {folded:?}");
+                progressed_to = tick;
+                if folded.keys().copied().eq(expected.iter().map(|(k, n)| (*k, *n))) {
+                    break;
+                }
+                continue;
+            }
+            assert!(tick > progressed_to, "nothing comes behind its progress row");
+            let diff = folded.entry((row.get("k"), row.get("n"))).or_default();
+            *diff += row.get::<_, i64>("diff");
+            folded.retain(|_, diff| *diff != 0);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drop_ends_the_subscription() {
+    let server = Server::start();
+    let client = server.connect().await;
+    view(&client).await;
+    let watcher = server.connect().await;
+    let mut rows = pin!(subscribe(&watcher, "SUBSCRIBE v").await);
+    rows.try_next().await.unwrap().unwrap();
+    rows.try_next().await.unwrap().unwrap();
+    client.batch_execute("DROP MATERIALIZED VIEW v").await.unwrap();
+    let error = timeout(PATIENCE, rows.try_next()).await.expect("it ends").unwrap_err();
+    let error = error.as_db_error().unwrap();
+    assert_eq!((error.code().code(), error.message()), ("42P01", "relation \"v\" does not exist"));
+    assert_eq!(error.detail(), Some("It was dropped while it was subscribed to."));
+    client.batch_execute("DROP TABLE t").await.unwrap();
+    assert_eq!(watcher.query("SELECT 1", &[]).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statement_timeout_and_cancel_end_it_with_57014() {
+    let server = Server::start();
+    let client = server.connect().await;
+    view(&client).await;
+    client.batch_execute("SET statement_timeout = '200ms'").await.unwrap();
+    let timed_out = client.simple_query("SUBSCRIBE v").await.unwrap_err();
+    assert_eq!(code(&timed_out), "57014");
+    let message = timed_out.as_db_error().unwrap().message().to_owned();
+    assert_eq!(message, "canceling statement due to statement timeout");
+    client.batch_execute("RESET statement_timeout").await.unwrap();
+    client.batch_execute("CREATE TABLE u (a int)").await.unwrap();
+    // Cancelled while it waits for rows, in the middle of a text of several statements.
+    let token = client.cancel_token();
+    let waiting = client.simple_query("INSERT INTO u VALUES (9); SUBSCRIBE t WITH (SNAPSHOT false)");
+    let cancel = async {
+        let other = server.connect().await;
+        // A cancel that comes too early is lost, as in PostgreSQL: ask until it is heard.
+        loop {
+            token.cancel_query(NoTls).await.unwrap();
+            other.query("SELECT 1", &[]).await.unwrap();
+        }
+    };
+    let error = tokio::select! {
+        answer = waiting => answer.unwrap_err(),
+        () = cancel => unreachable!(),
+    };
+    assert_eq!(code(&error), "57014");
+    // A late cancel may still hit the next statement; a new connection is out of its reach.
+    let other = server.connect().await;
+    assert_eq!(other.query("SELECT * FROM u", &[]).await.unwrap().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copy_of_a_subscription_shows_rows_as_they_come() {
+    let server = Server::start();
+    let client = server.connect().await;
+    view(&client).await;
+    let sql = "COPY (SUBSCRIBE v WITH (SNAPSHOT false)) TO STDOUT WITH (FORMAT csv)";
+    let watcher = server.connect().await;
+    let mut lines = pin!(watcher.copy_out(sql).await.unwrap());
+    for k in 100..103i32 {
+        client.execute("INSERT INTO t VALUES ($1, 1)", &[&k]).await.unwrap();
+        // Each at once, not when a buffer is full.
+        let line = timeout(PATIENCE, lines.try_next()).await.expect("a row").unwrap().unwrap();
+        let line = String::from_utf8(line.to_vec()).unwrap();
+        assert_eq!(line.split_once(',').unwrap().1, format!("1,{k},1\n"));
+    }
+    let mut lines = pin!(client.copy_out("COPY (SUBSCRIBE v) TO STDOUT").await.unwrap());
+    let first = timeout(PATIENCE, lines.try_next()).await.expect("a row").unwrap().unwrap();
+    assert_eq!(first.iter().filter(|byte| **byte == b'\t').count(), 3);
+}
+
+/// A client that is gone is noticed while its subscription waits, and holds nothing any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_client_ends_its_subscription() {
+    let server = Server::start();
+    let client = server.connect().await;
+    view(&client).await;
+    let connections = || {
+        let (_, metrics) = server.get("/metrics");
+        let line = metrics.lines().find_map(|line| line.strip_prefix("millrace_connections "));
+        line.unwrap_or_else(|| panic!("{metrics}")).parse::<u32>().unwrap()
+    };
+    let mut config = tokio_postgres::Config::new();
+    config.host("127.0.0.1").port(server.pg().port()).user("ada").dbname("millrace");
+    let (watcher, connection) = config.connect(NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    {
+        let mut rows = pin!(subscribe(&watcher, "SUBSCRIBE v").await);
+        rows.try_next().await.unwrap().unwrap();
+        assert_eq!(connections(), 2);
+        // The socket closes without a word of farewell.
+        connection.abort();
+        wait_for("the lost client", || (connections() == 1).then_some(()));
+    }
+    client.batch_execute("DROP MATERIALIZED VIEW v").await.unwrap();
+}
