@@ -104,6 +104,23 @@ struct Shared {
     workers: usize,
 }
 
+impl Shared {
+    fn send(&self, command: &Command) {
+        for (queue, thread) in lock(&self.queues).iter() {
+            // A worker that is gone takes no commands; callbacks and waits then end by themselves.
+            let _ = queue.send(command.clone());
+            thread.unpark();
+        }
+    }
+}
+
+impl Drop for Shared {
+    /// The last handle is gone: parked workers must hear of it before their threads are joined.
+    fn drop(&mut self) {
+        self.send(&Command::Stop);
+    }
+}
+
 impl Engine {
     /// Starts the workers. `progress` is called on every advance of a relation's upper.
     ///
@@ -168,6 +185,15 @@ impl Engine {
         self.install_from(id, plan, Start::Fresh(as_of), Vec::new())
     }
 
+    /// Checks a plan as `install` does, and installs nothing: before the plan goes into the log.
+    ///
+    /// # Errors
+    /// `InvalidPlan`.
+    pub fn check(&self, plan: &Plan) -> Result<(), EngineError> {
+        plan.check()?;
+        check_compiles(self.shared.compiler.as_ref(), plan)
+    }
+
     /// Installs a view that goes on from saved state: nothing before the state's tick is done
     /// again. Its relations are complete before that tick, and no further.
     ///
@@ -189,8 +215,7 @@ impl Engine {
         start: Start,
         saved: Vec<Vec<SavedTrace>>,
     ) -> Result<(), EngineError> {
-        plan.check()?;
-        check_compiles(self.shared.compiler.as_ref(), &plan)?;
+        self.check(&plan)?;
         let meter = Arc::new(Meter::default());
         lock(&self.shared.meters).insert(id, Arc::clone(&meter));
         self.send(&Command::Install(Arc::new(Installation { id, plan, start, saved, meter })));
@@ -269,22 +294,7 @@ impl Engine {
     }
 
     fn send(&self, command: &Command) {
-        for (queue, thread) in lock(&self.shared.queues).iter() {
-            // A worker that is gone takes no commands; callbacks and waits then end by themselves.
-            let _ = queue.send(command.clone());
-            thread.unpark();
-        }
-    }
-}
-
-impl Drop for Shared {
-    /// The last handle is gone: workers that are parked would never notice, and `guards` waits for them.
-    fn drop(&mut self) {
-        for (queue, thread) in lock(&self.queues).drain(..) {
-            // A worker that is gone already has nothing to stop.
-            let _ = queue.send(Command::Stop);
-            thread.unpark();
-        }
+        self.shared.send(command);
     }
 }
 

@@ -96,10 +96,10 @@ impl Catalog {
     pub fn dependants(&self, id: RelationId) -> Vec<RelationId> {
         let mut found = vec![id];
         for relation in self.by_id.values() {
-            if let RelationKind::MaterializedView { plan, .. } = &relation.kind {
-                if plan.relations().iter().any(|read| found.contains(read)) {
-                    found.push(relation.id);
-                }
+            if let RelationKind::MaterializedView { plan, .. } = &relation.kind
+                && plan.relations().iter().any(|read| found.contains(read))
+            {
+                found.push(relation.id);
             }
         }
         found.remove(0);

@@ -12,35 +12,38 @@ use millrace_engine::{Compiler, DataType, EngineError, Expr, Literal};
 pub(crate) struct TestCompiler;
 
 impl Compiler for TestCompiler {
-    fn compile(&self, expr: &Expr, input: &[DataType]) -> Result<Arc<dyn PhysicalExpr>, EngineError> {
-        Ok(match expr {
-            Expr::Column(index) => Arc::new(Column::new(&format!("c{index}"), *index)),
-            Expr::Literal(literal) => Arc::new(Constant::new(scalar(literal))),
-            Expr::Call { function, arguments, .. } => {
-                let operator = match function.as_str() {
-                    "add" => Operator::Plus,
-                    "multiply" => Operator::Multiply,
-                    "divide" => Operator::Divide,
-                    "greater" => Operator::Gt,
-                    "equal" => Operator::Eq,
-                    other => return Err(EngineError::InvalidPlan(format!("no function {other}"))),
-                };
-                let (left, right) =
-                    (self.compile(&arguments[0], input)?, self.compile(&arguments[1], input)?);
-                Arc::new(BinaryExpr::new(left, operator, right).with_fail_on_overflow(true))
-            }
-            Expr::And(terms) => {
-                let mut terms = terms.iter().map(|term| self.compile(term, input));
-                let first = terms.next().unwrap()?;
-                terms.try_fold(first, |all, term| {
-                    Ok::<_, EngineError>(Arc::new(BinaryExpr::new(all, Operator::And, term?)) as _)
-                })?
-            }
-            Expr::Not(inner) => Arc::new(NotExpr::new(self.compile(inner, input)?)),
-            Expr::IsNull(inner) => Arc::new(IsNullExpr::new(self.compile(inner, input)?)),
-            other => return Err(EngineError::InvalidPlan(format!("the test compiler has no {other}"))),
-        })
+    fn compile(&self, expr: &Expr, _input: &[DataType]) -> Result<Arc<dyn PhysicalExpr>, EngineError> {
+        compile(expr)
     }
+}
+
+fn compile(expr: &Expr) -> Result<Arc<dyn PhysicalExpr>, EngineError> {
+    Ok(match expr {
+        Expr::Column(index) => Arc::new(Column::new(&format!("c{index}"), *index)),
+        Expr::Literal(literal) => Arc::new(Constant::new(scalar(literal))),
+        Expr::Call { function, arguments, .. } => {
+            let operator = match function.as_str() {
+                "add" => Operator::Plus,
+                "multiply" => Operator::Multiply,
+                "divide" => Operator::Divide,
+                "greater" => Operator::Gt,
+                "equal" => Operator::Eq,
+                other => return Err(EngineError::InvalidPlan(format!("no function {other}"))),
+            };
+            let (left, right) = (compile(&arguments[0])?, compile(&arguments[1])?);
+            Arc::new(BinaryExpr::new(left, operator, right).with_fail_on_overflow(true))
+        }
+        Expr::And(terms) => {
+            let mut terms = terms.iter().map(compile);
+            let first = terms.next().unwrap()?;
+            terms.try_fold(first, |all, term| {
+                Ok::<_, EngineError>(Arc::new(BinaryExpr::new(all, Operator::And, term?)) as _)
+            })?
+        }
+        Expr::Not(inner) => Arc::new(NotExpr::new(compile(inner)?)),
+        Expr::IsNull(inner) => Arc::new(IsNullExpr::new(compile(inner)?)),
+        other => return Err(EngineError::InvalidPlan(format!("the test compiler has no {other}"))),
+    })
 }
 
 fn scalar(literal: &Literal) -> ScalarValue {

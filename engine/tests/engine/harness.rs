@@ -19,6 +19,9 @@ pub(crate) type Row = Vec<Literal>;
 /// A multiset of rows, by their display.
 pub(crate) type Bag = BTreeMap<String, i64>;
 
+/// A table, its columns, and rows with their diffs.
+pub(crate) type TableRows<'a> = (u64, &'a [DataType], Vec<(Row, i64)>);
+
 /// An engine, and the uppers that it has reported.
 pub(crate) struct Harness {
     pub(crate) engine: Engine,
@@ -50,7 +53,7 @@ impl Harness {
     }
 
     /// Commits rows with their diffs at a tick.
-    pub(crate) fn commit(&self, tick: Tick, changes: &[(u64, &[DataType], Vec<(Row, i64)>)]) {
+    pub(crate) fn commit(&self, tick: Tick, changes: &[TableRows<'_>]) {
         let deltas = changes.iter().filter(|(_, _, rows)| !rows.is_empty());
         let deltas = deltas.map(|(id, columns, rows)| (RelationId(*id), vec![delta(columns, rows, tick)]));
         self.engine.commit(tick, deltas.collect());

@@ -4,6 +4,8 @@
 //! and rebuilt from saved state in the middle; `incremental` that one change costs the same
 //! whatever the state; `lifecycle` reads, subscriptions, drops, errors and compaction.
 
+#![allow(clippy::unwrap_used)]
+
 mod compiler;
 mod harness;
 mod model;

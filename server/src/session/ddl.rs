@@ -1,6 +1,6 @@
 //! CREATE and DROP as changes of the catalog. Ids and the tick of creation are given at commit.
 
-use millrace_engine::RelationId;
+use millrace_engine::{Engine, RelationId};
 use millrace_sql::{CatalogChange, Relation, RelationKind, SqlError};
 
 use crate::coordinator::{Moment, provisional_id};
@@ -10,8 +10,10 @@ use crate::session::write::Prepared;
 /// CREATE: the `n`-th change of its transaction.
 ///
 /// # Errors
-/// 42P07 where the name is taken.
+/// 42P07 where the name is taken; XX000 for a plan that the engine would refuse, which must not
+/// reach the log: every later start would fail on it.
 pub(super) fn create(
+    engine: &Engine,
     relation: &Relation,
     if_not_exists: bool,
     moment: &Moment,
@@ -20,7 +22,7 @@ pub(super) fn create(
     let tag = match &relation.kind {
         RelationKind::Table { .. } => "CREATE TABLE",
         RelationKind::MaterializedView { plan, .. } => {
-            plan.check().map_err(SqlError::internal)?;
+            engine.check(plan).map_err(SqlError::internal)?;
             "CREATE MATERIALIZED VIEW"
         }
     };
@@ -30,7 +32,7 @@ pub(super) fn create(
         if !if_not_exists {
             return Err(SqlError::new("42P07", message));
         }
-        let notice = Notice::notice("42P07", format!("{message}, skipping"));
+        let notice = Notice::new("42P07", format!("{message}, skipping"));
         return Ok(Prepared { notices: vec![notice], ..prepared });
     }
     let relation = Relation { id: provisional_id(n), created: moment.tick, ..relation.clone() };
@@ -42,7 +44,7 @@ pub(super) fn drop(ids: &[RelationId], tag: &str, notices: &[String]) -> Prepare
     Prepared {
         change: (!ids.is_empty()).then(|| CatalogChange::Drop(ids.to_vec())),
         tag: tag.to_owned(),
-        notices: notices.iter().map(|message| Notice::notice("00000", message)).collect(),
+        notices: notices.iter().map(|message| Notice::new("00000", message)).collect(),
         ..Prepared::default()
     }
 }

@@ -1,10 +1,10 @@
 //! NOT NULL: checked before a commit, with PostgreSQL's message and detail.
 
-use arrow::array::{Array, RecordBatch};
-use arrow::error::ArrowError;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
-use millrace_engine::DataType;
+use arrow::array::{ArrayRef, RecordBatch};
+use bytes::BytesMut;
 use millrace_sql::{Relation, SqlError};
+
+use crate::pgwire::values::Values;
 
 /// PostgreSQL cuts each value of the detail after so many characters.
 const VALUE_CHARACTERS_MAX: usize = 64;
@@ -26,27 +26,25 @@ pub(super) fn check(table: &Relation, rows: &RecordBatch) -> Result<(), SqlError
                 column.name, table.name
             ),
         )
-        .detail(format!("Failing row contains ({}).", row_text(table, rows, row))));
+        .detail(format!("Failing row contains ({}).", row_text(rows, row)?)));
     }
     Ok(())
 }
 
-fn row_text(table: &Relation, rows: &RecordBatch, row: usize) -> String {
-    let values = table.columns.iter().zip(rows.columns());
-    let texts =
-        values.map(|(column, values)| value_text(column.data_type, values.as_ref(), row).unwrap_or_default());
-    texts.collect::<Vec<_>>().join(", ")
+fn row_text(rows: &RecordBatch, row: usize) -> Result<String, SqlError> {
+    let texts = rows.columns().iter().map(|values| value_text(values, row));
+    Ok(texts.collect::<Result<Vec<_>, _>>()?.join(", "))
 }
 
-/// A value as PostgreSQL writes it in a detail.
-fn value_text(data_type: DataType, values: &dyn Array, row: usize) -> Result<String, ArrowError> {
-    let options = FormatOptions::new().with_null("null").with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"));
-    let text = ArrayFormatter::try_new(values, &options)?.value(row).try_to_string()?;
-    Ok(match (data_type, text.as_str()) {
-        (DataType::Boolean, "true") => "t".to_owned(),
-        (DataType::Boolean, "false") => "f".to_owned(),
-        _ => cut(&text),
-    })
+/// A value as PostgreSQL writes it in a detail: as a client would get it.
+fn value_text(values: &ArrayRef, row: usize) -> Result<String, SqlError> {
+    let values = Values::of(values)?;
+    if values.is_null(row) {
+        return Ok("null".to_owned());
+    }
+    let mut text = BytesMut::new();
+    values.write_text(row, &mut text);
+    Ok(cut(&String::from_utf8_lossy(&text)))
 }
 
 fn cut(text: &str) -> String {
@@ -61,8 +59,8 @@ fn cut(text: &str) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{BooleanArray, Int32Array, StringArray, TimestampMicrosecondArray};
-    use millrace_engine::{RelationId, batch_of};
+    use arrow::array::{BooleanArray, Float64Array, Int32Array, StringArray, TimestampMicrosecondArray};
+    use millrace_engine::{DataType, RelationId, batch_of};
     use millrace_sql::{Column, RelationKind};
 
     use super::*;
@@ -77,6 +75,7 @@ mod tests {
                 column("b", DataType::Boolean, true),
                 column("c", DataType::Text, false),
                 column("d", DataType::Timestamp, true),
+                column("e", DataType::Float64, true),
             ],
             kind: RelationKind::Table { keep_rows: true },
             created: 1,
@@ -93,6 +92,7 @@ mod tests {
                 Arc::new(BooleanArray::from(vec![Some(true); len])),
                 Arc::new(StringArray::from(c)),
                 Arc::new(TimestampMicrosecondArray::from(vec![Some(1_500_000); len])),
+                Arc::new(Float64Array::from(vec![Some(1e20); len])),
             ],
             len,
         )
@@ -114,7 +114,7 @@ mod tests {
         );
         assert_eq!(
             error.detail.as_deref(),
-            Some("Failing row contains (2, t, null, 1970-01-01 00:00:01.500).")
+            Some("Failing row contains (2, t, null, 1970-01-01 00:00:01.5, 1e+20).")
         );
     }
 

@@ -55,7 +55,7 @@ pub struct Notice {
 
 impl Notice {
     /// A notice.
-    pub fn notice(sqlstate: &'static str, message: impl Into<String>) -> Notice {
+    pub fn new(sqlstate: &'static str, message: impl Into<String>) -> Notice {
         Notice { severity: "NOTICE", sqlstate, message: message.into() }
     }
 

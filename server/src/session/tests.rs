@@ -162,7 +162,7 @@ async fn names_that_are_taken_or_gone_are_told() {
     run(&mut session, "create table t (a int)").await;
     assert_eq!(sqlstate(&mut session, "create table t (b text)").await, "42P07");
     assert_eq!(run(&mut session, "create table if not exists t (b text)").await, ["CREATE TABLE"]);
-    let notice = Notice::notice("42P07", "relation \"t\" already exists, skipping");
+    let notice = Notice::new("42P07", "relation \"t\" already exists, skipping");
     assert_eq!(session.take_notices(), [notice]);
     assert_eq!(run(&mut session, "drop table if exists nothing").await, ["DROP TABLE"]);
     assert_eq!(session.take_notices().len(), 1);

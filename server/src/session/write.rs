@@ -108,7 +108,8 @@ impl Session {
     async fn prepare(&self, bound: &Bound, moment: &Moment) -> Result<Prepared, SqlError> {
         match bound {
             Bound::Create { relation, if_not_exists } => {
-                ddl::create(relation, *if_not_exists, moment, self.changes_so_far())
+                let engine = self.server().engine();
+                ddl::create(engine, relation, *if_not_exists, moment, self.changes_so_far())
             }
             Bound::Drop { ids, tag, notices } => Ok(ddl::drop(ids, tag, notices)),
             Bound::Insert { table, source } => {

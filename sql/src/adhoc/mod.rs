@@ -7,6 +7,7 @@
 
 mod aggregate; // aggregates with the engine's answers
 mod scan; // snapshots and constant rows as sources
+mod whole; // joins that look at every row of both sides
 
 use std::sync::{Arc, LazyLock};
 
@@ -40,6 +41,7 @@ use crate::query::exprs::{calls, try_map_operands};
 use crate::query::rel::{AggregateCall, JoinKind, Rel, SortKey, types_of};
 use crate::query::{RowStream, Snapshots};
 use scan::{Partition, Source};
+use whole::whole;
 
 /// What all ad-hoc queries together may hold.
 const MEMORY_BYTES_MAX: usize = 1 << 30;
@@ -223,20 +225,13 @@ impl Builder {
             })
             .collect::<Result<Vec<_>, SqlError>>()?;
         let filter = self.join_filter(&residual, &left_columns, &right_columns)?;
-        let (left, right) = (one_partition(self.build(left)?), one_partition(self.build(right)?));
-        let kind = match kind {
-            JoinKind::Inner => JoinType::Inner,
-            JoinKind::Left => JoinType::Left,
-            JoinKind::Right => JoinType::Right,
-            JoinKind::Full => JoinType::Full,
-        };
-        if on.is_empty() {
-            let join = NestedLoopJoinExec::try_new(left, right, filter, &kind, None);
-            return renamed(Arc::new(join.map_err(|error| from_datafusion(&error))?));
-        }
-        let (mode, nulls) = (PartitionMode::CollectLeft, NullEquality::NullEqualsNothing);
-        let join = HashJoinExec::try_new(left, right, on, filter, &kind, None, mode, nulls, false);
-        renamed(Arc::new(join.map_err(|error| from_datafusion(&error))?))
+        let left = one_partition(self.build(left)?);
+        let mut can_fail = keys.iter().any(|key| computes(&key.right));
+        right.visit_exprs(&mut |expr| can_fail |= computes(expr));
+        let right = one_partition(self.build(right)?);
+        let right_keys = on.iter().map(|(_, right)| Arc::clone(right)).collect();
+        let join = |right| hash_or_loop_join(kind, left, right, on, filter);
+        renamed(if can_fail { whole(right, right_keys, join)? } else { join(right)? })
     }
 
     /// The conditions of a join that are no keys, over all columns of both sides.
@@ -293,6 +288,33 @@ impl Builder {
             None => built,
         })
     }
+}
+
+/// Whether the expression is more than a value at hand, so that it could fail.
+fn computes(expr: &Expr) -> bool {
+    !matches!(expr, Expr::Column(_) | Expr::Literal(_))
+}
+
+fn hash_or_loop_join(
+    kind: JoinKind,
+    left: Operator,
+    right: Operator,
+    on: Vec<(Arc<dyn PhysicalExpr>, Arc<dyn PhysicalExpr>)>,
+    filter: Option<JoinFilter>,
+) -> Built {
+    let kind = match kind {
+        JoinKind::Inner => JoinType::Inner,
+        JoinKind::Left => JoinType::Left,
+        JoinKind::Right => JoinType::Right,
+        JoinKind::Full => JoinType::Full,
+    };
+    if on.is_empty() {
+        let join = NestedLoopJoinExec::try_new(left, right, filter, &kind, None);
+        return Ok(Arc::new(join.map_err(|error| from_datafusion(&error))?));
+    }
+    let (mode, nulls) = (PartitionMode::CollectLeft, NullEquality::NullEqualsNothing);
+    let join = HashJoinExec::try_new(left, right, on, filter, &kind, None, mode, nulls, false);
+    Ok(Arc::new(join.map_err(|error| from_datafusion(&error))?))
 }
 
 /// The operator with its columns named `c0`, `c1`, … again: a join repeats those of its inputs.

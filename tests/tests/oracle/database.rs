@@ -11,6 +11,7 @@ use millrace_server::run::{CoordinatorTask, start};
 use millrace_server::server::Server;
 use millrace_server::session::{Response, Session, TransactionStatus};
 use millrace_sql::{RowStream, SqlError};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::judge::Bag;
@@ -60,6 +61,16 @@ impl Database {
     pub(crate) async fn run(&mut self, text: &str) -> Result<Result<(), SqlError>, String> {
         let ran = tokio::time::timeout(PATIENCE, run_text(&mut self.session, text)).await;
         ran.map_err(|_| format!("hangs: {text}"))
+    }
+
+    /// The same as a task, from a client of its own.
+    pub(crate) fn run_beside(&self, text: &str) -> JoinHandle<Result<Result<(), SqlError>, String>> {
+        let mut session = Session::new(self.server.clone(), "eve".to_owned(), "millrace".to_owned());
+        let text = text.to_owned();
+        tokio::spawn(async move {
+            let ran = tokio::time::timeout(PATIENCE, run_text(&mut session, &text)).await;
+            ran.map_err(|_| format!("hangs: {text}"))
+        })
     }
 
     /// A query's rows, each with its number, or its error.

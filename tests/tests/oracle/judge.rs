@@ -40,6 +40,7 @@ pub(crate) struct Seen {
     pub(crate) progress_rows: usize,
     pub(crate) commits: usize,
     pub(crate) refused_texts: usize,
+    pub(crate) beside: usize,
     pub(crate) restarts: usize,
 }
 
@@ -63,8 +64,9 @@ pub(crate) async fn judge(script: &Script, workers: usize, seen: &mut Seen) -> R
             break;
         }
     }
-    run.note(seen);
+    run.note("", seen);
     run.views.clear();
+    seen.scripts += 1;
     run.database.kill().await;
     outcome
 }
@@ -78,6 +80,10 @@ struct Run {
     tables: Vec<String>,
     /// Whether views are compared after each text.
     judging: bool,
+    /// Texts of other clients, to be sent at once with the next one.
+    beside: Vec<String>,
+    /// Whether several commits lie between this comparison and the last.
+    skipped: bool,
 }
 
 impl Run {
@@ -85,20 +91,39 @@ impl Run {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let database = Database::start(folder.path(), workers).await?;
         let (views, streams, tables) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Run { folder, workers, database, views, streams, tables, judging: false })
+        Ok(Run {
+            folder,
+            workers,
+            database,
+            views,
+            streams,
+            tables,
+            judging: false,
+            beside: Vec::new(),
+            skipped: false,
+        })
     }
 
     /// A line of a script (see there for its language).
     async fn line(&mut self, line: &str, seen: &mut Seen) -> Result<(), String> {
         if let Some(view) = line.strip_prefix("CREATE MATERIALIZED VIEW ") {
             let (name, query) = view.split_once(" AS ").ok_or("a view without AS")?;
-            return self.view(name, query, seen).await;
+            self.view(name, query, seen).await?;
+            return if self.judging { self.compare(seen).await } else { Ok(()) };
+        }
+        if let Some(name) = line.strip_prefix("DROP MATERIALIZED VIEW ") {
+            self.note(name, seen);
+            self.views.retain(|view| view.name != name);
         }
         if let Some(table) = line.strip_prefix("CREATE TABLE ") {
             let name = table.split(' ').next().unwrap_or_default().to_owned();
             let is_stream = table.contains("append_only");
             if is_stream { &mut self.streams } else { &mut self.tables }.push(name);
             return self.database.run(line).await?.map_err(|error| format!("{error:?}"));
+        }
+        if let Some(text) = line.strip_prefix("-- beside: ") {
+            self.beside.push(text.to_owned());
+            return Ok(());
         }
         match line {
             "-- wait" => self.wait().await,
@@ -114,17 +139,14 @@ impl Run {
     }
 
     async fn text(&mut self, text: &str, seen: &mut Seen) -> Result<(), String> {
-        match self.database.run(text).await? {
-            Ok(()) => seen.commits += 1,
-            Err(error) if error.sqlstate.starts_with("XX") => return Err(format!("{text}: {error:?}")),
-            Err(_) => seen.refused_texts += 1,
-        }
+        let ran = self.run(text, seen).await?;
+        count(text, ran, seen)?;
         if self.judging { self.compare(seen).await } else { Ok(()) }
     }
 
     async fn view(&mut self, name: &str, query: &str, seen: &mut Seen) -> Result<(), String> {
         let create = format!("CREATE MATERIALIZED VIEW {name} AS {query}");
-        match self.database.run(&create).await? {
+        match self.run(&create, seen).await? {
             Ok(()) => seen.views += 1,
             Err(error) if is_refusal(&error) => {
                 seen.refused_views += 1;
@@ -145,6 +167,20 @@ impl Run {
         Ok(())
     }
 
+    /// Runs a text at once with those of other clients that wait for it.
+    async fn run(&mut self, text: &str, seen: &mut Seen) -> Result<Result<(), SqlError>, String> {
+        let others = std::mem::take(&mut self.beside);
+        self.skipped |= !others.is_empty();
+        seen.beside += others.len();
+        let others = others.into_iter().map(|text| (self.database.run_beside(&text), text));
+        let others: Vec<_> = others.collect();
+        let ran = self.database.run(text).await?;
+        for (other, text) in others {
+            count(&text, other.await.map_err(|error| error.to_string())??, seen)?;
+        }
+        Ok(ran)
+    }
+
     /// Reads every table: they are then complete on every worker.
     async fn wait(&mut self) -> Result<(), String> {
         for table in &self.tables {
@@ -160,6 +196,9 @@ impl Run {
         let tick = self.database.tick();
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         copy(self.folder.path(), folder.path()).map_err(|error| error.to_string())?;
+        if !resume {
+            self.workers = 3 - self.workers;
+        }
         let new = Database::start(folder.path(), self.workers).await?;
         std::mem::replace(&mut self.database, new).kill().await;
         self.folder = folder;
@@ -182,7 +221,12 @@ impl Run {
         for view in &mut self.views {
             let read = self.database.ask(&format!("SELECT * FROM {}", view.name)).await?;
             let fresh = self.database.ask(&view.query).await?;
-            let told = view.follower.listen(&self.database, tick, view.last.as_ref()).await?;
+            let before = view.last.as_ref().filter(|_| !self.skipped);
+            let mut told = view.follower.listen(&self.database, tick, before).await?;
+            if told.is_err() && self.skipped {
+                // In error between two comparisons, perhaps: that ended the subscription.
+                told = view.follower.listen(&self.database, tick, None).await?;
+            }
             seen.comparisons += 1;
             equal(view, "SELECT * FROM the view", &read, &fresh)?;
             equal(view, "the folded SUBSCRIBE", &told, &fresh)?;
@@ -190,18 +234,29 @@ impl Run {
             view.was_in_error |= fresh.is_err();
             view.last = fresh.ok();
         }
+        self.skipped = false;
         Ok(())
     }
 
-    fn note(&self, seen: &mut Seen) {
-        seen.scripts += 1;
-        for view in &self.views {
+    /// What was seen of one view, or of all.
+    fn note(&self, name: &str, seen: &mut Seen) {
+        for view in self.views.iter().filter(|view| name.is_empty() || view.name == name) {
             seen.non_empty += usize::from(view.was_non_empty);
             seen.in_error += usize::from(view.was_in_error);
             seen.with_retractions += usize::from(view.follower.retractions > 0);
             seen.progress_rows += view.follower.progress;
         }
     }
+}
+
+/// Counts what a text did; a defect of the server is an error.
+fn count(text: &str, ran: Result<(), SqlError>, seen: &mut Seen) -> Result<(), String> {
+    match ran {
+        Ok(()) => seen.commits += 1,
+        Err(error) if error.sqlstate.starts_with("XX") => return Err(format!("{text}: {error:?}")),
+        Err(_) => seen.refused_texts += 1,
+    }
+    Ok(())
 }
 
 fn equal(

@@ -80,7 +80,7 @@ fn views_equal_their_queries_and_their_subscriptions() {
         println!("seed {seed}, {workers} workers, {:?}: {seen:?}", started.elapsed());
         let enough = |found: usize, hundredths: usize| found * 100 >= seen.views * hundredths;
         assert!(
-            enough(seen.non_empty, 50) && enough(seen.with_retractions, 25) && enough(seen.in_error, 3),
+            enough(seen.non_empty, 50) && enough(seen.with_retractions, 15) && enough(seen.in_error, 5),
             "a weak generator: {seen:?}"
         );
         assert!(seen.restarts * 4 > seen.scripts, "too few restarts: {seen:?}");

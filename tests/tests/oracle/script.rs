@@ -6,7 +6,9 @@
 //! -- wait                                    every table is complete on every worker
 //! -- judge                                   from here on views are compared after each text
 //! -- restart, resume                         killed and started; subscriptions go on AS OF
-//! -- restart, forget                         killed and started; subscriptions begin anew
+//! -- restart, forget                         the same with another number of workers; they begin anew
+//! -- beside: text                            from another client, at once with the next text or view
+//! DROP MATERIALIZED VIEW name                a view that no other reads
 //! anything else                              a text for the server, one transaction
 //! ```
 
@@ -54,6 +56,10 @@ struct ScriptGene {
     wait: bool,
     after: Vec<Vec<ChangeGene>>,
     restart: Option<(usize, bool)>,
+    /// The last view is created, dropped, and created again at these places among the texts.
+    late_view: Option<[usize; 3]>,
+    /// The texts that come from clients of their own, a bit each.
+    beside: u8,
 }
 
 /// Any script.
@@ -64,9 +70,11 @@ pub(crate) fn script() -> impl Strategy<Value = Script> {
     let restart = prop::option::weighted(0.4, (0usize..8, any::<bool>()));
     let tables = prop::collection::vec(table, 1..3);
     let views = prop::collection::vec(view_gene(), 1..4);
-    (tables, views, texts(0..3), any::<bool>(), texts(3..9), restart).prop_map(
-        |(tables, views, before, wait, after, restart)| {
-            ScriptGene { tables, views, before, wait, after, restart }.render()
+    let late_view = prop::option::weighted(0.3, prop::array::uniform3(0usize..8));
+    let beside = prop_oneof![Just(0u8), any::<u8>()];
+    (tables, views, texts(0..3), any::<bool>(), texts(3..9), restart, late_view, beside).prop_map(
+        |(tables, views, before, wait, after, restart, late_view, beside)| {
+            ScriptGene { tables, views, before, wait, after, restart, late_view, beside }.render()
         },
     )
 }
@@ -93,22 +101,42 @@ impl ScriptGene {
         // What a stream got before its views, they never see.
         lines.extend(self.before.iter().filter_map(|changes| text(changes, &kept, &kept)));
         lines.extend(self.wait.then(|| "-- wait".to_owned()));
+        let mut creations = Vec::new();
         for (index, view) in self.views.iter().enumerate() {
             let name = format!("v{index}");
             let (relation, query) = view.render(&name, &relations);
-            lines.push(format!("CREATE MATERIALIZED VIEW {name} AS {query}"));
+            creations.push(format!("CREATE MATERIALIZED VIEW {name} AS {query}"));
             relations.push(relation);
         }
+        // A view created later has not seen what its stream got before.
+        let late_view = self.late_view.filter(|_| kept.len() == tables.len());
+        let late_view = late_view.and_then(|places| Some((places, relations.pop()?, creations.pop()?)));
         let after = self.after.iter().filter_map(|changes| text(changes, &tables, &relations));
         let mut after: Vec<String> = after.collect();
+        for (_, text) in after.iter_mut().enumerate().filter(|(index, _)| self.beside >> index & 1 == 1) {
+            *text = format!("-- beside: {text}");
+        }
+        if let Some((places, view, creation)) = late_view {
+            insert_late(&mut after, places, &view.name, creation);
+        }
         if let Some((place, resume)) = self.restart {
             let way = if resume { "resume" } else { "forget" };
             after.insert(place % (after.len() + 1), format!("-- restart, {way}"));
         }
+        lines.append(&mut creations);
         lines.push("-- judge".to_owned());
         lines.append(&mut after);
         Script { lines }
     }
+}
+
+/// Creates a view among texts, drops it, and creates it again.
+fn insert_late(texts: &mut Vec<String>, places: [usize; 3], name: &str, creation: String) {
+    let mut places = places.map(|place| place % (texts.len() + 1));
+    places.sort_unstable();
+    texts.insert(places[2], creation.clone());
+    texts.insert(places[1], format!("DROP MATERIALIZED VIEW {name}"));
+    texts.insert(places[0], creation);
 }
 
 impl TableGene {

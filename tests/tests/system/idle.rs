@@ -51,10 +51,10 @@ async fn a_hundred_idle_views_cost_nothing_and_wake_at_once() {
 
     let begun = Instant::now();
     client.batch_execute("INSERT INTO t VALUES (9, 1)").await.unwrap();
-    let row = rows.next().await.expect("the subscription goes on").unwrap();
+    // A row of progress may come first: an upper can stand just before the commit's tick.
+    let is_change = |row: &[u8]| row.split(|byte| *byte == b'\t').nth(1) == Some(b"f".as_slice());
+    while !is_change(&rows.next().await.expect("the subscription goes on").unwrap()) {}
     let waited = begun.elapsed();
     println!("a commit was seen through the last of {VIEWS} views after {waited:?}");
-    let text = String::from_utf8(row.to_vec()).unwrap();
-    assert!(text.contains("\tf\t"), "{text}");
     assert!(waited < Duration::from_secs(1), "seen after {waited:?}");
 }
