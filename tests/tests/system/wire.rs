@@ -214,7 +214,7 @@ fn an_error_in_a_pipeline_undoes_it_and_skips_to_sync() {
     raw.send(b'S', b"");
     raw.run("rollback");
     raw.send(b'S', b"");
-    assert_eq!((raw.until_ready(), raw.until_ready()), ("(25P02)ZE".to_owned(), "12CZI".to_owned()));
+    assert_eq!((raw.until_ready(), raw.until_ready()), ("12(25P02)ZE".to_owned(), "12CZI".to_owned()));
     assert_eq!(server.query("select sum(a) from t"), "7");
 }
 
