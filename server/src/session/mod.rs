@@ -37,7 +37,7 @@ use crate::server::Server;
 use crate::subscription;
 use block::{Block, Transaction, command};
 use parameters::Parameters;
-use read::text_rows;
+use read::{text_rows, text_table};
 
 /// A client's session. Not shared: statements of one session run one after the other.
 pub struct Session {
@@ -221,6 +221,9 @@ impl Session {
                 let tag = if value.is_some() { "SET" } else { "RESET" };
                 self.parameters.set(&name, value.as_deref())?;
                 Ok(command(tag))
+            }
+            Bound::Show { name } if name == "all" => {
+                text_table(["name", "setting", "description"], self.parameters.all(), "SHOW")
             }
             Bound::Show { name } => {
                 let (name, value) = self.parameters.get(&name)?;

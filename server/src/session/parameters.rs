@@ -11,6 +11,8 @@ use millrace_sql::SqlError;
 struct Definition {
     /// As PostgreSQL spells it.
     name: &'static str,
+    /// What SHOW ALL says of it.
+    about: &'static str,
     default: &'static str,
     /// Whether the client is told of its value (ParameterStatus).
     reported: bool,
@@ -32,41 +34,181 @@ enum Refusal {
 pub(crate) const SERVER_VERSION: &str = concat!("15.0 (Millrace ", env!("CARGO_PKG_VERSION"), ")");
 
 const DEFINITIONS: &[Definition] = &[
-    Definition { name: "application_name", default: "", reported: true, accept: any },
-    Definition { name: "client_encoding", default: "UTF8", reported: true, accept: encoding },
-    Definition { name: "client_min_messages", default: "notice", reported: false, accept: level },
-    Definition { name: "DateStyle", default: "ISO, MDY", reported: true, accept: date_style },
+    Definition {
+        name: "application_name",
+        about: "What the client calls itself.",
+        default: "",
+        reported: true,
+        accept: any,
+    },
+    Definition {
+        name: "client_encoding",
+        about: "The encoding of text on the wire.",
+        default: "UTF8",
+        reported: true,
+        accept: encoding,
+    },
+    Definition {
+        name: "client_min_messages",
+        about: "The least severe message that the client is sent.",
+        default: "notice",
+        reported: false,
+        accept: level,
+    },
+    Definition {
+        name: "DateStyle",
+        about: "How dates are shown, and in which order they are read.",
+        default: "ISO, MDY",
+        reported: true,
+        accept: date_style,
+    },
     Definition {
         name: "default_transaction_isolation",
+        about: "The isolation of new transactions.",
         default: "serializable",
         reported: false,
         accept: isolation,
     },
-    Definition { name: "default_transaction_read_only", default: "off", reported: true, accept: only_off },
-    Definition { name: "extra_float_digits", default: "1", reported: false, accept: float_digits },
-    Definition { name: "in_hot_standby", default: "off", reported: true, accept: read_only },
+    Definition {
+        name: "default_transaction_read_only",
+        about: "Whether new transactions only read.",
+        default: "off",
+        reported: true,
+        accept: only_off,
+    },
+    Definition {
+        name: "extra_float_digits",
+        about: "Digits of floating-point values beyond the standard ones.",
+        default: "1",
+        reported: false,
+        accept: float_digits,
+    },
+    Definition {
+        name: "in_hot_standby",
+        about: "Whether the server only follows another.",
+        default: "off",
+        reported: true,
+        accept: read_only,
+    },
     Definition {
         name: "idle_in_transaction_session_timeout",
+        about: "How long a transaction may idle; 0: for ever.",
         default: "0",
         reported: false,
         accept: only_zero,
     },
-    Definition { name: "integer_datetimes", default: "on", reported: true, accept: read_only },
-    Definition { name: "IntervalStyle", default: "postgres", reported: true, accept: interval_style },
-    Definition { name: "is_superuser", default: "on", reported: true, accept: read_only },
-    Definition { name: "lock_timeout", default: "0", reported: false, accept: only_zero },
-    Definition { name: "max_identifier_length", default: "63", reported: false, accept: read_only },
-    Definition { name: "search_path", default: "\"$user\", public", reported: false, accept: search_path },
-    Definition { name: "server_encoding", default: "UTF8", reported: true, accept: read_only },
-    Definition { name: "server_version", default: SERVER_VERSION, reported: true, accept: read_only },
-    Definition { name: "server_version_num", default: "150000", reported: false, accept: read_only },
-    Definition { name: "session_authorization", default: "", reported: true, accept: read_only },
-    Definition { name: "standard_conforming_strings", default: "on", reported: true, accept: only_on },
-    Definition { name: "statement_timeout", default: "0", reported: false, accept: timeout },
-    Definition { name: "synchronous_commit", default: "on", reported: false, accept: only_on },
-    Definition { name: "TimeZone", default: "UTC", reported: true, accept: time_zone },
-    Definition { name: "transaction_isolation", default: "serializable", reported: false, accept: isolation },
-    Definition { name: "transaction_read_only", default: "off", reported: false, accept: only_off },
+    Definition {
+        name: "integer_datetimes",
+        about: "Whether timestamps are integers on the wire.",
+        default: "on",
+        reported: true,
+        accept: read_only,
+    },
+    Definition {
+        name: "IntervalStyle",
+        about: "How intervals are shown.",
+        default: "postgres",
+        reported: true,
+        accept: interval_style,
+    },
+    Definition {
+        name: "is_superuser",
+        about: "Whether the user may do everything.",
+        default: "on",
+        reported: true,
+        accept: read_only,
+    },
+    Definition {
+        name: "lock_timeout",
+        about: "How long a statement waits for a lock; 0: for ever.",
+        default: "0",
+        reported: false,
+        accept: only_zero,
+    },
+    Definition {
+        name: "max_identifier_length",
+        about: "The longest name, in bytes.",
+        default: "63",
+        reported: false,
+        accept: read_only,
+    },
+    Definition {
+        name: "search_path",
+        about: "Where unqualified names are looked up.",
+        default: "\"$user\", public",
+        reported: false,
+        accept: search_path,
+    },
+    Definition {
+        name: "server_encoding",
+        about: "The encoding of stored text.",
+        default: "UTF8",
+        reported: true,
+        accept: read_only,
+    },
+    Definition {
+        name: "server_version",
+        about: "The server's version.",
+        default: SERVER_VERSION,
+        reported: true,
+        accept: read_only,
+    },
+    Definition {
+        name: "server_version_num",
+        about: "The server's version as a number.",
+        default: "150000",
+        reported: false,
+        accept: read_only,
+    },
+    Definition {
+        name: "session_authorization",
+        about: "The user of the session.",
+        default: "",
+        reported: true,
+        accept: read_only,
+    },
+    Definition {
+        name: "standard_conforming_strings",
+        about: "Whether backslashes in strings stand for themselves.",
+        default: "on",
+        reported: true,
+        accept: only_on,
+    },
+    Definition {
+        name: "statement_timeout",
+        about: "How long a statement may run; 0: for ever.",
+        default: "0",
+        reported: false,
+        accept: timeout,
+    },
+    Definition {
+        name: "synchronous_commit",
+        about: "Whether a commit waits for the disk.",
+        default: "on",
+        reported: false,
+        accept: only_on,
+    },
+    Definition {
+        name: "TimeZone",
+        about: "The time zone of the session.",
+        default: "UTC",
+        reported: true,
+        accept: time_zone,
+    },
+    Definition {
+        name: "transaction_isolation",
+        about: "The isolation of the transaction.",
+        default: "serializable",
+        reported: false,
+        accept: isolation,
+    },
+    Definition {
+        name: "transaction_read_only",
+        about: "Whether the transaction only reads.",
+        default: "off",
+        reported: false,
+        accept: only_off,
+    },
 ];
 
 fn any(value: &str) -> Result<String, Refusal> {
@@ -247,6 +389,15 @@ impl Parameters {
         Ok((definition.name, value.to_owned()))
     }
 
+    /// Name, value and description of each parameter, for SHOW ALL.
+    pub(super) fn all(&self) -> Vec<[String; 3]> {
+        let row = |definition: &Definition| {
+            let value = self.values.get(definition.name).map_or(definition.default, String::as_str);
+            [definition.name, value, definition.about].map(str::to_owned)
+        };
+        DEFINITIONS.iter().map(row).collect()
+    }
+
     pub(super) fn show(&self, name: &str) -> Option<String> {
         self.get(name).ok().map(|(_, value)| value)
     }
@@ -360,6 +511,16 @@ mod tests {
         assert_eq!(parameters.take_changed(), [("application_name".to_owned(), "psql".to_owned())]);
         parameters.set("application_name", Some("psql")).unwrap();
         assert_eq!(parameters.take_changed(), []);
+    }
+
+    #[test]
+    fn all_parameters_are_shown_with_their_present_values() {
+        let mut parameters = parameters();
+        parameters.set("application_name", Some("psql")).unwrap();
+        let all = parameters.all();
+        assert_eq!(all.len(), DEFINITIONS.len());
+        assert!(all.iter().any(|[name, value, _]| name == "application_name" && value == "psql"));
+        assert!(all.iter().all(|[_, _, about]| about.ends_with('.')));
     }
 
     #[test]

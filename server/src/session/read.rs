@@ -155,8 +155,21 @@ pub(super) async fn collect(
 
 /// Rows of one text column, as SHOW and EXPLAIN answer.
 pub(super) fn text_rows(column: &str, lines: Vec<String>, tag: &'static str) -> Result<Response, SqlError> {
-    let columns = vec![Column { name: column.to_owned(), data_type: DataType::Text, nullable: false }];
-    let values: ArrayRef = Arc::new(StringArray::from_iter_values(&lines));
-    let batch = batch_of(&[DataType::Text], vec![values], lines.len()).map_err(SqlError::internal)?;
+    text_table([column], lines.into_iter().map(|line| [line]).collect(), tag)
+}
+
+/// Rows of text columns.
+pub(super) fn text_table<const WIDTH: usize>(
+    names: [&str; WIDTH],
+    rows: Vec<[String; WIDTH]>,
+    tag: &'static str,
+) -> Result<Response, SqlError> {
+    let column = |name: &str| Column { name: name.to_owned(), data_type: DataType::Text, nullable: false };
+    let columns = names.map(column).to_vec();
+    let values = |index: usize| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row[index])))
+    };
+    let values = (0..WIDTH).map(values).collect();
+    let batch = batch_of(&[DataType::Text; WIDTH], values, rows.len()).map_err(SqlError::internal)?;
     Ok(Response::Rows { columns, rows: Box::pin(stream::iter([Ok(batch)])), tag })
 }
