@@ -129,7 +129,7 @@ impl Ours {
         let last = deltas.len() as Tick + 1;
         for (delta, tick) in deltas.into_iter().zip(2..) {
             self.engine.commit(tick, vec![(STREAM, vec![delta])]);
-            self.engine.compact(&[(VIEW, tick - 1)]);
+            self.engine.compact(&[(STREAM, tick - 1), (VIEW, tick - 1)]);
             // Some ticks of slack, as back-pressure gives it.
             self.wait(tick.saturating_sub(4));
         }

@@ -163,8 +163,14 @@ impl Delta {
 
     /// The bytes that the columns take.
     pub fn bytes(&self) -> usize {
-        self.rows.get_array_memory_size() + self.diffs.bytes() + self.ticks.bytes()
+        batch_bytes(&self.rows) + self.diffs.bytes() + self.ticks.bytes()
     }
+}
+
+/// The bytes that the rows of a batch take: of a slice its own, not the whole it was cut from.
+pub fn batch_bytes(batch: &RecordBatch) -> usize {
+    let size = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or(0);
+    batch.columns().iter().map(size).sum()
 }
 
 /// A batch of unnamed columns; `rows` counts also where there are no columns.

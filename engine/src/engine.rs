@@ -171,6 +171,7 @@ impl Engine {
 
     /// Creates a table that is empty before `as_of` (the newest tick); its upper starts there.
     pub fn create_table(&self, id: RelationId, spec: TableSpec, as_of: Tick) {
+        self.shared.progress.expect(id);
         self.send(&Command::CreateTable(id, spec, as_of));
     }
 
@@ -218,6 +219,7 @@ impl Engine {
         self.check(&plan)?;
         let meter = Arc::new(Meter::default());
         lock(&self.shared.meters).insert(id, Arc::clone(&meter));
+        self.shared.progress.expect(id);
         self.send(&Command::Install(Arc::new(Installation { id, plan, start, saved, meter })));
         Ok(())
     }

@@ -20,7 +20,7 @@ mod engine; // the coordinator's handle to the workers
 mod log; // the durable sequence of commits, and the data folder
 mod planted; // bugs that the oracle must find
 
-pub use delta::{Col, Delta, Deltas, batch_of, concat, empty_batch, filter};
+pub use delta::{Col, Delta, Deltas, batch_bytes, batch_of, concat, empty_batch, filter};
 pub use engine::{
     Engine, EngineConfig, ProgressSink, ReadReply, SavedState, StateSize, SubscriptionEvent,
     SubscriptionSink, TableSpec,

@@ -19,11 +19,17 @@ impl Progress {
         Progress { uppers: Mutex::default(), workers, sink }
     }
 
+    /// A relation is about to be created on every worker.
+    pub(crate) fn expect(&self, relation: RelationId) {
+        self.lock().insert(relation, vec![0; self.workers]);
+    }
+
     /// Notes a worker's upper; true where that is news. Tells the sink where the least has moved.
     pub(crate) fn report(&self, relation: RelationId, worker: usize, upper: Tick) -> bool {
         let moved = {
             let mut uppers = self.lock();
-            let of_relation = uppers.entry(relation).or_insert_with(|| vec![0; self.workers]);
+            // A relation that was dropped meanwhile is news to nobody.
+            let Some(of_relation) = uppers.get_mut(&relation) else { return false };
             if of_relation[worker] == upper {
                 return false;
             }

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Duration;
 
 use timely::container::NoopBuilder;
 use timely::dataflow::operators::Input;
@@ -30,6 +31,9 @@ use crate::expr::Compiler;
 use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::types::{RelationId, Tick};
+
+/// The most commands between two steps of the dataflows.
+const COMMANDS_MAX: usize = 64;
 
 /// One command of the sequence that every worker gets.
 #[derive(Clone)]
@@ -105,17 +109,25 @@ impl<'w> WorkerState<'w> {
 
     /// Runs until `Stop`, or until the engine's handles are gone.
     pub(crate) fn run(mut self, commands: &Receiver<Command>) {
-        loop {
-            match commands.try_recv() {
-                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => break,
-                Ok(command) => self.execute(command),
-                Err(TryRecvError::Empty) => {
-                    self.worker.step_or_park(None);
-                    self.report();
-                }
-            }
+        while let Some(taken) = self.take_commands(commands) {
+            // Work between commands never waits; without any, the worker parks until it is woken.
+            self.worker.step_or_park((taken > 0).then_some(Duration::ZERO));
+            self.report();
         }
         self.installed.drain().for_each(|(_, installed)| installed.token.press());
+    }
+
+    /// Executes what has arrived, up to a bound, so that a flood of commands cannot keep the
+    /// dataflows from their work: how many. `None` at the end.
+    fn take_commands(&mut self, commands: &Receiver<Command>) -> Option<usize> {
+        for taken in 0..COMMANDS_MAX {
+            match commands.try_recv() {
+                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return None,
+                Ok(command) => self.execute(command),
+                Err(TryRecvError::Empty) => return Some(taken),
+            }
+        }
+        Some(COMMANDS_MAX)
     }
 
     fn execute(&mut self, command: Command) {
@@ -179,7 +191,10 @@ impl<'w> WorkerState<'w> {
                 self.add(installation.id, Installed { publication, token, input: None, traces });
             }
             // `Engine::install` has compiled the same plan; a difference would be a defect.
-            Err(error) => tracing::error!(%error, view = %installation.id, "a checked plan was not rendered"),
+            Err(error) => {
+                token.press();
+                tracing::error!(%error, view = %installation.id, "a checked plan was not rendered");
+            }
         }
     }
 
@@ -277,10 +292,12 @@ impl<'w> WorkerState<'w> {
 
     fn save(&self, relation: RelationId, at: Tick) -> Option<Vec<SavedTrace>> {
         let installed = self.installed.get(&relation)?;
-        (installed.publication.upper() == at).then(|| {
-            let save = |trace: &TraceHandle| SavedTrace { batches: batches_of(trace) };
-            installed.traces.iter().map(save).collect()
-        })
+        let save = |trace: &TraceHandle| SavedTrace { batches: batches_of(trace) };
+        let saved: Vec<SavedTrace> = installed.traces.iter().map(save).collect();
+        // An operator may be ahead of the publication; a view that is not hydrated has no state.
+        let cut_is_clean = saved.iter().flat_map(|trace| &trace.batches).all(|batch| batch.tick_max() < at);
+        (installed.publication.is_hydrated() && installed.publication.upper() == at && cut_is_clean)
+            .then_some(saved)
     }
 
     /// Tells the engine which uppers have moved, and answers what waited for them.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -36,7 +37,12 @@ async fn health(State(server): State<Arc<Server>>) -> impl IntoResponse {
 }
 
 async fn metrics(State(server): State<Arc<Server>>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics_text(&server))
+    // The workers are asked for their sizes: that waits, and must not hold up the server's tasks.
+    let text = tokio::task::spawn_blocking(move || metrics_text(&server)).await;
+    match text {
+        Ok(text) => Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text)),
+        Err(_) => Err(StatusCode::INTERNAL_SERVER_ERROR),
+    }
 }
 
 /// All metrics in Prometheus' text format.

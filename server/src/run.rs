@@ -8,6 +8,7 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use millrace_engine::{DataFolder, Engine, EngineConfig, Log, LogConfig, OsRandom, RealDisk, Replay};
 use millrace_sql::{ExprCompiler, SqlError};
@@ -43,13 +44,17 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let coordinator = wait_for_the_end(server.engine(), coordinator).await?;
     info!("stopping");
     listeners_down.cancel();
-    // What a listener's own end says does not matter any more.
-    let _ = tokio::join!(pg_task, http_task);
+    // What a listener's own end says does not matter any more. A client that never finishes its
+    // HTTP request must not keep the server from stopping.
+    let _ = tokio::join!(pg_task, tokio::time::timeout(HTTP_STOP, http_task));
     commits_down.cancel();
     settled(coordinator.await)?;
     server.engine().shutdown();
     Ok(())
 }
+
+/// How long HTTP requests may still take when the server stops.
+const HTTP_STOP: Duration = Duration::from_secs(5);
 
 /// The coordinator's task; it ends after its shutdown token, or with a defect.
 pub type CoordinatorTask = JoinHandle<Result<(), SqlError>>;

@@ -15,6 +15,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::scheduling::Activator;
 
 use super::arrangement::Start;
+use super::blocks::{BLOCK_BYTES, BLOCK_ROWS};
 use super::edge::{Edge, EdgeOutput, EdgeSession, send};
 use super::errors::ERROR_COLUMNS;
 use super::publish::{Follower, Publication, SealedChanges};
@@ -26,9 +27,6 @@ use crate::types::{DataType, Tick};
 
 /// The most rows of a snapshot that one activation gives.
 const SLICE_ROWS: usize = 1 << 16;
-
-/// The most rows of one batch.
-const BATCH_ROWS: usize = 1 << 13;
 
 /// A snapshot on its way out: batches, and where we are in them.
 struct Slices {
@@ -54,7 +52,7 @@ impl Slices {
             self.batches.pop();
             self.row = 0;
         };
-        let range = self.row..(self.row + BATCH_ROWS).min(batch.len());
+        let range = self.row..self.row + rows_of_block(batch, self.row);
         let decoded = self.codec.decode(range.clone().map(|row| batch.key(row)));
         let columns = decoded.expect("a trace holds its own encoding");
         let rows = batch_of(&self.columns, columns, range.len()).expect("a trace holds its own columns");
@@ -69,8 +67,20 @@ impl Slices {
     }
 }
 
+/// How many rows from `row` on make a block.
+fn rows_of_block(batch: &Shared, row: usize) -> usize {
+    let mut bytes = 0;
+    let fits = |row: &usize| {
+        bytes += batch.key(*row).len();
+        bytes <= BLOCK_BYTES
+    };
+    (row..batch.len()).take(BLOCK_ROWS).take_while(fits).count().max(1)
+}
+
 /// The state of one import.
 struct Import {
+    /// A stream has no past: what it passed on up to the as-of is not seen.
+    has_past: bool,
     start: Start,
     rows: Slices,
     errors: Slices,
@@ -91,6 +101,7 @@ impl Import {
         while given < SLICE_ROWS {
             if let Some(delta) = self.rows.next(self.start.upper()) {
                 given += delta.len();
+                let Some(delta) = self.after_as_of(delta) else { continue };
                 let delta = if planted::is_on(Bug::StaleImport) { stale(&delta) } else { Some(delta) };
                 send(rows_out, &capability[0], delta.map(Deltas::one).unwrap_or_default());
             } else if let Some(delta) = self.errors.next(self.start.upper()) {
@@ -112,23 +123,29 @@ impl Import {
     ) {
         let queue = std::mem::take(&mut *self.follower.queue.borrow_mut());
         for SealedChanges { rows, errors, upper } in queue {
-            send(rows_out, &capability[0], self.start.of(rows));
-            send(errors_out, &capability[1], self.start.of(errors));
+            send(rows_out, &capability[0], self.see(rows));
+            send(errors_out, &capability[1], self.see(errors));
             self.upper = upper;
         }
     }
 }
 
-impl Start {
-    /// What a dataflow that starts here sees of live changes: earlier ones come at its as-of tick,
-    /// or, where it is restored, are in its own state already.
-    fn of(self, list: Vec<Arc<Delta>>) -> Deltas {
-        let see = |delta: Arc<Delta>| match self {
-            _ if delta.tick_min() >= self.upper() => Some(delta),
+impl Import {
+    /// What the dataflow sees of live changes: earlier ones come at its as-of tick; where it is
+    /// restored they are in its own state already, and of a stream they are past.
+    fn see(&self, list: Vec<Arc<Delta>>) -> Deltas {
+        let see = |delta: Arc<Delta>| match self.start {
+            Start::Fresh(as_of) if !self.has_past => only_from(&delta, as_of + 1).map(Arc::new),
+            _ if delta.tick_min() >= self.start.upper() => Some(delta),
             Start::Fresh(as_of) => Some(Arc::new(not_before(&delta, as_of))),
             Start::Restored(at) => only_from(&delta, at).map(Arc::new),
         };
         Deltas { list: list.into_iter().filter_map(see).collect() }
+    }
+
+    /// A part of the snapshot; of a stream only what came after the as-of.
+    fn after_as_of(&self, delta: Delta) -> Option<Delta> {
+        if self.has_past { Some(delta) } else { only_from(&delta, self.start.upper() + 1) }
     }
 }
 
@@ -200,6 +217,7 @@ fn begin(relation: &Publication, start: Start, activator: Activator) -> Import {
     };
     activator.activate();
     Import {
+        has_past: relation.keeps_rows(),
         start,
         rows: Slices::new(&relation.columns, rows),
         errors: Slices::new(&ERROR_COLUMNS, errors),

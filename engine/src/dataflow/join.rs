@@ -26,6 +26,7 @@ use timely::progress::frontier::{AntichainRef, MutableAntichain};
 
 use super::arrange::{Arranged, Sealed};
 use super::arrangement::{SharedHandle, Start};
+use super::blocks::{BLOCK_BYTES, BLOCK_ROWS};
 use super::edge::{Edge, EdgeBuilder, send};
 use super::meter::Meter;
 use super::token::Token;
@@ -34,11 +35,11 @@ use crate::planted::{self, Bug};
 use crate::state::{RowCodec, Shared, key_range};
 use crate::types::{DataType, Tick};
 
-/// The most pairs of one output batch.
-const BLOCK_ROWS: usize = 1 << 13;
-
-/// Pairs and key look-ups of one activation.
+/// Pairs and key look-ups of one activation; wide pairs burn more.
 const FUEL: usize = 1 << 17;
+
+/// The bytes of a pair that cost one more unit of fuel.
+const FUEL_BYTES: usize = 256;
 
 /// One side of the join.
 struct Side {
@@ -59,10 +60,12 @@ impl Side {
         batches
     }
 
-    /// Forgets history that no change of the other side, at or after `frontier`, will ask for.
+    /// Forgets history that no change of the other side, at or after `frontier`, will ask for. One
+    /// tick short of it, so that no past update ever bears a tick that is still to come.
     fn compact(&mut self, frontier: &MutableAntichain<Tick>) {
         let mut trace = self.trace.borrow_mut();
-        if let Some(since) = frontier.frontier().first().copied() {
+        if let Some(frontier) = frontier.frontier().first().copied() {
+            let since = frontier.saturating_sub(1);
             trace.set_logical_compaction(AntichainRef::new(&[since]));
             trace.set_physical_compaction(AntichainRef::new(&[self.seen.min(since.saturating_add(1))]));
         }
@@ -89,6 +92,7 @@ struct Unit {
 #[derive(Default)]
 struct Pairs {
     rows: Vec<(usize, usize, usize)>,
+    bytes: usize,
 }
 
 impl Unit {
@@ -112,7 +116,8 @@ impl Unit {
     /// Collects up to a block of pairs; less only where the fuel or the unit is at its end.
     fn advance(&mut self, fuel: &mut usize, meter: &Meter) -> Pairs {
         let mut pairs = Pairs::default();
-        while pairs.rows.len() < BLOCK_ROWS && *fuel > 0 && self.row < self.fresh.len() {
+        let has_room = |pairs: &Pairs| pairs.rows.len() < BLOCK_ROWS && pairs.bytes < BLOCK_BYTES;
+        while has_room(&pairs) && *fuel > 0 && self.row < self.fresh.len() {
             *fuel -= 1;
             meter.visit(1);
             if self.row >= self.key_end {
@@ -124,6 +129,10 @@ impl Unit {
                 self.other += 1;
                 self.inner = self.ranges.get(self.other).map_or(0, |range| range.start);
             } else {
+                let bytes =
+                    self.fresh.value(self.row).len() + self.others[self.other].value(self.inner).len();
+                *fuel = fuel.saturating_sub(bytes / FUEL_BYTES);
+                pairs.bytes += bytes;
                 pairs.rows.push((self.row, self.other, self.inner));
                 self.inner += 1;
             }

@@ -4,6 +4,7 @@
 
 pub(crate) mod edge; // what travels between operators, and how it is exchanged
 pub(crate) mod token; // stopping a dataflow; the clock of sources without input
+pub(crate) mod blocks; // how large a batch may become
 pub(crate) mod meter; // counting visited rows
 pub(crate) mod errors; // rows of the error collection
 pub(crate) mod stateless; // filter, project, constants

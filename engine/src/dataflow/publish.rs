@@ -40,6 +40,10 @@ pub(crate) struct Publication {
     since: Cell<Tick>,
     rows: RefCell<TraceHandle>,
     errors: RefCell<TraceHandle>,
+    /// A stream keeps no rows; what it passed on after its since is still here, for imports and
+    /// subscriptions that start at a tick which is being held.
+    recent: RefCell<VecDeque<(Tick, Contents)>>,
+    started: Tick,
     followers: RefCell<Vec<Weak<Follower>>>,
     subscribers: RefCell<Vec<Subscriber>>,
 }
@@ -64,7 +68,7 @@ pub(crate) struct SealedChanges {
 }
 
 /// A relation's rows and errors at the moment when an import or a read asks.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Contents {
     /// Batches of rows.
     pub(crate) rows: Vec<Shared>,
@@ -83,15 +87,37 @@ impl Publication {
         self.since.get()
     }
 
-    /// Everything sealed so far.
+    /// Whether the relation shows more than the emptiness before its first seal.
+    pub(crate) fn is_hydrated(&self) -> bool {
+        self.upper() > self.started
+    }
+
+    /// Everything sealed so far that is kept: a stream's rows back to its since only.
     pub(crate) fn contents(&self) -> Contents {
+        if !self.keep_rows {
+            let recent = self.recent.borrow();
+            return Contents {
+                rows: recent.iter().flat_map(|(_, contents)| contents.rows.clone()).collect(),
+                errors: recent.iter().flat_map(|(_, contents)| contents.errors.clone()).collect(),
+            };
+        }
         Contents { rows: batches_of(&self.rows.borrow()), errors: batches_of(&self.errors.borrow()) }
     }
 
     /// This worker's share at `tick`, which is complete and not compacted away.
     pub(crate) fn snapshot(&self, tick: Tick) -> Snapshot {
-        let contents = self.contents();
-        Snapshot::new(self.columns.clone(), tick, contents.rows, contents.errors)
+        self.snapshot_of(tick, self.contents())
+    }
+
+    /// The share at `tick` that `contents` holds; a stream holds nothing at any tick.
+    pub(crate) fn snapshot_of(&self, tick: Tick, contents: Contents) -> Snapshot {
+        let Contents { rows, errors } = if self.keep_rows { contents } else { Contents::default() };
+        Snapshot::new(self.columns.clone(), tick, rows, errors)
+    }
+
+    /// Whether rows are kept: false for streams.
+    pub(crate) fn keeps_rows(&self) -> bool {
+        self.keep_rows
     }
 
     /// Queues all changes sealed from now on for an import.
@@ -115,6 +141,7 @@ impl Publication {
             self.since.set(since);
             compact(&mut self.rows.borrow_mut(), since);
             compact(&mut self.errors.borrow_mut(), since);
+            self.recent.borrow_mut().retain(|(upper, _)| *upper > since + 1);
         }
     }
 
@@ -137,10 +164,12 @@ impl Publication {
         }
         let mut subscribers = std::mem::take(&mut *self.subscribers.borrow_mut());
         let fresh = Contents { rows: rows.into_iter().collect(), errors: errors.into_iter().collect() };
+        let is_news = !fresh.rows.is_empty() || !fresh.errors.is_empty();
+        if is_news && !self.keep_rows {
+            self.recent.borrow_mut().push_back((self.upper(), fresh.clone()));
+        }
         subscribers.retain_mut(|subscriber| match subscriber.is_started() {
             true => subscriber.send(self, &fresh),
-            // A stream keeps nothing: what was just sealed is all that it has.
-            false if !self.keep_rows => subscriber.catch_up(self, fresh.clone()),
             false => subscriber.catch_up(self, self.contents()),
         });
         self.subscribers.borrow_mut().extend(subscribers);
@@ -213,6 +242,8 @@ pub(crate) fn publish<'scope>(
         since: Cell::new(0),
         rows: RefCell::new(row_half.arrangement.handle()),
         errors: RefCell::new(error_half.arrangement.handle()),
+        recent: RefCell::default(),
+        started: spec.start.upper(),
         followers: RefCell::default(),
         subscribers: RefCell::default(),
     });

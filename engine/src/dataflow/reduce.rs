@@ -13,7 +13,7 @@
 //! An aggregate that cannot be computed (22003) is an error row in the place of the group's row.
 
 use std::cmp::Ordering;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, UInt32Array};
@@ -26,6 +26,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use super::accumulate::{Accumulator, Outcome, lanes_of};
 use super::arrange::{keep_least, settle};
 use super::arrangement::{Arrangement, SavedTrace, Start, TraceHandle};
+use super::blocks::chunks_by_size;
 use super::edge::{Edge, EdgeOutput, EdgeSession, by_leading_columns, send, worker_of};
 use super::errors::ErrorRows;
 use super::meter::Meter;
@@ -37,9 +38,6 @@ use crate::state::{
     ByteRows, Lanes, RowCodec, Shared, Updates, accumulate, add_lanes, normalise_keys, walk_back, walk_front,
 };
 use crate::types::{DataType, Tick};
-
-/// The most rows of one output batch.
-const BLOCK_ROWS: usize = 1 << 13;
 
 /// What the operator needs to know.
 pub(crate) struct ReduceSpec {
@@ -494,9 +492,9 @@ impl Output {
     ) {
         let [rows_port, errors_port] = ports;
         if let (Some(capability), false) = (&held[0], self.diffs.is_empty()) {
-            let delta = self.build(spec);
-            let blocks = (0..delta.len()).step_by(BLOCK_ROWS);
-            let blocks = blocks.map(|from| Arc::new(delta.slice(from, BLOCK_ROWS.min(delta.len() - from))));
+            let rows: Vec<usize> = (0..self.diffs.len()).collect();
+            let blocks = chunks_by_size(&rows, |row| self.bytes(*row));
+            let blocks = blocks.map(|rows| Arc::new(self.build(spec, rows[0]..rows[0] + rows.len())));
             send(rows_port, capability, Deltas { list: blocks.collect() });
         }
         if let (Some(capability), Some(errors)) = (&held[1], self.errors.take()) {
@@ -504,20 +502,25 @@ impl Output {
         }
     }
 
-    fn build(&mut self, spec: &ReduceSpec) -> Delta {
+    /// The encoded bytes of a row.
+    fn bytes(&self, row: usize) -> usize {
+        let cell = |column: &Vec<Cell>| match &column[row] {
+            Cell::Value(_) => size_of::<Outcome>(),
+            Cell::Encoded(value) => value.len(),
+        };
+        self.keys.get(row).len() + self.cells.iter().map(cell).sum::<usize>()
+    }
+
+    fn build(&self, spec: &ReduceSpec, rows: Range<usize>) -> Delta {
         let codec = RowCodec::new(&spec.columns[..spec.keys]);
-        let len = self.diffs.len();
-        let mut columns =
-            codec.decode((0..len).map(|row| self.keys.get(row))).expect("a group key is its own encoding");
+        let keys = codec.decode(rows.clone().map(|row| self.keys.get(row)));
+        let mut columns = keys.expect("a group key is its own encoding");
         for (accumulator, cells) in spec.accumulators.iter().zip(&self.cells) {
-            columns.push(column_of(accumulator.spec.result, cells));
+            columns.push(column_of(accumulator.spec.result, &cells[rows.clone()]));
         }
-        let rows = batch_of(&spec.output(), columns, len).expect("the output has the spec's types");
-        Delta {
-            rows,
-            diffs: Col::Each(std::mem::take(&mut self.diffs)),
-            ticks: Col::Each(std::mem::take(&mut self.ticks)),
-        }
+        let batch = batch_of(&spec.output(), columns, rows.len()).expect("the output has the spec's types");
+        let (diffs, ticks) = (self.diffs[rows.clone()].to_vec(), self.ticks[rows].to_vec());
+        Delta { rows: batch, diffs: Col::Each(diffs), ticks: Col::Each(ticks) }
     }
 }
 

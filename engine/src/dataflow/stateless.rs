@@ -190,8 +190,8 @@ pub(crate) fn constant<'scope>(
     let (port, stream) = builder.new_output();
     let mut port: EdgeOutput = OutputBuilder::from(port);
     let activator = scope.activator_for(builder.operator_info().address);
-    clock.listen(activator.clone());
-    let token = token.register(activator);
+    let token = token.register(activator.clone());
+    clock.listen(token.clone(), activator);
     builder.build(move |mut capabilities| {
         let mut capability = capabilities.pop();
         let mut delta = delta;

@@ -3,18 +3,15 @@
 //! Invariant: a subscriber sees every change after its as-of exactly once, consolidated, ticks in
 //! order; rows of one tick are sorted by their encoding.
 
+use super::blocks::chunks_by_size;
 use super::errors::ERROR_COLUMNS;
 use super::publish::{Contents, Publication};
 use crate::delta::{Col, Delta, batch_of};
 use crate::engine::{SubscriptionEvent, SubscriptionSink};
 use crate::error::DataError;
 use crate::planted::{self, Bug};
-use crate::snapshot::Snapshot;
 use crate::state::{RowCodec, Shared};
 use crate::types::{DataType, Tick};
-
-/// The most rows of one decoded batch.
-const ROWS_MAX: usize = 8192;
 
 /// One subscription on one worker.
 pub(crate) struct Subscriber {
@@ -42,8 +39,7 @@ impl Subscriber {
             return true;
         }
         self.started = true;
-        let columns = relation.columns.clone();
-        let snapshot = Snapshot::new(columns, self.as_of, contents.rows.clone(), contents.errors.clone());
+        let snapshot = relation.snapshot_of(self.as_of, contents.clone());
         (self.sink)(SubscriptionEvent::Snapshot { worker: self.worker, snapshot })
             && self.send(relation, &contents)
     }
@@ -90,7 +86,9 @@ fn decode_changes(columns: &[DataType], batches: &[Shared], as_of: Tick) -> Vec<
         changes.pop();
     }
     let codec = RowCodec::new(columns);
-    changes.chunks(ROWS_MAX).map(|chunk| decode_chunk(&codec, columns, chunk)).collect()
+    chunks_by_size(&changes, |(_, row, _)| row.len())
+        .map(|chunk| decode_chunk(&codec, columns, chunk))
+        .collect()
 }
 
 fn decode_chunk(codec: &RowCodec, columns: &[DataType], chunk: &[(Tick, &[u8], i64)]) -> Delta {

@@ -25,6 +25,7 @@ struct Shared {
 }
 
 /// An operator's view of its dataflow's token.
+#[derive(Clone)]
 pub(crate) struct TokenReader {
     shared: Rc<Shared>,
 }
@@ -54,7 +55,7 @@ impl TokenReader {
 #[derive(Clone, Default)]
 pub(crate) struct Clock {
     now: Rc<Cell<Tick>>,
-    listeners: Rc<RefCell<Vec<Activator>>>,
+    listeners: Rc<RefCell<Vec<(TokenReader, Activator)>>>,
 }
 
 impl Clock {
@@ -67,12 +68,13 @@ impl Clock {
     pub(crate) fn advance(&self, tick: Tick) {
         if tick > self.now.get() {
             self.now.set(tick);
-            self.listeners.borrow().iter().for_each(Activator::activate);
+            self.listeners.borrow_mut().retain(|(token, _)| !token.is_pressed());
+            self.listeners.borrow().iter().for_each(|(_, activator)| activator.activate());
         }
     }
 
-    /// Wakes this operator at every advance.
-    pub(crate) fn listen(&self, activator: Activator) {
-        self.listeners.borrow_mut().push(activator);
+    /// Wakes this operator at every advance, until its dataflow is stopped.
+    pub(crate) fn listen(&self, token: TokenReader, activator: Activator) {
+        self.listeners.borrow_mut().push((token, activator));
     }
 }

@@ -120,6 +120,40 @@ fn a_stream_passes_rows_on_and_keeps_none() {
     assert_eq!(rows, 4);
 }
 
+/// What a stream passed on is kept back to its since, for those who start at a tick that is held.
+#[test]
+fn a_late_subscriber_of_a_stream_misses_nothing_after_its_as_of() {
+    let _alone = alone();
+    let harness = Harness::start(2);
+    let spec = TableSpec { columns: PAIR.to_vec(), keep_rows: false };
+    harness.engine.create_table(RelationId(1), spec, 10);
+    harness.commit(20, &[(1, &PAIR, vec![(pair(1, 5), 1)])]);
+    harness.commit(30, &[(1, &PAIR, vec![(pair(2, 7), 1), (pair(3, 8), 1)])]);
+    harness.wait(1, 31);
+    let ticks_seen = |as_of| {
+        let events = harness.subscribe(1, as_of);
+        let (mut ticks, mut uppers) = (Vec::new(), [0, 0]);
+        while uppers.contains(&0) {
+            match events.recv().unwrap() {
+                SubscriptionEvent::Snapshot { snapshot, .. } => assert_eq!(snapshot.rows().count(), 0),
+                SubscriptionEvent::Changes { worker, changes, upper, .. } => {
+                    changes.iter().for_each(|delta| ticks.extend(delta.ticks.iter()));
+                    uppers[worker] = upper;
+                }
+                SubscriptionEvent::Dropped => panic!("the stream was not dropped"),
+            }
+        }
+        ticks.sort_unstable();
+        ticks
+    };
+    assert_eq!(ticks_seen(10), [20, 30, 30]);
+    assert_eq!(ticks_seen(20), [30, 30]);
+    harness.engine.compact(&[(RelationId(1), 20)]);
+    assert_eq!(ticks_seen(20), [30, 30]);
+    harness.engine.compact(&[(RelationId(1), 30)]);
+    assert_eq!(ticks_seen(30), [0; 0]);
+}
+
 #[test]
 fn deleted_rows_give_their_memory_back_without_new_writes() {
     let _alone = alone();

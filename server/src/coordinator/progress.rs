@@ -53,6 +53,10 @@ impl Progress {
 
     fn advance(&self, relation: RelationId, upper: Tick) {
         let mut state = self.lock();
+        // Two workers may tell in the other order than they noted it: an upper never goes back.
+        if state.uppers.get(&relation).is_some_and(|known| *known >= upper) {
+            return;
+        }
         state.uppers.insert(relation, upper);
         let first = state.news.is_empty();
         state.news.insert(relation, upper);

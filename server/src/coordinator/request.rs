@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use millrace_engine::{Delta, RelationId, Tick};
+use millrace_engine::{Delta, RelationId, Tick, batch_bytes};
 use millrace_sql::{Catalog, CatalogChange, SqlError};
 
 /// Names a commit while it is under way.
@@ -29,7 +29,7 @@ pub struct Write {
 impl Write {
     /// The bytes that the rows take, at most.
     pub fn bytes(&self) -> usize {
-        self.rows.get_array_memory_size()
+        batch_bytes(&self.rows)
     }
 }
 

@@ -73,10 +73,8 @@ impl Transaction {
         let mut catalog = Catalog::clone(&moment.catalog);
         catalog.apply(&change)?;
         if let CatalogChange::Drop(ids) = &change {
+            // What was read stays noted: rows of a dropped table may have been copied elsewhere.
             self.writes.retain(|write| !ids.contains(&write.relation));
-            ids.iter().for_each(|id| {
-                self.reads.remove(id);
-            });
         }
         self.moment = Some(Moment { catalog: Arc::new(catalog), ..moment.clone() });
         self.changes.push(change);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use futures::{StreamExt, stream};
-use millrace_engine::{DataType, Engine, EngineError, RelationId, Snapshot, Tick, batch_of};
+use millrace_engine::{DataType, Engine, EngineError, RelationId, Snapshot, Tick, batch_bytes, batch_of};
 use millrace_sql::{Column, Query, RowStream, Snapshots, SqlError};
 use tokio::sync::oneshot;
 
@@ -143,7 +143,7 @@ pub(super) async fn collect(
         if batch.num_rows() == 0 {
             continue;
         }
-        bytes += batch.get_array_memory_size();
+        bytes += batch_bytes(&batch);
         if bytes > bytes_max {
             return Err(too_large("the statement", bytes_max));
         }

@@ -1,0 +1,46 @@
+//! How large a batch may become: bounded in rows and in bytes.
+//!
+//! Wide texts would else make a batch of few rows larger than Arrow's 2 GiB a column, or fill the
+//! memory in one activation.
+
+/// The most rows of a batch.
+pub(crate) const BLOCK_ROWS: usize = 1 << 13;
+
+/// A batch takes no further row beyond this many encoded bytes.
+pub(crate) const BLOCK_BYTES: usize = 4 << 20;
+
+/// Cuts a list into parts of bounded rows and bytes, each of at least one element.
+pub(crate) fn chunks_by_size<X>(all: &[X], size: impl Fn(&X) -> usize) -> impl Iterator<Item = &[X]> {
+    let mut rest = all;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let mut bytes = 0;
+        let fits = |element: &&X| {
+            bytes += size(element);
+            bytes <= BLOCK_BYTES
+        };
+        let len = rest.iter().take(BLOCK_ROWS).take_while(fits).count().max(1);
+        let (chunk, after) = rest.split_at(len);
+        rest = after;
+        Some(chunk)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_bounded_in_rows_and_bytes_and_hold_everything_in_order() {
+        let small = vec![1; 3 * BLOCK_ROWS + 5];
+        let lengths: Vec<usize> = chunks_by_size(&small, |size| *size).map(<[usize]>::len).collect();
+        assert_eq!(lengths, [BLOCK_ROWS, BLOCK_ROWS, BLOCK_ROWS, 5]);
+        let wide = vec![BLOCK_BYTES * 2, BLOCK_BYTES / 2, BLOCK_BYTES / 2, 1];
+        let parts: Vec<&[usize]> = chunks_by_size(&wide, |size| *size).collect();
+        assert_eq!(parts.concat(), wide);
+        assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [1, 2, 1]);
+        assert_eq!(chunks_by_size(&[] as &[usize], |size| *size).count(), 0);
+    }
+}
