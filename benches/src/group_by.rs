@@ -105,13 +105,12 @@ impl Ours {
         let engine = Engine::start(config, Arc::new(Columns), Arc::new(progress)).expect("threads start");
         let columns = vec![DataType::Int64, DataType::Int64];
         engine.create_table(STREAM, TableSpec { columns: columns.clone(), keep_rows: false }, 1);
-        let aggregate = |function, argument, data_type| Aggregate { function, argument, data_type };
         let plan = Plan::Reduce {
             input: Box::new(Plan::Get { relation: STREAM, columns }),
             keys: vec![Expr::Column(0)],
             aggregates: vec![
-                aggregate(AggregateFunction::Count, None, DataType::Int64),
-                aggregate(
+                Aggregate::plain(AggregateFunction::Count, None, DataType::Int64),
+                Aggregate::plain(
                     AggregateFunction::Sum,
                     Some(Expr::Column(1)),
                     DataType::Numeric { precision: 38, scale: 0 },

@@ -12,7 +12,7 @@ use timely::communication::WorkerGuards;
 
 use crate::dataflow::arrangement::{SavedTrace, Start};
 use crate::dataflow::meter::Meter;
-use crate::dataflow::render::reduce_spec;
+use crate::dataflow::render::{reduce_spec, unrendered};
 use crate::delta::Delta;
 use crate::error::{DataError, EngineError};
 use crate::expr::{Compiler, Expr};
@@ -311,18 +311,22 @@ fn check_compiles(compiler: &dyn Compiler, plan: &Plan) -> Result<(), EngineErro
             compile(predicates, &input.columns())?;
             compile(outputs, &input.columns())?;
         }
-        Plan::Join { left, right, left_keys, right_keys } => {
-            compile(left_keys, &left.columns())?;
-            compile(right_keys, &right.columns())?;
+        Plan::Join { left, right, keys } => {
+            let (left, right) = (left.columns(), right.columns());
+            for key in keys {
+                compile(std::slice::from_ref(&key.left), &left)?;
+                compile(std::slice::from_ref(&key.right), &right)?;
+            }
         }
         Plan::Reduce { input, keys, aggregates } => {
             let columns = input.columns();
             compile(keys, &columns)?;
             let outputs: Vec<Expr> =
-                keys.iter().cloned().chain(aggregates.iter().filter_map(|a| a.argument.clone())).collect();
+                keys.iter().cloned().chain(aggregates.iter().flat_map(|a| a.arguments.clone())).collect();
             compile(&outputs, &columns)?;
             reduce_spec(&columns, keys.len(), &outputs, aggregates, Start::Fresh(0), plan)?;
         }
+        Plan::Exists { .. } | Plan::Repeat { .. } | Plan::TopK { .. } => return Err(unrendered(plan)),
     }
     plan.inputs().into_iter().try_for_each(|input| check_compiles(compiler, input))
 }

@@ -116,9 +116,9 @@ impl fmt::Display for Expr {
     }
 }
 
-/// Joins expressions for display.
-pub(crate) fn list(exprs: &[Expr], separator: &str) -> String {
-    exprs.iter().map(|expr| expr.to_string()).collect::<Vec<_>>().join(separator)
+/// Joins expressions and the like for display.
+pub(crate) fn list<T: fmt::Display>(items: &[T], separator: &str) -> String {
+    items.iter().map(|item| item.to_string()).collect::<Vec<_>>().join(separator)
 }
 
 /// Turns expressions into something that evaluates whole Arrow batches. `sql` implements it over

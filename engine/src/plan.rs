@@ -13,7 +13,7 @@ use crate::expr::{Expr, list};
 use crate::types::{DataType, RelationId};
 
 /// Raised when the row encoding or the meaning of a plan node changes: part of every identity.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 
 /// A relational operator tree. Serialised in the log: only append variants.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -42,16 +42,14 @@ pub enum Plan {
         /// The output's columns.
         outputs: Vec<Expr>,
     },
-    /// Inner equi-join; NULL keys match nothing. Output: the left columns, then the right ones.
+    /// Inner equi-join. Output: the left columns, then the right ones.
     Join {
         /// Left input.
         left: Box<Plan>,
         /// Right input.
         right: Box<Plan>,
-        /// Key expressions over the left columns.
-        left_keys: Vec<Expr>,
-        /// Key expressions over the right columns, of the same types; none: a cross join.
-        right_keys: Vec<Expr>,
+        /// What must be equal; nothing: a cross join.
+        keys: Vec<JoinKey>,
     },
     /// GROUP BY. Output: the keys, then the aggregates. Without keys it always has one row.
     Reduce {
@@ -67,6 +65,64 @@ pub enum Plan {
         /// At least one input.
         inputs: Vec<Plan>,
     },
+    /// Semi or anti join: the left rows for which the right input has (or lacks) a row with equal
+    /// keys. Output: the left columns.
+    Exists {
+        /// The rows that are kept or not.
+        left: Box<Plan>,
+        /// Where a match is looked for; only its keys matter.
+        right: Box<Plan>,
+        /// What must be equal; nothing: any row of the right input matches.
+        keys: Vec<JoinKey>,
+        /// Keeps the rows without a match instead of those with one.
+        anti: bool,
+    },
+    /// Each row as often as `count` says (a bigint over its columns), times its own multiplicity;
+    /// not at all where that is NULL, zero or negative.
+    Repeat {
+        /// The input.
+        input: Box<Plan>,
+        /// How often.
+        count: Expr,
+    },
+    /// The first rows of each group: ordered by `order`, ties by the whole row (its columns ascending from
+    /// the first on, NULL first), the copies of a row one after the other.
+    TopK {
+        /// The input.
+        input: Box<Plan>,
+        /// Group keys over the input's columns; none: one group.
+        keys: Vec<Expr>,
+        /// The order within a group.
+        order: Vec<OrderKey>,
+        /// How many rows of each group are left out at the front.
+        skip: u64,
+        /// How many rows are kept behind them; `None`: all.
+        fetch: Option<u64>,
+        /// Appends a bigint column: the row's number in its group, from 1 (`row_number()`).
+        numbered: bool,
+    },
+}
+
+/// One equality of a join.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct JoinKey {
+    /// Over the left columns.
+    pub left: Expr,
+    /// Over the right columns, of the same type.
+    pub right: Expr,
+    /// Whether NULL equals NULL (`IS NOT DISTINCT FROM`); else NULL equals nothing.
+    pub nulls_equal: bool,
+}
+
+/// One key of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct OrderKey {
+    /// What is compared.
+    pub expr: Expr,
+    /// From the greatest down.
+    pub descending: bool,
+    /// NULL before all values, else behind them.
+    pub nulls_first: bool,
 }
 
 /// One aggregate of a `Plan::Reduce`.
@@ -74,10 +130,22 @@ pub enum Plan {
 pub struct Aggregate {
     /// Which aggregate.
     pub function: AggregateFunction,
-    /// Its argument over the input's columns; `None` for `count(*)` only.
-    pub argument: Option<Expr>,
+    /// Its arguments over the input's columns; none for `count(*)` only.
+    pub arguments: Vec<Expr>,
+    /// Whether equal arguments count once.
+    pub distinct: bool,
+    /// The order in which values are taken, where that shows (`string_agg`).
+    pub order: Vec<OrderKey>,
     /// The result's type, as PostgreSQL has it (`sum(int)` is bigint, `sum(bigint)` numeric, …).
     pub data_type: DataType,
+}
+
+impl Aggregate {
+    /// An aggregate of all values of at most one argument, in any order.
+    pub fn plain(function: AggregateFunction, argument: Option<Expr>, data_type: DataType) -> Aggregate {
+        let (arguments, order) = (argument.into_iter().collect(), Vec::new());
+        Aggregate { function, arguments, distinct: false, order, data_type }
+    }
 }
 
 /// The aggregates that the engine maintains. Serialised: only append variants.
@@ -93,6 +161,49 @@ pub enum AggregateFunction {
     Min,
     /// `max(x)`
     Max,
+    /// `bool_and(x)`, `every(x)`
+    BoolAnd,
+    /// `bool_or(x)`
+    BoolOr,
+    /// `bit_and(x)`
+    BitAnd,
+    /// `bit_or(x)`
+    BitOr,
+    /// `bit_xor(x)`
+    BitXor,
+    /// `var_pop(x)`
+    VarPop,
+    /// `var_samp(x)`, `variance(x)`
+    VarSamp,
+    /// `stddev_pop(x)`
+    StddevPop,
+    /// `stddev_samp(x)`, `stddev(x)`
+    StddevSamp,
+    /// `string_agg(x, delimiter)`
+    StringAgg,
+}
+
+impl AggregateFunction {
+    /// The name in SQL.
+    pub fn name(self) -> &'static str {
+        match self {
+            AggregateFunction::Count => "count",
+            AggregateFunction::Sum => "sum",
+            AggregateFunction::Avg => "avg",
+            AggregateFunction::Min => "min",
+            AggregateFunction::Max => "max",
+            AggregateFunction::BoolAnd => "bool_and",
+            AggregateFunction::BoolOr => "bool_or",
+            AggregateFunction::BitAnd => "bit_and",
+            AggregateFunction::BitOr => "bit_or",
+            AggregateFunction::BitXor => "bit_xor",
+            AggregateFunction::VarPop => "var_pop",
+            AggregateFunction::VarSamp => "var_samp",
+            AggregateFunction::StddevPop => "stddev_pop",
+            AggregateFunction::StddevSamp => "stddev_samp",
+            AggregateFunction::StringAgg => "string_agg",
+        }
+    }
 }
 
 /// The identity of a plan: BLAKE3 of its canonical bytes.
@@ -125,6 +236,13 @@ impl Plan {
                 columns
             }
             Plan::Union { inputs } => inputs.first().map(Plan::columns).unwrap_or_default(),
+            Plan::Exists { left, .. } => left.columns(),
+            Plan::Repeat { input, .. } => input.columns(),
+            Plan::TopK { input, numbered, .. } => {
+                let mut columns = input.columns();
+                columns.extend(numbered.then_some(DataType::Int64));
+                columns
+            }
         }
     }
 
@@ -132,9 +250,25 @@ impl Plan {
     pub fn inputs(&self) -> Vec<&Plan> {
         match self {
             Plan::Get { .. } | Plan::Constant { .. } => Vec::new(),
-            Plan::Project { input, .. } | Plan::Reduce { input, .. } => vec![input],
-            Plan::Join { left, right, .. } => vec![left, right],
+            Plan::Project { input, .. }
+            | Plan::Reduce { input, .. }
+            | Plan::Repeat { input, .. }
+            | Plan::TopK { input, .. } => vec![input],
+            Plan::Join { left, right, .. } | Plan::Exists { left, right, .. } => vec![left, right],
             Plan::Union { inputs } => inputs.iter().collect(),
+        }
+    }
+
+    /// The plan's inputs, left to right, to be changed.
+    pub fn inputs_mut(&mut self) -> Vec<&mut Plan> {
+        match self {
+            Plan::Get { .. } | Plan::Constant { .. } => Vec::new(),
+            Plan::Project { input, .. }
+            | Plan::Reduce { input, .. }
+            | Plan::Repeat { input, .. }
+            | Plan::TopK { input, .. } => vec![input],
+            Plan::Join { left, right, .. } | Plan::Exists { left, right, .. } => vec![left, right],
+            Plan::Union { inputs } => inputs.iter_mut().collect(),
         }
     }
 
@@ -185,20 +319,29 @@ impl Plan {
                     }
                 }
             }
-            Plan::Join { left, right, left_keys, right_keys } => {
-                check_exprs(left_keys, &left.columns())?;
-                check_exprs(right_keys, &right.columns())?;
-                if types_of(left_keys, &left.columns()) != types_of(right_keys, &right.columns()) {
-                    return wrong("the two sides of a join have keys of different types".to_owned());
+            Plan::Join { left, right, keys } | Plan::Exists { left, right, keys, .. } => {
+                let (left, right) = (left.columns(), right.columns());
+                for key in keys {
+                    check_exprs([&key.left], &left)?;
+                    check_exprs([&key.right], &right)?;
+                    if key.left.data_type(&left) != key.right.data_type(&right) {
+                        return wrong("the two sides of a join have keys of different types".to_owned());
+                    }
                 }
             }
             Plan::Reduce { input, keys, aggregates } => {
                 let columns = input.columns();
                 check_exprs(keys, &columns)?;
                 for aggregate in aggregates {
-                    check_exprs(aggregate.argument.as_slice(), &columns)?;
-                    if aggregate.argument.is_none() && aggregate.function != AggregateFunction::Count {
-                        return wrong(format!("{aggregate} lacks its argument"));
+                    check_exprs(&aggregate.arguments, &columns)?;
+                    check_exprs(aggregate.order.iter().map(|key| &key.expr), &columns)?;
+                    let expected = match aggregate.function {
+                        AggregateFunction::Count => 0..=1,
+                        AggregateFunction::StringAgg => 2..=2,
+                        _ => 1..=1,
+                    };
+                    if !expected.contains(&aggregate.arguments.len()) {
+                        return wrong(format!("{aggregate} has the wrong number of arguments"));
                     }
                 }
             }
@@ -208,6 +351,18 @@ impl Plan {
                 if columns.any(|other| other != first) {
                     return wrong("a union of different column types".to_owned());
                 }
+            }
+            Plan::Repeat { input, count } => {
+                let columns = input.columns();
+                check_exprs([count], &columns)?;
+                if count.data_type(&columns) != Some(DataType::Int64) {
+                    return wrong(format!("count {count} is not bigint"));
+                }
+            }
+            Plan::TopK { input, keys, order, .. } => {
+                let columns = input.columns();
+                check_exprs(keys, &columns)?;
+                check_exprs(order.iter().map(|key| &key.expr), &columns)?;
             }
         }
         self.inputs().into_iter().try_for_each(Plan::check)
@@ -225,14 +380,26 @@ impl Plan {
                 }
                 writeln!(f)?;
             }
-            Plan::Join { left_keys, right_keys, .. } => {
-                writeln!(f, "Join [{}] = [{}]", list(left_keys, ", "), list(right_keys, ", "))?;
-            }
+            Plan::Join { keys, .. } => writeln!(f, "Join on [{}]", list(keys, ", "))?,
             Plan::Reduce { keys, aggregates, .. } => {
-                let aggregates: Vec<String> = aggregates.iter().map(|a| a.to_string()).collect();
-                writeln!(f, "Reduce by [{}] compute [{}]", list(keys, ", "), aggregates.join(", "))?;
+                writeln!(f, "Reduce by [{}] compute [{}]", list(keys, ", "), list(aggregates, ", "))?;
             }
             Plan::Union { .. } => writeln!(f, "Union")?,
+            Plan::Exists { keys, anti, .. } => {
+                let kind = if *anti { "Anti" } else { "Semi" };
+                writeln!(f, "{kind} join on [{}]", list(keys, ", "))?;
+            }
+            Plan::Repeat { count, .. } => writeln!(f, "Repeat {count}")?,
+            Plan::TopK { keys, order, skip, fetch, numbered, .. } => {
+                write!(f, "Top by [{}] order [{}]", list(keys, ", "), list(order, ", "))?;
+                if *skip > 0 {
+                    write!(f, " skip {skip}")?;
+                }
+                if let Some(fetch) = fetch {
+                    write!(f, " fetch {fetch}")?;
+                }
+                writeln!(f, "{}", if *numbered { " numbered" } else { "" })?;
+            }
         }
         self.inputs().into_iter().try_for_each(|input| input.fmt_indented(f, depth + 1))
     }
@@ -247,17 +414,34 @@ impl fmt::Display for Plan {
 
 impl fmt::Display for Aggregate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self.function {
-            AggregateFunction::Count => "count",
-            AggregateFunction::Sum => "sum",
-            AggregateFunction::Avg => "avg",
-            AggregateFunction::Min => "min",
-            AggregateFunction::Max => "max",
-        };
-        match &self.argument {
-            Some(argument) => write!(f, "{name}({argument})"),
-            None => write!(f, "{name}(*)"),
+        write!(f, "{}({}", self.function.name(), if self.distinct { "distinct " } else { "" })?;
+        match self.arguments.as_slice() {
+            [] => write!(f, "*")?,
+            arguments => write!(f, "{}", list(arguments, ", "))?,
         }
+        if !self.order.is_empty() {
+            write!(f, " order by {}", list(&self.order, ", "))?;
+        }
+        write!(f, ")")
+    }
+}
+
+impl fmt::Display for JoinKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let equals = if self.nulls_equal { "is not distinct from" } else { "=" };
+        write!(f, "{} {equals} {}", self.left, self.right)
+    }
+}
+
+impl fmt::Display for OrderKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let direction = if self.descending { " desc" } else { "" };
+        let nulls = match (self.descending, self.nulls_first) {
+            (false, true) => " nulls first",
+            (true, false) => " nulls last",
+            (false, false) | (true, true) => "",
+        };
+        write!(f, "{}{direction}{nulls}", self.expr)
     }
 }
 
@@ -266,7 +450,10 @@ fn types_of(exprs: &[Expr], columns: &[DataType]) -> Vec<DataType> {
     exprs.iter().map(|expr| expr.data_type(columns).unwrap_or(DataType::Boolean)).collect()
 }
 
-fn check_exprs(exprs: &[Expr], columns: &[DataType]) -> Result<(), EngineError> {
+fn check_exprs<'e>(
+    exprs: impl IntoIterator<Item = &'e Expr>,
+    columns: &[DataType],
+) -> Result<(), EngineError> {
     for expr in exprs {
         let mut last = None;
         expr.for_each_column(&mut |index| last = last.max(Some(index)));

@@ -101,6 +101,9 @@ pub(crate) fn lay_out(specs: &[AggregateSpec]) -> Result<(Vec<Accumulator>, usiz
     let mut stride = 1;
     let mut accumulators = Vec::new();
     for spec in specs {
+        if spec.function as u8 > AggregateFunction::Max as u8 {
+            return Err(EngineError::InvalidPlan(format!("{} is not maintained yet", spec.function.name())));
+        }
         let sum = sum_of(spec)?;
         let first = if spec.argument.is_some() { stride } else { 0 };
         stride += if spec.argument.is_some() { 1 + sum.lanes() } else { 0 };
@@ -244,6 +247,7 @@ impl Accumulator {
                 self.total(lanes, Some(lanes[0]), outside)
             }
             AggregateFunction::Avg => self.total(lanes, Some(count), outside),
+            other => Err(DataError::new("XX000", format!("{} is not maintained yet", other.name()))),
         }
     }
 

@@ -26,7 +26,7 @@ use crate::delta::{Delta, batch_of};
 use crate::error::EngineError;
 use crate::expr::{Compiler, Expr};
 use crate::literals::column_of_literals;
-use crate::plan::{Aggregate, Plan};
+use crate::plan::{Aggregate, JoinKey, Plan};
 use crate::planted::{self, Bug};
 use crate::types::{DataType, Literal, RelationId, Tick};
 
@@ -83,10 +83,11 @@ impl<'scope> Renderer<'_, 'scope> {
                 let rows = self.render(input)?;
                 self.project(rows, &input.columns(), predicates, outputs, plan)
             }
-            Plan::Join { left, right, left_keys, right_keys } => {
+            Plan::Join { left, right, keys } => {
                 let specs = JoinSpec { left: left.columns(), right: right.columns(), start: self.start };
-                let left = self.keyed(left, left_keys, plan)?;
-                let right = self.keyed(right, right_keys, plan)?;
+                let (left_keys, right_keys) = sides(keys);
+                let left = self.keyed(left, &left_keys, plan)?;
+                let right = self.keyed(right, &right_keys, plan)?;
                 Ok(join(left, right, specs, Arc::clone(self.meter), self.token))
             }
             Plan::Reduce { input, keys, aggregates } => self.reduce(input, keys, aggregates, plan),
@@ -94,6 +95,7 @@ impl<'scope> Renderer<'_, 'scope> {
                 let rows = inputs.iter().map(|input| self.render(input)).collect::<Result<Vec<_>, _>>()?;
                 Ok(self.scope.concatenate(rows))
             }
+            Plan::Exists { .. } | Plan::Repeat { .. } | Plan::TopK { .. } => Err(unrendered(plan)),
         }
     }
 
@@ -132,12 +134,17 @@ impl<'scope> Renderer<'_, 'scope> {
         Ok(rows)
     }
 
-    /// A join input, arranged by its key expressions; rows with a NULL key match nothing and go.
-    fn keyed(&mut self, input: &Plan, keys: &[Expr], plan: &Plan) -> Result<Arranged<'scope>, EngineError> {
+    /// A join input, arranged by its key expressions; rows whose NULL key matches nothing go.
+    fn keyed(
+        &mut self,
+        input: &Plan,
+        keys: &[SideKey],
+        plan: &Plan,
+    ) -> Result<Arranged<'scope>, EngineError> {
         let columns = input.columns();
         let rows = self.render(input)?;
         let all = (0..columns.len()).map(Expr::Column);
-        let outputs: Vec<Expr> = keys.iter().cloned().chain(all).collect();
+        let outputs: Vec<Expr> = keys.iter().map(|(key, _)| key.clone()).chain(all).collect();
         let rows = self.with_keys(rows, &columns, keys, &outputs, plan)?;
         let types: Vec<DataType> = outputs.iter().filter_map(|output| output.data_type(&columns)).collect();
         let saved = self.take_saved();
@@ -152,17 +159,21 @@ impl<'scope> Renderer<'_, 'scope> {
         &mut self,
         rows: Edge<'scope>,
         columns: &[DataType],
-        keys: &[Expr],
+        keys: &[SideKey],
         outputs: &[Expr],
         plan: &Plan,
     ) -> Result<Edge<'scope>, EngineError> {
-        if keys.len() < 2 || keys.iter().all(|key| matches!(key, Expr::Column(_))) {
-            return self.project(rows, columns, &not_null(keys), outputs, plan);
+        let wanted = |keys: &[SideKey]| -> Vec<Expr> {
+            keys.iter().filter(|(_, nulls_equal)| !nulls_equal).map(|(key, _)| key.clone()).collect()
+        };
+        if keys.len() < 2 || keys.iter().all(|(key, _)| matches!(key, Expr::Column(_))) {
+            return self.project(rows, columns, &not_null(&wanted(keys)), outputs, plan);
         }
         let rows = self.project(rows, columns, &[], outputs, plan)?;
         let types: Vec<DataType> = outputs.iter().filter_map(|output| output.data_type(columns)).collect();
         let computed: Vec<Expr> = (0..types.len()).map(Expr::Column).collect();
-        self.project(rows, &types, &not_null(&computed[..keys.len()]), &computed, plan)
+        let keys = computed.iter().cloned().zip(keys.iter().map(|(_, nulls_equal)| *nulls_equal));
+        self.project(rows, &types, &not_null(&wanted(&keys.collect::<Vec<_>>())), &computed, plan)
     }
 
     fn reduce(
@@ -174,7 +185,7 @@ impl<'scope> Renderer<'_, 'scope> {
     ) -> Result<Edge<'scope>, EngineError> {
         let columns = input.columns();
         let rows = self.render(input)?;
-        let arguments = aggregates.iter().filter_map(|aggregate| aggregate.argument.clone());
+        let arguments = aggregates.iter().flat_map(|aggregate| aggregate.arguments.clone());
         let outputs: Vec<Expr> = keys.iter().cloned().chain(distinct(arguments)).collect();
         let rows = self.project(rows, &columns, &[], &outputs, plan)?;
         let spec = reduce_spec(&columns, keys.len(), &outputs, aggregates, self.start, plan)?;
@@ -191,6 +202,20 @@ impl<'scope> Renderer<'_, 'scope> {
     fn take_saved(&mut self) -> Option<SavedTrace> {
         self.saved.as_mut().and_then(VecDeque::pop_front)
     }
+}
+
+/// A key of one side of a join, and whether its NULLs match.
+type SideKey = (Expr, bool);
+
+/// The keys of the two sides.
+fn sides(keys: &[JoinKey]) -> (Vec<SideKey>, Vec<SideKey>) {
+    let sides = |key: &JoinKey| ((key.left.clone(), key.nulls_equal), (key.right.clone(), key.nulls_equal));
+    keys.iter().map(sides).unzip()
+}
+
+/// A plan that no operator maintains yet.
+pub(crate) fn unrendered(plan: &Plan) -> EngineError {
+    EngineError::InvalidPlan(format!("no operator maintains this yet:\n{plan}"))
 }
 
 /// That each of these is not NULL.
@@ -226,11 +251,14 @@ pub(crate) fn reduce_spec(
         let found = outputs[keys..].iter().position(|output| output == argument).map(|index| keys + index);
         found.and_then(|index| types.get(index).map(|data_type| (index, *data_type)))
     };
+    if let Some(aggregate) = aggregates.iter().find(|aggregate| aggregate.distinct) {
+        return Err(EngineError::InvalidPlan(format!("{aggregate} is not maintained yet")));
+    }
     let specs: Vec<AggregateSpec> = aggregates
         .iter()
         .map(|aggregate| AggregateSpec {
             function: aggregate.function,
-            argument: aggregate.argument.as_ref().and_then(position),
+            argument: aggregate.arguments.first().and_then(position),
             result: aggregate.data_type,
         })
         .collect();

@@ -1,6 +1,6 @@
 //! A view is incremental: what one change makes the operators look at does not grow with the state.
 
-use millrace_engine::{Aggregate, AggregateFunction, DataType, Expr, Literal, Plan, RelationId};
+use millrace_engine::{Aggregate, AggregateFunction, DataType, Expr, JoinKey, Literal, Plan, RelationId};
 
 use crate::harness::{Harness, Row};
 use crate::oracle::alone;
@@ -14,7 +14,7 @@ fn pair(a: i32, b: i32) -> Row {
 /// Sums, counts and extremes by key, joined with the table again.
 fn plan() -> Plan {
     let table = || Box::new(Plan::Get { relation: RelationId(1), columns: PAIR.to_vec() });
-    let aggregate = |function, data_type| Aggregate { function, argument: Some(Expr::Column(1)), data_type };
+    let aggregate = |function, data_type| Aggregate::plain(function, Some(Expr::Column(1)), data_type);
     let aggregates = vec![
         aggregate(AggregateFunction::Sum, DataType::Int64),
         aggregate(AggregateFunction::Min, DataType::Int32),
@@ -24,8 +24,7 @@ fn plan() -> Plan {
     Plan::Join {
         left: table(),
         right: Box::new(groups),
-        left_keys: vec![Expr::Column(0)],
-        right_keys: vec![Expr::Column(0)],
+        keys: vec![JoinKey { left: Expr::Column(0), right: Expr::Column(0), nulls_equal: false }],
     }
 }
 

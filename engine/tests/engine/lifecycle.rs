@@ -23,11 +23,7 @@ fn table() -> Plan {
 }
 
 fn sums() -> Plan {
-    let sum = Aggregate {
-        function: AggregateFunction::Sum,
-        argument: Some(Expr::Column(1)),
-        data_type: DataType::Int64,
-    };
+    let sum = Aggregate::plain(AggregateFunction::Sum, Some(Expr::Column(1)), DataType::Int64);
     Plan::Reduce { input: Box::new(table()), keys: vec![Expr::Column(0)], aggregates: vec![sum] }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use millrace_engine::{Aggregate, AggregateFunction, DataError, DataType, Expr, Literal, Plan, RelationId};
+use millrace_engine::{
+    Aggregate, AggregateFunction, DataError, DataType, Expr, JoinKey, Literal, Plan, RelationId,
+};
 
 use crate::harness::{Bag, Row};
 
@@ -59,16 +61,12 @@ fn run(plan: &Plan, tables: &Tables, errors: &mut BTreeMap<DataError, i64>) -> R
                 .filter_map(|(row, diff)| project(&row, predicates, outputs, diff, errors))
                 .collect()
         }
-        Plan::Join { left, right, left_keys, right_keys } => {
+        Plan::Join { left, right, keys } => {
             let (left, right) = (run(left, tables, errors), run(right, tables, errors));
             let mut joined = Vec::new();
             for (l, left_diff) in &left {
                 for (r, right_diff) in &right {
-                    let keys = left_keys.iter().zip(right_keys).all(|(left_key, right_key)| {
-                        let (a, b) = (eval(left_key, l).unwrap(), eval(right_key, r).unwrap());
-                        !is_null(&a) && !is_null(&b) && key(&a) == key(&b)
-                    });
-                    if keys {
+                    if keys.iter().all(|key| matches(key, l, r)) {
                         joined.push(([l.clone(), r.clone()].concat(), left_diff * right_diff));
                     }
                 }
@@ -99,6 +97,16 @@ fn run(plan: &Plan, tables: &Tables, errors: &mut BTreeMap<DataError, i64>) -> R
             result
         }
         Plan::Union { inputs } => inputs.iter().flat_map(|input| run(input, tables, errors)).collect(),
+        Plan::Exists { .. } | Plan::Repeat { .. } | Plan::TopK { .. } => unreachable!("not rendered yet"),
+    }
+}
+
+/// Whether two rows are equal in a key of a join.
+fn matches(join_key: &JoinKey, left: &Row, right: &Row) -> bool {
+    let (a, b) = (eval(&join_key.left, left).unwrap(), eval(&join_key.right, right).unwrap());
+    match is_null(&a) || is_null(&b) {
+        true => join_key.nulls_equal && is_null(&a) && is_null(&b),
+        false => key(&a) == key(&b),
     }
 }
 
@@ -193,7 +201,7 @@ fn call(function: &str, left: Literal, right: Literal, data_type: DataType) -> R
 }
 
 fn aggregate(aggregate: &Aggregate, rows: &Rows) -> Result<Literal, DataError> {
-    let Some(argument) = &aggregate.argument else {
+    let Some(argument) = aggregate.arguments.first() else {
         return Ok(Literal::Int64(rows.iter().map(|(_, diff)| diff).sum()));
     };
     let mut net: BTreeMap<String, (Literal, i64)> = BTreeMap::new();
@@ -212,6 +220,7 @@ fn aggregate(aggregate: &Aggregate, rows: &Rows) -> Result<Literal, DataError> {
         AggregateFunction::Avg => sum(&values, aggregate.data_type, count),
         AggregateFunction::Min => Ok(extreme(&values, false)),
         AggregateFunction::Max => Ok(extreme(&values, true)),
+        other => panic!("the model has no {}", other.name()),
     }
 }
 

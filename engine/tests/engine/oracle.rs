@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use millrace_engine::{
-    Aggregate, AggregateFunction, DataError, DataType, Expr, Literal, Plan, RelationId, SubscriptionEvent,
-    Tick,
+    Aggregate, AggregateFunction, DataError, DataType, Expr, JoinKey, Literal, Plan, RelationId,
+    SubscriptionEvent, Tick,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -124,10 +124,15 @@ fn join(inner: impl Strategy<Value = Plan> + Clone + 'static) -> impl Strategy<V
         Just(vec![(3, 3), (1, 1)]),
         Just(vec![(4, 4)]),
     ];
-    (inner.clone(), inner, keys).prop_map(|(left, right, keys)| {
-        let (left_keys, right_keys): (Vec<usize>, Vec<usize>) = keys.into_iter().unzip();
-        let (left_keys, right_keys) = (columns(left_keys), columns(right_keys));
-        Plan::Join { left: Box::new(left), right: Box::new(right), left_keys, right_keys }
+    let nulls_equal = prop::bool::weighted(0.2);
+    (inner.clone(), inner, keys, nulls_equal).prop_map(|(left, right, keys, nulls_equal)| {
+        let key = |(left, right)| JoinKey {
+            left: Expr::Column(left),
+            right: Expr::Column(right),
+            nulls_equal: nulls_equal && left == right,
+        };
+        let keys = keys.into_iter().map(key).collect();
+        Plan::Join { left: Box::new(left), right: Box::new(right), keys }
     })
 }
 
@@ -151,10 +156,8 @@ fn aggregate() -> impl Strategy<Value = Aggregate> {
         (Max, Some(3), DataType::Text),
         (Max, Some(4), DataType::Int64),
     ];
-    prop::sample::select(choices).prop_map(|(function, argument, data_type)| Aggregate {
-        function,
-        argument: argument.map(Expr::Column),
-        data_type,
+    prop::sample::select(choices).prop_map(|(function, argument, data_type)| {
+        Aggregate::plain(function, argument.map(Expr::Column), data_type)
     })
 }
 
@@ -180,7 +183,7 @@ fn view() -> impl Strategy<Value = Plan> {
 fn over(view: &Plan) -> BoxedStrategy<Plan> {
     let columns_of_view = view.columns();
     let all = get(VIEW, &columns_of_view);
-    let count = Aggregate { function: AggregateFunction::Count, argument: None, data_type: DataType::Int64 };
+    let count = Aggregate::plain(AggregateFunction::Count, None, DataType::Int64);
     let keys = if columns_of_view.is_empty() { Vec::new() } else { columns(0..1) };
     let counted = Plan::Reduce { input: Box::new(all.clone()), keys, aggregates: vec![count] };
     prop_oneof![Just(all), Just(counted)].boxed()

@@ -86,16 +86,10 @@ fn resolve_plan(
 }
 
 fn rename(plan: &mut Plan, final_ids: &BTreeMap<RelationId, RelationId>) {
-    match plan {
-        Plan::Get { relation, .. } => *relation = final_id(final_ids, *relation),
-        Plan::Constant { .. } => {}
-        Plan::Project { input, .. } | Plan::Reduce { input, .. } => rename(input, final_ids),
-        Plan::Join { left, right, .. } => {
-            rename(left, final_ids);
-            rename(right, final_ids);
-        }
-        Plan::Union { inputs } => inputs.iter_mut().for_each(|input| rename(input, final_ids)),
+    if let Plan::Get { relation, .. } = plan {
+        *relation = final_id(final_ids, *relation);
     }
+    plan.inputs_mut().into_iter().for_each(|input| rename(input, final_ids));
 }
 
 fn final_id(final_ids: &BTreeMap<RelationId, RelationId>, id: RelationId) -> RelationId {

@@ -15,24 +15,25 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
 use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFunctionExpr};
 use datafusion::physical_plan::PhysicalExpr;
-use millrace_engine::{AggregateFunction, DataError, DataType, ExactSum, Literal, NUMERIC_PRECISION_MAX};
+use millrace_engine::{
+    Aggregate, AggregateFunction, DataError, DataType, ExactSum, Literal, NUMERIC_PRECISION_MAX,
+};
 
 use crate::compile::scalar;
 use crate::functions::{self, Inputs, normalize_float};
-use crate::query::rel::AggregateCall;
 
 /// The aggregate as DataFusion's operators take it; its output column is `c{position}`.
 pub(super) fn physical(
-    call: &AggregateCall,
+    call: &Aggregate,
     argument_type: DataType,
     argument: Arc<dyn PhysicalExpr>,
     input: &SchemaRef,
     position: usize,
 ) -> Result<Arc<AggregateFunctionExpr>> {
     let function = Function {
-        function: call.aggregate.function,
+        function: call.function,
         argument: argument_type,
-        result: call.aggregate.data_type,
+        result: call.data_type,
         distinct: call.distinct,
         signature: Signature::any(1, Volatility::Immutable),
     };
@@ -55,13 +56,7 @@ struct Function {
 
 impl AggregateUDFImpl for Function {
     fn name(&self) -> &str {
-        match self.function {
-            AggregateFunction::Count => "count",
-            AggregateFunction::Sum => "sum",
-            AggregateFunction::Avg => "avg",
-            AggregateFunction::Min => "min",
-            AggregateFunction::Max => "max",
-        }
+        self.function.name()
     }
 
     fn signature(&self) -> &Signature {
@@ -123,6 +118,8 @@ impl State {
                 | DataType::Text
                 | DataType::Timestamp => State::Exact { sum: i256::ZERO, count: 0, scale: 0, mean },
             },
+            // The binder knows no others yet.
+            _ => State::Count(0),
         }
     }
 

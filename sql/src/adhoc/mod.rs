@@ -31,14 +31,14 @@ use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, PhysicalExpr, execute_stream};
 use datafusion::prelude::SessionConfig;
 use futures::{StreamExt, TryStreamExt, stream};
-use millrace_engine::{Compiler, DataError, DataType, Expr, Literal, Tick, batch_of, schema_of};
+use millrace_engine::{Aggregate, Compiler, DataError, DataType, Expr, Literal, Tick, batch_of, schema_of};
 
 use crate::compile::{ExprCompiler, evaluate_constant, scalar};
 use crate::error::SqlError;
 use crate::functions;
 use crate::lower::join_keys;
 use crate::query::exprs::{calls, try_map_operands};
-use crate::query::rel::{AggregateCall, JoinKind, Rel, SortKey, types_of};
+use crate::query::rel::{JoinKind, Rel, SortKey, types_of};
 use crate::query::{RowStream, Snapshots};
 use scan::{Partition, Source};
 use whole::whole;
@@ -149,6 +149,7 @@ impl Builder {
             Rel::Limit { input, skip, fetch } => {
                 Ok(Arc::new(GlobalLimitExec::new(one_partition(self.build(input)?), *skip, *fetch)))
             }
+            Rel::Repeat { .. } | Rel::TopK { .. } => Err(SqlError::internal("no operator runs this yet")),
         }
     }
 
@@ -216,7 +217,12 @@ impl Builder {
 
     fn join(&self, kind: JoinKind, left: &Rel, right: &Rel, on: &[Expr]) -> Built {
         let (left_columns, right_columns) = (left.columns(), right.columns());
-        let (keys, residual) = join_keys(on, &left_columns, &right_columns);
+        let (keys, mut residual) = join_keys(on, &left_columns, &right_columns);
+        // The operator has one rule for NULLs in all keys: where some match, the others say so again.
+        let nulls_equal = keys.iter().any(|key| key.nulls_equal);
+        if nulls_equal {
+            residual = on.iter().filter(|condition| !matches!(condition, Expr::Not(_))).cloned().collect();
+        }
         let on = keys
             .iter()
             .map(|key| {
@@ -230,7 +236,7 @@ impl Builder {
         right.visit_exprs(&mut |expr| can_fail |= computes(expr));
         let right = one_partition(self.build(right)?);
         let right_keys = on.iter().map(|(_, right)| Arc::clone(right)).collect();
-        let join = |right| hash_or_loop_join(kind, left, right, on, filter);
+        let join = |right| hash_or_loop_join(kind, left, right, on, nulls_equal, filter);
         renamed(if can_fail { whole(right, right_keys, join)? } else { join(right)? })
     }
 
@@ -251,7 +257,7 @@ impl Builder {
         Ok(Some(JoinFilter::new(predicate, of_left.chain(of_right).collect(), schema_of(&columns))))
     }
 
-    fn aggregate(&self, input: &Rel, keys: &[Expr], aggregates: &[AggregateCall]) -> Built {
+    fn aggregate(&self, input: &Rel, keys: &[Expr], aggregates: &[Aggregate]) -> Built {
         let columns = input.columns();
         let built = one_partition(self.build(input)?);
         let named = |(index, key)| Ok((self.compile_key(key, &columns)?, format!("c{index}")));
@@ -262,7 +268,7 @@ impl Builder {
             .enumerate()
             .map(|(index, call)| {
                 let count_rows = Expr::Literal(Literal::Boolean(true));
-                let argument = call.aggregate.argument.as_ref().unwrap_or(&count_rows);
+                let argument = call.arguments.first().unwrap_or(&count_rows);
                 let data_type = types_of(std::slice::from_ref(argument), &columns)[0];
                 let compiled = self.compile(argument, &columns)?;
                 aggregate::physical(call, data_type, compiled, &schema, keys.len() + index)
@@ -300,6 +306,7 @@ fn hash_or_loop_join(
     left: Operator,
     right: Operator,
     on: Vec<(Arc<dyn PhysicalExpr>, Arc<dyn PhysicalExpr>)>,
+    nulls_equal: bool,
     filter: Option<JoinFilter>,
 ) -> Built {
     let kind = match kind {
@@ -307,12 +314,15 @@ fn hash_or_loop_join(
         JoinKind::Left => JoinType::Left,
         JoinKind::Right => JoinType::Right,
         JoinKind::Full => JoinType::Full,
+        JoinKind::Semi => JoinType::LeftSemi,
+        JoinKind::Anti => JoinType::LeftAnti,
     };
     if on.is_empty() {
         let join = NestedLoopJoinExec::try_new(left, right, filter, &kind, None);
         return Ok(Arc::new(join.map_err(|error| from_datafusion(&error))?));
     }
-    let (mode, nulls) = (PartitionMode::CollectLeft, NullEquality::NullEqualsNothing);
+    let nulls = if nulls_equal { NullEquality::NullEqualsNull } else { NullEquality::NullEqualsNothing };
+    let mode = PartitionMode::CollectLeft;
     let join = HashJoinExec::try_new(left, right, on, filter, &kind, None, mode, nulls, false);
     Ok(Arc::new(join.map_err(|error| from_datafusion(&error))?))
 }

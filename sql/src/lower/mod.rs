@@ -3,12 +3,12 @@
 mod optimize; // filters down, columns away
 mod reorder; // joins in an order in which each has a key
 
-use millrace_engine::{DataType, Expr, NUMERIC_PRECISION_MAX, Plan};
+use millrace_engine::{DataType, Expr, JoinKey, NUMERIC_PRECISION_MAX, OrderKey, Plan};
 
 use crate::compile::evaluate_constant;
 use crate::error::SqlError;
 use crate::query::exprs::{calls, columns_of, map_columns};
-use crate::query::rel::{JoinKind, Rel};
+use crate::query::rel::{JoinKind, Rel, SortKey};
 pub(crate) use optimize::optimize;
 
 /// The plan that maintains an optimised query.
@@ -39,6 +39,10 @@ fn without_sorts(rel: Rel) -> Rel {
         Rel::Distinct { input } => Rel::Distinct { input: boxed(input) },
         Rel::Sort { input, .. } => without_sorts(*input),
         Rel::Limit { input, skip, fetch } => Rel::Limit { input: boxed(input), skip, fetch },
+        Rel::Repeat { input, count } => Rel::Repeat { input: boxed(input), count },
+        Rel::TopK { input, keys, order, skip, fetch, numbered } => {
+            Rel::TopK { input: boxed(input), keys, order, skip, fetch, numbered }
+        }
     }
 }
 
@@ -83,21 +87,48 @@ fn plan(rel: &Rel) -> Result<Plan, SqlError> {
         Rel::Join { kind: JoinKind::Left, .. } => return Err(not_yet("LEFT JOIN")),
         Rel::Join { kind: JoinKind::Right, .. } => return Err(not_yet("RIGHT JOIN")),
         Rel::Join { kind: JoinKind::Full, .. } => return Err(not_yet("FULL JOIN")),
+        Rel::Join { kind: JoinKind::Semi | JoinKind::Anti, .. } => return Err(not_yet("a semi join")),
         Rel::Aggregate { input, keys, aggregates } => {
-            if aggregates.iter().any(|call| call.distinct) {
+            if aggregates.iter().any(|aggregate| aggregate.distinct) {
                 return Err(not_yet("DISTINCT in an aggregate"));
             }
-            Plan::Reduce {
-                input: Box::new(plan(input)?),
-                keys: keys.clone(),
-                aggregates: aggregates.iter().map(|call| call.aggregate.clone()).collect(),
-            }
+            Plan::Reduce { input: Box::new(plan(input)?), keys: keys.clone(), aggregates: aggregates.clone() }
         }
         Rel::Union { inputs } => Plan::Union { inputs: inputs.iter().map(plan).collect::<Result<_, _>>()? },
-        Rel::Distinct { input } if matches!(**input, Rel::Union { .. }) => return Err(not_yet("UNION")),
-        Rel::Distinct { .. } => return Err(not_yet("DISTINCT")),
+        Rel::Distinct { input } => {
+            let keys = (0..input.columns().len()).map(Expr::Column).collect();
+            Plan::Reduce { input: Box::new(plan(input)?), keys, aggregates: Vec::new() }
+        }
         Rel::Sort { input, .. } => plan(input)?,
-        Rel::Limit { .. } => return Err(not_yet("LIMIT")),
+        Rel::Limit { input, skip, fetch } => top(input, Vec::new(), &[], *skip, *fetch, false)?,
+        Rel::Repeat { input, count } => Plan::Repeat { input: Box::new(plan(input)?), count: count.clone() },
+        Rel::TopK { input, keys, order, skip, fetch, numbered } => {
+            top(input, keys.clone(), order, *skip, *fetch, *numbered)?
+        }
+    })
+}
+
+/// The plan of LIMIT, with an order or without.
+fn top(
+    input: &Rel,
+    keys: Vec<Expr>,
+    order: &[SortKey],
+    skip: usize,
+    fetch: Option<usize>,
+    numbered: bool,
+) -> Result<Plan, SqlError> {
+    let order_key = |key: &SortKey| OrderKey {
+        expr: Expr::Column(key.column),
+        descending: key.descending,
+        nulls_first: key.nulls_first,
+    };
+    Ok(Plan::TopK {
+        input: Box::new(plan(input)?),
+        keys,
+        order: order.iter().map(order_key).collect(),
+        skip: skip as u64,
+        fetch: fetch.map(|fetch| fetch as u64),
+        numbered,
     })
 }
 
@@ -107,14 +138,6 @@ fn one_predicate(mut predicates: Vec<Expr>) -> Vec<Expr> {
         predicates = vec![Expr::And(predicates)];
     }
     predicates
-}
-
-/// An equality between the two sides of a join.
-pub(crate) struct JoinKey {
-    /// Over the left columns.
-    pub(crate) left: Expr,
-    /// Over the right columns, of the same type.
-    pub(crate) right: Expr,
 }
 
 /// The keys among the conditions of a join, and the conditions that are none.
@@ -131,9 +154,13 @@ pub(crate) fn join_keys(on: &[Expr], left: &[DataType], right: &[DataType]) -> (
 }
 
 fn join_key(condition: &Expr, left: &[DataType], right: &[DataType]) -> Option<JoinKey> {
-    let Expr::Call { function, arguments, .. } = condition else { return None };
+    let (call, nulls_equal) = match condition {
+        Expr::Not(inner) => (inner.as_ref(), true),
+        other => (other, false),
+    };
+    let Expr::Call { function, arguments, .. } = call else { return None };
     let [a, b] = arguments.as_slice() else { return None };
-    if function != "equal" {
+    if function != if nulls_equal { "is_distinct_from" } else { "equal" } {
         return None;
     }
     let width = left.len();
@@ -146,7 +173,7 @@ fn join_key(condition: &Expr, left: &[DataType], right: &[DataType]) -> Option<J
     };
     let b = map_columns(b, &mut |column| Expr::Column(column - width));
     let to = common_key_type(a.data_type(left)?, b.data_type(right)?);
-    Some(JoinKey { left: as_key(a.clone(), left, to), right: as_key(b, right, to) })
+    Some(JoinKey { left: as_key(a.clone(), left, to), right: as_key(b, right, to), nulls_equal })
 }
 
 /// `Some(true)` where the expression reads left columns only, `Some(false)` where right ones only.
@@ -178,7 +205,6 @@ fn joined(rel: &Rel) -> Result<(Plan, Vec<Expr>), SqlError> {
         return Ok((plan(rel)?, Vec::new()));
     };
     let (keys, residual) = join_keys(on, &left.columns(), &right.columns());
-    let (left_keys, right_keys) = keys.into_iter().map(|key| (key.left, key.right)).unzip();
     let (left, right) = (Box::new(plan(left)?), Box::new(plan(right)?));
-    Ok((Plan::Join { left, right, left_keys, right_keys }, residual))
+    Ok((Plan::Join { left, right, keys }, residual))
 }

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use millrace_engine::Expr;
+use millrace_engine::{Aggregate, Expr};
 
 use super::reorder::reorder_joins;
 use crate::query::exprs::{columns_of, map_columns};
-use crate::query::rel::{JoinKind, Rel};
+use crate::query::rel::{JoinKind, Rel, aggregate_exprs, map_aggregate};
 
 /// Optimises a bound query.
 pub(crate) fn optimize(rel: Rel) -> Rel {
@@ -58,6 +58,13 @@ fn push_filters(rel: Rel, predicates: Vec<Expr>) -> Rel {
             let input = Box::new(push_filters(*input, Vec::new()));
             Rel::Limit { input, skip, fetch }.filter(predicates)
         }
+        Rel::Repeat { input, count } => {
+            Rel::Repeat { input: Box::new(push_filters(*input, predicates)), count }
+        }
+        Rel::TopK { input, keys, order, skip, fetch, numbered } => {
+            let input = Box::new(push_filters(*input, Vec::new()));
+            Rel::TopK { input, keys, order, skip, fetch, numbered }.filter(predicates)
+        }
     }
 }
 
@@ -66,14 +73,14 @@ fn push_filters(rel: Rel, predicates: Vec<Expr>) -> Rel {
 fn push_into_join(kind: JoinKind, left: Rel, right: Rel, on: Vec<Expr>, above: Vec<Expr>) -> Rel {
     let width = left.columns().len();
     let (left_from_on, right_from_on) = match kind {
-        JoinKind::Inner => (true, true),
-        JoinKind::Left => (false, true),
+        JoinKind::Inner | JoinKind::Semi => (true, true),
+        JoinKind::Left | JoinKind::Anti => (false, true),
         JoinKind::Right => (true, false),
         JoinKind::Full => (false, false),
     };
     let (left_from_above, right_from_above) = match kind {
         JoinKind::Inner => (true, true),
-        JoinKind::Left => (true, false),
+        JoinKind::Left | JoinKind::Semi | JoinKind::Anti => (true, false),
         JoinKind::Right => (false, true),
         JoinKind::Full => (false, false),
     };
@@ -173,7 +180,8 @@ fn prune(rel: Rel, needed: &Columns) -> Rel {
                 right: Box::new(prune(*right, &of_right)),
                 on: renumbered_all(&on, &below),
             };
-            narrow(joined, &below, needed)
+            let shown = if kind.shows_left_only() { below.range(..width).copied().collect() } else { below };
+            narrow(joined, &shown, needed)
         }
         Rel::Aggregate { input, keys, aggregates } => prune_aggregate(*input, keys, aggregates, needed),
         Rel::Union { inputs } => {
@@ -192,16 +200,28 @@ fn prune(rel: Rel, needed: &Columns) -> Rel {
         Rel::Limit { input, skip, fetch } => {
             Rel::Limit { input: Box::new(prune(*input, needed)), skip, fetch }
         }
+        Rel::Repeat { input, count } => {
+            let below: Columns = needed.union(&read_by([&count])).copied().collect();
+            let count = renumbered(&count, &below);
+            narrow(Rel::Repeat { input: Box::new(prune(*input, &below)), count }, &below, needed)
+        }
+        Rel::TopK { input, keys, mut order, skip, fetch, numbered } => {
+            let width = input.columns().len();
+            let mut below = read_by(&keys);
+            below.extend(order.iter().map(|key| key.column));
+            below.extend(needed.range(..width));
+            order.iter_mut().for_each(|key| key.column = below.range(..key.column).count());
+            let keys = renumbered_all(&keys, &below);
+            let input = Box::new(prune(*input, &below));
+            let mut shown = below;
+            shown.extend(numbered.then_some(width));
+            narrow(Rel::TopK { input, keys, order, skip, fetch, numbered }, &shown, needed)
+        }
     }
 }
 
 /// All keys stay, since they say which groups there are; aggregates that nothing reads go.
-fn prune_aggregate(
-    input: Rel,
-    keys: Vec<Expr>,
-    aggregates: Vec<crate::query::rel::AggregateCall>,
-    needed: &Columns,
-) -> Rel {
+fn prune_aggregate(input: Rel, keys: Vec<Expr>, aggregates: Vec<Aggregate>, needed: &Columns) -> Rel {
     let mut shown: Columns = (0..keys.len()).collect();
     shown.extend(needed);
     // A row without keys and aggregates would have no columns at all.
@@ -212,12 +232,8 @@ fn prune_aggregate(
     let kept = |position: &usize| shown.contains(&(position + width));
     let aggregates: Vec<_> =
         aggregates.into_iter().enumerate().filter(|(at, _)| kept(at)).map(|(_, call)| call).collect();
-    let arguments = aggregates.iter().filter_map(|call| call.aggregate.argument.as_ref());
-    let below = read_by(keys.iter().chain(arguments));
-    let renumber_call = |mut call: crate::query::rel::AggregateCall| {
-        call.aggregate.argument = call.aggregate.argument.map(|argument| renumbered(&argument, &below));
-        call
-    };
+    let below = read_by(keys.iter().chain(aggregates.iter().flat_map(aggregate_exprs)));
+    let renumber_call = |aggregate| map_aggregate(aggregate, &mut |expr| renumbered(expr, &below));
     let rel = Rel::Aggregate {
         input: Box::new(prune(input, &below)),
         keys: renumbered_all(&keys, &below),
@@ -240,6 +256,10 @@ fn fuse(rel: Rel) -> Rel {
         Rel::Distinct { input } => Rel::Distinct { input: boxed(input) },
         Rel::Sort { input, keys } => Rel::Sort { input: boxed(input), keys },
         Rel::Limit { input, skip, fetch } => Rel::Limit { input: boxed(input), skip, fetch },
+        Rel::Repeat { input, count } => Rel::Repeat { input: boxed(input), count },
+        Rel::TopK { input, keys, order, skip, fetch, numbered } => {
+            Rel::TopK { input: boxed(input), keys, order, skip, fetch, numbered }
+        }
     }
 }
 

@@ -26,6 +26,10 @@ pub(super) fn reorder_joins(rel: Rel) -> Rel {
         Rel::Distinct { input } => Rel::Distinct { input: boxed(input) },
         Rel::Sort { input, keys } => Rel::Sort { input: boxed(input), keys },
         Rel::Limit { input, skip, fetch } => Rel::Limit { input: boxed(input), skip, fetch },
+        Rel::Repeat { input, count } => Rel::Repeat { input: boxed(input), count },
+        Rel::TopK { input, keys, order, skip, fetch, numbered } => {
+            Rel::TopK { input: boxed(input), keys, order, skip, fetch, numbered }
+        }
     }
 }
 

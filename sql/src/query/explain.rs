@@ -4,7 +4,7 @@ use std::fmt;
 
 use millrace_engine::Expr;
 
-use super::rel::{AggregateCall, JoinKind, Rel, SortKey};
+use super::rel::{JoinKind, Rel, SortKey};
 
 fn list<T: fmt::Display>(items: &[T], separator: &str) -> String {
     items.iter().map(T::to_string).collect::<Vec<_>>().join(separator)
@@ -51,6 +51,17 @@ impl Rel {
                 writeln!(f, "Limit {fetch} offset {skip}")?;
                 below(f, input)
             }
+            Rel::Repeat { input, count } => {
+                writeln!(f, "Repeat {count}")?;
+                below(f, input)
+            }
+            Rel::TopK { input, keys, order, skip, fetch, numbered } => {
+                let fetch = fetch.map_or_else(|| "all".to_owned(), |fetch| fetch.to_string());
+                let numbered = if *numbered { " numbered" } else { "" };
+                let (keys, order) = (list(keys, ", "), list(order, ", "));
+                writeln!(f, "Top {fetch} offset {skip} by [{keys}] order [{order}]{numbered}")?;
+                below(f, input)
+            }
         }
     }
 }
@@ -68,13 +79,9 @@ impl fmt::Display for JoinKind {
             JoinKind::Left => "Left",
             JoinKind::Right => "Right",
             JoinKind::Full => "Full",
+            JoinKind::Semi => "Semi",
+            JoinKind::Anti => "Anti",
         })
-    }
-}
-
-impl fmt::Display for AggregateCall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.aggregate, if self.distinct { " distinct" } else { "" })
     }
 }
 

@@ -6,10 +6,9 @@
 use std::cell::{Cell, RefCell};
 
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator, CaseWhen, UnaryOperator, Value};
-use millrace_engine::{DataType, Expr, Literal};
+use millrace_engine::{Aggregate, DataType, Expr, Literal};
 
 use super::exprs::conjuncts;
-use super::rel::AggregateCall;
 use super::scope::{Scope, fold};
 use super::typed::{ParameterTypes, Typed};
 use super::types::{display_known, named};
@@ -30,7 +29,7 @@ pub(crate) struct ExprBinder<'a> {
     /// The statement's parameters.
     pub(crate) parameters: &'a ParameterTypes<'a>,
     /// Where aggregates are collected; `None` where they are not allowed.
-    pub(crate) aggregates: Option<&'a RefCell<Vec<AggregateCall>>>,
+    pub(crate) aggregates: Option<&'a RefCell<Vec<Aggregate>>>,
     /// The clause, for messages: `WHERE`, `JOIN conditions`, ….
     pub(crate) clause: &'static str,
     depth: Cell<usize>,
@@ -58,7 +57,7 @@ impl<'a> ExprBinder<'a> {
     }
 
     /// The same, collecting aggregates.
-    pub(crate) fn collecting(mut self, aggregates: &'a RefCell<Vec<AggregateCall>>) -> Self {
+    pub(crate) fn collecting(mut self, aggregates: &'a RefCell<Vec<Aggregate>>) -> Self {
         self.aggregates = Some(aggregates);
         self
     }

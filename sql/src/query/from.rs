@@ -151,7 +151,9 @@ impl Binder<'_> {
             }
             let kept = if kind == JoinKind::Right { right } else { left };
             let (position, data_type) = match kind {
-                JoinKind::Inner | JoinKind::Left | JoinKind::Right => (kept.position, kept.data_type),
+                JoinKind::Inner | JoinKind::Left | JoinKind::Right | JoinKind::Semi | JoinKind::Anti => {
+                    (kept.position, kept.data_type)
+                }
                 JoinKind::Full => {
                     let operands = vec![typed(left), typed(right)];
                     let data_type = super::expr::matched_type("JOIN/USING", &operands)?;

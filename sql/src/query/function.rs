@@ -7,7 +7,6 @@ use datafusion::sql::sqlparser::ast::{
 use millrace_engine::{Aggregate, AggregateFunction, DataType, Expr, Literal};
 
 use super::expr::{AGGREGATE_BASE, ExprBinder, call, matched_type};
-use super::rel::AggregateCall;
 use super::scope::fold_name;
 use super::typed::Typed;
 use super::types::display_known;
@@ -96,6 +95,7 @@ fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<Dat
         (AggregateFunction::Sum | AggregateFunction::Avg, Boolean | Text | Timestamp) => return None,
         (AggregateFunction::Min | AggregateFunction::Max, Boolean) => return None,
         (AggregateFunction::Min | AggregateFunction::Max, other) => other,
+        _ => return None,
     })
 }
 
@@ -202,7 +202,8 @@ impl ExprBinder<'_> {
             None => argument,
             Some(filter) => Some(inner.filtered(argument, filter)?),
         };
-        let call = AggregateCall { aggregate: Aggregate { function, argument, data_type }, distinct };
+        let arguments = argument.into_iter().collect();
+        let call = Aggregate { function, arguments, distinct, order: Vec::new(), data_type };
         let mut collected = collected.borrow_mut();
         let index = collected.iter().position(|known| *known == call).unwrap_or_else(|| {
             collected.push(call);
@@ -223,13 +224,7 @@ impl ExprBinder<'_> {
             return match (function, distinct) {
                 (AggregateFunction::Count, false) => Ok((None, DataType::Int64)),
                 (AggregateFunction::Count, true) => Err(SqlError::new("42601", "DISTINCT * is not allowed")),
-                (
-                    AggregateFunction::Sum
-                    | AggregateFunction::Avg
-                    | AggregateFunction::Min
-                    | AggregateFunction::Max,
-                    _,
-                ) => Err(no_function(name, &[])),
+                _ => Err(no_function(name, &[])),
             };
         };
         let operands = self.bind_all(&arguments)?;

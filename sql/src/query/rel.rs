@@ -14,18 +14,31 @@ pub(crate) enum Rel {
     Values { rows: Vec<Vec<Expr>>, columns: Vec<DataType> },
     /// Keeps rows for which every predicate is true, then computes the outputs.
     Project { input: Box<Rel>, predicates: Vec<Expr>, outputs: Vec<Expr> },
-    /// A join on the conjunction of `on`, over the left columns and then the right ones.
+    /// A join on the conjunction of `on`, over the left columns and then the right ones. A semi or anti join
+    /// shows the left columns only.
     Join { kind: JoinKind, left: Box<Rel>, right: Box<Rel>, on: Vec<Expr> },
     /// GROUP BY: the keys, then the aggregates.
-    Aggregate { input: Box<Rel>, keys: Vec<Expr>, aggregates: Vec<AggregateCall> },
+    Aggregate { input: Box<Rel>, keys: Vec<Expr>, aggregates: Vec<Aggregate> },
     /// UNION ALL.
     Union { inputs: Vec<Rel> },
     /// DISTINCT.
     Distinct { input: Box<Rel> },
     /// ORDER BY.
     Sort { input: Box<Rel>, keys: Vec<SortKey> },
-    /// LIMIT and OFFSET.
+    /// LIMIT and OFFSET without an order: any rows; in a view those that come first as whole rows.
     Limit { input: Box<Rel>, skip: usize, fetch: Option<usize> },
+    /// Each row `count` times (a bigint over its columns); not at all where that is NULL or below 1.
+    Repeat { input: Box<Rel>, count: Expr },
+    /// The first rows of each group in the order of `order`, ties by the whole row; `numbered` appends
+    /// the row's number in its group. Meaning and output are those of `Plan::TopK`.
+    TopK {
+        input: Box<Rel>,
+        keys: Vec<Expr>,
+        order: Vec<SortKey>,
+        skip: usize,
+        fetch: Option<usize>,
+        numbered: bool,
+    },
 }
 
 /// How rows without a match are kept.
@@ -35,13 +48,17 @@ pub(crate) enum JoinKind {
     Left,
     Right,
     Full,
+    /// The left rows that have a match.
+    Semi,
+    /// The left rows that have none.
+    Anti,
 }
 
-/// An aggregate, perhaps over distinct arguments.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct AggregateCall {
-    pub(crate) aggregate: Aggregate,
-    pub(crate) distinct: bool,
+impl JoinKind {
+    /// Whether only the left columns are shown.
+    pub(crate) fn shows_left_only(self) -> bool {
+        matches!(self, JoinKind::Semi | JoinKind::Anti)
+    }
 }
 
 /// One key of ORDER BY: a column of the input.
@@ -63,14 +80,23 @@ impl Rel {
         match self {
             Rel::Scan { columns, .. } | Rel::Values { columns, .. } => columns.clone(),
             Rel::Project { input, outputs, .. } => types_of(outputs, &input.columns()),
+            Rel::Join { kind, left, .. } if kind.shows_left_only() => left.columns(),
             Rel::Join { left, right, .. } => [left.columns(), right.columns()].concat(),
             Rel::Aggregate { input, keys, aggregates } => {
                 let mut columns = types_of(keys, &input.columns());
-                columns.extend(aggregates.iter().map(|call| call.aggregate.data_type));
+                columns.extend(aggregates.iter().map(|aggregate| aggregate.data_type));
                 columns
             }
             Rel::Union { inputs } => inputs.first().map(Rel::columns).unwrap_or_default(),
-            Rel::Distinct { input } | Rel::Sort { input, .. } | Rel::Limit { input, .. } => input.columns(),
+            Rel::Distinct { input }
+            | Rel::Sort { input, .. }
+            | Rel::Limit { input, .. }
+            | Rel::Repeat { input, .. } => input.columns(),
+            Rel::TopK { input, numbered, .. } => {
+                let mut columns = input.columns();
+                columns.extend(numbered.then_some(DataType::Int64));
+                columns
+            }
         }
     }
 
@@ -110,7 +136,9 @@ impl Rel {
             | Rel::Aggregate { input, .. }
             | Rel::Distinct { input }
             | Rel::Sort { input, .. }
-            | Rel::Limit { input, .. } => input.visit(visit),
+            | Rel::Limit { input, .. }
+            | Rel::Repeat { input, .. }
+            | Rel::TopK { input, .. } => input.visit(visit),
             Rel::Join { left, right, .. } => {
                 left.visit(visit);
                 right.visit(visit);
@@ -128,9 +156,10 @@ impl Rel {
             }
             Rel::Join { on, .. } => on.iter().for_each(&mut *visit),
             Rel::Aggregate { keys, aggregates, .. } => {
-                let arguments = aggregates.iter().filter_map(|call| call.aggregate.argument.as_ref());
-                keys.iter().chain(arguments).for_each(&mut *visit);
+                keys.iter().chain(aggregates.iter().flat_map(aggregate_exprs)).for_each(&mut *visit);
             }
+            Rel::Repeat { count, .. } => visit(count),
+            Rel::TopK { keys, .. } => keys.iter().for_each(&mut *visit),
             Rel::Scan { .. }
             | Rel::Union { .. }
             | Rel::Distinct { .. }
@@ -138,6 +167,18 @@ impl Rel {
             | Rel::Limit { .. } => {}
         });
     }
+}
+
+/// The expressions that an aggregate reads: its arguments and its order.
+pub(crate) fn aggregate_exprs(aggregate: &Aggregate) -> impl Iterator<Item = &Expr> {
+    aggregate.arguments.iter().chain(aggregate.order.iter().map(|key| &key.expr))
+}
+
+/// The aggregate with each expression that it reads replaced by what `map` makes of it.
+pub(crate) fn map_aggregate(mut aggregate: Aggregate, map: &mut impl FnMut(&Expr) -> Expr) -> Aggregate {
+    let exprs = aggregate.arguments.iter_mut().chain(aggregate.order.iter_mut().map(|key| &mut key.expr));
+    exprs.for_each(|expr| *expr = map(expr));
+    aggregate
 }
 
 /// The types of expressions over these columns; the binder makes none out of range.

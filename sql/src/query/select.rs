@@ -7,14 +7,14 @@
 use std::cell::RefCell;
 
 use datafusion::sql::sqlparser::ast::{self, Distinct, GroupByExpr, OrderByExpr, Select, SelectItem};
-use millrace_engine::{DataType, Expr};
+use millrace_engine::{Aggregate, DataType, Expr};
 
 use super::binder::{Binder, BoundQuery, Environment, Targets, output_column, sort_key};
 use super::expr::{AGGREGATE_BASE, ExprBinder};
 use super::exprs::try_map_operands;
 use super::from::wildcard_table;
 use super::names::name_of;
-use super::rel::{AggregateCall, Rel, SortKey};
+use super::rel::{Rel, SortKey};
 use super::scope::{Scope, ScopeColumn, fold};
 use super::typed::Typed;
 use crate::error::SqlError;
@@ -241,7 +241,7 @@ impl SelectList {
 }
 
 /// The aggregation; without keys and aggregates (HAVING alone) it is one row, whatever the input.
-fn aggregate(input: Rel, keys: Vec<Expr>, aggregates: Vec<AggregateCall>) -> Rel {
+fn aggregate(input: Rel, keys: Vec<Expr>, aggregates: Vec<Aggregate>) -> Rel {
     if keys.is_empty() && aggregates.is_empty() {
         return Rel::unit();
     }
