@@ -37,11 +37,19 @@ pub enum Bug {
     AverageCountsNulls,
     /// A subscription loses the last change of a tick.
     SubscriptionLosesRow,
+    /// A value that is gone still counts in an aggregate with DISTINCT.
+    DistinctNeverRetracted,
+    /// A variance of a sample divides by all rows.
+    VarianceDividesByAll,
+    /// Joined texts ignore their ORDER BY.
+    JoinedWithoutOrder,
+    /// `bool_and` and `bool_or` remember what was true once.
+    BooleanNeverRetracted,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 15] = [
+    pub const ALL: [Bug; 19] = [
         Bug::DropRetraction,
         Bug::TickOffByOne,
         Bug::IgnoredFilter,
@@ -57,6 +65,10 @@ impl Bug {
         Bug::EmptyGroupStays,
         Bug::AverageCountsNulls,
         Bug::SubscriptionLosesRow,
+        Bug::DistinctNeverRetracted,
+        Bug::VarianceDividesByAll,
+        Bug::JoinedWithoutOrder,
+        Bug::BooleanNeverRetracted,
     ];
 }
 

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType as ArrowType, Float64Type};
 use arrow::row::{RowConverter, SortField};
 
@@ -31,10 +32,22 @@ impl RowCodec {
     /// # Panics
     /// Never: Arrow's row format knows all our types (a test goes through them).
     pub fn new(columns: &[DataType]) -> RowCodec {
+        let ascending = columns.iter().map(|column| (*column, SortOptions::default()));
+        RowCodec::ordered(&ascending.collect::<Vec<_>>())
+    }
+
+    /// A codec for rows that compare by these columns in these directions.
+    ///
+    /// # Panics
+    /// Never, as `new`.
+    pub fn ordered(columns: &[(DataType, SortOptions)]) -> RowCodec {
         if columns.is_empty() {
             return RowCodec { converter: None };
         }
-        let fields = columns.iter().map(|column| SortField::new(column.to_arrow())).collect();
+        let field = |(column, options): &(DataType, SortOptions)| {
+            SortField::new_with_options(column.to_arrow(), *options)
+        };
+        let fields = columns.iter().map(field).collect();
         let converter = RowConverter::new(fields).expect("the row format knows all column types");
         RowCodec { converter: Some(Arc::new(converter)) }
     }
