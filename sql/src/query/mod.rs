@@ -13,6 +13,7 @@ mod expr; // scalar expressions
 pub(crate) mod exprs; // walks over expressions
 mod from; // tables and joins
 mod function; // calls and aggregates
+mod grouping; // GROUP BY and its sets
 mod names; // names of unaliased columns
 pub(crate) mod rel; // the bound query
 mod scope; // what a name can mean

@@ -7,12 +7,13 @@
 use std::cell::RefCell;
 
 use datafusion::sql::sqlparser::ast::{self, Distinct, GroupByExpr, OrderByExpr, Select, SelectItem};
-use millrace_engine::{Aggregate, DataType, Expr};
+use millrace_engine::{DataType, Expr};
 
 use super::binder::{Binder, BoundQuery, Environment, Targets, output_column, sort_key};
 use super::expr::{AGGREGATE_BASE, ExprBinder};
-use super::exprs::try_map_operands;
+use super::exprs::calls;
 use super::from::wildcard_table;
+use super::grouping::{GROUPING, Grouping, Regroup, refuse_grouping};
 use super::names::name_of;
 use super::rel::{Rel, SortKey};
 use super::scope::{Scope, ScopeColumn, fold};
@@ -55,7 +56,7 @@ impl Binder<'_> {
         let aggregates = RefCell::new(Vec::new());
         let binder = ExprBinder::new(scope, &self.parameters, "SELECT").collecting(&aggregates);
         let items = self.bind_items(&select.projection, scope, &binder)?;
-        let keys = self.bind_group_by(&select.group_by, &items, scope)?;
+        let grouping = self.bind_group_by(&select.group_by, &items, scope)?;
         let having = match &select.having {
             None => Vec::new(),
             Some(having) => binder.bind_conjuncts(having, "argument of HAVING")?,
@@ -66,12 +67,15 @@ impl Binder<'_> {
         let orders = self.bind_order_by(order_by, &names, &binder)?;
 
         let aggregates = aggregates.into_inner();
-        let grouped = !keys.is_empty() || !aggregates.is_empty() || select.having.is_some();
+        let grouped = grouping.is_there() || !aggregates.is_empty() || select.having.is_some();
         let list = SelectList { outputs, having, orders };
         let (rel, list) = if grouped {
-            let list = list.regroup(&keys, scope)?;
-            (aggregate(rel, keys, aggregates), list)
+            let mut regroup = Regroup::new(&grouping, aggregates.len(), scope);
+            let list = list.regroup(&mut regroup)?;
+            let groupings = regroup.groupings;
+            (grouping.aggregate(rel, aggregates, &groupings), list)
         } else {
+            refuse_grouping(list.exprs())?;
             (rel, list)
         };
         let distinct = matches!(select.distinct, Some(Distinct::Distinct));
@@ -108,37 +112,43 @@ impl Binder<'_> {
         Ok(items)
     }
 
-    /// The group keys: a bare name is an input column first, an output's alias else; a number is a
-    /// position in the select list.
+    /// The grouping sets. Of a key a bare name is an input column first, an output's alias else; a number
+    /// is a position in the select list.
     fn bind_group_by(
         &self,
         group_by: &GroupByExpr,
         items: &[Item],
         scope: &Scope,
-    ) -> Result<Vec<Expr>, SqlError> {
+    ) -> Result<Grouping, SqlError> {
         let exprs = match group_by {
             GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => exprs,
             other => return Err(SqlError::unsupported(other)),
         };
         let binder = ExprBinder::new(scope, &self.parameters, "GROUP BY");
-        let mut keys: Vec<Expr> = Vec::new();
-        for expr in exprs {
-            let typed = match group_item(expr, items, scope)? {
-                Some(item) => item.value.clone(),
-                None => binder.bind(expr)?,
-            };
-            let data_type = typed.data_type().unwrap_or(DataType::Text);
-            let key = self.parameters.as_type(typed, data_type)?;
-            let mut aggregate = false;
-            key.for_each_column(&mut |column| aggregate |= column >= AGGREGATE_BASE);
-            if aggregate {
-                return Err(SqlError::new("42803", "aggregate functions are not allowed in GROUP BY"));
-            }
-            if !keys.contains(&key) {
-                keys.push(key);
-            }
-        }
-        Ok(keys)
+        Grouping::bind(exprs, &mut |expr| self.bind_group_key(expr, items, scope, &binder))
+    }
+
+    fn bind_group_key(
+        &self,
+        expr: &ast::Expr,
+        items: &[Item],
+        scope: &Scope,
+        binder: &ExprBinder,
+    ) -> Result<Expr, SqlError> {
+        let typed = match group_item(expr, items, scope)? {
+            Some(item) => item.value.clone(),
+            None => binder.bind(expr)?,
+        };
+        let data_type = typed.data_type().unwrap_or(DataType::Text);
+        let key = self.parameters.as_type(typed, data_type)?;
+        let mut aggregate = false;
+        key.for_each_column(&mut |column| aggregate |= column >= AGGREGATE_BASE);
+        let what = match aggregate {
+            true => "aggregate functions",
+            false if calls(&key, GROUPING) => "grouping operations",
+            false => return Ok(key),
+        };
+        Err(SqlError::new("42803", format!("{what} are not allowed in GROUP BY")))
     }
 
     /// Gives items without a type their target's, or text.
@@ -181,28 +191,26 @@ struct SelectList {
 
 impl SelectList {
     /// The same over the output of the aggregation.
-    fn regroup(self, keys: &[Expr], scope: &Scope) -> Result<SelectList, SqlError> {
-        let over = |expr: &Expr| {
-            regroup(expr, keys).map_err(|column| {
-                let name = scope.display(column);
-                let message = format!(
-                    "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
-                );
-                SqlError::new("42803", message)
-            })
+    fn regroup(self, regroup: &mut Regroup) -> Result<SelectList, SqlError> {
+        let mut all = |exprs: &[Expr]| -> Result<Vec<Expr>, SqlError> {
+            exprs.iter().map(|expr| regroup.over(expr)).collect()
         };
-        Ok(SelectList {
-            outputs: self.outputs.iter().map(over).collect::<Result<_, _>>()?,
-            having: self.having.iter().map(over).collect::<Result<_, _>>()?,
-            orders: self
-                .orders
-                .into_iter()
-                .map(|order| match order {
-                    Order::Output(column) => Ok(Order::Output(column)),
-                    Order::Extra(expr) => over(&expr).map(Order::Extra),
-                })
-                .collect::<Result<_, _>>()?,
-        })
+        let (outputs, having) = (all(&self.outputs)?, all(&self.having)?);
+        let order = |order| match order {
+            Order::Output(column) => Ok(Order::Output(column)),
+            Order::Extra(expr) => regroup.over(&expr).map(Order::Extra),
+        };
+        let orders = self.orders.into_iter().map(order).collect::<Result<_, SqlError>>()?;
+        Ok(SelectList { outputs, having, orders })
+    }
+
+    /// Every expression of it.
+    fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        let orders = self.orders.iter().filter_map(|order| match order {
+            Order::Output(_) => None,
+            Order::Extra(expr) => Some(expr),
+        });
+        self.outputs.iter().chain(&self.having).chain(orders)
     }
 
     /// Puts everything above `rel`.
@@ -237,31 +245,6 @@ impl SelectList {
             rel = Rel::Sort { input: Box::new(rel), keys };
         }
         Ok(if extras { rel.project((0..width).map(Expr::Column).collect()) } else { rel })
-    }
-}
-
-/// The aggregation; without keys and aggregates (HAVING alone) it is one row, whatever the input.
-fn aggregate(input: Rel, keys: Vec<Expr>, aggregates: Vec<Aggregate>) -> Rel {
-    if keys.is_empty() && aggregates.is_empty() {
-        return Rel::unit();
-    }
-    Rel::Aggregate { input: Box::new(input), keys, aggregates }
-}
-
-/// An expression over the input as one over keys and aggregates.
-///
-/// # Errors
-/// A column that is neither in a key nor in an aggregate.
-fn regroup(expr: &Expr, keys: &[Expr]) -> Result<Expr, usize> {
-    if let Some(key) = keys.iter().position(|key| key == expr) {
-        return Ok(Expr::Column(key));
-    }
-    match expr {
-        Expr::Column(column) if *column >= AGGREGATE_BASE => {
-            Ok(Expr::Column(column - AGGREGATE_BASE + keys.len()))
-        }
-        Expr::Column(column) => Err(*column),
-        other => try_map_operands(other, &mut |operand| regroup(operand, keys)),
     }
 }
 
