@@ -29,8 +29,8 @@ pub use engine::{
 };
 pub use error::{DataError, EngineError};
 pub use exact::ExactSum;
-pub use joined::join_texts;
 pub use expr::{Compiler, Expr};
+pub use joined::join_texts;
 pub use literals::column_of_literals;
 pub use log::{
     Clock, DataFolder, Disk, DiskFile, Log, LogConfig, LogError, OsRandom, Random, RealDisk, Record, Replay,

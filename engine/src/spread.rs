@@ -308,7 +308,8 @@ mod tests {
         let total: BigInt = numbers.iter().map(|number| (number * &n - &sum).pow(2)).sum();
         let divisor = &n * &n * (if deviation.population { n.clone() } else { &n - 1 });
         // Units of 2^-2148 are 5^2148 units of 10^-2148.
-        let digits = total * BigInt::from(10u8).pow(2 * DIGITS - 2148) * BigInt::from(5u8).pow(2148) / divisor;
+        let digits =
+            total * BigInt::from(10u8).pow(2 * DIGITS - 2148) * BigInt::from(5u8).pow(2148) / divisor;
         let (digits, exponent) = match deviation.root {
             true => (digits.sqrt(), DIGITS),
             false => (digits, 2 * DIGITS),

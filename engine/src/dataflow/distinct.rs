@@ -89,7 +89,8 @@ impl Distinct {
         let rows = changes.diffs.len();
         let key_codec = RowCodec::new(&self.columns[..self.keys]);
         let mut arrays = key_codec.decode(changes.keys.iter()).expect("a group key is its own encoding");
-        arrays.extend(self.columns[self.keys..].iter().map(|column| new_null_array(&column.to_arrow(), rows)));
+        arrays
+            .extend(self.columns[self.keys..].iter().map(|column| new_null_array(&column.to_arrow(), rows)));
         let values = self.codec.decode(changes.values.iter()).expect("a trace holds its own encoding");
         self.arguments.iter().zip(values).for_each(|(argument, values)| arrays[*argument] = values);
         let batch = batch_of(&self.columns, arrays, rows).expect("the columns have the input's types");

@@ -34,7 +34,8 @@ fn wide(limbs: &[i64]) -> (i128, u64) {
 /// Sets lanes to `diff` times the limbs of the square of `value`.
 pub(super) fn set_square(value: i128, diff: i64, lanes: &mut [i64]) {
     let magnitude = value.unsigned_abs();
-    let limbs: [u64; 4] = std::array::from_fn(|index| (magnitude >> (LIMB_BITS * index as u32)) as u32 as u64);
+    let limbs: [u64; 4] =
+        std::array::from_fn(|index| (magnitude >> (LIMB_BITS * index as u32)) as u32 as u64);
     let mut square = [0u64; 8];
     for (low, a) in limbs.iter().enumerate() {
         let mut carry = 0;

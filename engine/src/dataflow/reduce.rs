@@ -338,7 +338,8 @@ impl Ordered {
     fn insert(&mut self, delta: &Delta, keys: &ByteRows) -> Result<(), DataError> {
         let kept = self.spec.rows(delta);
         let rows = UInt32Array::from(kept.clone());
-        let columns = self.spec.columns.iter().map(|(column, _)| take(delta.rows.column(*column), &rows, None));
+        let columns =
+            self.spec.columns.iter().map(|(column, _)| take(delta.rows.column(*column), &rows, None));
         let columns = columns.collect::<Result<Vec<ArrayRef>, _>>().map_err(|e| DataError::from_arrow(&e))?;
         let values = self.codec.encode(&normalise_keys(&columns), kept.len())?;
         let mut updates = Updates::new(1);
@@ -386,7 +387,13 @@ impl Ordered {
 }
 
 /// The texts of a group, up to a tick, in order and joined.
-fn joined(ordered: &Ordered, batches: &[Shared], key: &[u8], at: Tick, meter: &Meter) -> Result<Cell, DataError> {
+fn joined(
+    ordered: &Ordered,
+    batches: &[Shared],
+    key: &[u8],
+    at: Tick,
+    meter: &Meter,
+) -> Result<Cell, DataError> {
     let mut values = ByteRows::default();
     let mut counts = Vec::new();
     let _: ControlFlow<()> = walk_front(batches, key, at, |value, count| {
@@ -401,7 +408,8 @@ fn joined(ordered: &Ordered, batches: &[Shared], key: &[u8], at: Tick, meter: &M
     };
     let (texts, delimiters) = (texts.as_string::<i32>(), delimiters.as_string::<i32>());
     let parts = texts.iter().zip(delimiters).zip(&counts);
-    let joined = join_texts(parts.map(|((text, delimiter), count)| (text.unwrap_or_default(), delimiter, *count)))?;
+    let joined =
+        join_texts(parts.map(|((text, delimiter), count)| (text.unwrap_or_default(), delimiter, *count)))?;
     joined.map(Cell::Text).ok_or_else(|| DataError::new("XX000", "negative multiplicity"))
 }
 

@@ -189,9 +189,8 @@ impl<'scope> Renderer<'_, 'scope> {
         let outputs = reduce_outputs(keys, aggregates);
         let rows = self.project(rows, &columns, &[], &outputs, plan)?;
         let spec = reduce_spec(&columns, keys.len(), &outputs, aggregates, self.start, plan)?;
-        let saved = self.saved.is_some().then(|| {
-            (0..spec.trace_count()).filter_map(|_| self.take_saved()).collect()
-        });
+        let saved =
+            self.saved.is_some().then(|| (0..spec.trace_count()).filter_map(|_| self.take_saved()).collect());
         let (rows, errors, traces) = reduce(rows, spec, saved, Arc::clone(self.meter));
         self.traces.extend(traces);
         self.errors.push(errors);

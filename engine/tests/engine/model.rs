@@ -264,7 +264,11 @@ fn bits(values: &[(Literal, i64)], fold: fn(i64, i64) -> i64) -> Literal {
         other => panic!("bits of {other}"),
     };
     let folded = each.map(of).reduce(fold).unwrap();
-    if matches!(values[0].0, Literal::Int32(_)) { Literal::Int32(folded as i32) } else { Literal::Int64(folded) }
+    if matches!(values[0].0, Literal::Int32(_)) {
+        Literal::Int32(folded as i32)
+    } else {
+        Literal::Int64(folded)
+    }
 }
 
 fn joined(aggregate: &Aggregate, mut read: Vec<Read>) -> Literal {
@@ -273,19 +277,22 @@ fn joined(aggregate: &Aggregate, mut read: Vec<Read>) -> Literal {
         let order = is_null(a).cmp(&is_null(b));
         if first { order.reverse() } else { order }
     };
-    let valued = |a: &Literal, b: &Literal| if is_null(a) || is_null(b) { Ordering::Equal } else { order(a, b) };
+    let valued =
+        |a: &Literal, b: &Literal| if is_null(a) || is_null(b) { Ordering::Equal } else { order(a, b) };
     read.sort_by(|(a, _), (b, _)| {
         let keys = aggregate.order.iter().enumerate().map(|(index, key)| {
             let (a, b) = (&a[width + index], &b[width + index]);
             let by_value = if key.descending { valued(b, a) } else { valued(a, b) };
             nulls(a, b, key.nulls_first).then(by_value)
         });
-        let ties = (0..width).map(|index| nulls(&a[index], &b[index], true).then(valued(&a[index], &b[index])));
+        let ties =
+            (0..width).map(|index| nulls(&a[index], &b[index], true).then(valued(&a[index], &b[index])));
         keys.chain(ties).fold(Ordering::Equal, Ordering::then)
     });
     let mut text: Option<String> = None;
     for (read, count) in read {
-        let piece = |literal: &Literal| if let Literal::Text(text) = literal { text.clone() } else { String::new() };
+        let piece =
+            |literal: &Literal| if let Literal::Text(text) = literal { text.clone() } else { String::new() };
         for _ in 0..count {
             let before = text.map_or(String::new(), |text| text + &piece(&read[1]));
             text = Some(before + &piece(&read[0]));
@@ -307,14 +314,13 @@ fn deviation(
     if divisor < 1 {
         return Ok(Literal::Null(data_type));
     }
-    let special = |(value, _): &(Literal, i64)| {
-        matches!(value, Literal::Float64(bits) if !f64::from_bits(*bits).is_finite())
-    };
+    let special = |(value, _): &(Literal, i64)| matches!(value, Literal::Float64(bits) if !f64::from_bits(*bits).is_finite());
     if values.iter().any(special) {
         return Ok(Literal::Float64(f64::NAN.to_bits()));
     }
     let sum: BigInt = values.iter().map(|(value, count)| whole(value) * count).sum();
-    let squares: BigInt = values.iter().map(|(value, times)| (whole(value) * count - &sum).pow(2) * times).sum();
+    let squares: BigInt =
+        values.iter().map(|(value, times)| (whole(value) * count - &sum).pow(2) * times).sum();
     let divisor = BigInt::from(count).pow(2) * divisor;
     let power = |exponent: u32| BigInt::from(10u8).pow(exponent);
     if let DataType::Numeric { precision, scale } = data_type {
@@ -323,7 +329,8 @@ fn deviation(
             false => (squares * power(scale.into()) * 2u8 + &divisor) / (divisor * 2u8),
         };
         let overflow = || DataError::new("22003", "value overflows numeric format");
-        let value = i128::try_from(value).ok().filter(|value| *value < 10i128.pow(38)).ok_or_else(overflow)?;
+        let value =
+            i128::try_from(value).ok().filter(|value| *value < 10i128.pow(38)).ok_or_else(overflow)?;
         return Ok(Literal::Numeric { value, precision, scale });
     }
     // Units of 2^-2148 are 5^2148 units of 10^-2148.

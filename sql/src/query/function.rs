@@ -187,7 +187,9 @@ impl ExprBinder<'_> {
             return Err(SqlError::unsupported("a window function"));
         }
         if is_missing_aggregate(&name) {
-            return Err(SqlError::unsupported(format_args!("the aggregate {name}")));
+            let error = SqlError::unsupported(format_args!("the aggregate {name}"));
+            let hint = "There are no arrays yet; string_agg joins texts.";
+            return Err(if name == "array_agg" { error.hint(hint) } else { error });
         }
         let arguments = arguments_of(function)?;
         if let Some(aggregate) = aggregate_function(&name) {

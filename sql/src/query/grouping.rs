@@ -11,8 +11,8 @@
 use datafusion::sql::sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArguments};
 use millrace_engine::{Aggregate, Expr, Literal};
 
-use super::exprs::{calls, try_map_operands};
 use super::expr::AGGREGATE_BASE;
+use super::exprs::{calls, try_map_operands};
 use super::rel::{Rel, types_of};
 use super::scope::{Scope, fold_name};
 use crate::error::SqlError;
@@ -200,7 +200,8 @@ fn union(left: &[usize], right: &[usize]) -> Vec<usize> {
 
 /// All elements, then one less, down to none.
 fn rollup(elements: &[Vec<usize>]) -> Vec<Vec<usize>> {
-    let prefix = |count: usize| elements[..count].iter().fold(Vec::new(), |set, element| union(&set, element));
+    let prefix =
+        |count: usize| elements[..count].iter().fold(Vec::new(), |set, element| union(&set, element));
     (0..=elements.len()).rev().map(prefix).collect()
 }
 

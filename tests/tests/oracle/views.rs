@@ -172,7 +172,7 @@ fn aggregate(choice: usize, gene: &Gene, scope: &[Column]) -> (String, Type) {
     let of = |data_type| expression(gene, data_type, scope);
     let any = scope[choice % scope.len()].data_type;
     let ordered = if any == Type::Bool { Type::Int } else { any };
-    let condition = || expression(&Gene { choice: gene.choice / 5, ..Gene::default() }, Type::Bool, scope);
+    let condition = || expression(&gene.kid(2), Type::Bool, scope);
     match choice % 40 {
         0 | 1 => ("count(*)".to_owned(), Type::Big),
         2 => (format!("count({})", of(any)), Type::Big),

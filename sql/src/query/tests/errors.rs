@@ -119,7 +119,9 @@ fn result_types_of_aggregates() {
          avg numeric(38,16), avg double precision, avg numeric(38,16), min text, max numeric(10,2)"
     );
     assert_eq!(
-        columns("SELECT every(a > 1), bit_and(a), bit_or(b), variance(a), stddev(y), var_pop(x), string_agg(c, '') FROM t JOIN u USING (a)"),
+        columns(
+            "SELECT every(a > 1), bit_and(a), bit_or(b), variance(a), stddev(y), var_pop(x), string_agg(c, '') FROM t JOIN u USING (a)"
+        ),
         "every boolean, bit_and integer, bit_or bigint, variance numeric(38,16), stddev numeric(38,16), \
          var_pop double precision, string_agg text"
     );
