@@ -73,7 +73,7 @@ fn escape_character(escape: &str) -> Result<Option<char>, DataError> {
     let mut chars = escape.chars();
     match (chars.next(), chars.next()) {
         (character, None) => Ok(character),
-        _ => Err(DataError::new("22019", "invalid escape string")),
+        _ => Err(DataError::new("22025", "invalid escape string")),
     }
 }
 
@@ -141,7 +141,7 @@ mod tests {
     fn an_escape_character_is_one_or_none() {
         assert_eq!(escape_character("#"), Ok(Some('#')));
         assert_eq!(escape_character(""), Ok(None));
-        assert_eq!(escape_character("ab").map_err(|error| error.sqlstate), Err("22019".to_owned()));
+        assert_eq!(escape_character("ab").map_err(|error| error.sqlstate), Err("22025".to_owned()));
         assert_eq!(matches("a%", &parts("a#%", Some('#'))), Ok(true));
         assert_eq!(matches("a\\b", &parts("a\\_", None)), Ok(true));
     }

@@ -61,8 +61,10 @@ fn field(name: &str) -> Option<Field> {
     })
 }
 
-fn unknown_unit(name: &str) -> DataError {
-    DataError::new("22023", format!("unit \"{name}\" not recognized for type timestamp without time zone"))
+const TIMESTAMP: &str = "timestamp without time zone";
+
+fn unknown_unit(name: &str, type_name: &str) -> DataError {
+    DataError::new("22023", format!("unit \"{name}\" not recognized for type {type_name}"))
 }
 
 /// The first microsecond of a year and month.
@@ -106,7 +108,7 @@ fn truncate(unit: Field, micros: i64) -> Option<i64> {
 }
 
 /// Reads the unit of each row, looking a name up again only where it changes.
-fn units<'a>(inputs: &'a Inputs) -> impl Fn(usize) -> Result<Field, DataError> + 'a {
+fn units<'a>(inputs: &'a Inputs, type_name: &'static str) -> impl Fn(usize) -> Result<Field, DataError> + 'a {
     let name = inputs.get(0).text();
     let last: std::cell::Cell<Option<(&str, Field)>> = std::cell::Cell::new(None);
     move |row| {
@@ -115,7 +117,7 @@ fn units<'a>(inputs: &'a Inputs) -> impl Fn(usize) -> Result<Field, DataError> +
             debug_assert_eq!(known, current);
             return Ok(field);
         }
-        let found = field(current).ok_or_else(|| unknown_unit(current))?;
+        let found = field(current).ok_or_else(|| unknown_unit(current, type_name))?;
         last.set(Some((current, found)));
         Ok(found)
     }
@@ -123,10 +125,10 @@ fn units<'a>(inputs: &'a Inputs) -> impl Fn(usize) -> Result<Field, DataError> +
 
 /// `date_trunc(unit, timestamp)`
 pub(crate) fn date_trunc(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
-    let (unit, name) = (units(inputs), inputs.get(0).text());
+    let (unit, name) = (units(inputs, TIMESTAMP), inputs.get(0).text());
     let micros = inputs.get(1).primitive::<TimestampMicrosecondType>();
     let array = inputs.build::<TimestampMicrosecondType>(|row| {
-        truncate(unit(row)?, micros.get(row)).ok_or_else(|| unknown_unit(name(row)))
+        truncate(unit(row)?, micros.get(row)).ok_or_else(|| unknown_unit(name(row), TIMESTAMP))
     })?;
     Ok(Arc::new(array))
 }
@@ -190,7 +192,7 @@ pub(crate) fn extract_scale(name: &str) -> u8 {
 
 /// `extract(field FROM timestamp)`, numeric with the scale of the result's type.
 pub(crate) fn extract(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
-    let wanted = units(inputs);
+    let wanted = units(inputs, TIMESTAMP);
     let micros = inputs.get(1).primitive::<TimestampMicrosecondType>();
     let DataType::Numeric { precision, scale } = result else {
         return Err(DataError::new("XX000", "extract gives numeric"));
@@ -210,7 +212,7 @@ fn is_of_time(wanted: Field) -> bool {
 
 /// `extract(field FROM date)`, numeric without digits behind the point.
 pub(crate) fn extract_of_date(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
-    let (wanted, name) = (units(inputs), inputs.get(0).text());
+    let (wanted, name) = (units(inputs, "date"), inputs.get(0).text());
     let days = inputs.get(1).primitive::<Date32Type>();
     let array = inputs.build::<Decimal128Type>(|row| {
         let wanted = wanted(row)?;
@@ -225,7 +227,7 @@ pub(crate) fn extract_of_date(inputs: &Inputs, result: DataType) -> Result<Array
 
 /// `date_part(field, timestamp)`: the same as double precision.
 pub(crate) fn date_part(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
-    let wanted = units(inputs);
+    let wanted = units(inputs, TIMESTAMP);
     let micros = inputs.get(1).primitive::<TimestampMicrosecondType>();
     let part = |row| {
         let (days, time) = (micros.get(row).div_euclid(DAY), micros.get(row).rem_euclid(DAY));

@@ -11,7 +11,7 @@ use millrace_engine::DataError;
 use super::timestamp::{FIRST_DAY, Parts, write_day};
 use super::trim;
 
-/// The days that a date can be: from 4713-11-24 BC to 5874897-12-31.
+/// The days that a date can be: from 4714-11-24 BC to 5874897-12-31.
 pub(crate) const DATES: RangeInclusive<i64> = FIRST_DAY..=2_145_042_905;
 
 /// The months' names; three letters are enough.

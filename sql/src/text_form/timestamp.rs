@@ -12,7 +12,7 @@ use super::{invalid_syntax, trim};
 pub(super) const MICROS_PER_SECOND: i64 = 1_000_000;
 pub(crate) const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
-/// 4713-11-24 BC, the first day that PostgreSQL takes.
+/// 4714-11-24 BC, the first day that PostgreSQL takes.
 pub(crate) const FIRST_DAY: i64 = -2_440_588;
 
 /// Appends `YYYY-MM-DD HH:MM:SS[.ffffff]`, without trailing zeros in the fraction, to a buffer in memory:
