@@ -20,7 +20,7 @@ mod select; // SELECT
 #[cfg(test)]
 mod tests;
 mod typed; // expressions before they have a type
-mod types; // PostgreSQL's names of types
+pub(crate) mod types; // PostgreSQL's names of types
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -70,7 +70,7 @@ impl Query {
     pub fn plan(query: &ast::Query, catalog: &Catalog, parameters: Parameters) -> Result<Query, SqlError> {
         let binder = Binder::new(catalog, parameters);
         let bound = binder.bind_query(query, &Environment::new(), None)?;
-        Ok(Query::new(bound, binder))
+        Query::new(bound, binder)
     }
 
     /// Plans the source of an INSERT into `columns` (positions in `table`): the result has the
@@ -94,7 +94,7 @@ impl Query {
         let rel = assigned(table, columns, &named, bound)?;
         let names = table.columns.iter().map(|column| column.name.clone()).collect();
         let untyped = vec![false; table.columns.len()];
-        Ok(Query::new(BoundQuery { rel, names, untyped }, binder))
+        Query::new(BoundQuery { rel, names, untyped }, binder)
     }
 
     /// Plans the rows that a DELETE removes: whole rows of `table`, with repetition.
@@ -119,17 +119,18 @@ impl Query {
         let rel = Rel::Scan { relation: table.id, columns }.filter(predicates);
         let names = table.columns.iter().map(|column| column.name.clone()).collect();
         let untyped = vec![false; table.columns.len()];
-        Ok(Query::new(BoundQuery { rel, names, untyped }, binder))
+        Query::new(BoundQuery { rel, names, untyped }, binder)
     }
 
-    fn new(bound: BoundQuery, binder: Binder) -> Query {
-        let columns = bound
+    fn new(bound: BoundQuery, binder: Binder) -> Result<Query, SqlError> {
+        refuse_interval_columns(&bound.rel)?;
+        let columns: Vec<Column> = bound
             .columns()
             .into_iter()
             .map(|(name, data_type)| Column { name, data_type, nullable: true })
             .collect();
         let rel = Arc::new(lower::optimize(bound.rel));
-        Query { rel, columns, parameter_types: binder.parameters.finish() }
+        Ok(Query { rel, columns, parameter_types: binder.parameters.finish() })
     }
 
     /// The parameters' types, `$1` first.
@@ -168,6 +169,20 @@ impl Query {
     pub fn explain(&self) -> Vec<String> {
         self.rel.to_string().lines().map(str::to_owned).collect()
     }
+}
+
+/// 0A000: a column would be an interval, of which equal ones differ in their parts.
+pub(crate) fn interval_column() -> SqlError {
+    SqlError::unsupported("a column of type interval").hint(
+        "An interval can be a part of an expression: add it to a timestamp, compare it, or cast it to text.",
+    )
+}
+
+/// No operator has a column of intervals, whatever expressions compute with them.
+fn refuse_interval_columns(rel: &Rel) -> Result<(), SqlError> {
+    let mut found = false;
+    rel.visit(&mut |rel| found |= rel.columns().contains(&DataType::Interval));
+    if found { Err(interval_column()) } else { Ok(()) }
 }
 
 /// The source of an INSERT as whole rows of the table.
