@@ -262,7 +262,8 @@ impl Unit {
                 self.key.ranges.push((index, rows));
             }
         } else if self.key.passing[0].1 || planted::is_on(Bug::SemiIgnoresAbsence) {
-            self.key.ranges.push((self.left.len() - 1, fresh[0].clone()));
+            // The fresh batch is the last one; where there is none, the range is empty.
+            self.key.ranges.push((self.left.len().saturating_sub(1), fresh[0].clone()));
         }
         self.key.ranges.retain(|(_, rows)| !rows.is_empty());
     }

@@ -123,11 +123,11 @@ fn five_columns() -> impl Strategy<Value = Plan> {
 fn exists(inner: impl Strategy<Value = Plan> + Clone + 'static) -> impl Strategy<Value = Plan> {
     let divided = |column| call("divide", int(6), Expr::Column(column), DataType::Int32);
     let keys = prop_oneof![
-        1 => Just(vec![]),
-        2 => Just(vec![(Expr::Column(0), Expr::Column(0))]),
-        2 => Just(vec![(Expr::Column(1), Expr::Column(0))]),
-        2 => Just(vec![(Expr::Column(2), Expr::Column(2))]),
-        2 => Just(vec![(Expr::Column(3), Expr::Column(3)), (Expr::Column(0), Expr::Column(1))]),
+        3 => Just(vec![]),
+        6 => Just(vec![(Expr::Column(0), Expr::Column(0))]),
+        6 => Just(vec![(Expr::Column(1), Expr::Column(0))]),
+        6 => Just(vec![(Expr::Column(2), Expr::Column(2))]),
+        6 => Just(vec![(Expr::Column(3), Expr::Column(3)), (Expr::Column(0), Expr::Column(1))]),
         1 => Just(vec![(Expr::Column(0), divided(1))]),
         1 => Just(vec![(divided(0), Expr::Column(1)), (Expr::Column(2), Expr::Column(2))]),
     ];
@@ -146,10 +146,10 @@ fn exists(inner: impl Strategy<Value = Plan> + Clone + 'static) -> impl Strategy
 fn copies() -> impl Strategy<Value = Expr> {
     let long = |value| Expr::Literal(Literal::Int64(value));
     prop_oneof![
-        2 => (-1i64..4).prop_map(move |value| long(value)),
+        8 => (-1i64..4).prop_map(move |value| long(value)),
         1 => Just(Expr::Literal(Literal::Null(DataType::Int64))),
-        2 => Just(Expr::Column(4)),
-        2 => Just(call("divide", long(2), Expr::Column(4), DataType::Int64)),
+        1 => Just(Expr::Column(4)),
+        1 => Just(call("divide", long(2), Expr::Column(4), DataType::Int64)),
         1 => Just(call("add", long(1), Expr::Column(4), DataType::Int64)),
     ]
 }
@@ -158,7 +158,7 @@ fn copies() -> impl Strategy<Value = Expr> {
 fn top_k(inner: impl Strategy<Value = Plan>) -> impl Strategy<Value = Plan> {
     let keys = prop_oneof![Just(vec![]), Just(vec![0]), Just(vec![2]), Just(vec![1, 3])];
     let compared = prop_oneof![
-        4 => (0usize..5).prop_map(Expr::Column),
+        12 => (0usize..5).prop_map(Expr::Column),
         1 => Just(call("divide", int(6), Expr::Column(1), DataType::Int32)),
     ];
     let order = (compared, any::<bool>(), any::<bool>())
@@ -561,7 +561,7 @@ fn runner(seed: u64) -> TestRunner {
 
 /// How many scripts each test runs: more in nightly mode.
 fn scripts() -> u32 {
-    if std::env::var_os("MILLRACE_NIGHTLY").is_some() { 3000 } else { 120 }
+    if std::env::var_os("MILLRACE_NIGHTLY").is_some() { 3000 } else { 300 }
 }
 
 #[test]
