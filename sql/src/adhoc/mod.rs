@@ -324,7 +324,9 @@ impl Builder {
             Some(fetch) if keys.is_empty() => Some(range.skip.saturating_add(fetch)),
             _ => None,
         };
-        let built = sorted(one_partition(self.build(input)?), sort, limit);
+        // All rows are looked at, also for none: they may fail, as they would in a view.
+        let built = one_partition(self.build(input)?);
+        let built = if limit == Some(0) { built } else { sorted(built, sort, limit) };
         let mut shown = columns;
         shown.extend(numbered.then_some(DataType::Int64));
         Ok(Arc::new(First::new(built, keys, range, numbered, schema_of(&shown))))

@@ -119,7 +119,50 @@ fn push_into_join(kind: JoinKind, left: Rel, right: Rel, on: Vec<Expr>, above: V
         on.extend(above);
         return Rel::Join { kind, left, right, on };
     }
-    Rel::Join { kind, left, right, on }.filter(above)
+    join_on_computed(kind, left, right, on).filter(above)
+}
+
+/// A join whose conditions on one side alone, which cannot become filters of that side, are columns of it:
+/// so they are computed for all its rows, whatever the other side holds, and fail or not for a view and for a
+/// query alike.
+fn join_on_computed(kind: JoinKind, left: Box<Rel>, right: Box<Rel>, on: Vec<Expr>) -> Rel {
+    let (left_width, right_width) = (left.columns().len(), right.columns().len());
+    let (mut of_left, mut of_right, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    for condition in on {
+        let columns = columns_of(&condition);
+        match (columns.first(), columns.last()) {
+            (Some(_), Some(last)) if *last < left_width && !is_column(&condition) => of_left.push(condition),
+            (Some(first), Some(_)) if *first >= left_width && !is_column(&condition) => {
+                of_right.push(shifted_down(&condition, left_width));
+            }
+            _ => others.push(condition),
+        }
+    }
+    if of_left.is_empty() && of_right.is_empty() {
+        return Rel::Join { kind, left, right, on: others };
+    }
+    let added = of_left.len();
+    let right_start = left_width + added;
+    let place = |column: usize| Expr::Column(if column < left_width { column } else { column + added });
+    let mut on: Vec<Expr> = others.iter().map(|other| map_columns(other, &mut |c| place(c))).collect();
+    on.extend((left_width..right_start).map(Expr::Column));
+    on.extend((0..of_right.len()).map(|index| Expr::Column(right_start + right_width + index)));
+    let (left, right) = (Box::new(with_columns(*left, of_left)), Box::new(with_columns(*right, of_right)));
+    let shown = if kind.shows_left_only() { left_width } else { left_width + right_width };
+    Rel::Join { kind, left, right, on }.project((0..shown).map(place).collect())
+}
+
+fn is_column(expr: &Expr) -> bool {
+    matches!(expr, Expr::Column(_))
+}
+
+/// The relation with computed columns behind its own.
+fn with_columns(rel: Rel, computed: Vec<Expr>) -> Rel {
+    if computed.is_empty() {
+        return rel;
+    }
+    let own = (0..rel.columns().len()).map(Expr::Column);
+    rel.project(own.chain(computed).collect())
 }
 
 /// Columns by position, ascending.

@@ -210,12 +210,15 @@ impl<'a> Cursor<'a> {
         let mut before = None;
         for (index, token) in tokens.into_iter().enumerate() {
             let is_table = index >= start && unquoted(&token.token).as_deref() == Some("table");
-            let named = index > start && matches!(&before, Some(Token::Period));
-            let labelled = index > start && before.as_ref().and_then(unquoted).as_deref() == Some("as");
-            if !matches!(token.token, Token::Whitespace(_)) {
+            let is_name = match &before {
+                Some(Token::Period) => true,
+                Some(before) => unquoted(before).as_deref() == Some("as"),
+                None => false,
+            };
+            if index >= start && !matches!(token.token, Token::Whitespace(_)) {
                 before = Some(token.token.clone());
             }
-            if is_table && !named && !labelled {
+            if is_table && !is_name {
                 let spelled = [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];
                 written.extend(spelled.map(|word| TokenWithSpan { token: word, span: token.span }));
             } else {

@@ -5,6 +5,7 @@
 
 mod adhoc;
 mod errors;
+mod forms;
 mod lowering;
 mod values;
 
@@ -12,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::sql::sqlparser::ast::{Expr, Query as SqlQuery, Statement};
+use datafusion::sql::sqlparser::ast::{Expr, Query as SqlQuery};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use futures::TryStreamExt;
@@ -22,6 +23,7 @@ use super::{Parameters, Query};
 use crate::catalog::{Catalog, CatalogChange, Column, Relation, RelationKind};
 use crate::error::SqlError;
 use crate::functions::{Inputs, cast};
+use crate::statement::StatementKind;
 
 fn relation(id: u64, name: &str, columns: &[(&str, DataType)]) -> Relation {
     let column = |(name, data_type): &(&str, DataType)| Column {
@@ -59,8 +61,8 @@ fn catalog() -> Catalog {
 }
 
 fn parse(sql: &str) -> SqlQuery {
-    match Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().pop() {
-        Some(Statement::Query(query)) => *query,
+    match crate::parse(sql).unwrap().pop().map(|statement| statement.kind) {
+        Some(StatementKind::Select(query)) => (*query).clone(),
         other => panic!("{other:?} is no query"),
     }
 }
