@@ -74,10 +74,27 @@ fn a_filter_on_a_row_number_bounds_it() {
 }
 
 #[test]
-fn nexmark() {
+fn nexmarks_rankings_are_bounded() {
+    // q9: the winning bid of each auction.
     check(
-        "SELECT a.a, a.c, flag FROM (SELECT t.*, v.x, v.flag, row_number() OVER (PARTITION BY t.a ORDER BY v.x DESC, t.b) AS rn \
-         FROM t JOIN v ON t.a = v.x WHERE v.x BETWEEN t.a AND t.b) a WHERE rn <= 1",
+        "SELECT id, item_name, auction, bidder, price, bid_date_time FROM ( \
+           SELECT a.*, b.auction, b.bidder, b.price, b.date_time AS bid_date_time, \
+             row_number() OVER (PARTITION BY a.id ORDER BY b.price DESC, b.date_time ASC) AS rn \
+           FROM auction a JOIN bid b ON a.id = b.auction WHERE b.date_time BETWEEN a.date_time AND a.expires) t \
+         WHERE rn <= 1",
+        expect![[""]],
+    );
+    // q18: the last bid of each bidder on each auction.
+    check(
+        "SELECT auction, bidder, price, date_time, extra FROM ( \
+           SELECT *, row_number() OVER (PARTITION BY bidder, auction ORDER BY date_time DESC, price DESC, extra) AS rn \
+           FROM bid) t WHERE rn <= 1",
+        expect![[""]],
+    );
+    // q19: the ten highest bids of each auction, with their places.
+    check(
+        "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY auction ORDER BY price DESC, date_time, bidder, extra) AS rn \
+         FROM bid) t WHERE rn <= 10",
         expect![[""]],
     );
 }
