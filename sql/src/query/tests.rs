@@ -51,13 +51,8 @@ fn catalog() -> Catalog {
         ("expires", Timestamp),
         ("seller", Int64),
     ];
-    let bid = [
-        ("auction", Int64),
-        ("bidder", Int64),
-        ("price", Int64),
-        ("date_time", Timestamp),
-        ("extra", Text),
-    ];
+    let bid =
+        [("auction", Int64), ("bidder", Int64), ("price", Int64), ("date_time", Timestamp), ("extra", Text)];
     let numeric = DataType::Numeric { precision: 10, scale: 2 };
     for relation in [
         relation(1, "readings", &[("ts", DataType::Timestamp), ("value", DataType::Float64)]),

@@ -317,4 +317,3 @@ fn relational_forms_equal_their_queries() {
         check(&database);
     }
 }
-

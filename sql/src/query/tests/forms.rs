@@ -57,8 +57,14 @@ fn distinct_on() {
 #[test]
 fn row_numbers() {
     check("SELECT a, row_number() OVER (PARTITION BY c ORDER BY b DESC) FROM t", expect![[""]]);
-    check("SELECT row_number() OVER w, row_number() OVER (w ORDER BY a + 1) FROM t WINDOW w AS (PARTITION BY c)", expect![[""]]);
-    check("SELECT c, sum(b), row_number() OVER (ORDER BY sum(b) DESC) FROM t GROUP BY c HAVING count(*) > 1", expect![[""]]);
+    check(
+        "SELECT row_number() OVER w, row_number() OVER (w ORDER BY a + 1) FROM t WINDOW w AS (PARTITION BY c)",
+        expect![[""]],
+    );
+    check(
+        "SELECT c, sum(b), row_number() OVER (ORDER BY sum(b) DESC) FROM t GROUP BY c HAVING count(*) > 1",
+        expect![[""]],
+    );
     check("SELECT row_number() OVER () FROM t", expect![[""]]);
 }
 
