@@ -10,6 +10,7 @@ mod inputs; // a kernel's arguments
 mod math;
 mod numeric;
 mod resolve; // which overload a call means
+mod row; // the one row of a scalar sub-query
 mod text;
 mod time;
 
@@ -152,6 +153,7 @@ const GENERIC: &[(&str, Kernel)] = &[
     ("in", comparison::is_in),
     ("least", comparison::least),
     ("greatest", comparison::greatest),
+    ("single_row", row::single_row),
 ];
 
 const INT4: Returns = Returns::Fixed(DataType::Int32);

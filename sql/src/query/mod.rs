@@ -14,14 +14,19 @@ pub(crate) mod exprs; // walks over expressions
 mod from; // tables and joins
 mod function; // calls and aggregates
 mod names; // names of unaliased columns
+mod outer; // what stands for something outside the relation below
 pub(crate) mod rel; // the bound query
 mod scope; // what a name can mean
 mod select; // SELECT
+mod subquery; // sub-queries in expressions
+mod surroundings; // what is around a query
 #[cfg(test)]
 mod tests;
 mod typed; // expressions before they have a type
 mod types; // PostgreSQL's names of types
+mod unnest; // sub-queries become joins
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -70,7 +75,7 @@ impl Query {
     pub fn plan(query: &ast::Query, catalog: &Catalog, parameters: Parameters) -> Result<Query, SqlError> {
         let binder = Binder::new(catalog, parameters);
         let bound = binder.bind_query(query, &Environment::new(), None)?;
-        Ok(Query::new(bound, binder))
+        Query::new(bound, binder)
     }
 
     /// Plans the source of an INSERT into `columns` (positions in `table`): the result has the
@@ -94,7 +99,7 @@ impl Query {
         let rel = assigned(table, columns, &named, bound)?;
         let names = table.columns.iter().map(|column| column.name.clone()).collect();
         let untyped = vec![false; table.columns.len()];
-        Ok(Query::new(BoundQuery { rel, names, untyped }, binder))
+        Query::new(BoundQuery { rel, names, untyped }, binder)
     }
 
     /// Plans the rows that a DELETE removes: whole rows of `table`, with repetition.
@@ -110,26 +115,32 @@ impl Query {
         let binder = Binder::new(catalog, parameters);
         let columns = table.columns.iter().map(|column| (column.name.clone(), column.data_type));
         let scope = Scope::of_table(&table.name, columns);
+        let (environment, subqueries) = (Environment::new(), RefCell::default());
         let predicates = match selection {
             None => Vec::new(),
             Some(condition) => ExprBinder::new(&scope, &binder.parameters, "WHERE")
+                .within(&binder, &environment, &subqueries)
                 .bind_conjuncts(condition, "argument of WHERE")?,
         };
         let columns = table.columns.iter().map(|column| column.data_type).collect();
-        let rel = Rel::Scan { relation: table.id, columns }.filter(predicates);
+        let rel =
+            unnest::filter(Rel::Scan { relation: table.id, columns }, predicates, &subqueries.borrow())?;
         let names = table.columns.iter().map(|column| column.name.clone()).collect();
         let untyped = vec![false; table.columns.len()];
-        Ok(Query::new(BoundQuery { rel, names, untyped }, binder))
+        Query::new(BoundQuery { rel, names, untyped }, binder)
     }
 
-    fn new(bound: BoundQuery, binder: Binder) -> Query {
+    fn new(bound: BoundQuery, binder: Binder) -> Result<Query, SqlError> {
+        if outer::is_correlated(&bound.rel) || outer::has_places(&bound.rel) {
+            return Err(SqlError::internal("an outer reference is left in the plan"));
+        }
         let columns = bound
             .columns()
             .into_iter()
             .map(|(name, data_type)| Column { name, data_type, nullable: true })
             .collect();
         let rel = Arc::new(lower::optimize(bound.rel));
-        Query { rel, columns, parameter_types: binder.parameters.finish() }
+        Ok(Query { rel, columns, parameter_types: binder.parameters.finish() })
     }
 
     /// The parameters' types, `$1` first.

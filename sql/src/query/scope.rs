@@ -81,11 +81,6 @@ impl Scope {
         }
     }
 
-    /// The column of an unqualified name.
-    pub(crate) fn resolve(&self, name: &str) -> Result<&ScopeColumn, SqlError> {
-        self.find(name)?.ok_or_else(|| SqlError::new("42703", format!("column \"{name}\" does not exist")))
-    }
-
     /// The column of a qualified name.
     pub(crate) fn resolve_qualified(&self, table: &str, name: &str) -> Result<&ScopeColumn, SqlError> {
         let of_table: Vec<&ScopeColumn> = self.of(table)?;

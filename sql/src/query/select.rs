@@ -5,6 +5,7 @@
 //! ```
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use datafusion::sql::sqlparser::ast::{self, Distinct, GroupByExpr, OrderByExpr, Select, SelectItem};
 use millrace_engine::{Aggregate, DataType, Expr};
@@ -13,10 +14,11 @@ use super::binder::{Binder, BoundQuery, Environment, Targets, output_column, sor
 use super::expr::{AGGREGATE_BASE, ExprBinder};
 use super::exprs::try_map_operands;
 use super::from::wildcard_table;
-use super::names::name_of;
-use super::rel::{Rel, SortKey};
+use super::outer::places_of;
+use super::rel::{Rel, SortKey, aggregate_exprs, map_aggregate};
 use super::scope::{Scope, ScopeColumn, fold};
 use super::typed::Typed;
+use super::unnest::{self, Subquery};
 use crate::error::SqlError;
 
 /// An item of the select list.
@@ -45,17 +47,21 @@ impl Binder<'_> {
         refuse(select)?;
         let source = self.bind_from(&select.from, environment)?;
         let scope = &source.scope;
+        let subqueries = RefCell::default();
         let filters = match &select.selection {
             None => Vec::new(),
             Some(condition) => ExprBinder::new(scope, &self.parameters, "WHERE")
+                .within(self, environment, &subqueries)
                 .bind_conjuncts(condition, "argument of WHERE")?,
         };
-        let rel = source.rel.filter(filters);
+        let rel = unnest::filter(source.rel, filters, &subqueries.take())?;
 
         let aggregates = RefCell::new(Vec::new());
-        let binder = ExprBinder::new(scope, &self.parameters, "SELECT").collecting(&aggregates);
+        let binder = ExprBinder::new(scope, &self.parameters, "SELECT")
+            .within(self, environment, &subqueries)
+            .collecting(&aggregates);
         let items = self.bind_items(&select.projection, scope, &binder)?;
-        let keys = self.bind_group_by(&select.group_by, &items, scope)?;
+        let keys = self.bind_group_by(&select.group_by, &items, &binder)?;
         let having = match &select.having {
             None => Vec::new(),
             Some(having) => binder.bind_conjuncts(having, "argument of HAVING")?,
@@ -67,10 +73,11 @@ impl Binder<'_> {
 
         let aggregates = aggregates.into_inner();
         let grouped = !keys.is_empty() || !aggregates.is_empty() || select.having.is_some();
-        let list = SelectList { outputs, having, orders };
+        let list = SelectList { outputs, having, orders, subqueries: subqueries.into_inner() };
         let (rel, list) = if grouped {
+            let subqueries = list.subqueries.clone();
             let list = list.regroup(&keys, scope)?;
-            (aggregate(rel, keys, aggregates), list)
+            (aggregate(rel, keys, aggregates, &subqueries)?, list)
         } else {
             (rel, list)
         };
@@ -88,7 +95,8 @@ impl Binder<'_> {
         for item in projection {
             match item {
                 SelectItem::UnnamedExpr(expr) => {
-                    items.push(Item { name: name_of(expr), value: binder.bind(expr)? });
+                    let value = binder.bind(expr)?;
+                    items.push(Item { name: binder.item_name(expr, &value), value });
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
                     items.push(Item { name: fold(alias), value: binder.bind(expr)? });
@@ -114,13 +122,14 @@ impl Binder<'_> {
         &self,
         group_by: &GroupByExpr,
         items: &[Item],
-        scope: &Scope,
+        outputs: &ExprBinder,
     ) -> Result<Vec<Expr>, SqlError> {
+        let scope = outputs.scope;
         let exprs = match group_by {
             GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => exprs,
             other => return Err(SqlError::unsupported(other)),
         };
-        let binder = ExprBinder::new(scope, &self.parameters, "GROUP BY");
+        let binder = ExprBinder::new(scope, &self.parameters, "GROUP BY").seeing(outputs);
         let mut keys: Vec<Expr> = Vec::new();
         for expr in exprs {
             let typed = match group_item(expr, items, scope)? {
@@ -177,6 +186,8 @@ struct SelectList {
     outputs: Vec<Expr>,
     having: Vec<Expr>,
     orders: Vec<Order>,
+    /// What their places stand for.
+    subqueries: Vec<Subquery>,
 }
 
 impl SelectList {
@@ -191,7 +202,7 @@ impl SelectList {
                 SqlError::new("42803", message)
             })
         };
-        Ok(SelectList {
+        let mut list = SelectList {
             outputs: self.outputs.iter().map(over).collect::<Result<_, _>>()?,
             having: self.having.iter().map(over).collect::<Result<_, _>>()?,
             orders: self
@@ -202,7 +213,37 @@ impl SelectList {
                     Order::Extra(expr) => over(&expr).map(Order::Extra),
                 })
                 .collect::<Result<_, _>>()?,
-        })
+            subqueries: self.subqueries,
+        };
+        list.regroup_subqueries(keys, scope)?;
+        Ok(list)
+    }
+
+    /// The sub-queries that are read above the aggregation, with their arguments over its output.
+    fn regroup_subqueries(&mut self, keys: &[Expr], scope: &Scope) -> Result<(), SqlError> {
+        let orders = self.orders.iter().filter_map(|order| match order {
+            Order::Output(_) => None,
+            Order::Extra(expr) => Some(expr),
+        });
+        let mut open: Vec<usize> =
+            self.outputs.iter().chain(&self.having).chain(orders).flat_map(places_of).collect();
+        let mut done = BTreeSet::new();
+        while let Some(index) = open.pop() {
+            if !done.insert(index) {
+                continue;
+            }
+            let Some(subquery) = self.subqueries.get_mut(index) else { continue };
+            let mut over = |expr: &Expr| {
+                regroup(expr, keys).map_err(|column| {
+                    let name = scope.display(column);
+                    let message = format!("subquery uses ungrouped column \"{name}\" from outer query");
+                    SqlError::new("42803", message)
+                })
+            };
+            *subquery = subquery.clone().try_map_outside(&mut over)?;
+            open.extend(subquery.operands().flat_map(places_of));
+        }
+        Ok(())
     }
 
     /// Puts everything above `rel`.
@@ -229,7 +270,9 @@ impl SelectList {
                 "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
             ));
         }
-        let mut rel = Rel::Project { input: Box::new(rel), predicates: self.having, outputs };
+        let (rel, outputs) =
+            unnest::attach(unnest::filter(rel, self.having, &self.subqueries)?, outputs, &self.subqueries)?;
+        let mut rel = rel.project(outputs);
         if distinct {
             rel = Rel::Distinct { input: Box::new(rel) };
         }
@@ -241,11 +284,23 @@ impl SelectList {
 }
 
 /// The aggregation; without keys and aggregates (HAVING alone) it is one row, whatever the input.
-fn aggregate(input: Rel, keys: Vec<Expr>, aggregates: Vec<Aggregate>) -> Rel {
+fn aggregate(
+    input: Rel,
+    keys: Vec<Expr>,
+    aggregates: Vec<Aggregate>,
+    subqueries: &[Subquery],
+) -> Result<Rel, SqlError> {
     if keys.is_empty() && aggregates.is_empty() {
-        return Rel::unit();
+        return Ok(Rel::unit());
     }
-    Rel::Aggregate { input: Box::new(input), keys, aggregates }
+    // What keys and aggregates read of sub-queries is computed below.
+    let read = keys.iter().chain(aggregates.iter().flat_map(aggregate_exprs)).cloned().collect();
+    let (input, read) = unnest::attach(input, read, subqueries)?;
+    let mut read = read.into_iter();
+    let keys = read.by_ref().take(keys.len()).collect();
+    let mut next = |own: &Expr| read.next().unwrap_or_else(|| own.clone());
+    let aggregates = aggregates.into_iter().map(|aggregate| map_aggregate(aggregate, &mut next)).collect();
+    Ok(Rel::Aggregate { input: Box::new(input), keys, aggregates })
 }
 
 /// An expression over the input as one over keys and aggregates.
