@@ -6,6 +6,9 @@
 mod adhoc;
 mod errors;
 mod lowering;
+mod subdev;
+mod subqueries;
+mod tpch;
 mod values;
 
 use std::collections::HashMap;

@@ -31,11 +31,7 @@ impl Comparison {
         }
     }
 
-    /// The comparison over a join with the clause's relation of this width.
-    fn over(&self, unnested: &Unnested, width: usize) -> Expr {
-        self.test(self.sides(unnested, width))
-    }
-
+    /// The operands and the sub-query's own values, over a join with the clause's relation of this width.
     fn sides(&self, unnested: &Unnested, width: usize) -> Vec<(Expr, Expr)> {
         let side = |(operand, own): &(Expr, Expr)| (operand.clone(), unnested.own(own, width));
         self.pairs.iter().map(side).collect()

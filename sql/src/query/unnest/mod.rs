@@ -199,10 +199,35 @@ fn unnest(rel: &Rel, arguments: &[Expr], base: &Rel, allowed: Conditions) -> Res
         // Only the surroundings of the surroundings are meant, if any.
         return Ok(Unnested::free(rel.clone().map_exprs(&mut |expr| given(expr, arguments))));
     }
-    match pull::pull(rel).filter(|pulled| allowed == Conditions::Any || pulled.rest.is_empty()) {
+    let pulled = if may_pull() { pull::pull(rel) } else { None };
+    match pulled.filter(|pulled| allowed == Conditions::Any || pulled.rest.is_empty()) {
         Some(pulled) => Ok(pulled.told(arguments)),
         None => by_domain(rel, arguments, base),
     }
+}
+
+#[cfg(not(test))]
+fn may_pull() -> bool {
+    true
+}
+
+#[cfg(test)]
+fn may_pull() -> bool {
+    MAY_PULL.get()
+}
+
+#[cfg(test)]
+thread_local! {
+    static MAY_PULL: std::cell::Cell<bool> = const { std::cell::Cell::new(true) };
+}
+
+/// Runs a test in which every correlated sub-query takes the general way.
+#[cfg(test)]
+pub(crate) fn without_pulling<T>(test: impl FnOnce() -> T) -> T {
+    MAY_PULL.set(false);
+    let result = test();
+    MAY_PULL.set(true);
+    result
 }
 
 /// The sub-query for each list of arguments that `base` has, as leading columns.
