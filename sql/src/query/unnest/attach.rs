@@ -15,7 +15,7 @@ use millrace_engine::{Aggregate, AggregateFunction, DataType, Expr, Literal};
 
 use super::membership::{self, semi_by_comparison};
 use super::shape::{at_most_one, exactly_one, for_existence};
-use super::{Conditions, Key, Subquery, SubqueryKind, Unnested, behind, check_size, columns_from, unnest};
+use super::{Conditions, Key, Subquery, SubqueryKind, Unnested, behind, check_size, columns_from, given, unnest};
 use crate::error::SqlError;
 use crate::query::expr::call;
 use crate::query::outer::{as_place, map_places, places_of};
@@ -215,6 +215,9 @@ impl<'s> Attached<'s> {
 
     /// The value of the one row; NULL where there is none.
     pub(super) fn scalar(&mut self, subquery: &Subquery, base: &Rel, strict: bool) -> Result<Expr, SqlError> {
+        if let Some(value) = of_unit(&subquery.rel) {
+            return Ok(given(value, &subquery.arguments));
+        }
         let width = self.width();
         let unnested = unnest(&subquery.rel, &subquery.arguments, base, Conditions::Keys)?;
         if unnested.is_free() {
@@ -267,6 +270,16 @@ impl<'s> Attached<'s> {
         let on = regrouped(&unnested.keys, 0).map(|key| key.condition(width)).collect();
         self.join(JoinKind::Left, marked(keys), on);
         Ok(not_null(Expr::Column(width + unnested.keys.len())))
+    }
+}
+
+/// The first column of a SELECT without FROM and WHERE: an expression in parentheses.
+fn of_unit(rel: &Rel) -> Option<&Expr> {
+    match rel {
+        Rel::Project { input, predicates, outputs } if predicates.is_empty() && **input == Rel::unit() => {
+            outputs.first()
+        }
+        _ => None,
     }
 }
 
