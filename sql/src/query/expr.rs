@@ -16,6 +16,7 @@ use super::surroundings::{Environment, Outer};
 use super::typed::{ParameterTypes, Typed};
 use super::types::{display_known, named};
 use super::unnest::Subquery;
+use super::window::Windows;
 use crate::error::SqlError;
 use crate::functions::{self, common_type, comparison_type, numeric_type, resolve_operator};
 
@@ -34,6 +35,8 @@ pub(crate) struct ExprBinder<'a> {
     pub(crate) parameters: &'a ParameterTypes<'a>,
     /// Where aggregates are collected; `None` where they are not allowed.
     pub(crate) aggregates: Option<&'a RefCell<Vec<Aggregate>>>,
+    /// Where window calls are collected; `None` where they are not allowed.
+    pub(crate) windows: Option<&'a Windows<'a>>,
     /// The clause, for messages: `WHERE`, `JOIN conditions`, ….
     pub(crate) clause: &'static str,
     /// What is around the query.
@@ -65,6 +68,7 @@ impl<'a> ExprBinder<'a> {
             scope,
             parameters,
             aggregates: None,
+            windows: None,
             clause,
             outer: None,
             subqueries: None,
@@ -88,6 +92,18 @@ impl<'a> ExprBinder<'a> {
     pub(crate) fn seeing(mut self, other: &ExprBinder<'a>) -> Self {
         (self.outer, self.subqueries) = (other.outer, other.subqueries);
         self
+    }
+
+    /// The same, collecting window calls.
+    pub(crate) fn numbering(mut self, windows: &'a Windows<'a>) -> Self {
+        self.windows = Some(windows);
+        self
+    }
+
+    /// The binder of what stands in OVER: aggregates are allowed there if they are here.
+    pub(crate) fn in_window_definition(&self) -> Self {
+        let inner = ExprBinder::new(self.scope, self.parameters, "window definitions").seeing(self);
+        ExprBinder { aggregates: self.aggregates, ..inner }
     }
 
     /// The same, collecting aggregates.
@@ -211,10 +227,8 @@ impl<'a> ExprBinder<'a> {
         {
             return Ok(typed);
         }
-        let error = missing.unwrap_or_else(|| {
-            let name = idents.last().map(fold).unwrap_or_default();
-            SqlError::new("42703", format!("column \"{name}\" does not exist"))
-        });
+        let error =
+            missing.unwrap_or_else(|| self.scope.missing(&idents.last().map(fold).unwrap_or_default()));
         Err(match &self.outer {
             Some(outer) => outer.explain_missing(idents, error),
             None => error,

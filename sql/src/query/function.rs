@@ -12,6 +12,7 @@ use super::outer::has_outer;
 use super::scope::fold_name;
 use super::typed::Typed;
 use super::types::display_known;
+use super::window::is_window_function;
 use crate::error::SqlError;
 use crate::functions::{self, Unresolved, numeric_type, quotient_scale, resolve_function, sql_function};
 
@@ -110,8 +111,12 @@ impl ExprBinder<'_> {
             let message = format!("schema \"{}\" does not exist", parts.join("."));
             return Err(SqlError::new("3F000", message));
         }
-        if function.over.is_some() {
-            return Err(SqlError::unsupported("a window function"));
+        if let Some(over) = &function.over {
+            return self.window_call(&name, function, over);
+        }
+        if is_window_function(&name) {
+            let message = format!("window function {name} requires an OVER clause");
+            return Err(SqlError::new("42809", message));
         }
         let (arguments, distinct) = arguments_of(function)?;
         if let Some(aggregate) = aggregate_function(&name) {

@@ -7,7 +7,7 @@
 //! Names, types and errors are settled in the binder, by PostgreSQL's rules; from `Rel` on there
 //! are only positions.
 
-mod binder; // WITH, UNION, VALUES, ORDER BY, LIMIT
+mod binder; // WITH, VALUES, ORDER BY, LIMIT
 mod explain; // a Rel as text
 mod expr; // scalar expressions
 pub(crate) mod exprs; // walks over expressions
@@ -20,11 +20,13 @@ mod scope; // what a name can mean
 mod select; // SELECT
 mod subquery; // sub-queries in expressions
 mod surroundings; // what is around a query
+mod set_operation; // UNION, INTERSECT, EXCEPT
 #[cfg(test)]
 mod tests;
 mod typed; // expressions before they have a type
 mod types; // PostgreSQL's names of types
 mod unnest; // sub-queries become joins
+mod window; // row_number() OVER (…)
 
 use std::cell::RefCell;
 use std::collections::HashMap;

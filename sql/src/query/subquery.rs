@@ -45,7 +45,9 @@ impl ExprBinder<'_> {
         };
         let frame = Frame::around(self.scope, subqueries.environment.outer);
         let environment = subqueries.environment.inside(&frame);
-        let bound = subqueries.binder.bind_query(query, &environment, None)?;
+        let mut bound = subqueries.binder.bind_query(query, &environment, None)?;
+        // It may be read several times, and each time it has to be the same rows.
+        bound.rel.fix_limits();
         drop(environment);
         Ok((bound, frame.into_arguments()))
     }

@@ -4,7 +4,7 @@ use expect_test::{Expect, expect};
 
 use super::plan;
 
-fn check(sql: &str, expected: Expect) {
+pub(super) fn check(sql: &str, expected: Expect) {
     let shown = match plan(sql).and_then(|query| query.lower()) {
         Ok(plan) => plan.to_string(),
         Err(error) => format!("{}: {}", error.sqlstate, error.message),
@@ -202,16 +202,7 @@ fn chains_of_joins_are_put_in_an_order_with_keys() {
 
 #[test]
 fn what_a_view_cannot_hold_yet() {
-    for sql in [
-        "SELECT DISTINCT a FROM t",
-        "SELECT a FROM t UNION SELECT a FROM u",
-        "SELECT a FROM t ORDER BY a LIMIT 3",
-        "SELECT * FROM t LEFT JOIN u ON t.a = u.a",
-        "SELECT count(DISTINCT a) FROM t",
-        "SELECT now()",
-        "SELECT a FROM t WHERE random() < 0.5",
-        "SELECT row_number() OVER (ORDER BY a) FROM t",
-    ] {
+    for sql in ["SELECT count(DISTINCT a) FROM t", "SELECT now()", "SELECT a FROM t WHERE random() < 0.5"] {
         let error = plan(sql).and_then(|query| query.lower()).unwrap_err();
         println!("{sql}\n  {}: {}", error.sqlstate, error.message);
         assert!(error.sqlstate == "0A000" || error.sqlstate == "42P17", "{sql}: {error:?}");

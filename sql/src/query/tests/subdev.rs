@@ -10,17 +10,33 @@ fn dev() {
     for sql in file.lines() {
         out.push_str(&format!("-- {sql}\n"));
         if std::env::var("EXPLAIN").is_ok() {
-            match crate::query::Query::plan(&super::parse(sql), &database.catalog, crate::query::Parameters::Values(&[])) {
+            match crate::query::Query::plan(
+                &super::parse(sql),
+                &database.catalog,
+                crate::query::Parameters::Values(&[]),
+            ) {
                 Ok(query) => out.push_str(&(query.explain().join("\n") + "\n")),
                 Err(error) => out.push_str(&format!("{error:?}\n")),
             }
         }
         match database.try_select(sql) {
-            Ok(mut rows) => { rows.sort(); for row in rows { out.push_str(&row); out.push('\n'); } }
+            Ok(mut rows) => {
+                rows.sort();
+                for row in rows {
+                    out.push_str(&row);
+                    out.push('\n');
+                }
+            }
             Err(error) => out.push_str(&format!("ERROR {}: {}\n", error.sqlstate, error.message)),
         }
         if std::env::var("VIEWS").is_ok() {
-            match crate::query::Query::plan(&super::parse(sql), &database.catalog, crate::query::Parameters::Values(&[])).and_then(|q| q.lower()) {
+            match crate::query::Query::plan(
+                &super::parse(sql),
+                &database.catalog,
+                crate::query::Parameters::Values(&[]),
+            )
+            .and_then(|q| q.lower())
+            {
                 Ok(_) => {}
                 Err(error) => out.push_str(&format!("VIEW ERROR {}: {}\n", error.sqlstate, error.message)),
             }

@@ -3,6 +3,7 @@
 use millrace_engine::DataType;
 
 use super::adhoc::Database;
+use crate::query::{Parameters, Query};
 
 /// Tables with repeated rows, NULLs and keys that meet none, one or several rows.
 pub(super) fn tables(database: &mut Database) {
@@ -72,6 +73,55 @@ fn answers_are_postgresqls() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What is wrong with the views of these queries, if anything: each shows what its query answers.
+fn differing(database: &Database, views: &[&str]) -> Vec<String> {
+    let differs = |(index, sql): (usize, &&str)| {
+        let (view, query) = (shown(database, &format!("SELECT * FROM v{index}")), shown(database, sql));
+        (view != query).then(|| format!("{sql}\nthe view:\n{view}the query:\n{query}"))
+    };
+    views.iter().enumerate().filter_map(differs).collect()
+}
+
+#[test]
+fn views_follow_their_tables() {
+    let mut database = Database::new(2);
+    tables(&mut database);
+    let mut views = Vec::new();
+    for (sql, _) in recorded() {
+        let planned = Query::plan(&super::parse(sql), &database.catalog, Parameters::Values(&[]));
+        if planned.and_then(|query| query.lower()).is_ok() {
+            database.view(&format!("v{}", views.len()), sql);
+            views.push(sql);
+        }
+    }
+    assert!(views.len() + 3 > recorded().len(), "only {} views", views.len());
+    let check = |database: &Database, change: &str| {
+        let wrong = differing(database, &views);
+        assert!(wrong.is_empty(), "after {change}:\n{}", wrong.join("\n"));
+    };
+    check(&database, "nothing");
+    for (table, source) in [
+        ("e", "VALUES (1, 5, true), (NULL, NULL, NULL)"),
+        ("u", "VALUES (9, 1, NULL, 'v', 4), (10, 5, 50, 'q', 7)"),
+        ("t", "VALUES (8, NULL, NULL, NULL, NULL), (9, 4, 10, 'w', 9)"),
+    ] {
+        database.insert(table, source);
+        check(&database, &format!("INSERT INTO {table} {source}"));
+    }
+    for (table, condition) in [
+        ("u", "a IS NULL"),
+        ("w", "v IS NULL"),
+        ("u", "b = 10"),
+        ("t", "k > 5"),
+        ("e", "true"),
+        ("u", "true"),
+        ("t", "true"),
+    ] {
+        database.delete(table, condition);
+        check(&database, &format!("DELETE FROM {table} WHERE {condition}"));
+    }
+}
+
 /// Random queries: what is made, and how deep it may nest.
 struct Maker {
     state: u64,
@@ -99,9 +149,12 @@ impl Maker {
 
     /// A table with a new alias, which comes into sight.
     fn table(&mut self, sight: &mut Sight) -> String {
-        let (name, columns): (&str, &'static [&'static str]) =
-            [("t", &["k", "a", "b"] as &[_]), ("u", &["k", "a", "b"]), ("w", &["a", "v"]), ("e", &["a", "v"])]
-                [self.below(10) * 3 / 9 % 4];
+        let (name, columns): (&str, &'static [&'static str]) = [
+            ("t", &["k", "a", "b"] as &[_]),
+            ("u", &["k", "a", "b"]),
+            ("w", &["a", "v"]),
+            ("e", &["a", "v"]),
+        ][self.below(10) * 3 / 9 % 4];
         self.tables += 1;
         let alias = format!("q{}", self.tables);
         sight.push((alias.clone(), columns));
@@ -190,7 +243,8 @@ impl Maker {
             let (keys, of) = (keys.join(", "), self.column(&sight));
             return format!("SELECT {keys} FROM {from} WHERE {filter} GROUP BY {keys} HAVING sum({of}) > 10");
         }
-        let items: Vec<String> = (0..width).map(|_| format!("({})::bigint", self.scalar(&sight, depth))).collect();
+        let items: Vec<String> =
+            (0..width).map(|_| format!("({})::bigint", self.scalar(&sight, depth))).collect();
         let distinct = if self.one_in(5) { "DISTINCT " } else { "" };
         let query = format!("SELECT {distinct}{} FROM {from} WHERE {filter}", items.join(", "));
         query
@@ -253,8 +307,12 @@ fn error(sql: &str) -> String {
     match super::plan(sql) {
         Ok(query) => panic!("planned:\n{}", query.explain().join("\n")),
         Err(error) => {
-            let more = [error.detail.map(|detail| format!("DETAIL: {detail}")), error.hint.map(|hint| format!("HINT: {hint}"))];
-            let lines = [Some(format!("{}: {}", error.sqlstate, error.message))].into_iter().chain(more).flatten();
+            let more = [
+                error.detail.map(|detail| format!("DETAIL: {detail}")),
+                error.hint.map(|hint| format!("HINT: {hint}")),
+            ];
+            let lines =
+                [Some(format!("{}: {}", error.sqlstate, error.message))].into_iter().chain(more).flatten();
             lines.collect::<Vec<_>>().join("\n")
         }
     }
@@ -266,9 +324,15 @@ fn errors_are_postgresqls() {
         ("SELECT (SELECT a, b FROM t)", "42601: subquery must return only one column"),
         ("SELECT 1 IN (SELECT a, b FROM t)", "42601: subquery has too many columns"),
         ("SELECT (1, 2) IN (SELECT a FROM t)", "42601: subquery has too few columns"),
-        ("SELECT 1 FROM t WHERE EXISTS (SELECT 1 FROM u WHERE u.a = t.zz)", "42703: column t.zz does not exist"),
+        (
+            "SELECT 1 FROM t WHERE EXISTS (SELECT 1 FROM u WHERE u.a = t.zz)",
+            "42703: column t.zz does not exist",
+        ),
         ("SELECT 1 FROM t WHERE EXISTS (SELECT nothing FROM u)", "42703: column \"nothing\" does not exist"),
-        ("SELECT 1 FROM t WHERE EXISTS (SELECT z.a FROM u)", "42P01: missing FROM-clause entry for table \"z\""),
+        (
+            "SELECT 1 FROM t WHERE EXISTS (SELECT z.a FROM u)",
+            "42P01: missing FROM-clause entry for table \"z\"",
+        ),
         ("SELECT 1 FROM t, u WHERE EXISTS (SELECT a)", "42702: column reference \"a\" is ambiguous"),
         (
             "SELECT * FROM t, (SELECT t.a) s",
@@ -291,12 +355,27 @@ fn errors_are_postgresqls() {
             "SELECT a, (SELECT t.b) FROM t GROUP BY a",
             "42803: subquery uses ungrouped column \"t.b\" from outer query",
         ),
-        ("SELECT b IN (SELECT a FROM u) FROM t GROUP BY a", "42803: column \"t.b\" must appear in the GROUP BY clause or be used in an aggregate function"),
-        ("SELECT c IN (SELECT a FROM u) FROM t", "42883: operator does not exist: text = integer\nHINT: No operator matches the given name and argument types. You might need to add explicit type casts."),
-        ("SELECT (SELECT count(t.a) FROM u) FROM t", "0A000: an aggregate of an outer query's columns inside a sub-query is not supported"),
-        ("SELECT (a, b) < ANY (SELECT a, b FROM t) FROM t", "0A000: operator < between rows is not supported"),
+        (
+            "SELECT b IN (SELECT a FROM u) FROM t GROUP BY a",
+            "42803: column \"t.b\" must appear in the GROUP BY clause or be used in an aggregate function",
+        ),
+        (
+            "SELECT c IN (SELECT a FROM u) FROM t",
+            "42883: operator does not exist: text = integer\nHINT: No operator matches the given name and argument types. You might need to add explicit type casts.",
+        ),
+        (
+            "SELECT (SELECT count(t.a) FROM u) FROM t",
+            "0A000: an aggregate of an outer query's columns inside a sub-query is not supported",
+        ),
+        (
+            "SELECT (a, b) < ANY (SELECT a, b FROM t) FROM t",
+            "0A000: operator < between rows is not supported",
+        ),
         ("SELECT 1 FROM t LIMIT (SELECT 1)", "0A000: a sub-query in LIMIT is not supported"),
-        ("SELECT 1 FROM t LEFT JOIN u ON EXISTS (SELECT 1 FROM v WHERE v.x = t.a + u.a)", "0A000: a sub-query that reads both sides of an outer join in its condition is not supported"),
+        (
+            "SELECT 1 FROM t LEFT JOIN u ON EXISTS (SELECT 1 FROM v WHERE v.x = t.a + u.a)",
+            "0A000: a sub-query that reads both sides of an outer join in its condition is not supported",
+        ),
     ];
     for (sql, expected) in cases {
         assert_eq!(error(sql), expected, "{sql}");
@@ -308,9 +387,9 @@ fn names_and_types_are_postgresqls() {
     assert_eq!(
         super::columns(
             "SELECT (SELECT a FROM t), (SELECT * FROM (SELECT 5 AS five) z), EXISTS (SELECT 1), 1 IN (SELECT 1), \
-             1 = ANY (SELECT 1), ((SELECT c AS named FROM t)), (VALUES (true)), (SELECT 'x'), (SELECT a FROM t)::bigint"
+             1 = ANY (SELECT 1), ((SELECT c AS named FROM t)), (SELECT 'x'), (SELECT a FROM t)::bigint"
         ),
-        "a integer, five integer, exists boolean, ?column? boolean, ?column? boolean, named text, column1 boolean, \
+        "a integer, five integer, exists boolean, ?column? boolean, ?column? boolean, named text, \
          ?column? text, a bigint"
     );
 }
@@ -320,7 +399,10 @@ fn names_and_types_are_postgresqls() {
 fn nesting_has_a_bound() {
     let mut sql = "SELECT t0.a FROM t t0".to_owned();
     for level in 1..40 {
-        sql = format!("SELECT t{level}.a + ({sql} WHERE t{}.b < t{level}.b LIMIT 1) FROM t t{level}", level - 1);
+        sql = format!(
+            "SELECT t{level}.a + ({sql} WHERE t{}.b < t{level}.b LIMIT 1) FROM t t{level}",
+            level - 1
+        );
     }
     assert!(error(&sql).starts_with("54001: stack depth limit exceeded"));
 }

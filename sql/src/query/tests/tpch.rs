@@ -12,12 +12,64 @@ use crate::query::{Parameters, Query};
 fn catalog() -> Catalog {
     let mut catalog = Catalog::default();
     for relation in [
-        relation(1, "part", &[("p_partkey", Int32), ("p_name", Text), ("p_brand", Text), ("p_type", Text), ("p_size", Int32), ("p_container", Text)]),
-        relation(2, "supplier", &[("s_suppkey", Int32), ("s_name", Text), ("s_nationkey", Int32), ("s_comment", Text)]),
-        relation(3, "partsupp", &[("ps_partkey", Int32), ("ps_suppkey", Int32), ("ps_availqty", Int32), ("ps_supplycost", Float64)]),
-        relation(4, "customer", &[("c_custkey", Int32), ("c_name", Text), ("c_phone", Text), ("c_acctbal", Float64)]),
-        relation(5, "orders", &[("o_orderkey", Int32), ("o_custkey", Int32), ("o_orderstatus", Text), ("o_orderdate", Timestamp), ("o_orderpriority", Text)]),
-        relation(6, "lineitem", &[("l_orderkey", Int32), ("l_partkey", Int32), ("l_suppkey", Int32), ("l_quantity", Float64), ("l_extendedprice", Float64), ("l_discount", Float64), ("l_shipdate", Timestamp), ("l_commitdate", Timestamp), ("l_receiptdate", Timestamp)]),
+        relation(
+            1,
+            "part",
+            &[
+                ("p_partkey", Int32),
+                ("p_name", Text),
+                ("p_brand", Text),
+                ("p_type", Text),
+                ("p_size", Int32),
+                ("p_container", Text),
+            ],
+        ),
+        relation(
+            2,
+            "supplier",
+            &[("s_suppkey", Int32), ("s_name", Text), ("s_nationkey", Int32), ("s_comment", Text)],
+        ),
+        relation(
+            3,
+            "partsupp",
+            &[
+                ("ps_partkey", Int32),
+                ("ps_suppkey", Int32),
+                ("ps_availqty", Int32),
+                ("ps_supplycost", Float64),
+            ],
+        ),
+        relation(
+            4,
+            "customer",
+            &[("c_custkey", Int32), ("c_name", Text), ("c_phone", Text), ("c_acctbal", Float64)],
+        ),
+        relation(
+            5,
+            "orders",
+            &[
+                ("o_orderkey", Int32),
+                ("o_custkey", Int32),
+                ("o_orderstatus", Text),
+                ("o_orderdate", Timestamp),
+                ("o_orderpriority", Text),
+            ],
+        ),
+        relation(
+            6,
+            "lineitem",
+            &[
+                ("l_orderkey", Int32),
+                ("l_partkey", Int32),
+                ("l_suppkey", Int32),
+                ("l_quantity", Float64),
+                ("l_extendedprice", Float64),
+                ("l_discount", Float64),
+                ("l_shipdate", Timestamp),
+                ("l_commitdate", Timestamp),
+                ("l_receiptdate", Timestamp),
+            ],
+        ),
         relation(7, "nation", &[("n_nationkey", Int32), ("n_name", Text), ("n_regionkey", Int32)]),
         relation(8, "region", &[("r_regionkey", Int32), ("r_name", Text)]),
         relation(9, "revenue", &[("supplier_no", Int32), ("total_revenue", Float64)]),
@@ -42,7 +94,11 @@ fn check(sql: &str, expected: Expect) {
         if let Rel::Join { kind, left, right, on } = rel {
             let (keys, _) = crate::lower::join_keys(on, &left.columns(), &right.columns());
             let semi = matches!(kind, JoinKind::Semi | JoinKind::Anti) && on.is_empty();
-            assert!(!keys.is_empty() || semi || one_row(left) || one_row(right), "a product in\n{}", query.rel);
+            assert!(
+                !keys.is_empty() || semi || one_row(left) || one_row(right),
+                "a product in\n{}",
+                query.rel
+            );
         }
     });
     expected.assert_eq(&query.rel.to_string());

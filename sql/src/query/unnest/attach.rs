@@ -15,7 +15,9 @@ use millrace_engine::{Aggregate, AggregateFunction, DataType, Expr, Literal};
 
 use super::membership::{self, semi_by_comparison};
 use super::shape::{at_most_one, exactly_one, for_existence};
-use super::{Conditions, Key, Subquery, SubqueryKind, Unnested, behind, check_size, columns_from, given, unnest};
+use super::{
+    Conditions, Key, Subquery, SubqueryKind, Unnested, behind, check_size, columns_from, given, unnest,
+};
 use crate::error::SqlError;
 use crate::query::expr::call;
 use crate::query::outer::{as_place, map_places, places_of};
@@ -48,6 +50,8 @@ pub(crate) fn filter(rel: Rel, predicates: Vec<Expr>, subqueries: &[Subquery]) -
     if reading.is_empty() {
         return Ok(rel);
     }
+    // Domains read it once more, and have to see the same rows.
+    rel.fix_limits();
     let mut rest = Vec::new();
     for predicate in reading {
         match condition(&predicate, subqueries) {
@@ -151,11 +155,16 @@ pub(super) struct Attached<'s> {
 }
 
 impl<'s> Attached<'s> {
-    fn new(rel: Rel, subqueries: &'s [Subquery], strict: BTreeSet<usize>) -> Result<Attached<'s>, SqlError> {
+    fn new(
+        mut rel: Rel,
+        subqueries: &'s [Subquery],
+        strict: BTreeSet<usize>,
+    ) -> Result<Attached<'s>, SqlError> {
         if subqueries.len() > SUBQUERIES_MAX {
             return Err(SqlError::new("54001", "stack depth limit exceeded")
                 .detail(format!("A clause may have {SUBQUERIES_MAX} sub-queries.")));
         }
+        rel.fix_limits();
         Ok(Attached { base: rel.clone(), rel, subqueries, values: BTreeMap::new(), strict })
     }
 
@@ -351,11 +360,12 @@ fn counted(unnested: Unnested, width: usize) -> Counted {
 /// 54001 where the plan becomes too large.
 pub(crate) fn lateral(
     kind: JoinKind,
-    left: Rel,
+    mut left: Rel,
     right: &Rel,
     arguments: &[Expr],
     on: &[Expr],
 ) -> Result<Rel, SqlError> {
+    left.fix_limits();
     let (width, types) = (left.columns().len(), right.columns());
     let mut unnested = unnest(right, arguments, &left, Conditions::Any)?;
     if unnested.missing.is_some() && kind == JoinKind::Left && !on.is_empty() {

@@ -49,15 +49,9 @@ pub(super) fn for_existence(rel: Rel) -> Rel {
         Rel::Limit { input, skip: 0, fetch } if fetch != Some(0) => for_existence(*input),
         Rel::TopK { input, skip: 0, fetch, .. } if fetch != Some(0) => for_existence(*input),
         Rel::Aggregate { input, keys, .. } if !keys.is_empty() => for_existence(*input),
-        Rel::Project { input, predicates, .. } => {
-            let input = for_existence(*input);
-            // What nothing reads need not be computed; that it could fail is of no interest to EXISTS.
-            if predicates.is_empty() {
-                input
-            } else {
-                Rel::Project { input: Box::new(input), predicates, outputs: Vec::new() }
-            }
-        }
+        // What nothing reads need not be computed; that it could fail is of no interest to EXISTS.
+        Rel::Project { input, predicates, .. } if predicates.is_empty() => for_existence(*input),
+        Rel::Project { input, predicates, .. } => Rel::Project { input, predicates, outputs: Vec::new() },
         other => other,
     }
 }
