@@ -142,7 +142,7 @@ impl<'a> Outer<'a> {
     }
 }
 
-/// PostgreSQL's words for a name that only LATERAL would see.
+/// The words of PostgreSQL 16 (15 has no hint) for a name that only LATERAL would see.
 fn not_lateral(table: Option<&str>, name: &str, of: &str) -> SqlError {
     match table {
         Some(table) => SqlError::new("42P01", format!("invalid reference to FROM-clause entry for table \"{table}\""))

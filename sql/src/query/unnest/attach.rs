@@ -16,10 +16,12 @@ use millrace_engine::{Aggregate, AggregateFunction, DataType, Expr, Literal};
 use super::membership::{self, semi_by_comparison};
 use super::shape::{at_most_one, exactly_one, for_existence};
 use super::{
-    Conditions, Key, Subquery, SubqueryKind, Unnested, behind, check_size, columns_from, given, unnest,
+    Conditions, Key, Subquery, SubqueryKind, Unnested, behind, by_domain, check_size, columns_from, given,
+    unnest,
 };
 use crate::error::SqlError;
 use crate::query::expr::call;
+use crate::query::exprs::map_columns;
 use crate::query::outer::{as_place, map_places, places_of};
 use crate::query::rel::{JoinKind, Rel};
 
@@ -366,38 +368,43 @@ pub(crate) fn lateral(
     on: &[Expr],
 ) -> Result<Rel, SqlError> {
     left.fix_limits();
-    let (width, types) = (left.columns().len(), right.columns());
     let mut unnested = unnest(right, arguments, &left, Conditions::Any)?;
     if unnested.missing.is_some() && kind == JoinKind::Left && !on.is_empty() {
         // The row over no rows would have to meet the condition, too.
-        unnested = super::by_domain(right, arguments, &left)?;
+        unnested = by_domain(right, arguments, &left)?;
     }
-    let keys = unnested.on(width, arguments);
-    let start = width + unnested.start;
-    let own = |column: usize| if column < width { column } else { column - width + start };
-    let on = on.iter().map(|condition| {
-        crate::query::exprs::map_columns(condition, &mut |column| Expr::Column(own(column)))
-    });
-    let total = width + types.len();
-    let shown = (0..total).map(|column| Expr::Column(own(column)));
-    let Some(missing) = unnested.missing else {
-        let on = keys.into_iter().chain(on).collect();
-        let joined = join(kind, left, unnested.rel, on).project(shown.collect());
-        return check_size(&joined).map(|()| joined);
+    let joined = match unnested.missing.take() {
+        None => lateral_rows(kind, left, unnested, right, arguments, on),
+        Some(missing) => lateral_row(left, unnested, missing, right, arguments).filter(on.to_vec()),
     };
-    let marker = width + unnested.rel.columns().len();
-    let values = missing.into_iter().zip(types).enumerate().map(|(column, (missing, data_type))| {
-        or_missing(marker, missing, Expr::Column(start + column), data_type)
-    });
-    let joined = join(JoinKind::Left, left, marked(unnested.rel), keys);
-    let joined = joined.project(columns_from(0, width).chain(values).collect());
-    // With a row whatever the arguments, the condition is a filter above.
-    let conditions = on.map(|condition| {
-        crate::query::exprs::map_columns(&condition, &mut |column| {
-            Expr::Column(if column < width { column } else { column - start + width })
-        })
-    });
-    let conditions: Vec<Expr> = conditions.collect();
-    let joined = joined.filter(conditions);
     check_size(&joined).map(|()| joined)
+}
+
+fn lateral_rows(
+    kind: JoinKind,
+    left: Rel,
+    unnested: Unnested,
+    right: &Rel,
+    arguments: &[Expr],
+    on: &[Expr],
+) -> Rel {
+    let width = left.columns().len();
+    let own = |column: usize| Expr::Column(if column < width { column } else { column + unnested.start });
+    let mut conditions = unnested.on(width, arguments);
+    conditions.extend(on.iter().map(|condition| map_columns(condition, &mut |column| own(column))));
+    let shown = (0..width + right.columns().len()).map(own).collect();
+    join(kind, left, unnested.rel, conditions).project(shown)
+}
+
+/// A right side that has one row whatever the arguments, that of no rows where a join finds none.
+fn lateral_row(left: Rel, unnested: Unnested, missing: Vec<Expr>, right: &Rel, arguments: &[Expr]) -> Rel {
+    let width = left.columns().len();
+    let (start, marker) = (width + unnested.start, width + unnested.rel.columns().len());
+    let values =
+        missing.into_iter().zip(right.columns()).enumerate().map(|(column, (missing, data_type))| {
+            or_missing(marker, missing, Expr::Column(start + column), data_type)
+        });
+    let outputs = columns_from(0, width).chain(values).collect();
+    let keys = unnested.on(width, arguments);
+    join(JoinKind::Left, left, marked(unnested.rel), keys).project(outputs)
 }

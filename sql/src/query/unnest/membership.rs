@@ -13,7 +13,7 @@
 use millrace_engine::{Aggregate, AggregateFunction, DataType, Expr, Literal};
 
 use super::attach::{Attached, distinct_of, join, marked, not_null, regrouped, truth};
-use super::{Comparison, Conditions, Subquery, SubqueryKind, Unnested, unnest};
+use super::{Comparison, Conditions, Subquery, SubqueryKind, Unnested, by_domain, unnest};
 use crate::error::SqlError;
 use crate::query::expr::call;
 use crate::query::outer::outer;
@@ -61,7 +61,7 @@ pub(super) fn semi_by_comparison(
     let mut unnested = unnest(&subquery.rel, &subquery.arguments, &rel, Conditions::Any)?;
     if unnested.missing.is_some() {
         // The row over no rows takes part in the comparison.
-        unnested = super::by_domain(&subquery.rel, &subquery.arguments, &rel)?;
+        unnested = by_domain(&subquery.rel, &subquery.arguments, &rel)?;
     }
     let own = unnested.on(width, &subquery.arguments);
     let with = |conditions: Vec<Expr>| -> Vec<Expr> { own.iter().cloned().chain(conditions).collect() };
