@@ -36,6 +36,17 @@ struct JoinGene {
     residual: Option<Gene>,
 }
 
+/// A sub-query over another relation, of columns only: that an expression fails for a row that nobody asks for is
+/// allowed to differ.
+#[derive(Clone, Debug)]
+struct SubqueryGene {
+    relation: usize,
+    form: usize,
+    pairs: [usize; 2],
+    /// Where it stands: in WHERE by itself, under OR, under NOT, in the select list.
+    place: usize,
+}
+
 #[derive(Clone, Debug)]
 enum Body {
     Rows(Vec<(usize, Gene)>),
@@ -225,6 +236,43 @@ impl JoinGene {
         }
         let kind = ["JOIN", "LEFT JOIN", "FULL JOIN", "RIGHT JOIN"][self.kind / 2];
         Some((right, kind, on.join(" AND ")))
+    }
+}
+
+impl SubqueryGene {
+    /// The relation and a condition over `l`; `None` where no columns fit, or it would be too much.
+    fn render<'a>(&self, left: &Relation, relations: &'a [Relation]) -> Option<(&'a Relation, String)> {
+        let right = &relations[self.relation % relations.len()];
+        let (ours, theirs) = (qualified(left, "l"), qualified(right, "s"));
+        let pairs: Vec<(&str, &str)> = ours
+            .iter()
+            .flat_map(|our| theirs.iter().map(move |their| (our, their)))
+            .filter(|(our, their)| our.data_type == their.data_type && our.data_type != Type::Bool)
+            .map(|(our, their)| (our.name.as_str(), their.name.as_str()))
+            .collect();
+        if pairs.is_empty() || left.joins + right.joins >= JOINS_MAX {
+            return None;
+        }
+        let (our, their) = pairs[self.pairs[0] % pairs.len()];
+        let (our_key, their_key) = pairs[self.pairs[1] % pairs.len()];
+        let operator = ["<", "<=", "<>", ">="][self.pairs[1] / 10];
+        let from = format!("FROM {} AS s", right.name);
+        let by_key = format!("{from} WHERE {their_key} = {our_key}");
+        let condition = match self.form % 12 {
+            0 => format!("EXISTS (SELECT 1 {by_key})"),
+            1 => format!("NOT EXISTS (SELECT 1 {by_key} AND {their} {operator} {our})"),
+            2 => format!("{our} IN (SELECT {their} {from})"),
+            3 => format!("{our} IN (SELECT {their} {by_key})"),
+            4 => format!("{our} NOT IN (SELECT {their} {from})"),
+            5 => format!("{our} NOT IN (SELECT {their} {by_key})"),
+            6 => format!("{our} {operator} ANY (SELECT {their} {by_key})"),
+            7 => format!("{our} {operator} ALL (SELECT {their} {by_key})"),
+            8 => format!("{our} {operator} (SELECT max({their}) {by_key})"),
+            9 => format!("(SELECT count({their}) {from} WHERE {their} {operator} {our}) > 1"),
+            10 => format!("{our} >= (SELECT {their} {by_key} ORDER BY {their} LIMIT 1)"),
+            _ => format!("{our} <= (SELECT {their} {by_key})"),
+        };
+        Some((right, condition))
     }
 }
 
