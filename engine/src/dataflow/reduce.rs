@@ -590,9 +590,12 @@ fn column_of(data_type: DataType, cells: &[Cell]) -> ArrayRef {
             let column = Decimal128Array::from_iter(outcomes.map(Outcome::numeric));
             Arc::new(column.with_data_type(data_type.to_arrow()))
         }
-        DataType::Boolean | DataType::Int32 | DataType::Text | DataType::Timestamp => {
-            arrow::array::new_null_array(&data_type.to_arrow(), cells.len())
-        }
+        DataType::Boolean
+        | DataType::Int32
+        | DataType::Text
+        | DataType::Timestamp
+        | DataType::Date
+        | DataType::Interval => arrow::array::new_null_array(&data_type.to_arrow(), cells.len()),
     }
 }
 

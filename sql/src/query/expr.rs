@@ -19,6 +19,7 @@ use super::unnest::Subquery;
 use super::window::Windows;
 use crate::error::SqlError;
 use crate::functions::{self, common_type, comparison_type, numeric_type, resolve_operator};
+use crate::text_form::IntervalField;
 
 /// While aggregates are collected, the column that stands for the n-th is this plus n: no input is
 /// so wide.
@@ -47,6 +48,30 @@ pub(crate) struct ExprBinder<'a> {
 }
 
 type Bound = Result<Typed, SqlError>;
+
+/// LIKE or ILIKE: the operators that they stand for, and the function of the table.
+struct LikeOperator {
+    symbol: &'static str,
+    negated: &'static str,
+    function: &'static str,
+}
+
+const LIKE: LikeOperator = LikeOperator { symbol: "~~", negated: "!~~", function: "like" };
+const ILIKE: LikeOperator = LikeOperator { symbol: "~~*", negated: "!~~*", function: "ilike" };
+
+/// The field that qualifies an interval.
+fn interval_field(field: &ast::DateTimeField) -> Option<IntervalField> {
+    use ast::DateTimeField as Sql;
+    Some(match field {
+        Sql::Year | Sql::Years => IntervalField::Year,
+        Sql::Month | Sql::Months => IntervalField::Month,
+        Sql::Day | Sql::Days => IntervalField::Day,
+        Sql::Hour | Sql::Hours => IntervalField::Hour,
+        Sql::Minute | Sql::Minutes => IntervalField::Minute,
+        Sql::Second | Sql::Seconds => IntervalField::Second,
+        _ => return None,
+    })
+}
 
 /// A call of the function table.
 pub(crate) fn call(function: &str, arguments: Vec<Expr>, data_type: DataType) -> Expr {
@@ -156,8 +181,16 @@ impl<'a> ExprBinder<'a> {
             Sql::IsNotDistinctFrom(left, right) => self.is_not_distinct(left, right),
             Sql::Between { expr, negated, low, high } => self.between(expr, *negated, low, high),
             Sql::InList { expr, list, negated } => self.in_list(expr, list, *negated),
-            Sql::Like { negated, any: false, expr, pattern, escape_char: None } => {
-                self.like(*negated, expr, pattern)
+            Sql::Like { negated, any: false, expr, pattern, escape_char } => {
+                self.like(&LIKE, *negated, expr, pattern, escape_char.as_ref())
+            }
+            Sql::ILike { negated, any: false, expr, pattern, escape_char } => {
+                self.like(&ILIKE, *negated, expr, pattern, escape_char.as_ref())
+            }
+            Sql::Interval(interval) => self.interval(interval),
+            Sql::Position { expr, r#in } => self.plain_call("strpos", &[r#in, expr]),
+            Sql::Trim { trim_where, trim_what, expr, trim_characters } => {
+                self.trim(*trim_where, trim_what.as_deref(), expr, trim_characters.as_deref())
             }
             Sql::Case { operand, conditions, else_result, .. } => {
                 self.case(operand.as_deref(), conditions, else_result.as_deref())
@@ -310,8 +343,11 @@ impl<'a> ExprBinder<'a> {
             BinaryOperator::Divide => self.arithmetic("divide", "/", left, right),
             BinaryOperator::Modulo => self.arithmetic("modulo", "%", left, right),
             BinaryOperator::StringConcat => self.concat(left, right),
-            BinaryOperator::PGLikeMatch => self.like(false, left, right),
-            BinaryOperator::PGNotLikeMatch => self.like(true, left, right),
+            BinaryOperator::PGExp => self.arithmetic("power", "^", left, right),
+            BinaryOperator::PGLikeMatch => self.like(&LIKE, false, left, right, None),
+            BinaryOperator::PGNotLikeMatch => self.like(&LIKE, true, left, right, None),
+            BinaryOperator::PGILikeMatch => self.like(&ILIKE, false, left, right, None),
+            BinaryOperator::PGNotILikeMatch => self.like(&ILIKE, true, left, right, None),
             other => Err(SqlError::unsupported(format_args!("operator {other}"))),
         }
     }
@@ -336,15 +372,6 @@ impl<'a> ExprBinder<'a> {
 
     fn arithmetic(&self, name: &str, symbol: &str, left: &ast::Expr, right: &ast::Expr) -> Bound {
         let operands = vec![self.bind(left)?, self.bind(right)?];
-        let interval = matches!(
-            (name, operands[0].data_type(), operands[1].data_type()),
-            ("subtract", Some(DataType::Timestamp), None | Some(DataType::Timestamp))
-                | ("add", Some(DataType::Timestamp), None)
-                | ("add", None, Some(DataType::Timestamp))
-        );
-        if interval {
-            return Err(SqlError::unsupported("type interval"));
-        }
         self.operator(name, symbol, operands)
     }
 
@@ -372,17 +399,60 @@ impl<'a> ExprBinder<'a> {
         Ok(Typed::Known(call("concat", arguments, DataType::Text), DataType::Text))
     }
 
-    fn like(&self, negated: bool, text: &ast::Expr, pattern: &ast::Expr) -> Bound {
-        let operands = vec![self.bind(text)?, self.bind(pattern)?];
+    fn like(
+        &self,
+        operator: &LikeOperator,
+        negated: bool,
+        text: &ast::Expr,
+        pattern: &ast::Expr,
+        escape: Option<&ast::ValueWithSpan>,
+    ) -> Bound {
+        let mut operands = vec![self.bind(text)?, self.bind(pattern)?];
         let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
         if types.iter().flatten().any(|known| *known != DataType::Text) {
-            return Err(no_operator(if negated { "!~~" } else { "~~" }, &types));
+            return Err(no_operator(if negated { operator.negated } else { operator.symbol }, &types));
         }
-        let arguments = operands
-            .into_iter()
-            .map(|operand| self.parameters.as_type(operand, DataType::Text))
-            .collect::<Result<_, _>>()?;
-        Ok(Typed::boolean(negated_if(negated, call("like", arguments, DataType::Boolean))))
+        operands.extend(escape.map(|escape| self.value(&escape.value)).transpose()?);
+        let arguments = self.all_as(operands, DataType::Text)?;
+        Ok(Typed::boolean(negated_if(negated, call(operator.function, arguments, DataType::Boolean))))
+    }
+
+    /// `trim([LEADING | TRAILING | BOTH] [characters FROM] text)`, `trim(text, characters)`
+    fn trim(
+        &self,
+        side: Option<ast::TrimWhereField>,
+        characters: Option<&ast::Expr>,
+        text: &ast::Expr,
+        list: Option<&[ast::Expr]>,
+    ) -> Bound {
+        let name = match side {
+            None | Some(ast::TrimWhereField::Both) => "btrim",
+            Some(ast::TrimWhereField::Leading) => "ltrim",
+            Some(ast::TrimWhereField::Trailing) => "rtrim",
+        };
+        let arguments: Vec<&ast::Expr> =
+            std::iter::once(text).chain(characters).chain(list.into_iter().flatten()).collect();
+        self.plain_call(name, &arguments)
+    }
+
+    /// `INTERVAL 'text' [field [TO field]]`
+    fn interval(&self, interval: &ast::Interval) -> Bound {
+        let refused = || SqlError::unsupported(format_args!("the expression {interval}"));
+        if interval.leading_precision.is_some() || interval.fractional_seconds_precision.is_some() {
+            return Err(refused());
+        }
+        let text = match interval.value.as_ref() {
+            ast::Expr::Value(value) => value.value.clone().into_string().ok_or_else(refused)?,
+            _ => return Err(refused()),
+        };
+        let parsed = match interval.last_field.as_ref().or(interval.leading_field.as_ref()) {
+            None => crate::text_form::parse_interval(&text)?,
+            Some(field) => {
+                let field = interval_field(field).ok_or_else(refused)?;
+                crate::text_form::parse_interval_of(&text, field)?
+            }
+        };
+        Ok(Typed::literal(parsed.literal()))
     }
 
     fn compare(&self, name: &str, symbol: &str, left: &ast::Expr, right: &ast::Expr) -> Bound {
@@ -493,7 +563,7 @@ impl<'a> ExprBinder<'a> {
         let field = field.to_lowercase();
         let operand = self.bind(expr)?;
         match operand.data_type() {
-            Some(DataType::Timestamp) => {}
+            Some(DataType::Timestamp | DataType::Date) => {}
             None => {
                 return Err(SqlError::new(
                     "42725",
@@ -505,8 +575,10 @@ impl<'a> ExprBinder<'a> {
                 return Err(SqlError::new("42883", format!("function {signature} does not exist")));
             }
         }
-        let data_type = numeric_type(functions::extract_scale(&field));
-        let operand = self.parameters.as_type(operand, DataType::Timestamp)?;
+        let of_date = operand.data_type() == Some(DataType::Date);
+        let own = if of_date { DataType::Date } else { DataType::Timestamp };
+        let data_type = numeric_type(if of_date { 0 } else { functions::extract_scale(&field) });
+        let operand = self.parameters.as_type(operand, own)?;
         Ok(Typed::Known(
             call("extract", vec![Expr::Literal(Literal::Text(field)), operand], data_type),
             data_type,
@@ -570,7 +642,9 @@ fn negated(literal: &Literal) -> Option<Literal> {
         | Literal::Boolean(_)
         | Literal::Float64(_)
         | Literal::Text(_)
-        | Literal::Timestamp(_) => return None,
+        | Literal::Timestamp(_)
+        | Literal::Date(_)
+        | Literal::Interval { .. } => return None,
     })
 }
 

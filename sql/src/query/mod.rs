@@ -24,7 +24,7 @@ mod set_operation; // UNION, INTERSECT, EXCEPT
 #[cfg(test)]
 mod tests;
 mod typed; // expressions before they have a type
-mod types; // PostgreSQL's names of types
+pub(crate) mod types; // PostgreSQL's names of types
 mod unnest; // sub-queries become joins
 mod window; // row_number() OVER (…)
 
@@ -136,7 +136,8 @@ impl Query {
         if outer::is_correlated(&bound.rel) || outer::has_places(&bound.rel) {
             return Err(SqlError::internal("an outer reference is left in the plan"));
         }
-        let columns = bound
+        refuse_interval_columns(&bound.rel)?;
+        let columns: Vec<Column> = bound
             .columns()
             .into_iter()
             .map(|(name, data_type)| Column { name, data_type, nullable: true })
@@ -181,6 +182,20 @@ impl Query {
     pub fn explain(&self) -> Vec<String> {
         self.rel.to_string().lines().map(str::to_owned).collect()
     }
+}
+
+/// 0A000: a column would be an interval, of which equal ones differ in their parts.
+pub(crate) fn interval_column() -> SqlError {
+    SqlError::unsupported("a column of type interval").hint(
+        "An interval can be a part of an expression: add it to a timestamp, compare it, or cast it to text.",
+    )
+}
+
+/// No operator has a column of intervals, whatever expressions compute with them.
+fn refuse_interval_columns(rel: &Rel) -> Result<(), SqlError> {
+    let mut found = false;
+    rel.visit(&mut |rel| found |= rel.columns().contains(&DataType::Interval));
+    if found { Err(interval_column()) } else { Ok(()) }
 }
 
 /// The source of an INSERT as whole rows of the table.

@@ -22,6 +22,7 @@ pub(crate) struct ViewGene {
     left: usize,
     join: Option<JoinGene>,
     filter: Option<Gene>,
+    subquery: Option<SubqueryGene>,
     body: Body,
     set_operation: Option<(usize, Gene)>,
     shape: Option<ShapeGene>,
@@ -75,11 +76,15 @@ pub(crate) fn view_gene() -> impl Strategy<Value = ViewGene> {
     let (join, filter) = (prop::option::weighted(0.45, join), prop::option::weighted(0.35, gene()));
     let set_operation = prop::option::weighted(0.2, (0usize..12, gene()));
     let shape = prop::option::weighted(0.4, shape_gene());
-    (0usize..12, join, filter, body, set_operation, shape).prop_map(
-        |(left, join, filter, body, set_operation, shape)| ViewGene {
+    let subquery = (0usize..12, 0usize..24, prop::array::uniform2(0usize..40), 0usize..6)
+        .prop_map(|(relation, form, pairs, place)| SubqueryGene { relation, form, pairs, place });
+    let subquery = prop::option::weighted(0.4, subquery);
+    (0usize..12, join, filter, subquery, body, set_operation, shape).prop_map(
+        |(left, join, filter, subquery, body, set_operation, shape)| ViewGene {
             left,
             join,
             filter,
+            subquery,
             body,
             set_operation,
             shape,
@@ -109,7 +114,18 @@ impl ViewGene {
             from = format!("{from} {kind} {} AS r ON {on}", right.name);
             joins += right.joins + 1;
         }
-        let (items, tail) = self.body.render(&scope);
+        let (mut items, tail) = self.body.render(&scope);
+        let mut condition_of_all = None;
+        if let Some((right, condition)) = self.subquery.as_ref().and_then(|gene| gene.render(left, relations))
+        {
+            joins += right.joins + 1;
+            match (self.subquery.as_ref().map_or(0, |gene| gene.place), &self.body) {
+                (3, _) => condition_of_all = Some(format!("({condition} OR {} IS NULL)", scope[0].name)),
+                (4, _) => condition_of_all = Some(format!("NOT ({condition})")),
+                (5, Body::Rows(_)) => items.push((format!("({condition})"), Type::Bool)),
+                _ => condition_of_all = Some(condition),
+            }
+        }
         let list: Vec<String> =
             items.iter().enumerate().map(|(index, (item, _))| format!("{item} AS c{index}")).collect();
         let columns = items.iter().enumerate();
@@ -121,9 +137,13 @@ impl ViewGene {
             })
             .collect();
         let select = |filter: Option<&Gene>| {
-            let condition = filter.map(|filter| expression(filter, Type::Bool, &scope));
-            let condition = condition.map(|condition| format!(" WHERE {condition}")).unwrap_or_default();
-            format!("SELECT {} {from}{condition}{tail}", list.join(", "))
+            let filter = filter.map(|filter| expression(filter, Type::Bool, &scope));
+            let conditions: Vec<String> = filter.into_iter().chain(condition_of_all.clone()).collect();
+            let filters = match conditions.as_slice() {
+                [] => String::new(),
+                conditions => format!(" WHERE {}", conditions.join(" AND ")),
+            };
+            format!("SELECT {} {from}{filters}{tail}", list.join(", "))
         };
         let mut query = select(self.filter.as_ref());
         if let Some((operation, filter)) = &self.set_operation {

@@ -245,7 +245,11 @@ fn tables_that_we_do_not_have() {
     check(
         &[
             "create table t (a smallint)",
-            "create table t (a int, b numeric(10, 2))",
+            "create table t (a int, b numeric)",
+            "create table t (b decimal(39))",
+            "create table t (b numeric(0))",
+            "create table t (a interval)",
+            "create table t (a numeric(10, 2), b decimal(5), c date, d pg_catalog.date)",
             "create table t (a varchar(10))",
             "create table t (a timestamp(3))",
             "create table t (a timestamptz)",

@@ -51,11 +51,14 @@ fn what_is_not_there_yet_says_so() {
         "SELECT * FROM t, LATERAL (SELECT 1) s",
         "SELECT * FROM generate_series(1, 3)",
         "WITH RECURSIVE r AS (SELECT 1) SELECT * FROM r",
-        "SELECT a::date FROM t",
+        "SELECT a::uuid FROM t",
         "SELECT count(*) FROM t GROUP BY ROLLUP (a)",
         "SELECT interval '1 day'",
         "SELECT ts - ts FROM readings",
-        "SELECT ts + '1 day' FROM readings",
+        "SELECT ts FROM readings GROUP BY ts, ts - '2024-01-01'",
+        "SELECT ts FROM readings ORDER BY ts - '2024-01-01'",
+        "SELECT max(interval '1 day')",
+        "SELECT ts FROM readings WHERE ts IN (SELECT ts FROM readings) AND ts + '1 day' > ts",
     ] {
         let error = plan(sql).unwrap_err();
         assert_eq!(error.sqlstate, "0A000", "{sql}: {}", error.message);
