@@ -12,6 +12,7 @@ mod like; // LIKE and ILIKE
 mod math;
 mod numeric;
 mod resolve; // which overload a call means
+mod row; // the one row of a scalar sub-query
 mod strings; // replace, split_part, trim, pad, concat …
 mod text; // length, lower, upper, substr
 mod time; // date_trunc, extract
@@ -173,6 +174,7 @@ const GENERIC: &[(&str, Kernel)] = &[
     ("in", comparison::is_in),
     ("least", comparison::least),
     ("greatest", comparison::greatest),
+    ("single_row", row::single_row),
     ("concat_all", strings::concat_all),
     ("concat_ws", strings::concat_ws),
 ];

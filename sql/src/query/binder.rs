@@ -1,6 +1,6 @@
 //! Queries: WITH, VALUES, ORDER BY and LIMIT around them. (select.rs has SELECT, set_operation.rs UNION and its kin.)
 
-use std::collections::HashMap;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
@@ -13,13 +13,13 @@ use super::rel::{Rel, SortKey};
 use super::scope::{Scope, fold};
 use super::typed::{ParameterTypes, Typed, cast_known};
 use super::types::display;
+use super::unnest::{self, Subquery};
 use crate::catalog::Catalog;
 use crate::compile::evaluate_constant;
 use crate::error::SqlError;
 use crate::functions::{self, Context, common_type};
 
-/// The queries of WITH that are in sight, by name.
-pub(crate) type Environment = HashMap<String, Arc<BoundQuery>>;
+pub(crate) use super::surroundings::Environment;
 
 /// What a column without a type of its own (a quoted literal, NULL) is to become: by position, for
 /// a branch of UNION and for the source of INSERT.
@@ -105,7 +105,7 @@ impl<'a> Binder<'a> {
         self.limit(bound, query)
     }
 
-    fn bind_with(&self, with: &With, environment: &Environment) -> Result<Environment, SqlError> {
+    fn bind_with<'e>(&self, with: &With, environment: &Environment<'e>) -> Result<Environment<'e>, SqlError> {
         if with.recursive {
             return Err(SqlError::unsupported("WITH RECURSIVE"));
         }
@@ -140,7 +140,7 @@ impl<'a> Binder<'a> {
         match body {
             SetExpr::Select(select) => self.bind_select(select, &[], environment, targets),
             SetExpr::Query(query) => self.bind_query(query, environment, targets),
-            SetExpr::Values(values) => self.bind_values(values, targets),
+            SetExpr::Values(values) => self.bind_values(values, environment, targets),
             SetExpr::SetOperation { .. } => {
                 self.nested(|| self.bind_set_operation(body, environment, targets))
             }
@@ -152,9 +152,10 @@ impl<'a> Binder<'a> {
         }
     }
 
-    fn bind_values(&self, values: &Values, targets: Targets) -> Bound {
-        let scope = Scope::default();
-        let binder = ExprBinder::new(&scope, &self.parameters, "VALUES");
+    fn bind_values(&self, values: &Values, environment: &Environment, targets: Targets) -> Bound {
+        let (scope, subqueries) = (Scope::default(), RefCell::default());
+        let binder =
+            ExprBinder::new(&scope, &self.parameters, "VALUES").within(self, environment, &subqueries);
         let mut rows = Vec::new();
         for row in &values.rows {
             let row = row
@@ -172,7 +173,7 @@ impl<'a> Binder<'a> {
         if let Some(targets) = targets.filter(|targets| targets.len() == width)
             && let Some(assigned) = &self.assigning
         {
-            return self.assigned_values(rows, names, assigned, targets);
+            return self.assigned_values(rows, names, assigned, targets, &subqueries.borrow());
         }
         let mut untyped = Vec::new();
         let mut columns = Vec::new();
@@ -190,7 +191,7 @@ impl<'a> Binder<'a> {
             cells.map(|(cell, to)| self.settle(cell, *to)).collect::<Result<Vec<_>, _>>()
         };
         let rows = rows.into_iter().map(typed_row).collect::<Result<_, _>>()?;
-        Ok(BoundQuery { rel: Rel::Values { rows, columns }, names, untyped })
+        Ok(BoundQuery { rel: values_of(rows, columns, &subqueries.borrow())?, names, untyped })
     }
 
     /// A cell of VALUES; DEFAULT is NULL, as no column has another default yet.
@@ -212,6 +213,7 @@ impl<'a> Binder<'a> {
         names: Vec<String>,
         assigned: &[String],
         targets: &[DataType],
+        subqueries: &[Subquery],
     ) -> Bound {
         let assign = |(cell, (to, name)): (Typed, (&DataType, &String))| {
             if let Some(from) = cell.data_type() {
@@ -225,7 +227,7 @@ impl<'a> Binder<'a> {
             .map(|row| row.into_iter().zip(columns()).map(assign).collect::<Result<Vec<_>, SqlError>>())
             .collect::<Result<_, _>>()?;
         let untyped = vec![false; names.len()];
-        Ok(BoundQuery { rel: Rel::Values { rows, columns: targets.to_vec() }, names, untyped })
+        Ok(BoundQuery { rel: values_of(rows, targets.to_vec(), subqueries)?, names, untyped })
     }
 
     /// An output as its type. While only types are wanted, a parameter's stays open.
@@ -306,6 +308,19 @@ impl<'a> Binder<'a> {
             _ => Ok(None),
         }
     }
+}
+
+/// VALUES; a row that reads sub-queries becomes a projection of their answers.
+fn values_of(rows: Vec<Vec<Expr>>, columns: Vec<DataType>, subqueries: &[Subquery]) -> Result<Rel, SqlError> {
+    if subqueries.is_empty() {
+        return Ok(Rel::Values { rows, columns });
+    }
+    let row = |row: Vec<Expr>| {
+        let (rel, cells) = unnest::attach(Rel::unit(), row, subqueries)?;
+        Ok(rel.project(cells))
+    };
+    let mut inputs = rows.into_iter().map(row).collect::<Result<Vec<_>, SqlError>>()?;
+    Ok(if inputs.len() == 1 { inputs.remove(0) } else { Rel::Union { inputs } })
 }
 
 /// The items of ORDER BY.

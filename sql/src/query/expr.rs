@@ -8,10 +8,14 @@ use std::cell::{Cell, RefCell};
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator, CaseWhen, UnaryOperator, Value};
 use millrace_engine::{Aggregate, DataType, Expr, Literal};
 
+use super::binder::Binder;
 use super::exprs::conjuncts;
 use super::scope::{Scope, fold};
+use super::subquery::Subqueries;
+use super::surroundings::{Environment, Outer};
 use super::typed::{ParameterTypes, Typed};
 use super::types::{display_known, named};
+use super::unnest::Subquery;
 use super::window::Windows;
 use crate::error::SqlError;
 use crate::functions::{self, common_type, comparison_type, numeric_type, resolve_operator};
@@ -36,6 +40,10 @@ pub(crate) struct ExprBinder<'a> {
     pub(crate) windows: Option<&'a Windows<'a>>,
     /// The clause, for messages: `WHERE`, `JOIN conditions`, ….
     pub(crate) clause: &'static str,
+    /// What is around the query.
+    pub(crate) outer: Option<Outer<'a>>,
+    /// Where sub-queries are kept; `None` where they are not supported.
+    pub(crate) subqueries: Option<Subqueries<'a>>,
     depth: Cell<usize>,
 }
 
@@ -81,7 +89,34 @@ fn negated_if(negated: bool, expr: Expr) -> Expr {
 impl<'a> ExprBinder<'a> {
     /// A binder over `scope` in which aggregates are not allowed.
     pub(crate) fn new(scope: &'a Scope, parameters: &'a ParameterTypes<'a>, clause: &'static str) -> Self {
-        ExprBinder { scope, parameters, aggregates: None, windows: None, clause, depth: Cell::new(0) }
+        ExprBinder {
+            scope,
+            parameters,
+            aggregates: None,
+            windows: None,
+            clause,
+            outer: None,
+            subqueries: None,
+            depth: Cell::new(0),
+        }
+    }
+
+    /// The same with what is around its query in sight, keeping sub-queries.
+    pub(crate) fn within(
+        mut self,
+        binder: &'a Binder<'a>,
+        environment: &'a Environment<'a>,
+        found: &'a RefCell<Vec<Subquery>>,
+    ) -> Self {
+        self.outer = environment.outer;
+        self.subqueries = Some(Subqueries { binder, environment, found });
+        self
+    }
+
+    /// The same with what another binder of the query sees, and keeping sub-queries with it.
+    pub(crate) fn seeing(mut self, other: &ExprBinder<'a>) -> Self {
+        (self.outer, self.subqueries) = (other.outer, other.subqueries);
+        self
     }
 
     /// The same, collecting window calls.
@@ -92,7 +127,7 @@ impl<'a> ExprBinder<'a> {
 
     /// The binder of what stands in OVER: aggregates are allowed there if they are here.
     pub(crate) fn in_window_definition(&self) -> Self {
-        let inner = ExprBinder::new(self.scope, self.parameters, "window definitions");
+        let inner = ExprBinder::new(self.scope, self.parameters, "window definitions").seeing(self);
         ExprBinder { aggregates: self.aggregates, ..inner }
     }
 
@@ -175,14 +210,13 @@ impl<'a> ExprBinder<'a> {
                     None => self.plain_call(name, &[expr, from]),
                 }
             }
-            Sql::Subquery(_)
-            | Sql::Exists { .. }
-            | Sql::InSubquery { .. }
-            | Sql::AnyOp { .. }
-            | Sql::AllOp { .. } => {
-                Err(SqlError::new("0A000", "sub-queries in expressions are not supported yet")
-                    .hint("Write the sub-query in FROM and join it."))
+            Sql::Subquery(query) => self.scalar_subquery(query),
+            Sql::Exists { subquery, negated } => self.exists(subquery, *negated),
+            Sql::InSubquery { expr, subquery, negated } => self.in_subquery(expr, subquery, *negated),
+            Sql::AnyOp { left, compare_op, right, is_some: _ } => {
+                self.quantified(left, compare_op, right, false)
             }
+            Sql::AllOp { left, compare_op, right } => self.quantified(left, compare_op, right, true),
             other => Err(SqlError::unsupported(format_args!("the expression {other}"))),
         }
     }
@@ -210,10 +244,36 @@ impl<'a> ExprBinder<'a> {
     }
 
     fn column(&self, idents: &[ast::Ident]) -> Bound {
+        let own = self.own_column(idents);
+        let missing = match own {
+            Ok(Some(typed)) => return Ok(typed),
+            Ok(None) => None,
+            // A table or a column that is not here may be further out.
+            Err(error) if error.sqlstate == "42P01" => Some(error),
+            Err(error) => return Err(error),
+        };
+        if let Some(typed) = bare_word(idents) {
+            return Ok(typed);
+        }
+        if let Some(outer) = &self.outer
+            && let Some(typed) = outer.column(idents)?
+        {
+            return Ok(typed);
+        }
+        let error =
+            missing.unwrap_or_else(|| self.scope.missing(&idents.last().map(fold).unwrap_or_default()));
+        Err(match &self.outer {
+            Some(outer) => outer.explain_missing(idents, error),
+            None => error,
+        })
+    }
+
+    /// The column of a name among the query's own; `None` for an unqualified name that is none.
+    fn own_column(&self, idents: &[ast::Ident]) -> Result<Option<Typed>, SqlError> {
         let column = match idents {
             [name] => match self.scope.find(&fold(name))? {
                 Some(column) => column,
-                None => return self.bare_word(name),
+                None => return Ok(None),
             },
             [table, name] => self.scope.resolve_qualified(&fold(table), &fold(name))?,
             [schema, table, name] if fold(schema) == "public" => {
@@ -224,16 +284,7 @@ impl<'a> ExprBinder<'a> {
                 return Err(SqlError::new("42P01", format!("missing FROM-clause entry for \"{name}\"")));
             }
         };
-        Ok(Typed::Known(Expr::Column(column.position), column.data_type))
-    }
-
-    /// A word that is no column: the functions that SQL calls without parentheses.
-    fn bare_word(&self, name: &ast::Ident) -> Bound {
-        let word = fold(name);
-        if name.quote_style.is_none() && super::function::is_now(&word) {
-            return Ok(super::function::now());
-        }
-        self.scope.resolve(&word).map(|column| Typed::Known(Expr::Column(column.position), column.data_type))
+        Ok(Some(Typed::Known(Expr::Column(column.position), column.data_type)))
     }
 
     fn value(&self, value: &Value) -> Bound {
@@ -416,11 +467,22 @@ impl<'a> ExprBinder<'a> {
         left: Typed,
         right: Typed,
     ) -> Result<Expr, SqlError> {
+        let (left, right) = self.comparison_sides(symbol, left, right)?;
+        Ok(call(name, vec![left, right], DataType::Boolean))
+    }
+
+    /// Two operands as the types in which they are compared.
+    pub(crate) fn comparison_sides(
+        &self,
+        symbol: &str,
+        left: Typed,
+        right: Typed,
+    ) -> Result<(Expr, Expr), SqlError> {
         let types = [left.data_type(), right.data_type()];
         let kind = comparison_type(types[0], types[1]).ok_or_else(|| no_operator(symbol, &types))?;
         let (left, _) = self.parameters.as_kind(left, kind)?;
         let (right, _) = self.parameters.as_kind(right, kind)?;
-        Ok(call(name, vec![left, right], DataType::Boolean))
+        Ok((left, right))
     }
 
     fn is_not_distinct(&self, left: &ast::Expr, right: &ast::Expr) -> Bound {
@@ -521,6 +583,16 @@ impl<'a> ExprBinder<'a> {
             call("extract", vec![Expr::Literal(Literal::Text(field)), operand], data_type),
             data_type,
         ))
+    }
+}
+
+/// A word that is no column: the functions that SQL calls without parentheses.
+fn bare_word(idents: &[ast::Ident]) -> Option<Typed> {
+    match idents {
+        [name] if name.quote_style.is_none() && super::function::is_now(&fold(name)) => {
+            Some(super::function::now())
+        }
+        _ => None,
     }
 }
 

@@ -7,6 +7,8 @@ use datafusion::sql::sqlparser::ast::{
 use millrace_engine::{Aggregate, AggregateFunction, DataType, Expr, Literal};
 
 use super::expr::{AGGREGATE_BASE, ExprBinder, call, matched_type};
+use super::exprs::columns_of;
+use super::outer::has_outer;
 use super::scope::fold_name;
 use super::typed::Typed;
 use super::types::display_known;
@@ -229,7 +231,8 @@ impl ExprBinder<'_> {
             let message = format!("aggregate functions are not allowed in {}", self.clause);
             return Err(SqlError::new("42803", message));
         };
-        let inner = ExprBinder::new(self.scope, self.parameters, "the argument of an aggregate function");
+        let inner = ExprBinder::new(self.scope, self.parameters, "the argument of an aggregate function")
+            .seeing(self);
         let nested = |error: SqlError| match error.message.starts_with("aggregate functions are not allowed")
         {
             true => SqlError::new("42803", "aggregate function calls cannot be nested"),
@@ -241,6 +244,9 @@ impl ExprBinder<'_> {
             None => argument,
             Some(filter) => Some(inner.filtered(argument, filter)?),
         };
+        if argument.iter().any(|argument| has_outer(argument) && columns_of(argument).is_empty()) {
+            return Err(SqlError::unsupported("an aggregate of an outer query's columns inside a sub-query"));
+        }
         let arguments = argument.into_iter().collect();
         let call = Aggregate { function, arguments, distinct, order: Vec::new(), data_type };
         let mut collected = collected.borrow_mut();

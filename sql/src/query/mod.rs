@@ -14,16 +14,21 @@ pub(crate) mod exprs; // walks over expressions
 mod from; // tables and joins
 mod function; // calls and aggregates
 mod names; // names of unaliased columns
+mod outer; // what stands for something outside the relation below
 pub(crate) mod rel; // the bound query
 mod scope; // what a name can mean
 mod select; // SELECT
+mod subquery; // sub-queries in expressions
+mod surroundings; // what is around a query
 mod set_operation; // UNION, INTERSECT, EXCEPT
 #[cfg(test)]
 mod tests;
 mod typed; // expressions before they have a type
 pub(crate) mod types; // PostgreSQL's names of types
+mod unnest; // sub-queries become joins
 mod window; // row_number() OVER (…)
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -112,19 +117,25 @@ impl Query {
         let binder = Binder::new(catalog, parameters);
         let columns = table.columns.iter().map(|column| (column.name.clone(), column.data_type));
         let scope = Scope::of_table(&table.name, columns);
+        let (environment, subqueries) = (Environment::new(), RefCell::default());
         let predicates = match selection {
             None => Vec::new(),
             Some(condition) => ExprBinder::new(&scope, &binder.parameters, "WHERE")
+                .within(&binder, &environment, &subqueries)
                 .bind_conjuncts(condition, "argument of WHERE")?,
         };
         let columns = table.columns.iter().map(|column| column.data_type).collect();
-        let rel = Rel::Scan { relation: table.id, columns }.filter(predicates);
+        let rel =
+            unnest::filter(Rel::Scan { relation: table.id, columns }, predicates, &subqueries.borrow())?;
         let names = table.columns.iter().map(|column| column.name.clone()).collect();
         let untyped = vec![false; table.columns.len()];
         Query::new(BoundQuery { rel, names, untyped }, binder)
     }
 
     fn new(bound: BoundQuery, binder: Binder) -> Result<Query, SqlError> {
+        if outer::is_correlated(&bound.rel) || outer::has_places(&bound.rel) {
+            return Err(SqlError::internal("an outer reference is left in the plan"));
+        }
         refuse_interval_columns(&bound.rel)?;
         let columns: Vec<Column> = bound
             .columns()

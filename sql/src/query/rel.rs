@@ -172,6 +172,51 @@ impl Rel {
         }
     }
 
+    /// The tree with every expression replaced by what `map` makes of it.
+    pub(crate) fn map_exprs(self, map: &mut impl FnMut(&Expr) -> Expr) -> Rel {
+        fn all(exprs: &[Expr], map: &mut impl FnMut(&Expr) -> Expr) -> Vec<Expr> {
+            exprs.iter().map(map).collect()
+        }
+        match self {
+            Rel::Scan { .. } => self,
+            Rel::Values { rows, columns } => {
+                Rel::Values { rows: rows.iter().map(|row| all(row, map)).collect(), columns }
+            }
+            Rel::Project { input, predicates, outputs } => Rel::Project {
+                input: Box::new(input.map_exprs(map)),
+                predicates: all(&predicates, map),
+                outputs: all(&outputs, map),
+            },
+            Rel::Join { kind, left, right, on } => Rel::Join {
+                kind,
+                left: Box::new(left.map_exprs(map)),
+                right: Box::new(right.map_exprs(map)),
+                on: all(&on, map),
+            },
+            Rel::Aggregate { input, keys, aggregates } => Rel::Aggregate {
+                input: Box::new(input.map_exprs(map)),
+                keys: all(&keys, map),
+                aggregates: aggregates.into_iter().map(|aggregate| map_aggregate(aggregate, map)).collect(),
+            },
+            Rel::Union { inputs } => {
+                Rel::Union { inputs: inputs.into_iter().map(|input| input.map_exprs(map)).collect() }
+            }
+            Rel::Distinct { input } => Rel::Distinct { input: Box::new(input.map_exprs(map)) },
+            Rel::Sort { input, keys } => Rel::Sort { input: Box::new(input.map_exprs(map)), keys },
+            Rel::Limit { input, skip, fetch } => {
+                Rel::Limit { input: Box::new(input.map_exprs(map)), skip, fetch }
+            }
+            Rel::Repeat { input, count } => {
+                let input = Box::new(input.map_exprs(map));
+                Rel::Repeat { input, count: map(&count) }
+            }
+            Rel::TopK { input, keys, order, skip, fetch, numbered } => {
+                let input = Box::new(input.map_exprs(map));
+                Rel::TopK { input, keys: all(&keys, map), order, skip, fetch, numbered }
+            }
+        }
+    }
+
     /// Calls `visit` with every expression of every operator.
     pub(crate) fn visit_exprs(&self, visit: &mut impl FnMut(&Expr)) {
         self.visit(&mut |rel| match rel {

@@ -90,13 +90,12 @@ impl Scope {
         }
     }
 
-    /// The column of an unqualified name.
-    pub(crate) fn resolve(&self, name: &str) -> Result<&ScopeColumn, SqlError> {
-        let missing = || match self.tables().any(|table| table == name) {
+    /// The error for an unqualified name that is no column.
+    pub(crate) fn missing(&self, name: &str) -> SqlError {
+        match self.tables().any(|table| table == name) {
             true => SqlError::unsupported(format_args!("a whole row as a value (\"{name}\" is a table)")),
             false => SqlError::new("42703", format!("column \"{name}\" does not exist")),
-        };
-        self.find(name)?.ok_or_else(missing)
+        }
     }
 
     /// The column of a qualified name.

@@ -5,18 +5,20 @@
 //! ```
 
 use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::sql::sqlparser::ast::{self, Distinct, GroupByExpr, OrderByExpr, Select, SelectItem};
 use millrace_engine::{Aggregate, DataType, Expr};
 
 use super::binder::{Binder, BoundQuery, Environment, Targets, output_column, sort_key};
 use super::expr::{AGGREGATE_BASE, ExprBinder};
-use super::exprs::try_map_operands;
+use super::exprs::{columns_of, try_map_operands};
 use super::from::wildcard_table;
-use super::names::name_of;
-use super::rel::{Rel, SortKey};
+use super::outer::{map_places, place, places_of};
+use super::rel::{Rel, SortKey, aggregate_exprs, map_aggregate};
 use super::scope::{Scope, ScopeColumn, fold};
 use super::typed::Typed;
+use super::unnest::{self, Subquery};
 use super::window::{WINDOW_BASE, Window, Windows, number_rows};
 use crate::error::SqlError;
 
@@ -46,22 +48,27 @@ impl Binder<'_> {
         refuse(select)?;
         let source = self.bind_from(&select.from, environment)?;
         let scope = &source.scope;
+        let subqueries = RefCell::default();
         let filters = match &select.selection {
             None => Vec::new(),
             Some(condition) => ExprBinder::new(scope, &self.parameters, "WHERE")
+                .within(self, environment, &subqueries)
                 .bind_conjuncts(condition, "argument of WHERE")?,
         };
-        let rel = source.rel.filter(filters);
+        let rel = unnest::filter(source.rel, filters, &subqueries.take())?;
 
         let aggregates = RefCell::new(Vec::new());
         let windows = Windows::new(&select.named_window)?;
-        let binder =
-            ExprBinder::new(scope, &self.parameters, "SELECT").collecting(&aggregates).numbering(&windows);
+        let binder = ExprBinder::new(scope, &self.parameters, "SELECT")
+            .within(self, environment, &subqueries)
+            .collecting(&aggregates)
+            .numbering(&windows);
         let items = self.bind_items(&select.projection, scope, &binder)?;
-        let keys = self.bind_group_by(&select.group_by, &items, scope)?;
+        let keys = self.bind_group_by(&select.group_by, &items, &binder)?;
         let having = match &select.having {
             None => Vec::new(),
             Some(having) => ExprBinder::new(scope, &self.parameters, "HAVING")
+                .seeing(&binder)
                 .collecting(&aggregates)
                 .bind_conjuncts(having, "argument of HAVING")?,
         };
@@ -81,10 +88,12 @@ impl Binder<'_> {
         let windows = windows.into_found();
         let aggregates = aggregates.into_inner();
         let grouped = !keys.is_empty() || !aggregates.is_empty() || select.having.is_some();
-        let list = SelectList { outputs, having, windows, orders, distinct };
+        let subqueries = subqueries.into_inner();
+        let list = SelectList { outputs, having, windows, orders, distinct, subqueries };
         let (rel, list) = if grouped {
+            let subqueries = list.subqueries.clone();
             let list = list.regroup(&keys, scope)?;
-            (aggregate(rel, keys, aggregates), list)
+            (aggregate(rel, keys, aggregates, &subqueries)?, list)
         } else {
             (rel, list)
         };
@@ -101,7 +110,8 @@ impl Binder<'_> {
         for item in projection {
             match item {
                 SelectItem::UnnamedExpr(expr) => {
-                    items.push(Item { name: name_of(expr), value: binder.bind(expr)? });
+                    let value = binder.bind(expr)?;
+                    items.push(Item { name: binder.item_name(expr, &value), value });
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
                     items.push(Item { name: fold(alias), value: binder.bind(expr)? });
@@ -127,13 +137,14 @@ impl Binder<'_> {
         &self,
         group_by: &GroupByExpr,
         items: &[Item],
-        scope: &Scope,
+        outputs: &ExprBinder,
     ) -> Result<Vec<Expr>, SqlError> {
+        let scope = outputs.scope;
         let exprs = match group_by {
             GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => exprs,
             other => return Err(SqlError::unsupported(other)),
         };
-        let binder = ExprBinder::new(scope, &self.parameters, "GROUP BY");
+        let binder = ExprBinder::new(scope, &self.parameters, "GROUP BY").seeing(outputs);
         let mut keys: Vec<Expr> = Vec::new();
         for expr in exprs {
             let typed = match group_item(expr, items, scope)? {
@@ -212,6 +223,8 @@ struct SelectList {
     windows: Vec<Window>,
     orders: Vec<Order>,
     distinct: Distinctness,
+    /// What their places stand for.
+    subqueries: Vec<Subquery>,
 }
 
 impl SelectList {
@@ -234,7 +247,63 @@ impl SelectList {
         }
         let windows = std::mem::take(&mut self.windows).into_iter();
         self.windows = windows.map(|window| window.try_map(&mut over)).collect::<Result<_, _>>()?;
+        self.regroup_subqueries(keys, scope)?;
         Ok(self)
+    }
+
+    /// The sub-queries that are read above the aggregation, with their arguments over its output.
+    fn regroup_subqueries(&mut self, keys: &[Expr], scope: &Scope) -> Result<(), SqlError> {
+        let mut open = self.places();
+        open.extend(self.having.iter().flat_map(places_of));
+        let mut done = BTreeSet::new();
+        while let Some(index) = open.pop() {
+            if !done.insert(index) {
+                continue;
+            }
+            let Some(subquery) = self.subqueries.get_mut(index) else { continue };
+            open.extend(subquery.operands().flat_map(places_of));
+            let mut over = |expr: &Expr| {
+                regroup(expr, keys).map_err(|column| {
+                    let name = scope.display(column);
+                    let message = format!("subquery uses ungrouped column \"{name}\" from outer query");
+                    SqlError::new("42803", message)
+                })
+            };
+            *subquery = subquery.clone().try_map_outside(&mut over)?;
+        }
+        Ok(())
+    }
+
+    /// The sub-queries that are read by what is computed last, or by the windows below.
+    fn places(&mut self) -> Vec<usize> {
+        let mut found: Vec<usize> = self.windows.iter().flat_map(Window::exprs).flat_map(places_of).collect();
+        found.extend(self.computed().into_iter().flat_map(|expr| places_of(expr)));
+        found
+    }
+
+    /// Joins the sub-queries above HAVING, and puts their values where they are read.
+    fn attach(&mut self, rel: Rel) -> Result<Rel, SqlError> {
+        let places = self.places();
+        let operands =
+            places.iter().filter_map(|index| self.subqueries.get(*index)).flat_map(Subquery::operands);
+        if operands.flat_map(columns_of).any(|column| column >= WINDOW_BASE) {
+            return Err(SqlError::unsupported("a window function as the operand of a sub-query"));
+        }
+        let read = places.iter().map(|index| place(*index, DataType::Boolean)).collect();
+        let (rel, values) = unnest::attach(rel, read, &self.subqueries)?;
+        let values: BTreeMap<usize, Expr> = places.into_iter().zip(values).collect();
+        let resolved = |expr: &Expr| {
+            map_places(expr, &mut |index| {
+                values.get(&index).cloned().unwrap_or_else(|| place(index, DataType::Boolean))
+            })
+        };
+        for expr in self.computed() {
+            *expr = resolved(expr);
+        }
+        let windows = std::mem::take(&mut self.windows).into_iter();
+        let mut over = |expr: &Expr| Ok::<Expr, SqlError>(resolved(expr));
+        self.windows = windows.map(|window| window.try_map(&mut over)).collect::<Result<_, _>>()?;
+        Ok(rel)
     }
 
     /// The expressions that are computed last.
@@ -252,6 +321,10 @@ impl SelectList {
 
     /// Puts everything above `rel`.
     fn build(mut self, mut rel: Rel, order_by: &[OrderByExpr]) -> Result<Rel, SqlError> {
+        if !self.subqueries.is_empty() {
+            rel = unnest::filter(rel, std::mem::take(&mut self.having), &self.subqueries)?;
+            rel = self.attach(rel)?;
+        }
         if !self.windows.is_empty() {
             let (windows, having) = (std::mem::take(&mut self.windows), std::mem::take(&mut self.having));
             rel = number_rows(rel, having, windows, self.computed());
@@ -309,11 +382,23 @@ fn first_of_each(rel: Rel, on: Vec<usize>, keys: &[SortKey]) -> Result<Rel, SqlE
 }
 
 /// The aggregation; without keys and aggregates (HAVING alone) it is one row, whatever the input.
-fn aggregate(input: Rel, keys: Vec<Expr>, aggregates: Vec<Aggregate>) -> Rel {
+fn aggregate(
+    input: Rel,
+    keys: Vec<Expr>,
+    aggregates: Vec<Aggregate>,
+    subqueries: &[Subquery],
+) -> Result<Rel, SqlError> {
     if keys.is_empty() && aggregates.is_empty() {
-        return Rel::unit();
+        return Ok(Rel::unit());
     }
-    Rel::Aggregate { input: Box::new(input), keys, aggregates }
+    // What keys and aggregates read of sub-queries is computed below.
+    let read = keys.iter().chain(aggregates.iter().flat_map(aggregate_exprs)).cloned().collect();
+    let (input, read) = unnest::attach(input, read, subqueries)?;
+    let mut read = read.into_iter();
+    let keys = read.by_ref().take(keys.len()).collect();
+    let mut next = |own: &Expr| read.next().unwrap_or_else(|| own.clone());
+    let aggregates = aggregates.into_iter().map(|aggregate| map_aggregate(aggregate, &mut next)).collect();
+    Ok(Rel::Aggregate { input: Box::new(input), keys, aggregates })
 }
 
 /// An expression over the input as one over keys and aggregates.

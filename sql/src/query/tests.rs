@@ -7,6 +7,9 @@ mod adhoc;
 mod errors;
 mod forms;
 mod lowering;
+mod subdev;
+mod subqueries;
+mod tpch;
 mod values;
 
 use std::collections::HashMap;

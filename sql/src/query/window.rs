@@ -184,7 +184,7 @@ impl Window {
         Ok(Window { partition, order })
     }
 
-    fn exprs(&self) -> impl Iterator<Item = &Expr> {
+    pub(crate) fn exprs(&self) -> impl Iterator<Item = &Expr> {
         self.partition.iter().chain(self.order.iter().map(|key| &key.expr))
     }
 }

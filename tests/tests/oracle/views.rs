@@ -22,6 +22,7 @@ pub(crate) struct ViewGene {
     left: usize,
     join: Option<JoinGene>,
     filter: Option<Gene>,
+    subquery: Option<SubqueryGene>,
     body: Body,
     set_operation: Option<(usize, Gene)>,
     shape: Option<ShapeGene>,
@@ -34,6 +35,17 @@ struct JoinGene {
     /// None now and then: the residual alone, or all pairs.
     keys: Vec<usize>,
     residual: Option<Gene>,
+}
+
+/// A sub-query over another relation, of columns only: that an expression fails for a row that nobody asks for is
+/// allowed to differ.
+#[derive(Clone, Debug)]
+struct SubqueryGene {
+    relation: usize,
+    form: usize,
+    pairs: [usize; 2],
+    /// Where it stands: in WHERE by itself, under OR, under NOT, in the select list.
+    place: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -64,11 +76,15 @@ pub(crate) fn view_gene() -> impl Strategy<Value = ViewGene> {
     let (join, filter) = (prop::option::weighted(0.45, join), prop::option::weighted(0.35, gene()));
     let set_operation = prop::option::weighted(0.2, (0usize..12, gene()));
     let shape = prop::option::weighted(0.4, shape_gene());
-    (0usize..12, join, filter, body, set_operation, shape).prop_map(
-        |(left, join, filter, body, set_operation, shape)| ViewGene {
+    let subquery = (0usize..12, 0usize..24, prop::array::uniform2(0usize..40), 0usize..6)
+        .prop_map(|(relation, form, pairs, place)| SubqueryGene { relation, form, pairs, place });
+    let subquery = prop::option::weighted(0.4, subquery);
+    (0usize..12, join, filter, subquery, body, set_operation, shape).prop_map(
+        |(left, join, filter, subquery, body, set_operation, shape)| ViewGene {
             left,
             join,
             filter,
+            subquery,
             body,
             set_operation,
             shape,
@@ -98,7 +114,18 @@ impl ViewGene {
             from = format!("{from} {kind} {} AS r ON {on}", right.name);
             joins += right.joins + 1;
         }
-        let (items, tail) = self.body.render(&scope);
+        let (mut items, tail) = self.body.render(&scope);
+        let mut condition_of_all = None;
+        if let Some((right, condition)) = self.subquery.as_ref().and_then(|gene| gene.render(left, relations))
+        {
+            joins += right.joins + 1;
+            match (self.subquery.as_ref().map_or(0, |gene| gene.place), &self.body) {
+                (3, _) => condition_of_all = Some(format!("({condition} OR {} IS NULL)", scope[0].name)),
+                (4, _) => condition_of_all = Some(format!("NOT ({condition})")),
+                (5, Body::Rows(_)) => items.push((format!("({condition})"), Type::Bool)),
+                _ => condition_of_all = Some(condition),
+            }
+        }
         let list: Vec<String> =
             items.iter().enumerate().map(|(index, (item, _))| format!("{item} AS c{index}")).collect();
         let columns = items.iter().enumerate();
@@ -110,9 +137,13 @@ impl ViewGene {
             })
             .collect();
         let select = |filter: Option<&Gene>| {
-            let condition = filter.map(|filter| expression(filter, Type::Bool, &scope));
-            let condition = condition.map(|condition| format!(" WHERE {condition}")).unwrap_or_default();
-            format!("SELECT {} {from}{condition}{tail}", list.join(", "))
+            let filter = filter.map(|filter| expression(filter, Type::Bool, &scope));
+            let conditions: Vec<String> = filter.into_iter().chain(condition_of_all.clone()).collect();
+            let filters = match conditions.as_slice() {
+                [] => String::new(),
+                conditions => format!(" WHERE {}", conditions.join(" AND ")),
+            };
+            format!("SELECT {} {from}{filters}{tail}", list.join(", "))
         };
         let mut query = select(self.filter.as_ref());
         if let Some((operation, filter)) = &self.set_operation {
@@ -225,6 +256,43 @@ impl JoinGene {
         }
         let kind = ["JOIN", "LEFT JOIN", "FULL JOIN", "RIGHT JOIN"][self.kind / 2];
         Some((right, kind, on.join(" AND ")))
+    }
+}
+
+impl SubqueryGene {
+    /// The relation and a condition over `l`; `None` where no columns fit, or it would be too much.
+    fn render<'a>(&self, left: &Relation, relations: &'a [Relation]) -> Option<(&'a Relation, String)> {
+        let right = &relations[self.relation % relations.len()];
+        let (ours, theirs) = (qualified(left, "l"), qualified(right, "s"));
+        let pairs: Vec<(&str, &str)> = ours
+            .iter()
+            .flat_map(|our| theirs.iter().map(move |their| (our, their)))
+            .filter(|(our, their)| our.data_type == their.data_type && our.data_type != Type::Bool)
+            .map(|(our, their)| (our.name.as_str(), their.name.as_str()))
+            .collect();
+        if pairs.is_empty() || left.joins + right.joins >= JOINS_MAX {
+            return None;
+        }
+        let (our, their) = pairs[self.pairs[0] % pairs.len()];
+        let (our_key, their_key) = pairs[self.pairs[1] % pairs.len()];
+        let operator = ["<", "<=", "<>", ">="][self.pairs[1] / 10];
+        let from = format!("FROM {} AS s", right.name);
+        let by_key = format!("{from} WHERE {their_key} = {our_key}");
+        let condition = match self.form % 12 {
+            0 => format!("EXISTS (SELECT 1 {by_key})"),
+            1 => format!("NOT EXISTS (SELECT 1 {by_key} AND {their} {operator} {our})"),
+            2 => format!("{our} IN (SELECT {their} {from})"),
+            3 => format!("{our} IN (SELECT {their} {by_key})"),
+            4 => format!("{our} NOT IN (SELECT {their} {from})"),
+            5 => format!("{our} NOT IN (SELECT {their} {by_key})"),
+            6 => format!("{our} {operator} ANY (SELECT {their} {by_key})"),
+            7 => format!("{our} {operator} ALL (SELECT {their} {by_key})"),
+            8 => format!("{our} {operator} (SELECT max({their}) {by_key})"),
+            9 => format!("(SELECT count({their}) {from} WHERE {their} {operator} {our}) > 1"),
+            10 => format!("{our} >= (SELECT {their} {by_key} ORDER BY {their} LIMIT 1)"),
+            _ => format!("{our} <= (SELECT {their} {by_key})"),
+        };
+        Some((right, condition))
     }
 }
 

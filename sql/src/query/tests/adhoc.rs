@@ -16,29 +16,29 @@ use crate::error::SqlError;
 use crate::query::{Parameters, Query, Snapshots};
 
 /// A database of one session: a catalog, and an engine that is at `tick`.
-struct Database {
-    catalog: Catalog,
+pub(super) struct Database {
+    pub(super) catalog: Catalog,
     engine: Engine,
     tick: Tick,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Database {
-    fn new(workers: usize) -> Database {
+    pub(super) fn new(workers: usize) -> Database {
         let progress = Arc::new(|_, _| {});
         let engine = Engine::start(EngineConfig { workers }, Arc::new(ExprCompiler), progress).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
         Database { catalog: Catalog::default(), engine, tick: 1, runtime }
     }
 
-    fn table(&mut self, name: &str, columns: &[(&str, DataType)]) {
+    pub(super) fn table(&mut self, name: &str, columns: &[(&str, DataType)]) {
         let id = self.catalog.next_id();
         self.catalog.apply(&CatalogChange::Create(relation(id.0, name, columns))).unwrap();
         let columns = columns.iter().map(|(_, data_type)| *data_type).collect();
         self.engine.create_table(id, TableSpec { columns, keep_rows: true }, self.tick);
     }
 
-    fn view(&mut self, name: &str, sql: &str) {
+    pub(super) fn view(&mut self, name: &str, sql: &str) {
         let query = Query::plan(&parse(sql), &self.catalog, Parameters::Values(&[])).unwrap();
         let id = self.catalog.next_id();
         let columns: Vec<(&str, DataType)> =
@@ -57,7 +57,7 @@ impl Database {
         self.engine.commit(self.tick, vec![(table.id, deltas)]);
     }
 
-    fn insert(&mut self, table: &str, source: &str) {
+    pub(super) fn insert(&mut self, table: &str, source: &str) {
         let relation = Arc::clone(self.catalog.get(table).unwrap());
         let columns: Vec<usize> = (0..relation.columns.len()).collect();
         let source = parse(source);
@@ -66,7 +66,7 @@ impl Database {
         self.change(table, &query, 1);
     }
 
-    fn delete(&mut self, table: &str, condition: &str) {
+    pub(super) fn delete(&mut self, table: &str, condition: &str) {
         let relation = Arc::clone(self.catalog.get(table).unwrap());
         let condition = super::parse_expr(condition);
         let query =
@@ -97,7 +97,7 @@ impl Database {
         self.runtime.block_on(async { query.execute(snapshots, self.tick)?.try_collect().await })
     }
 
-    fn try_select(&self, sql: &str) -> Result<Vec<String>, SqlError> {
+    pub(super) fn try_select(&self, sql: &str) -> Result<Vec<String>, SqlError> {
         let query = Query::plan(&parse(sql), &self.catalog, Parameters::Values(&[]))?;
         let mut rows = text_rows(&query, &self.run(&query)?);
         if !sql.contains("ORDER BY") {
@@ -106,7 +106,7 @@ impl Database {
         Ok(rows)
     }
 
-    fn select(&self, sql: &str) -> Vec<String> {
+    pub(super) fn select(&self, sql: &str) -> Vec<String> {
         self.try_select(sql).unwrap()
     }
 }
