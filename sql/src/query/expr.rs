@@ -14,7 +14,7 @@ use super::scope::{Scope, fold};
 use super::typed::{ParameterTypes, Typed};
 use super::types::{display_known, named};
 use crate::error::SqlError;
-use crate::functions::{self, common_type, comparison_type, numeric_type, resolve_operator};
+use crate::functions::{self, common_type, comparison_type, resolve_operator};
 
 /// While aggregates are collected, the column that stands for the n-th is this plus n: no input is
 /// so wide.
