@@ -35,7 +35,8 @@ use crate::delta::{Col, Delta, Deltas, batch_of};
 use crate::error::DataError;
 use crate::planted::{self, Bug};
 use crate::state::{
-    ByteRows, Lanes, RowCodec, Shared, Updates, accumulate, add_lanes, normalise_keys, walk_back, walk_front,
+    ByteRows, DeadRanges, End, KeyRanges, Lanes, LiveWalk, RowCodec, Shared, Updates, accumulate, add_lanes,
+    key_range, normalise_keys, walk_front,
 };
 use crate::types::{DataType, Tick};
 
@@ -91,6 +92,8 @@ struct Ordered {
     /// Before and after the seal that is under way.
     before: Vec<Shared>,
     after: Vec<Shared>,
+    /// Where walks from the ends need not look.
+    dead: DeadRanges,
 }
 
 /// A group's row at one moment.
@@ -199,6 +202,7 @@ impl Reduce {
                 arrangement: arrangement(),
                 before: Vec::new(),
                 after: Vec::new(),
+                dead: DeadRanges::default(),
             })
         });
         let ordered = ordered.collect();
@@ -242,15 +246,21 @@ impl Reduce {
         let touched = self.touched(fresh.as_ref(), first_tick);
         let mut positions = vec![0; before.len() + 1];
         for group in touched.chunk_by(|a, b| a.0 == b.0) {
+            let key = &group[0].0;
+            let walks = self.ordered.iter_mut().map(|ordered| ordered.begin_walks(key)).collect();
             let mut reader = GroupReader {
                 reduce: self,
-                key: &group[0].0,
+                key,
                 lanes: vec![0; self.spec.stride],
                 fresh: fresh.as_ref(),
                 row: 0,
+                walks,
             };
             reader.read_before(&before, &mut positions);
             reader.changes(group, output);
+            let walks = reader.walks;
+            let ordered = self.ordered.iter_mut().zip(walks);
+            ordered.for_each(|(ordered, walks)| ordered.dead.put(key, walks.ranges));
         }
         self.initial = false;
         self.compact();
@@ -276,6 +286,7 @@ impl Reduce {
         self.groups.compact(since);
         for ordered in &mut self.ordered {
             ordered.arrangement.compact(since);
+            ordered.dead.trim(ordered.after.iter().map(|batch| batch.len()).sum());
             ordered.before.clear();
             ordered.after.clear();
         }
@@ -316,22 +327,34 @@ impl Ordered {
         self.after.extend(self.arrangement.seal(upper));
     }
 
+    /// What the walks of one group share during a seal.
+    fn begin_walks(&mut self, key: &[u8]) -> GroupWalks {
+        let ranges = self.dead.take(key);
+        let mut fresh: Vec<(Tick, usize)> = Vec::new();
+        if let Some(batch) = self.after.get(self.before.len()) {
+            fresh.extend(key_range(batch, 0, key).map(|row| (batch.tick(row), row)));
+        }
+        fresh.sort_unstable();
+        GroupWalks { ranges, fresh, taken: 0 }
+    }
+
     /// The first or last value of a group, up to a tick.
     fn extreme(
         &self,
         batches: &[Shared],
         key: &[u8],
         at: Tick,
-        greatest: bool,
+        end: End,
+        ranges: &mut KeyRanges,
         meter: &Meter,
     ) -> Option<Vec<u8>> {
-        let visit = |value: &[u8], count: i64| {
-            meter.visit(1);
-            if count > 0 { ControlFlow::Break(value.to_vec()) } else { ControlFlow::Continue(()) }
-        };
-        let found =
-            if greatest { walk_back(batches, key, at, visit) } else { walk_front(batches, key, at, visit) };
-        found.break_value()
+        let mut walk = LiveWalk::new(batches, key, end, [at], ranges);
+        let mut found = None;
+        while let (None, Some((value, [count]))) = (&found, walk.step()) {
+            found = (count > 0).then(|| value.to_vec());
+        }
+        meter.visit(walk.visited());
+        found
     }
 
     /// All values of a group, up to a tick, as doubles.
@@ -345,6 +368,25 @@ impl Ordered {
     }
 }
 
+/// One group's walks along an ordered argument during a seal.
+struct GroupWalks {
+    ranges: KeyRanges,
+    /// The group's fresh updates, by tick; `taken` of them lie at or before the tick that is read.
+    fresh: Vec<(Tick, usize)>,
+    taken: usize,
+}
+
+impl GroupWalks {
+    /// Moves on to a tick: what was updated up to it may be alive.
+    fn advance(&mut self, ordered: &Ordered, tick: Tick) {
+        let Some(batch) = ordered.after.get(ordered.before.len()) else { return };
+        while let Some((_, row)) = self.fresh.get(self.taken).filter(|(at, _)| *at <= tick) {
+            self.ranges.touch(batch.value(*row));
+            self.taken += 1;
+        }
+    }
+}
+
 /// Reads one group from before the first of its touched ticks to after the last.
 struct GroupReader<'a> {
     reduce: &'a Reduce,
@@ -352,6 +394,8 @@ struct GroupReader<'a> {
     lanes: Vec<i64>,
     fresh: Option<&'a Shared>,
     row: usize,
+    /// One for each ordered argument.
+    walks: Vec<GroupWalks>,
 }
 
 impl GroupReader<'_> {
@@ -384,6 +428,8 @@ impl GroupReader<'_> {
 
     /// Adds the fresh lanes of one tick.
     fn advance(&mut self, tick: Tick) {
+        let walks = self.walks.iter_mut().zip(&self.reduce.ordered);
+        walks.for_each(|(walks, ordered)| walks.advance(ordered, tick));
         let Some(fresh) = self.fresh else { return };
         while self.row < fresh.len() && fresh.key(self.row) == self.key && fresh.tick(self.row) <= tick {
             add_lanes(&mut self.lanes, fresh.lanes(self.row));
@@ -393,7 +439,7 @@ impl GroupReader<'_> {
     }
 
     /// The group's row: before the seal, or at a tick of it.
-    fn read(&self, at: Option<Tick>) -> Group {
+    fn read(&mut self, at: Option<Tick>) -> Group {
         match self.lanes[0].cmp(&0) {
             Ordering::Less => return Group::Wrong(DataError::new("XX000", "negative multiplicity")),
             Ordering::Equal if self.reduce.spec.keys > 0 && !planted::is_on(Bug::EmptyGroupStays) => {
@@ -401,7 +447,8 @@ impl GroupReader<'_> {
             }
             Ordering::Equal | Ordering::Greater => {}
         }
-        let places = self.reduce.spec.accumulators.iter().zip(&self.reduce.places);
+        let reduce = self.reduce;
+        let places = reduce.spec.accumulators.iter().zip(&reduce.places);
         let cells = places.map(|(accumulator, place)| self.cell(accumulator, *place, at));
         match cells.collect::<Result<Vec<Cell>, DataError>>() {
             Ok(cells) => Group::Row(cells),
@@ -410,12 +457,13 @@ impl GroupReader<'_> {
     }
 
     fn cell(
-        &self,
+        &mut self,
         accumulator: &Accumulator,
         place: Option<usize>,
         at: Option<Tick>,
     ) -> Result<Cell, DataError> {
-        let ordered = place.map(|place| &self.reduce.ordered[place]);
+        let reduce = self.reduce;
+        let ordered = place.map(|place| &reduce.ordered[place]);
         let batches = |ordered: &'_ Ordered| match at {
             None => (ordered.before.clone(), Tick::MAX),
             Some(tick) => (ordered.after.clone(), tick),
@@ -426,14 +474,16 @@ impl GroupReader<'_> {
                 ordered.doubles(&batches, self.key, at, add);
             }
         })?;
-        let greatest = match outcome {
-            Outcome::Least => false,
-            Outcome::Greatest => true,
+        let end = match outcome {
+            Outcome::Least => End::Front,
+            Outcome::Greatest => End::Back,
             value => return Ok(Cell::Value(value)),
         };
-        let ordered = ordered.ok_or_else(|| DataError::new("XX000", "min or max lacks its trace"))?;
+        let lacking = || DataError::new("XX000", "min or max lacks its trace");
+        let (ordered, place) = ordered.zip(place).ok_or_else(lacking)?;
         let (batches, at) = batches(ordered);
-        let found = ordered.extreme(&batches, self.key, at, greatest, &self.reduce.meter);
+        let ranges = &mut self.walks[place].ranges;
+        let found = ordered.extreme(&batches, self.key, at, end, ranges, &reduce.meter);
         found.map(Cell::Encoded).ok_or_else(|| DataError::new("XX000", "negative multiplicity"))
     }
 }

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType as ArrowType, Float64Type};
 use arrow::row::{RowConverter, SortField};
 
@@ -17,6 +18,15 @@ use crate::error::DataError;
 use crate::types::DataType;
 
 use super::bytes::ByteRows;
+
+/// How the values of a column are ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Direction {
+    /// From the greatest down.
+    pub descending: bool,
+    /// NULL before all values, else behind them.
+    pub nulls_first: bool,
+}
 
 /// Encodes and decodes rows of certain column types. Cheap to clone, usable on any thread.
 #[derive(Clone, Debug)]
@@ -31,11 +41,25 @@ impl RowCodec {
     /// # Panics
     /// Never: Arrow's row format knows all our types (a test goes through them).
     pub fn new(columns: &[DataType]) -> RowCodec {
-        if columns.is_empty() {
+        RowCodec::ordered(&[], columns)
+    }
+
+    /// A codec for rows of the columns of an order, then of others: the bytes compare by the order,
+    /// where that is equal by the other columns as `new` has it.
+    ///
+    /// # Panics
+    /// Never, as `new`.
+    pub fn ordered(order: &[(DataType, Direction)], columns: &[DataType]) -> RowCodec {
+        if order.is_empty() && columns.is_empty() {
             return RowCodec { converter: None };
         }
-        let fields = columns.iter().map(|column| SortField::new(column.to_arrow())).collect();
-        let converter = RowConverter::new(fields).expect("the row format knows all column types");
+        let ordered = order.iter().map(|(column, direction)| {
+            let Direction { descending, nulls_first } = *direction;
+            SortField::new_with_options(column.to_arrow(), SortOptions { descending, nulls_first })
+        });
+        let plain = columns.iter().map(|column| SortField::new(column.to_arrow()));
+        let converter =
+            RowConverter::new(ordered.chain(plain).collect()).expect("the row format knows all column types");
         RowCodec { converter: Some(Arc::new(converter)) }
     }
 
@@ -224,6 +248,25 @@ mod tests {
                 (Some(left), Some(right)) => prop_assert_eq!(floats, left.total_cmp(&right)),
                 (left, right) => prop_assert_eq!(floats, left.is_some().cmp(&right.is_some())),
             }
+        }
+
+        #[test]
+        fn ordered_bytes_order_as_asked_and_come_back(
+            left in row(), right in row(), descending in any::<bool>(), nulls_first in any::<bool>(),
+        ) {
+            let columns = columns(&[left.clone(), right.clone()]);
+            let direction = Direction { descending, nulls_first };
+            let codec = RowCodec::ordered(&[(DataType::Text, direction)], &[DataType::Int64]);
+            let pair = [columns[4].clone(), columns[2].clone()];
+            let bytes = codec.encode(&pair, 2).unwrap();
+            let texts = match (&left.4, &right.4) {
+                (Some(left), Some(right)) if descending => right.cmp(left),
+                (Some(left), Some(right)) => left.cmp(right),
+                (left, right) if nulls_first => left.is_some().cmp(&right.is_some()),
+                (left, right) => right.is_some().cmp(&left.is_some()),
+            };
+            prop_assert_eq!(bytes.get(0).cmp(bytes.get(1)), texts.then(left.2.cmp(&right.2)));
+            prop_assert_eq!(codec.decode(bytes.iter()).unwrap(), pair.to_vec());
         }
 
         #[test]

@@ -1,10 +1,10 @@
-//! Queries: WITH, set operations, VALUES, ORDER BY and LIMIT around them. (select.rs has SELECT.)
+//! Queries: WITH, VALUES, ORDER BY and LIMIT around them. (select.rs has SELECT, set_operation.rs UNION and its kin.)
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
-    self, LimitClause, OrderByExpr, OrderByKind, Query, SetExpr, SetOperator, SetQuantifier, Values, With,
+    self, LimitClause, OrderByExpr, OrderByKind, Query, SetExpr, Values, With,
 };
 use millrace_engine::{DataType, Expr, Literal};
 
@@ -55,7 +55,7 @@ impl BoundQuery {
     }
 }
 
-type Bound = Result<BoundQuery, SqlError>;
+pub(super) type Bound = Result<BoundQuery, SqlError>;
 
 impl<'a> Binder<'a> {
     pub(crate) fn new(catalog: &'a Catalog, parameters: super::Parameters<'a>) -> Binder<'a> {
@@ -75,7 +75,7 @@ impl<'a> Binder<'a> {
     }
 
     /// Binds something one level further in.
-    fn nested(&self, bind: impl FnOnce() -> Bound) -> Bound {
+    pub(super) fn nested(&self, bind: impl FnOnce() -> Bound) -> Bound {
         self.depth.set(self.depth.get() + 1);
         if self.depth.get() > DEPTH_MAX {
             return Err(SqlError::new("54001", "stack depth limit exceeded")
@@ -110,9 +110,15 @@ impl<'a> Binder<'a> {
             return Err(SqlError::unsupported("WITH RECURSIVE"));
         }
         let mut environment = environment.clone();
-        for cte in &with.cte_tables {
+        for (index, cte) in with.cte_tables.iter().enumerate() {
             let name = fold(&cte.alias.name);
+            if with.cte_tables[..index].iter().any(|other| fold(&other.alias.name) == name) {
+                let message = format!("WITH query name \"{name}\" specified more than once");
+                return Err(SqlError::new("42712", message));
+            }
             let mut bound = self.bind_query(&cte.query, &environment, None)?;
+            // It may be read several times, and each time it has to be the same rows.
+            bound.rel.fix_limits();
             if cte.alias.columns.len() > bound.names.len() {
                 let message = format!(
                     "WITH query \"{name}\" has {} columns available but {} columns specified",
@@ -130,7 +136,7 @@ impl<'a> Binder<'a> {
     }
 
     /// Binds a query without its ORDER BY and LIMIT.
-    fn bind_body(&self, body: &SetExpr, environment: &Environment, targets: Targets) -> Bound {
+    pub(super) fn bind_body(&self, body: &SetExpr, environment: &Environment, targets: Targets) -> Bound {
         match body {
             SetExpr::Select(select) => self.bind_select(select, &[], environment, targets),
             SetExpr::Query(query) => self.bind_query(query, environment, targets),
@@ -138,81 +144,12 @@ impl<'a> Binder<'a> {
             SetExpr::SetOperation { .. } => {
                 self.nested(|| self.bind_set_operation(body, environment, targets))
             }
-            SetExpr::Table(table) => {
-                let name = table.table_name.clone().unwrap_or_default();
-                let relation = self
-                    .catalog
-                    .get(&name)
-                    .ok_or_else(|| SqlError::new("42P01", format!("relation \"{name}\" does not exist")))?;
-                let columns: Vec<_> = relation.columns.iter().map(|column| column.data_type).collect();
-                let names = relation.columns.iter().map(|column| column.name.clone()).collect();
-                let untyped = vec![false; columns.len()];
-                Ok(BoundQuery { rel: Rel::Scan { relation: relation.id, columns }, names, untyped })
-            }
+            // The parser writes TABLE as SELECT * FROM.
+            SetExpr::Table(_) => Err(SqlError::unsupported("TABLE")),
             SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
                 Err(SqlError::unsupported("a data-modifying statement inside a query"))
             }
         }
-    }
-
-    fn bind_set_operation(&self, body: &SetExpr, environment: &Environment, targets: Targets) -> Bound {
-        let SetExpr::SetOperation { op, set_quantifier, .. } = body else {
-            return self.bind_body(body, environment, targets);
-        };
-        let all = match set_quantifier {
-            SetQuantifier::All => true,
-            SetQuantifier::None | SetQuantifier::Distinct => false,
-            other => return Err(SqlError::unsupported(format_args!("{op} {other}"))),
-        };
-        if *op != SetOperator::Union {
-            return Err(SqlError::unsupported(op));
-        }
-        let arms = self.bind_arms(branches(body, *set_quantifier), environment, targets)?;
-        let Some(first) = arms.first() else { return Err(SqlError::internal("a UNION without branches")) };
-        let (names, untyped) = (first.names.clone(), vec![false; first.names.len()]);
-        let rel = Rel::Union { inputs: arms.into_iter().map(|arm| arm.rel).collect() };
-        let rel = if all { rel } else { Rel::Distinct { input: Box::new(rel) } };
-        Ok(BoundQuery { rel, names, untyped })
-    }
-
-    /// The branches of a UNION, brought to common column types.
-    fn bind_arms(
-        &self,
-        branches: Vec<&SetExpr>,
-        environment: &Environment,
-        targets: Targets,
-    ) -> Result<Vec<BoundQuery>, SqlError> {
-        let probing = self.probing.replace(true);
-        let arms = branches
-            .iter()
-            .map(|branch| self.bind_body(branch, environment, None))
-            .collect::<Result<Vec<_>, _>>();
-        self.probing.set(probing);
-        let arms = arms?;
-        let width = arms.first().map_or(0, |arm| arm.names.len());
-        if arms.iter().any(|arm| arm.names.len() != width) {
-            return Err(SqlError::new("42601", "each UNION query must have the same number of columns"));
-        }
-        let mut types = Vec::new();
-        for column in 0..width {
-            let known: Vec<Option<DataType>> =
-                arms.iter().map(|arm| (!arm.untyped[column]).then(|| arm.rel.columns()[column])).collect();
-            let target = targets.and_then(|targets| targets.get(column)).copied();
-            types.push(match (known.iter().all(Option::is_none), target) {
-                (true, Some(target)) => target,
-                _ => common_type(&known).map_err(|(left, right)| unmatched("UNION", left, right))?,
-            });
-        }
-        let mut bound = Vec::new();
-        for (branch, arm) in branches.into_iter().zip(arms) {
-            let arm = if arm.untyped.contains(&true) {
-                self.bind_body(branch, environment, Some(&types))?
-            } else {
-                arm
-            };
-            bound.push(BoundQuery { rel: cast_columns(arm.rel, &types)?, ..arm });
-        }
-        Ok(bound)
     }
 
     fn bind_values(&self, values: &Values, targets: Targets) -> Bound {
@@ -305,8 +242,9 @@ impl<'a> Binder<'a> {
             return Ok(bound);
         }
         let mut keys = Vec::new();
+        let outputs: Vec<Expr> = (0..bound.names.len()).map(Expr::Column).collect();
         for item in order_by {
-            let column = output_column(&item.expr, &bound.names)?.ok_or_else(|| {
+            let column = output_column("ORDER BY", &item.expr, &bound.names, &outputs)?.ok_or_else(|| {
                 SqlError::new("0A000", "invalid UNION/INTERSECT/EXCEPT ORDER BY clause")
                     .detail("Only result column names can be used, not expressions or functions.")
             })?;
@@ -338,7 +276,7 @@ impl<'a> Binder<'a> {
             return Ok(bound);
         }
         let skip = skip.unwrap_or(0);
-        Ok(BoundQuery { rel: Rel::Limit { input: Box::new(bound.rel), skip, fetch }, ..bound })
+        Ok(BoundQuery { rel: limited(bound.rel, skip, fetch), ..bound })
     }
 
     /// The number of LIMIT or OFFSET; `None` where it is NULL.
@@ -370,22 +308,6 @@ impl<'a> Binder<'a> {
     }
 }
 
-/// The branches of a chain of the same UNION, left to right, without recursion along the chain.
-fn branches(body: &SetExpr, quantifier: SetQuantifier) -> Vec<&SetExpr> {
-    let mut found = Vec::new();
-    let mut rest = body;
-    while let SetExpr::SetOperation { op: SetOperator::Union, left, right, set_quantifier } = rest {
-        if *set_quantifier != quantifier {
-            break;
-        }
-        found.push(right.as_ref());
-        rest = left;
-    }
-    found.push(rest);
-    found.reverse();
-    found
-}
-
 /// The items of ORDER BY.
 fn order_by(query: &Query) -> Result<&[OrderByExpr], SqlError> {
     match &query.order_by {
@@ -395,23 +317,57 @@ fn order_by(query: &Query) -> Result<&[OrderByExpr], SqlError> {
     }
 }
 
-/// The output column that an item of ORDER BY means by its position or its name.
-pub(crate) fn output_column(expr: &ast::Expr, names: &[String]) -> Result<Option<usize>, SqlError> {
+/// The rows that LIMIT and OFFSET leave: the first in the order of an ORDER BY that stands right below.
+fn limited(rel: Rel, skip: usize, fetch: Option<usize>) -> Rel {
+    match rel {
+        Rel::Sort { input, keys: order } => {
+            Rel::TopK { input, keys: Vec::new(), order, skip, fetch, numbered: false }
+        }
+        Rel::Project { input, predicates, outputs } if predicates.is_empty() && is_sorted(&input) => {
+            limited(*input, skip, fetch).project(outputs)
+        }
+        other => Rel::Limit { input: Box::new(other), skip, fetch },
+    }
+}
+
+fn is_sorted(rel: &Rel) -> bool {
+    match rel {
+        Rel::Sort { .. } => true,
+        Rel::Project { input, predicates, .. } => predicates.is_empty() && is_sorted(input),
+        _ => false,
+    }
+}
+
+/// The output column that an item of ORDER BY (or of DISTINCT ON) means by its position or its name.
+pub(crate) fn output_column(
+    clause: &str,
+    expr: &ast::Expr,
+    names: &[String],
+    outputs: &[Expr],
+) -> Result<Option<usize>, SqlError> {
     match expr {
         ast::Expr::Value(value) => match &value.value {
-            ast::Value::Number(digits, _) => {
+            ast::Value::Number(digits, _) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                 let position = digits.parse::<usize>().unwrap_or(0);
                 if !(1..=names.len()).contains(&position) {
-                    let message = format!("ORDER BY position {digits} is not in select list");
+                    let message = format!("{clause} position {digits} is not in select list");
                     return Err(SqlError::new("42P10", message));
                 }
                 Ok(Some(position - 1))
             }
-            _ => Ok(None),
+            ast::Value::Placeholder(_) => Ok(None),
+            _ => Err(SqlError::new("42601", format!("non-integer constant in {clause}"))),
         },
         ast::Expr::Identifier(ident) => {
             let name = fold(ident);
-            Ok(names.iter().position(|output| *output == name))
+            let mut named = (0..names.len()).filter(|column| names[*column] == name);
+            let first = named.next();
+            if let Some(first) = first
+                && named.any(|other| outputs[other] != outputs[first])
+            {
+                return Err(SqlError::new("42702", format!("{clause} \"{name}\" is ambiguous")));
+            }
+            Ok(first)
         }
         _ => Ok(None),
     }

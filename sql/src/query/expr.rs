@@ -13,6 +13,7 @@ use super::forms::{ILIKE, LIKE};
 use super::scope::{Scope, fold};
 use super::typed::{ParameterTypes, Typed};
 use super::types::{display_known, named};
+use super::window::Windows;
 use crate::error::SqlError;
 use crate::functions::{self, common_type, comparison_type, resolve_operator};
 
@@ -31,6 +32,8 @@ pub(crate) struct ExprBinder<'a> {
     pub(crate) parameters: &'a ParameterTypes<'a>,
     /// Where aggregates are collected; `None` where they are not allowed.
     pub(crate) aggregates: Option<&'a RefCell<Vec<Aggregate>>>,
+    /// Where window calls are collected; `None` where they are not allowed.
+    pub(crate) windows: Option<&'a Windows<'a>>,
     /// The clause, for messages: `WHERE`, `JOIN conditions`, ….
     pub(crate) clause: &'static str,
     depth: Cell<usize>,
@@ -54,7 +57,19 @@ pub(super) fn negated_if(negated: bool, expr: Expr) -> Expr {
 impl<'a> ExprBinder<'a> {
     /// A binder over `scope` in which aggregates are not allowed.
     pub(crate) fn new(scope: &'a Scope, parameters: &'a ParameterTypes<'a>, clause: &'static str) -> Self {
-        ExprBinder { scope, parameters, aggregates: None, clause, depth: Cell::new(0) }
+        ExprBinder { scope, parameters, aggregates: None, windows: None, clause, depth: Cell::new(0) }
+    }
+
+    /// The same, collecting window calls.
+    pub(crate) fn numbering(mut self, windows: &'a Windows<'a>) -> Self {
+        self.windows = Some(windows);
+        self
+    }
+
+    /// The binder of what stands in OVER: aggregates are allowed there if they are here.
+    pub(crate) fn in_window_definition(&self) -> Self {
+        let inner = ExprBinder::new(self.scope, self.parameters, "window definitions");
+        ExprBinder { aggregates: self.aggregates, ..inner }
     }
 
     /// The same, collecting aggregates.

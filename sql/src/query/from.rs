@@ -53,6 +53,13 @@ impl Binder<'_> {
         table.joins.iter().try_fold(first, |left, join| {
             let right = self.bind_factor(&join.relation, environment)?;
             let (kind, constraint) = join_kind(&join.join_operator)?;
+            let crossed = matches!(join.join_operator, JoinOperator::CrossJoin(_));
+            if !crossed && matches!(constraint, JoinConstraint::None) {
+                return Err(SqlError::new(
+                    "42601",
+                    format!("a join of {} without ON or USING", join.relation),
+                ));
+            }
             self.join(left, right, kind, constraint)
         })
     }
@@ -64,8 +71,8 @@ impl Binder<'_> {
             }
             TableFactor::Derived { lateral: false, subquery, alias, .. } => {
                 let bound = self.bind_query(subquery, environment, None)?;
-                let name = alias.as_ref().map(|alias| fold(&alias.name)).unwrap_or_default();
-                let scope = Scope::of_table(&name, bound.columns());
+                let name = alias.as_ref().map(|alias| fold(&alias.name));
+                let scope = Scope::named(name, bound.columns());
                 renamed(Source { rel: bound.rel, scope }, alias.as_ref())
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
@@ -149,24 +156,27 @@ impl Binder<'_> {
             for column in &mut scope.columns {
                 column.merged |= column.position == left.position || column.position == right.position;
             }
-            let kept = if kind == JoinKind::Right { right } else { left };
-            let (position, data_type) = match kind {
-                JoinKind::Inner | JoinKind::Left | JoinKind::Right | JoinKind::Semi | JoinKind::Anti => {
-                    (kept.position, kept.data_type)
-                }
-                JoinKind::Full => {
-                    let operands = vec![typed(left), typed(right)];
-                    let data_type = super::expr::matched_type("JOIN/USING", &operands)?;
-                    let binder = ExprBinder::new(&scope, &self.parameters, "JOIN conditions");
-                    outputs.push(call("coalesce", binder.all_as(operands, data_type)?, data_type));
-                    (outputs.len() - 1, data_type)
+            let operands = [typed(left), typed(right)];
+            let data_type = super::expr::matched_type("JOIN/USING", &operands)?;
+            let binder = ExprBinder::new(&scope, &self.parameters, "JOIN conditions");
+            let value = match (kind, binder.all_as(operands.to_vec(), data_type)?.as_slice()) {
+                (JoinKind::Full, both) => call("coalesce", both.to_vec(), data_type),
+                (JoinKind::Right, [_, value]) => value.clone(),
+                (_, [value, ..]) => value.clone(),
+                (_, []) => return Err(SqlError::internal("a merged column of nothing")),
+            };
+            let position = match value {
+                Expr::Column(position) => position,
+                computed => {
+                    outputs.push(computed);
+                    outputs.len() - 1
                 }
             };
             merged.push(ScopeColumn { table: None, name, data_type, position, merged: false });
         }
         merged.append(&mut scope.columns);
         let scope = Scope { columns: merged };
-        let rel = if kind == JoinKind::Full { rel.project(outputs) } else { rel };
+        let rel = if outputs.len() > rel.columns().len() { rel.project(outputs) } else { rel };
         Ok(Source { rel, scope })
     }
 }

@@ -10,6 +10,7 @@ use super::expr::{AGGREGATE_BASE, ExprBinder, call, matched_type};
 use super::scope::fold_name;
 use super::typed::Typed;
 use super::types::display_known;
+use super::window::is_window_function;
 use crate::error::SqlError;
 use crate::functions::{
     self, Unresolved, fold_moment, numeric_type, quotient_scale, resolve_function, rounded_type, sql_function,
@@ -120,8 +121,12 @@ impl ExprBinder<'_> {
             let message = format!("schema \"{}\" does not exist", parts.join("."));
             return Err(SqlError::new("3F000", message));
         }
-        if function.over.is_some() {
-            return Err(SqlError::unsupported("a window function"));
+        if let Some(over) = &function.over {
+            return self.window_call(&name, function, over);
+        }
+        if is_window_function(&name) {
+            let message = format!("window function {name} requires an OVER clause");
+            return Err(SqlError::new("42809", message));
         }
         let (arguments, distinct) = arguments_of(function)?;
         if let Some(aggregate) = aggregate_function(&name) {

@@ -7,7 +7,7 @@
 //! Names, types and errors are settled in the binder, by PostgreSQL's rules; from `Rel` on there
 //! are only positions.
 
-mod binder; // WITH, UNION, VALUES, ORDER BY, LIMIT
+mod binder; // WITH, VALUES, ORDER BY, LIMIT
 mod explain; // a Rel as text
 mod expr; // scalar expressions
 pub(crate) mod exprs; // walks over expressions
@@ -18,10 +18,12 @@ mod names; // names of unaliased columns
 pub(crate) mod rel; // the bound query
 mod scope; // what a name can mean
 mod select; // SELECT
+mod set_operation; // UNION, INTERSECT, EXCEPT
 #[cfg(test)]
 mod tests;
 mod typed; // expressions before they have a type
 pub(crate) mod types; // PostgreSQL's names of types
+mod window; // row_number() OVER (…)
 
 use std::collections::HashMap;
 use std::pin::Pin;

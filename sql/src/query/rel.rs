@@ -1,7 +1,7 @@
 //! `Rel`: a bound query as a tree of relational operators, by position and without names.
 //!
 //! Between the binder and its two uses: `lower` makes a dataflow plan of it, `adhoc` an execution
-//! over snapshots. It knows what a view cannot do yet (sorting, outer joins), too.
+//! over snapshots. Sorting is for the latter only: a view has no order.
 
 use millrace_engine::{Aggregate, DataType, Expr, RelationId};
 
@@ -125,6 +125,31 @@ impl Rel {
         found.sort();
         found.dedup();
         found
+    }
+
+    /// Makes every LIMIT without an order take the rows that come first as whole rows, so that the tree gives
+    /// the same rows wherever it is read.
+    pub(crate) fn fix_limits(&mut self) {
+        if let Rel::Limit { input, skip, fetch } = self {
+            let input = std::mem::replace(input, Box::new(Rel::unit()));
+            let (keys, order) = (Vec::new(), Vec::new());
+            *self = Rel::TopK { input, keys, order, skip: *skip, fetch: *fetch, numbered: false };
+        }
+        match self {
+            Rel::Scan { .. } | Rel::Values { .. } => {}
+            Rel::Project { input, .. }
+            | Rel::Aggregate { input, .. }
+            | Rel::Distinct { input }
+            | Rel::Sort { input, .. }
+            | Rel::Limit { input, .. }
+            | Rel::Repeat { input, .. }
+            | Rel::TopK { input, .. } => input.fix_limits(),
+            Rel::Join { left, right, .. } => {
+                left.fix_limits();
+                right.fix_limits();
+            }
+            Rel::Union { inputs } => inputs.iter_mut().for_each(Rel::fix_limits),
+        }
     }
 
     /// Calls `visit` with every operator, inputs after the operators that read them.

@@ -1,7 +1,7 @@
-//! SELECT: its list, WHERE, GROUP BY, HAVING, DISTINCT and ORDER BY.
+//! SELECT: its list, WHERE, GROUP BY, HAVING, windows, DISTINCT and ORDER BY.
 //!
 //! ```text
-//! FROM → WHERE → aggregate → HAVING, select list and sort keys → DISTINCT → ORDER BY
+//! FROM → WHERE → aggregate → HAVING → windows → select list and sort keys → DISTINCT → ORDER BY
 //! ```
 
 use std::cell::RefCell;
@@ -17,6 +17,7 @@ use super::names::name_of;
 use super::rel::{Rel, SortKey};
 use super::scope::{Scope, ScopeColumn, fold};
 use super::typed::Typed;
+use super::window::{WINDOW_BASE, Window, Windows, number_rows};
 use crate::error::SqlError;
 
 /// An item of the select list.
@@ -53,29 +54,41 @@ impl Binder<'_> {
         let rel = source.rel.filter(filters);
 
         let aggregates = RefCell::new(Vec::new());
-        let binder = ExprBinder::new(scope, &self.parameters, "SELECT").collecting(&aggregates);
+        let windows = Windows::new(&select.named_window)?;
+        let binder =
+            ExprBinder::new(scope, &self.parameters, "SELECT").collecting(&aggregates).numbering(&windows);
         let items = self.bind_items(&select.projection, scope, &binder)?;
         let keys = self.bind_group_by(&select.group_by, &items, scope)?;
         let having = match &select.having {
             None => Vec::new(),
-            Some(having) => binder.bind_conjuncts(having, "argument of HAVING")?,
+            Some(having) => ExprBinder::new(scope, &self.parameters, "HAVING")
+                .collecting(&aggregates)
+                .bind_conjuncts(having, "argument of HAVING")?,
         };
         let names: Vec<String> = items.iter().map(|item| item.name.clone()).collect();
         let untyped: Vec<bool> = items.iter().map(|item| item.value.data_type().is_none()).collect();
         let outputs = self.finish_items(items, targets)?;
-        let orders = self.bind_order_by(order_by, &names, &binder)?;
+        let order_exprs = order_by.iter().map(|item| &item.expr);
+        let orders = self.bind_orders("ORDER BY", order_exprs, &names, &outputs, &binder)?;
+        let distinct = match &select.distinct {
+            None | Some(Distinct::All) => Distinctness::All,
+            Some(Distinct::Distinct) => Distinctness::Rows,
+            Some(Distinct::On(exprs)) => {
+                Distinctness::On(self.bind_orders("DISTINCT ON", exprs, &names, &outputs, &binder)?)
+            }
+        };
 
+        let windows = windows.into_found();
         let aggregates = aggregates.into_inner();
         let grouped = !keys.is_empty() || !aggregates.is_empty() || select.having.is_some();
-        let list = SelectList { outputs, having, orders };
+        let list = SelectList { outputs, having, windows, orders, distinct };
         let (rel, list) = if grouped {
             let list = list.regroup(&keys, scope)?;
             (aggregate(rel, keys, aggregates), list)
         } else {
             (rel, list)
         };
-        let distinct = matches!(select.distinct, Some(Distinct::Distinct));
-        Ok(BoundQuery { rel: list.build(rel, order_by, distinct)?, names, untyped })
+        Ok(BoundQuery { rel: list.build(rel, order_by)?, names, untyped })
     }
 
     fn bind_items(
@@ -129,8 +142,14 @@ impl Binder<'_> {
             };
             let data_type = typed.data_type().unwrap_or(DataType::Text);
             let key = self.parameters.as_type(typed, data_type)?;
-            let mut aggregate = false;
-            key.for_each_column(&mut |column| aggregate |= column >= AGGREGATE_BASE);
+            let (mut aggregate, mut window) = (false, false);
+            key.for_each_column(&mut |column| {
+                window |= column >= WINDOW_BASE;
+                aggregate |= (AGGREGATE_BASE..WINDOW_BASE).contains(&column);
+            });
+            if window {
+                return Err(SqlError::new("42P20", "window functions are not allowed in GROUP BY"));
+            }
             if aggregate {
                 return Err(SqlError::new("42803", "aggregate functions are not allowed in GROUP BY"));
             }
@@ -151,18 +170,22 @@ impl Binder<'_> {
         items.into_iter().enumerate().map(finish).collect()
     }
 
-    fn bind_order_by(
+    /// What the items of ORDER BY, or of DISTINCT ON, mean: a bare name is an output's first, a number a
+    /// position in the select list.
+    fn bind_orders<'e>(
         &self,
-        order_by: &[OrderByExpr],
+        clause: &str,
+        exprs: impl IntoIterator<Item = &'e ast::Expr>,
         names: &[String],
+        outputs: &[Expr],
         binder: &ExprBinder,
     ) -> Result<Vec<Order>, SqlError> {
         let mut orders = Vec::new();
-        for item in order_by {
-            orders.push(match output_column(&item.expr, names)? {
+        for expr in exprs {
+            orders.push(match output_column(clause, expr, names, outputs)? {
                 Some(column) => Order::Output(column),
                 None => {
-                    let typed = binder.bind(&item.expr)?;
+                    let typed = binder.bind(expr)?;
                     let data_type = typed.data_type().unwrap_or(DataType::Text);
                     Order::Extra(self.parameters.as_type(typed, data_type)?)
                 }
@@ -172,17 +195,29 @@ impl Binder<'_> {
     }
 }
 
+/// Which rows of the select list are left.
+enum Distinctness {
+    /// All.
+    All,
+    /// Equal ones once: DISTINCT.
+    Rows,
+    /// The first of those that are equal in these: DISTINCT ON.
+    On(Vec<Order>),
+}
+
 /// What is computed above FROM and WHERE, or above the aggregation.
 struct SelectList {
     outputs: Vec<Expr>,
     having: Vec<Expr>,
+    windows: Vec<Window>,
     orders: Vec<Order>,
+    distinct: Distinctness,
 }
 
 impl SelectList {
     /// The same over the output of the aggregation.
-    fn regroup(self, keys: &[Expr], scope: &Scope) -> Result<SelectList, SqlError> {
-        let over = |expr: &Expr| {
+    fn regroup(mut self, keys: &[Expr], scope: &Scope) -> Result<SelectList, SqlError> {
+        let mut over = |expr: &Expr| {
             regroup(expr, keys).map_err(|column| {
                 let name = scope.display(column);
                 let message = format!(
@@ -191,53 +226,86 @@ impl SelectList {
                 SqlError::new("42803", message)
             })
         };
-        Ok(SelectList {
-            outputs: self.outputs.iter().map(over).collect::<Result<_, _>>()?,
-            having: self.having.iter().map(over).collect::<Result<_, _>>()?,
-            orders: self
-                .orders
-                .into_iter()
-                .map(|order| match order {
-                    Order::Output(column) => Ok(Order::Output(column)),
-                    Order::Extra(expr) => over(&expr).map(Order::Extra),
-                })
-                .collect::<Result<_, _>>()?,
-        })
+        for expr in self.having.iter_mut() {
+            *expr = over(expr)?;
+        }
+        for expr in self.computed() {
+            *expr = over(expr)?;
+        }
+        let windows = std::mem::take(&mut self.windows).into_iter();
+        self.windows = windows.map(|window| window.try_map(&mut over)).collect::<Result<_, _>>()?;
+        Ok(self)
+    }
+
+    /// The expressions that are computed last.
+    fn computed(&mut self) -> Vec<&mut Expr> {
+        let on = match &mut self.distinct {
+            Distinctness::On(on) => on.as_mut_slice(),
+            Distinctness::All | Distinctness::Rows => &mut [],
+        };
+        let orders = self.orders.iter_mut().chain(on).filter_map(|order| match order {
+            Order::Extra(expr) => Some(expr),
+            Order::Output(_) => None,
+        });
+        self.outputs.iter_mut().chain(orders).collect()
     }
 
     /// Puts everything above `rel`.
-    fn build(self, rel: Rel, order_by: &[OrderByExpr], distinct: bool) -> Result<Rel, SqlError> {
+    fn build(mut self, mut rel: Rel, order_by: &[OrderByExpr]) -> Result<Rel, SqlError> {
+        if !self.windows.is_empty() {
+            let (windows, having) = (std::mem::take(&mut self.windows), std::mem::take(&mut self.having));
+            rel = number_rows(rel, having, windows, self.computed());
+        }
         let width = self.outputs.len();
         let mut outputs = self.outputs;
-        let mut keys: Vec<SortKey> = Vec::new();
-        for (order, item) in self.orders.into_iter().zip(order_by) {
-            let column = match order {
-                Order::Output(column) => column,
-                Order::Extra(expr) => {
-                    outputs.iter().position(|output| *output == expr).unwrap_or_else(|| {
-                        outputs.push(expr);
-                        outputs.len() - 1
-                    })
-                }
-            };
-            keys.push(sort_key(item, column));
-        }
+        let mut column_of = |order: Order| match order {
+            Order::Output(column) => column,
+            Order::Extra(expr) => outputs.iter().position(|output| *output == expr).unwrap_or_else(|| {
+                outputs.push(expr);
+                outputs.len() - 1
+            }),
+        };
+        let sorted = self.orders.into_iter().zip(order_by);
+        let keys: Vec<SortKey> = sorted.map(|(order, item)| sort_key(item, column_of(order))).collect();
+        let distinct = match self.distinct {
+            Distinctness::On(on) => Some(on.into_iter().map(&mut column_of).collect::<Vec<usize>>()),
+            Distinctness::Rows if outputs.len() > width => {
+                return Err(SqlError::new(
+                    "42P10",
+                    "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
+                ));
+            }
+            Distinctness::Rows => Some(Vec::new()),
+            Distinctness::All => None,
+        };
         let extras = outputs.len() > width;
-        if extras && distinct {
-            return Err(SqlError::new(
-                "42P10",
-                "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
-            ));
-        }
         let mut rel = Rel::Project { input: Box::new(rel), predicates: self.having, outputs };
-        if distinct {
-            rel = Rel::Distinct { input: Box::new(rel) };
-        }
+        rel = match distinct {
+            None => rel,
+            Some(on) if on.is_empty() => Rel::Distinct { input: Box::new(rel) },
+            Some(on) => first_of_each(rel, on, &keys)?,
+        };
         if !keys.is_empty() {
             rel = Rel::Sort { input: Box::new(rel), keys };
         }
         Ok(if extras { rel.project((0..width).map(Expr::Column).collect()) } else { rel })
     }
+}
+
+/// DISTINCT ON: of the rows that are equal in the columns `on` the first in the order of ORDER BY, which has
+/// to begin with those columns in any order.
+fn first_of_each(rel: Rel, on: Vec<usize>, keys: &[SortKey]) -> Result<Rel, SqlError> {
+    let leading = keys.iter().take_while(|key| on.contains(&key.column)).count();
+    let all_lead = on.iter().all(|column| keys[..leading].iter().any(|key| key.column == *column));
+    if leading < keys.len() && !all_lead {
+        return Err(SqlError::new(
+            "42P10",
+            "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
+        ));
+    }
+    let order = keys[leading..].to_vec();
+    let keys = on.into_iter().map(Expr::Column).collect();
+    Ok(Rel::TopK { input: Box::new(rel), keys, order, skip: 0, fetch: Some(1), numbered: false })
 }
 
 /// The aggregation; without keys and aggregates (HAVING alone) it is one row, whatever the input.
@@ -257,6 +325,7 @@ fn regroup(expr: &Expr, keys: &[Expr]) -> Result<Expr, usize> {
         return Ok(Expr::Column(key));
     }
     match expr {
+        Expr::Column(column) if *column >= WINDOW_BASE => Ok(expr.clone()),
         Expr::Column(column) if *column >= AGGREGATE_BASE => {
             Ok(Expr::Column(column - AGGREGATE_BASE + keys.len()))
         }
@@ -305,8 +374,6 @@ fn group_item<'i>(expr: &ast::Expr, items: &'i [Item], scope: &Scope) -> Result<
 /// Refuses the parts of SELECT that are not there (yet).
 fn refuse(select: &Select) -> Result<(), SqlError> {
     let unsupported = [
-        (matches!(select.distinct, Some(Distinct::On(_))), "DISTINCT ON"),
-        (!select.named_window.is_empty(), "WINDOW"),
         (select.into.is_some(), "SELECT INTO"),
         (select.top.is_some(), "TOP"),
         (select.qualify.is_some(), "QUALIFY"),
