@@ -45,11 +45,14 @@ fn unexpected(message: &str) -> Failure {
 async fn ask_anew(client: &Client, name: &str, records: &mut [Record]) {
     let schema = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
     client.batch_execute(schema).await.unwrap();
+    let mut wrong = Vec::new();
     for record in records {
-        let answer = answered(client, record).await;
-        let place = format!("{name}, line {}: {}", record.line, record.sql);
-        record.kind = answer.unwrap_or_else(|failure| panic!("{place}\n{failure:?}"));
+        match answered(client, record).await {
+            Ok(kind) => record.kind = kind,
+            Err(failure) => wrong.push(format!("{name}, line {}: {}\n{failure:?}", record.line, record.sql)),
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
