@@ -144,8 +144,7 @@ impl Duel {
                     continue;
                 }
                 Step::Ask(query) => {
-                    let theirs = ask(&self.theirs, &query.sql).await;
-                    let ours = self.ask(&query.sql).await;
+                    let (theirs, ours) = tokio::join!(ask(&self.theirs, &query.sql), self.ask(&query.sql));
                     let verdict = compare(&query.sql, &theirs, &ours, query.ordered, true);
                     self.asked.note(&verdict);
                     verdict

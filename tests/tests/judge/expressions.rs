@@ -56,7 +56,7 @@ pub(crate) fn literal(writer: &mut Writer, data_type: Type) -> String {
         (Type::Double, false) => &["0", "1", "1.5", "0.25", "-3", "2"],
         (Type::Double, true) => &["'NaN'", "'Infinity'", "'-Infinity'", "1e300"],
         (Type::Text, false) => &["'a'", "'b'", "'ab'", "''", "'7'", "'A'", "'-3'", "'x_y'"],
-        (Type::Text, true) => &["'it''s'", "'a%'", "'Grüße'", "'12 '"],
+        (Type::Text, true) => &["'it''s'", "'a%'", "'日本'", "'12 '"],
         (Type::Bool, _) => &["true", "false"],
         (Type::Time, false) => {
             &["'2024-01-01 00:10:00'", "'2024-01-01 00:50:00.25'", "'2024-02-29 12:00:00'"]
@@ -235,8 +235,8 @@ fn condition(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
         11 => format!("(NOT {left})"),
         12 => format!("({left} AND {right})"),
         13 => format!("({left} OR {right})"),
-        14 => format!("({one} IN ({other}, {}))", typed_literal(writer, comparable)),
-        15 => format!("({one} NOT IN ({other}, {}))", typed_literal(writer, comparable)),
+        14 => format!("({one} IN ({}, {other}))", typed_literal(writer, comparable)),
+        15 => format!("({one} NOT IN ({}, {other}))", typed_literal(writer, comparable)),
         16 => format!("({one} BETWEEN {other} AND {})", typed_literal(writer, comparable)),
         17 => format!("({text} LIKE '{}')", writer.random.pick(&["a%", "%b%", "_", "", "%"])),
         18 => {
