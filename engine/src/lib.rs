@@ -43,8 +43,8 @@ pub use planted::plant;
 pub use snapshot::Snapshot;
 pub use spread::{Deviation, Spread};
 pub use state::{
-    Batch, BatchBuilder, BatchMerger, ByteRows, Lanes, MergedRows, NetRow, NetRows, RUN_ROWS, RowCodec,
-    RowSpine, Run, Shared, UpdateBatcher, Updates, accumulate, add_lanes, key_range, normalise_keys,
-    walk_back, walk_front,
+    Batch, BatchBuilder, BatchMerger, ByteRows, Direction, Lanes, MergedRows, NetRow, NetRows, RUN_ROWS,
+    RowCodec, RowSpine, Run, Shared, UpdateBatcher, Updates, accumulate, add_lanes, key_range,
+    normalise_keys, walk_back, walk_front,
 };
 pub use types::{DataType, Literal, NUMERIC_PRECISION_MAX, RelationId, Tick, schema_of};

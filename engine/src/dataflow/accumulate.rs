@@ -18,7 +18,6 @@
 //! With DISTINCT an accumulator is fed by the changes of a distinct stage instead of the rows.
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::compute::SortOptions;
 use arrow::datatypes::{Decimal128Type, Float64Type, Int32Type, Int64Type};
 
 use super::limbs::{float_total, integer, numeric, set_limbs, set_square};
@@ -27,6 +26,7 @@ use crate::error::{DataError, EngineError};
 use crate::plan::AggregateFunction;
 use crate::planted::{self, Bug};
 use crate::spread::{Deviation, Spread, fixed};
+use crate::state::Direction;
 use crate::types::DataType;
 
 /// One aggregate over the columns of a reduce's input.
@@ -39,7 +39,7 @@ pub(crate) struct AggregateSpec {
     /// The column of the delimiter of `string_agg`.
     pub(crate) delimiter: Option<usize>,
     /// The columns that order the texts of `string_agg`.
-    pub(crate) order: Vec<(usize, SortOptions)>,
+    pub(crate) order: Vec<(usize, Direction)>,
     /// Whether equal arguments count once.
     pub(crate) distinct: bool,
     /// The result's type.
@@ -66,7 +66,11 @@ impl Number {
             DataType::Int64 => Number::Int64,
             DataType::Numeric { scale, .. } => Number::Numeric { scale },
             DataType::Float64 => Number::Float64,
-            DataType::Boolean | DataType::Text | DataType::Timestamp => return None,
+            DataType::Boolean
+            | DataType::Text
+            | DataType::Timestamp
+            | DataType::Date
+            | DataType::Interval => return None,
         })
     }
 

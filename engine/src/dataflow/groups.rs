@@ -140,7 +140,9 @@ fn column_of(data_type: DataType, cells: &[Cell]) -> ArrayRef {
             });
             Arc::new(StringArray::from_iter(texts))
         }
-        DataType::Timestamp => arrow::array::new_null_array(&data_type.to_arrow(), cells.len()),
+        DataType::Timestamp | DataType::Date | DataType::Interval => {
+            arrow::array::new_null_array(&data_type.to_arrow(), cells.len())
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, UInt32Array};
-use arrow::compute::{SortOptions, take};
+use arrow::compute::take;
 use arrow::datatypes::Float64Type;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -39,7 +39,8 @@ use crate::plan::AggregateFunction;
 use crate::planted::{self, Bug};
 use crate::spread::fixed;
 use crate::state::{
-    ByteRows, Lanes, RowCodec, Shared, Updates, accumulate, add_lanes, normalise_keys, walk_back, walk_front,
+    ByteRows, DeadRanges, Direction, End, KeyRanges, Lanes, LiveWalk, RowCodec, Shared, Updates, accumulate,
+    add_lanes, key_range, normalise_keys, walk_front,
 };
 use crate::types::{DataType, Tick};
 
@@ -91,7 +92,7 @@ struct OrderedSpec {
     /// Whether only doubles outside the window are kept.
     outside: bool,
     /// The columns of a value, in the order in which they are compared.
-    columns: Vec<(usize, SortOptions)>,
+    columns: Vec<(usize, Direction)>,
 }
 
 impl OrderedSpec {
@@ -103,14 +104,14 @@ impl OrderedSpec {
             columns.clear();
         }
         let ascending = std::iter::once(argument).chain(spec.delimiter);
-        columns.extend(ascending.map(|column| (column, SortOptions::default())));
+        columns.extend(ascending.map(|column| (column, Direction::ASCENDING)));
         let outside = accumulator.keeps_outside();
         Some(OrderedSpec { feed: accumulator.feed, argument, outside, columns })
     }
 
     fn codec(&self, types: &[DataType]) -> RowCodec {
         let columns = self.columns.iter().map(|(column, options)| (types[*column], *options));
-        RowCodec::ordered(&columns.collect::<Vec<_>>())
+        RowCodec::ordered(&columns.collect::<Vec<_>>(), &[])
     }
 
     /// The rows that are kept.
@@ -133,6 +134,8 @@ struct Ordered {
     /// Before and after the seal that is under way.
     before: Vec<Shared>,
     after: Vec<Shared>,
+    /// Where walks from the ends need not look.
+    dead: DeadRanges,
 }
 
 /// The operator's state.
@@ -218,6 +221,7 @@ impl Reduce {
             arrangement: arrangement(),
             before: Vec::new(),
             after: Vec::new(),
+            dead: DeadRanges::default(),
         });
         let ordered = ordered.collect();
         let stages = spec.layout.distinct.iter();
@@ -280,15 +284,21 @@ impl Reduce {
         let touched = self.touched(fresh.as_ref(), first_tick);
         let mut positions = vec![0; before.len() + 1];
         for group in touched.chunk_by(|a, b| a.0 == b.0) {
+            let key = &group[0].0;
+            let walks = self.ordered.iter_mut().map(|ordered| ordered.begin_walks(key)).collect();
             let mut reader = GroupReader {
                 reduce: self,
-                key: &group[0].0,
+                key,
                 lanes: vec![0; self.spec.layout.stride],
                 fresh: fresh.as_ref(),
                 row: 0,
+                walks,
             };
             reader.read_before(&before, &mut positions);
             reader.changes(group, output);
+            let walks = reader.walks;
+            let ordered = self.ordered.iter_mut().zip(walks);
+            ordered.for_each(|(ordered, walks)| ordered.dead.put(key, walks.ranges));
         }
         self.initial = false;
         self.compact();
@@ -315,6 +325,7 @@ impl Reduce {
         self.distinct.iter_mut().for_each(|distinct| distinct.compact(since));
         for ordered in &mut self.ordered {
             ordered.arrangement.compact(since);
+            ordered.dead.trim(ordered.after.iter().map(|batch| batch.len()).sum());
             ordered.before.clear();
             ordered.after.clear();
         }
@@ -357,22 +368,34 @@ impl Ordered {
         self.after.extend(self.arrangement.seal(upper));
     }
 
+    /// What the walks of one group share during a seal.
+    fn begin_walks(&mut self, key: &[u8]) -> GroupWalks {
+        let ranges = self.dead.take(key);
+        let mut fresh: Vec<(Tick, usize)> = Vec::new();
+        if let Some(batch) = self.after.get(self.before.len()) {
+            fresh.extend(key_range(batch, 0, key).map(|row| (batch.tick(row), row)));
+        }
+        fresh.sort_unstable();
+        GroupWalks { ranges, fresh, taken: 0 }
+    }
+
     /// The first or last value of a group, up to a tick.
     fn extreme(
         &self,
         batches: &[Shared],
         key: &[u8],
         at: Tick,
-        greatest: bool,
+        end: End,
+        ranges: &mut KeyRanges,
         meter: &Meter,
     ) -> Option<Vec<u8>> {
-        let visit = |value: &[u8], count: i64| {
-            meter.visit(1);
-            if count > 0 { ControlFlow::Break(value.to_vec()) } else { ControlFlow::Continue(()) }
-        };
-        let found =
-            if greatest { walk_back(batches, key, at, visit) } else { walk_front(batches, key, at, visit) };
-        found.break_value()
+        let mut walk = LiveWalk::new(batches, key, end, [at], ranges);
+        let mut found = None;
+        while let (None, Some((value, [count]))) = (&found, walk.step()) {
+            found = (count > 0).then(|| value.to_vec());
+        }
+        meter.visit(walk.visited());
+        found
     }
 
     /// All values of a group, up to a tick, as doubles.
@@ -383,6 +406,25 @@ impl Ordered {
             }
             ControlFlow::Continue(())
         });
+    }
+}
+
+/// One group's walks along an ordered argument during a seal.
+struct GroupWalks {
+    ranges: KeyRanges,
+    /// The group's fresh updates, by tick; `taken` of them lie at or before the tick that is read.
+    fresh: Vec<(Tick, usize)>,
+    taken: usize,
+}
+
+impl GroupWalks {
+    /// Moves on to a tick: what was updated up to it may be alive.
+    fn advance(&mut self, ordered: &Ordered, tick: Tick) {
+        let Some(batch) = ordered.after.get(ordered.before.len()) else { return };
+        while let Some((_, row)) = self.fresh.get(self.taken).filter(|(at, _)| *at <= tick) {
+            self.ranges.touch(batch.value(*row));
+            self.taken += 1;
+        }
     }
 }
 
@@ -420,6 +462,8 @@ struct GroupReader<'a> {
     lanes: Vec<i64>,
     fresh: Option<&'a Shared>,
     row: usize,
+    /// One for each ordered argument.
+    walks: Vec<GroupWalks>,
 }
 
 impl GroupReader<'_> {
@@ -452,6 +496,8 @@ impl GroupReader<'_> {
 
     /// Adds the fresh lanes of one tick.
     fn advance(&mut self, tick: Tick) {
+        let walks = self.walks.iter_mut().zip(&self.reduce.ordered);
+        walks.for_each(|(walks, ordered)| walks.advance(ordered, tick));
         let Some(fresh) = self.fresh else { return };
         while self.row < fresh.len() && fresh.key(self.row) == self.key && fresh.tick(self.row) <= tick {
             add_lanes(&mut self.lanes, fresh.lanes(self.row));
@@ -461,7 +507,7 @@ impl GroupReader<'_> {
     }
 
     /// The group's row: before the seal, or at a tick of it.
-    fn read(&self, at: Option<Tick>) -> Group {
+    fn read(&mut self, at: Option<Tick>) -> Group {
         match self.lanes[0].cmp(&0) {
             Ordering::Less => return Group::Wrong(DataError::new("XX000", "negative multiplicity")),
             Ordering::Equal if self.reduce.spec.keys > 0 && !planted::is_on(Bug::EmptyGroupStays) => {
@@ -469,7 +515,8 @@ impl GroupReader<'_> {
             }
             Ordering::Equal | Ordering::Greater => {}
         }
-        let places = self.reduce.spec.layout.accumulators.iter().zip(&self.reduce.places);
+        let reduce = self.reduce;
+        let places = reduce.spec.layout.accumulators.iter().zip(&reduce.places);
         let cells = places.map(|(accumulator, place)| self.cell(accumulator, *place, at));
         match cells.collect::<Result<Vec<Cell>, DataError>>() {
             Ok(cells) => Group::Row(cells),
@@ -478,12 +525,13 @@ impl GroupReader<'_> {
     }
 
     fn cell(
-        &self,
+        &mut self,
         accumulator: &Accumulator,
         place: Option<usize>,
         at: Option<Tick>,
     ) -> Result<Cell, DataError> {
-        let ordered = place.map(|place| &self.reduce.ordered[place]);
+        let reduce = self.reduce;
+        let ordered = place.map(|place| &reduce.ordered[place]);
         let batches = |ordered: &'_ Ordered| match at {
             None => (ordered.before.clone(), Tick::MAX),
             Some(tick) => (ordered.after.clone(), tick),
@@ -494,16 +542,18 @@ impl GroupReader<'_> {
                 ordered.doubles(&batches, self.key, at, add);
             }
         })?;
-        if !matches!(outcome, Outcome::Least | Outcome::Greatest | Outcome::Joined) {
-            return Ok(Cell::Value(outcome));
-        }
-        let ordered = ordered.ok_or_else(|| DataError::new("XX000", "an aggregate lacks its trace"))?;
+        let end = match outcome {
+            Outcome::Least => Some(End::Front),
+            Outcome::Greatest => Some(End::Back),
+            Outcome::Joined => None,
+            value => return Ok(Cell::Value(value)),
+        };
+        let lacking = || DataError::new("XX000", "an aggregate lacks its trace");
+        let (ordered, place) = ordered.zip(place).ok_or_else(lacking)?;
         let (batches, at) = batches(ordered);
-        if outcome == Outcome::Joined {
-            return joined(ordered, &batches, self.key, at, &self.reduce.meter);
-        }
-        let greatest = outcome == Outcome::Greatest;
-        let found = ordered.extreme(&batches, self.key, at, greatest, &self.reduce.meter);
+        let Some(end) = end else { return joined(ordered, &batches, self.key, at, &reduce.meter) };
+        let ranges = &mut self.walks[place].ranges;
+        let found = ordered.extreme(&batches, self.key, at, end, ranges, &reduce.meter);
         found.map(Cell::Encoded).ok_or_else(|| DataError::new("XX000", "negative multiplicity"))
     }
 }

@@ -18,7 +18,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Sign
 use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFunctionExpr};
 use datafusion::physical_plan::PhysicalExpr;
 use millrace_engine::{
-    Aggregate, AggregateFunction, ByteRows, DataError, DataType, Deviation, ExactSum, Literal,
+    Aggregate, AggregateFunction, ByteRows, DataError, DataType, Deviation, Direction, ExactSum, Literal,
     NUMERIC_PRECISION_MAX, RowCodec, Spread, join_texts, normalise_keys,
 };
 
@@ -150,10 +150,7 @@ impl State {
             F::BitAnd => State::Bits { value: None, fold: |a, b| a & b },
             F::BitOr => State::Bits { value: None, fold: |a, b| a | b },
             F::BitXor => State::Bits { value: None, fold: |a, b| a ^ b },
-            F::StringAgg => State::Texts {
-                codec: RowCodec::ordered(&ordered(arguments, order)),
-                rows: ByteRows::default(),
-            },
+            F::StringAgg => State::Texts { codec: text_codec(arguments, order), rows: ByteRows::default() },
             F::Sum | F::Avg | F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp => match argument {
                 DataType::Float64 => State::Float { sum: Box::default(), count: 0, mean },
                 _ => State::Exact { sum: i256::ZERO, count: 0, scale, mean },
@@ -252,11 +249,14 @@ impl State {
     }
 }
 
-/// The types of what orders texts, then of the texts and delimiters, and how each compares.
-fn ordered(arguments: &[DataType], order: &[SortOptions]) -> Vec<(DataType, SortOptions)> {
+/// Encodes what orders texts, then the texts and their delimiters.
+fn text_codec(arguments: &[DataType], order: &[SortOptions]) -> RowCodec {
     let (texts, keys) = arguments.split_at(arguments.len() - order.len());
-    let keys = keys.iter().copied().zip(order.iter().copied());
-    keys.chain(texts.iter().map(|text| (*text, SortOptions::default()))).collect()
+    let directions = order
+        .iter()
+        .map(|options| Direction { descending: options.descending, nulls_first: options.nulls_first });
+    let keys: Vec<(DataType, Direction)> = keys.iter().copied().zip(directions).collect();
+    RowCodec::ordered(&keys, texts)
 }
 
 /// The rows that have a text, encoded: what orders them first.

@@ -9,13 +9,18 @@ use millrace_engine::{Aggregate, AggregateFunction, DataType, Expr, Literal, Ord
 
 use super::binder::sort_key;
 use super::expr::{AGGREGATE_BASE, ExprBinder, call, matched_type};
+use super::exprs::columns_of;
 use super::grouping::GROUPING;
-use super::rel::SortKey;
+use super::outer::has_outer;
+use super::rel::{SortKey, aggregate_exprs};
 use super::scope::fold_name;
 use super::typed::Typed;
 use super::types::display_known;
+use super::window::is_window_function;
 use crate::error::SqlError;
-use crate::functions::{self, Unresolved, numeric_type, quotient_scale, resolve_function, sql_function};
+use crate::functions::{
+    self, Unresolved, fold_moment, numeric_type, quotient_scale, resolve_function, rounded_type, sql_function,
+};
 
 /// The functions whose value is the statement's moment.
 pub(crate) fn is_now(name: &str) -> bool {
@@ -133,7 +138,7 @@ fn is_missing_aggregate(name: &str) -> bool {
 /// varies.
 fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<DataType> {
     use AggregateFunction as F;
-    use DataType::{Boolean, Float64, Int32, Int64, Numeric, Text, Timestamp};
+    use DataType::{Boolean, Date, Float64, Int32, Int64, Interval, Numeric, Text, Timestamp};
     Some(match (function, argument) {
         (F::Count, _) => Int64,
         (F::Sum, Int32) => Int64,
@@ -149,7 +154,7 @@ fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<Dat
             Float64 => Float64,
             Int32 | Int64 => numeric_type(quotient_scale(0, 0)),
             Numeric { scale, .. } => numeric_type(quotient_scale(scale, 0)),
-            Boolean | Text | Timestamp => return None,
+            Boolean | Text | Timestamp | Date | Interval => return None,
         },
     })
 }
@@ -174,6 +179,14 @@ fn nested(error: SqlError) -> SqlError {
     }
 }
 
+/// The value of a constant integer.
+fn constant_int4(expr: &Expr) -> Option<i32> {
+    match expr {
+        Expr::Literal(Literal::Int32(value)) => Some(*value),
+        _ => None,
+    }
+}
+
 impl ExprBinder<'_> {
     /// Binds a call.
     pub(crate) fn function(&self, function: &ast::Function) -> Result<Typed, SqlError> {
@@ -183,8 +196,12 @@ impl ExprBinder<'_> {
             let message = format!("schema \"{}\" does not exist", parts.join("."));
             return Err(SqlError::new("3F000", message));
         }
-        if function.over.is_some() {
-            return Err(SqlError::unsupported("a window function"));
+        if let Some(over) = &function.over {
+            return self.window_call(&name, function, over);
+        }
+        if is_window_function(&name) {
+            let message = format!("window function {name} requires an OVER clause");
+            return Err(SqlError::new("42809", message));
         }
         if is_missing_aggregate(&name) {
             let error = SqlError::unsupported(format_args!("the aggregate {name}"));
@@ -233,6 +250,8 @@ impl ExprBinder<'_> {
         match (name, arguments) {
             ("coalesce" | "greatest" | "least", [_, ..]) => return self.of_one_type(name, arguments),
             ("nullif", [left, right]) => return self.nullif(left, right),
+            ("concat", [_, ..]) => return self.concat_all("concat_all", arguments),
+            ("concat_ws", [_, _, ..]) => return self.concat_all("concat_ws", arguments),
             ("random", []) => {
                 return Ok(Typed::Known(call("random", Vec::new(), DataType::Float64), DataType::Float64));
             }
@@ -262,8 +281,28 @@ impl ExprBinder<'_> {
             arguments.push(expr);
             types.push(data_type);
         }
-        let data_type = function.result(&types);
-        Ok(Typed::Known(call(function.name(), arguments, data_type), data_type))
+        let data_type = match (function.name(), arguments.as_slice()) {
+            ("round" | "trunc", [_, digits]) => rounded_type(types[0], constant_int4(digits)),
+            _ => function.result(&types),
+        };
+        Ok(Typed::Known(fold_moment(call(function.name(), arguments, data_type)), data_type))
+    }
+
+    /// `concat` and `concat_ws`: of anything, each as its output function writes it.
+    fn concat_all(&self, table_name: &str, arguments: &[&ast::Expr]) -> Result<Typed, SqlError> {
+        let as_text = |operand: Typed| match operand.data_type() {
+            // A boolean's text is `true`, but what it writes is `t`.
+            Some(DataType::Boolean) => {
+                let value = self.parameters.as_type(operand, DataType::Boolean)?;
+                let word = |word: &str| Expr::Literal(Literal::Text(word.to_owned()));
+                let branches = vec![(value.clone(), word("t")), (Expr::Not(Box::new(value)), word("f"))];
+                Ok(Expr::Case { branches, otherwise: None, data_type: DataType::Text })
+            }
+            _ => self.parameters.as_type(operand, DataType::Text),
+        };
+        let operands = self.bind_all(arguments)?;
+        let arguments = operands.into_iter().map(as_text).collect::<Result<_, SqlError>>()?;
+        Ok(Typed::Known(call(table_name, arguments, DataType::Text), DataType::Text))
     }
 
     fn of_one_type(&self, name: &str, arguments: &[&ast::Expr]) -> Result<Typed, SqlError> {
@@ -293,12 +332,18 @@ impl ExprBinder<'_> {
             let message = format!("aggregate functions are not allowed in {}", self.clause);
             return Err(SqlError::new("42803", message));
         };
-        let inner = ExprBinder::new(self.scope, self.parameters, "the argument of an aggregate function");
+        let inner = ExprBinder::new(self.scope, self.parameters, "the argument of an aggregate function")
+            .seeing(self);
         let mut call = inner.aggregate_call(name, function, arguments).map_err(nested)?;
         if let Some(filter) = filter {
             let condition = ExprBinder::new(self.scope, self.parameters, "FILTER")
+                .seeing(self)
                 .bind_boolean(filter, "argument of FILTER")?;
             self.filter_aggregate(&mut call, &condition);
+        }
+        let is_of_outer = aggregate_exprs(&call).any(has_outer);
+        if is_of_outer && aggregate_exprs(&call).all(|expr| columns_of(expr).is_empty()) {
+            return Err(SqlError::unsupported("an aggregate of an outer query's columns inside a sub-query"));
         }
         let data_type = call.data_type;
         let mut collected = collected.borrow_mut();
@@ -364,6 +409,9 @@ impl ExprBinder<'_> {
         }
         let own = types[0].or_else(|| unknown_argument(function));
         let own = own.ok_or_else(|| ambiguous_function(name, &types))?;
+        if own == DataType::Interval {
+            return Err(super::interval_column());
+        }
         let result = aggregate_type(function, own).ok_or_else(|| no_function(name, &types))?;
         let mut exprs = vec![self.parameters.as_type(operands.remove(0), own)?];
         if let Some(delimiter) = operands.pop() {

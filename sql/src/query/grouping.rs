@@ -13,8 +13,10 @@ use millrace_engine::{Aggregate, Expr, Literal};
 
 use super::expr::AGGREGATE_BASE;
 use super::exprs::{calls, try_map_operands};
-use super::rel::{Rel, types_of};
+use super::rel::{Rel, aggregate_exprs, map_aggregate, types_of};
 use super::scope::{Scope, fold_name};
+use super::unnest::{self, Subquery};
+use super::window::WINDOW_BASE;
 use crate::error::SqlError;
 
 /// The most grouping sets of one query: each is an aggregation of its own.
@@ -150,9 +152,25 @@ impl Grouping {
     }
 
     /// The aggregation, with a column for each of these GROUPING(…).
-    pub(crate) fn aggregate(self, input: Rel, aggregates: Vec<Aggregate>, groupings: &[Vec<usize>]) -> Rel {
+    pub(crate) fn aggregate(
+        mut self,
+        mut input: Rel,
+        mut aggregates: Vec<Aggregate>,
+        groupings: &[Vec<usize>],
+        subqueries: &[Subquery],
+    ) -> Result<Rel, SqlError> {
+        if !self.keys.is_empty() || !aggregates.is_empty() {
+            // What keys and aggregates read of sub-queries is computed below.
+            let read = self.keys.iter().chain(aggregates.iter().flat_map(aggregate_exprs)).cloned().collect();
+            let (attached, read) = unnest::attach(input, read, subqueries)?;
+            input = attached;
+            let mut read = read.into_iter();
+            let mut next = |own: &Expr| read.next().unwrap_or_else(|| own.clone());
+            self.keys.iter_mut().for_each(|key| *key = next(key));
+            aggregates = aggregates.into_iter().map(|call| map_aggregate(call, &mut next)).collect();
+        }
         if self.sets.len() < 2 {
-            return aggregate(input, self.keys, aggregates);
+            return Ok(aggregate(input, self.keys, aggregates));
         }
         let types = types_of(&self.keys, &input.columns());
         let branch = |set: &Vec<usize>| {
@@ -166,7 +184,7 @@ impl Grouping {
             let outputs = (0..self.keys.len()).map(key).chain(computed).chain(answers).collect();
             aggregate(input.clone(), keys, aggregates.clone()).project(outputs)
         };
-        Rel::Union { inputs: self.sets.iter().map(branch).collect() }
+        Ok(Rel::Union { inputs: self.sets.iter().map(branch).collect() })
     }
 }
 
@@ -237,23 +255,31 @@ impl<'a> Regroup<'a> {
     /// # Errors
     /// 42803 for a column that is neither in a key nor in an aggregate.
     pub(crate) fn over(&mut self, expr: &Expr) -> Result<Expr, SqlError> {
+        self.replace(expr, &|name| {
+            format!(
+                "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
+            )
+        })
+    }
+
+    /// The same for what a sub-query reads of this query.
+    pub(crate) fn over_argument(&mut self, expr: &Expr) -> Result<Expr, SqlError> {
+        self.replace(expr, &|name| format!("subquery uses ungrouped column \"{name}\" from outer query"))
+    }
+
+    fn replace(&mut self, expr: &Expr, ungrouped: &dyn Fn(&str) -> String) -> Result<Expr, SqlError> {
         let keys = &self.grouping.keys;
         if let Some(key) = keys.iter().position(|key| key == expr) {
             return Ok(Expr::Column(key));
         }
         match expr {
+            Expr::Column(column) if *column >= WINDOW_BASE => Ok(expr.clone()),
             Expr::Column(column) if *column >= AGGREGATE_BASE => {
                 Ok(Expr::Column(column - AGGREGATE_BASE + keys.len()))
             }
-            Expr::Column(column) => {
-                let name = self.scope.display(*column);
-                let message = format!(
-                    "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
-                );
-                Err(SqlError::new("42803", message))
-            }
+            Expr::Column(column) => Err(SqlError::new("42803", ungrouped(&self.scope.display(*column)))),
             Expr::Call { function, arguments, .. } if function == GROUPING => self.grouping(arguments),
-            other => try_map_operands(other, &mut |operand| self.over(operand)),
+            other => try_map_operands(other, &mut |operand| self.replace(operand, ungrouped)),
         }
     }
 
