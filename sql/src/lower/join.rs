@@ -193,6 +193,8 @@ fn identity(column: usize, data_type: DataType) -> Expr {
         | DataType::Int64
         | DataType::Text
         | DataType::Timestamp
+        | DataType::Date
+        | DataType::Interval
         | DataType::Numeric { .. } => Expr::Column(column),
     }
 }
