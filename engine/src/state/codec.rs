@@ -28,6 +28,11 @@ pub struct Direction {
     pub nulls_first: bool,
 }
 
+impl Direction {
+    /// From the least up, NULL first: how rows are ordered that nobody ordered.
+    pub const ASCENDING: Direction = Direction { descending: false, nulls_first: true };
+}
+
 /// Encodes and decodes rows of certain column types. Cheap to clone, usable on any thread.
 #[derive(Clone, Debug)]
 pub struct RowCodec {
@@ -116,7 +121,8 @@ fn normalise_float(value: f64) -> f64 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use arrow::array::{
-        BooleanArray, Decimal128Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
+        BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array, StringArray,
+        TimestampMicrosecondArray,
     };
     use proptest::collection::vec;
     use proptest::option;
@@ -126,7 +132,7 @@ mod tests {
 
     const NUMERIC: DataType = DataType::Numeric { precision: 38, scale: 5 };
 
-    const ALL: [DataType; 7] = [
+    const ALL: [DataType; 8] = [
         DataType::Boolean,
         DataType::Int32,
         DataType::Int64,
@@ -134,10 +140,19 @@ mod tests {
         DataType::Text,
         DataType::Timestamp,
         NUMERIC,
+        DataType::Date,
     ];
 
-    type Row =
-        (Option<bool>, Option<i32>, Option<i64>, Option<f64>, Option<String>, Option<i64>, Option<i128>);
+    type Row = (
+        Option<bool>,
+        Option<i32>,
+        Option<i64>,
+        Option<f64>,
+        Option<String>,
+        Option<i64>,
+        Option<i128>,
+        Option<i32>,
+    );
 
     fn float() -> impl Strategy<Value = f64> {
         let special = [0.0, -0.0, f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MIN_POSITIVE];
@@ -167,6 +182,7 @@ mod tests {
             option::of(text()),
             option::of(any::<i64>()),
             option::of(-(10_i128.pow(38) - 1)..10_i128.pow(38)),
+            option::of(any::<i32>()),
         )
     }
 
@@ -180,6 +196,7 @@ mod tests {
             Arc::new(rows.iter().map(|row| row.4.clone()).collect::<StringArray>()),
             Arc::new(rows.iter().map(|row| row.5).collect::<TimestampMicrosecondArray>()),
             Arc::new(numeric.with_precision_and_scale(38, 5).unwrap()),
+            Arc::new(rows.iter().map(|row| row.7).collect::<Date32Array>()),
         ]
     }
 
@@ -230,6 +247,7 @@ mod tests {
             prop_assert_eq!(order(DataType::Text, 4), left.4.cmp(&right.4));
             prop_assert_eq!(order(DataType::Timestamp, 5), left.5.cmp(&right.5));
             prop_assert_eq!(order(NUMERIC, 6), left.6.cmp(&right.6));
+            prop_assert_eq!(order(DataType::Date, 7), left.7.cmp(&right.7));
             let floats = order(DataType::Float64, 3);
             match (left.3, right.3) {
                 (Some(left), Some(right)) => prop_assert_eq!(floats, left.total_cmp(&right)),

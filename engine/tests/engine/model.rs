@@ -39,6 +39,8 @@ fn display(row: &Row) -> String {
         Literal::Text(value) => format!("'{value}'"),
         Literal::Numeric { value, scale, .. } => decimal(*value, *scale),
         Literal::Timestamp(_) => "timestamp".to_owned(),
+        Literal::Date(days) => format!("day {days}"),
+        Literal::Interval { .. } => "interval".to_owned(),
     };
     row.iter().map(cell).collect::<Vec<_>>().join("|")
 }
