@@ -301,7 +301,8 @@ impl Unit {
         let (tick, diff) = (batch.tick(row), batch.lane(row, 0));
         let value = batch.value(row);
         if *flip == 1 {
-            // First the update itself, where it belongs to this seal; then the flips after it.
+            // First the update itself, where it belongs to this seal; then the flips after it. A
+            // later step for the same update finds `flip` beyond 1: this one moves it on.
             *flip += passing[1..].partition_point(|(at, _)| *at <= tick);
             let passes = passing[*flip - 1].1 || planted::is_on(Bug::SemiIgnoresAbsence);
             if tick >= self.lower && passes {
