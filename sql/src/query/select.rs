@@ -230,15 +230,7 @@ struct SelectList {
 impl SelectList {
     /// The same over the output of the aggregation.
     fn regroup(mut self, keys: &[Expr], scope: &Scope) -> Result<SelectList, SqlError> {
-        let mut over = |expr: &Expr| {
-            regroup(expr, keys).map_err(|column| {
-                let name = scope.display(column);
-                let message = format!(
-                    "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
-                );
-                SqlError::new("42803", message)
-            })
-        };
+        let mut over = |expr: &Expr| regroup(expr, keys).map_err(|column| ungrouped(scope, column));
         for expr in self.having.iter_mut() {
             *expr = over(expr)?;
         }
@@ -262,6 +254,9 @@ impl SelectList {
             }
             let Some(subquery) = self.subqueries.get_mut(index) else { continue };
             open.extend(subquery.operands().flat_map(places_of));
+            for operand in subquery.operands() {
+                regroup(operand, keys).map_err(|column| ungrouped(scope, column))?;
+            }
             let mut over = |expr: &Expr| {
                 regroup(expr, keys).map_err(|column| {
                     let name = scope.display(column);
@@ -417,6 +412,14 @@ fn regroup(expr: &Expr, keys: &[Expr]) -> Result<Expr, usize> {
         Expr::Column(column) => Err(*column),
         other => try_map_operands(other, &mut |operand| regroup(operand, keys)),
     }
+}
+
+/// 42803 for a column that the groups do not have.
+fn ungrouped(scope: &Scope, column: usize) -> SqlError {
+    let name = scope.display(column);
+    let message =
+        format!("column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function");
+    SqlError::new("42803", message)
 }
 
 fn column_item(column: &ScopeColumn) -> Item {
