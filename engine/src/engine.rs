@@ -12,7 +12,7 @@ use timely::communication::WorkerGuards;
 
 use crate::dataflow::arrangement::{SavedTrace, Start};
 use crate::dataflow::meter::Meter;
-use crate::dataflow::render::reduce_spec;
+use crate::dataflow::render::{reduce_outputs, reduce_spec};
 use crate::delta::Delta;
 use crate::error::{DataError, EngineError};
 use crate::expr::{Compiler, Expr};
@@ -321,8 +321,7 @@ fn check_compiles(compiler: &dyn Compiler, plan: &Plan) -> Result<(), EngineErro
         Plan::Reduce { input, keys, aggregates } => {
             let columns = input.columns();
             compile(keys, &columns)?;
-            let outputs: Vec<Expr> =
-                keys.iter().cloned().chain(aggregates.iter().flat_map(|a| a.arguments.clone())).collect();
+            let outputs = reduce_outputs(keys, aggregates);
             compile(&outputs, &columns)?;
             reduce_spec(&columns, keys.len(), &outputs, aggregates, Start::Fresh(0), plan)?;
         }

@@ -53,11 +53,19 @@ pub enum Bug {
     RepeatIgnoresZero,
     /// Two arrangements of one input by different keys of the same types are taken for one.
     MemoMixesKeys,
+    /// A value that is gone still counts in an aggregate with DISTINCT.
+    DistinctNeverRetracted,
+    /// A variance of a sample divides by all rows.
+    VarianceDividesByAll,
+    /// Joined texts ignore their ORDER BY.
+    JoinedWithoutOrder,
+    /// `bool_and` and `bool_or` remember what was true once.
+    BooleanNeverRetracted,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 23] = [
+    pub const ALL: [Bug; 27] = [
         Bug::DropRetraction,
         Bug::TickOffByOne,
         Bug::IgnoredFilter,
@@ -81,6 +89,10 @@ impl Bug {
         Bug::TopKTiesReversed,
         Bug::RepeatIgnoresZero,
         Bug::MemoMixesKeys,
+        Bug::DistinctNeverRetracted,
+        Bug::VarianceDividesByAll,
+        Bug::JoinedWithoutOrder,
+        Bug::BooleanNeverRetracted,
     ];
 }
 

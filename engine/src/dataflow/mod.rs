@@ -10,7 +10,10 @@ pub(crate) mod errors; // rows of the error collection
 pub(crate) mod stateless; // filter, project, repeat, constants
 pub(crate) mod arrangement; // the state of one collection
 pub(crate) mod arrange; // driver: keep a collection by key
+pub(crate) mod limbs; // wide integers as lanes
 pub(crate) mod accumulate; // aggregates as sums of lanes
+pub(crate) mod distinct; // arguments that count once
+pub(crate) mod groups; // rows of groups, and their columns
 pub(crate) mod reduce; // driver: GROUP BY
 pub(crate) mod join; // driver: equi-join
 pub(crate) mod exists; // driver: semi and anti joins

@@ -29,7 +29,7 @@ use crate::delta::{Delta, batch_of};
 use crate::error::EngineError;
 use crate::expr::{Compiler, Expr};
 use crate::literals::column_of_literals;
-use crate::plan::{Aggregate, JoinKey, OrderKey, Plan, PlanId};
+use crate::plan::{Aggregate, AggregateFunction, JoinKey, OrderKey, Plan, PlanId};
 use crate::planted::{self, Bug};
 use crate::state::Direction;
 use crate::types::{DataType, Literal, RelationId, Tick};
@@ -300,14 +300,11 @@ impl<'scope> Renderer<'_, 'scope> {
     ) -> Result<Edge<'scope>, EngineError> {
         let columns = input.columns();
         let rows = self.render(input)?;
-        let arguments = aggregates.iter().flat_map(|aggregate| aggregate.arguments.clone());
-        let outputs: Vec<Expr> = keys.iter().cloned().chain(distinct(arguments)).collect();
+        let outputs = reduce_outputs(keys, aggregates);
         let rows = self.project(rows, &columns, &[], &outputs, plan)?;
         let spec = reduce_spec(&columns, keys.len(), &outputs, aggregates, self.start, plan)?;
-        let saved = self.saved.is_some().then(|| {
-            let count = 1 + spec.ordered_count();
-            (0..count).filter_map(|_| self.take_saved()).collect()
-        });
+        let saved =
+            self.saved.is_some().then(|| (0..spec.trace_count()).filter_map(|_| self.take_saved()).collect());
         let (rows, errors, traces) = reduce(rows, spec, saved, Arc::clone(self.meter));
         self.traces.extend(traces);
         self.errors.push(errors);
@@ -352,6 +349,20 @@ fn distinct(exprs: impl Iterator<Item = Expr>) -> Vec<Expr> {
     seen
 }
 
+/// The order of an aggregate's values, where it shows.
+fn orders(aggregate: &Aggregate) -> impl Iterator<Item = &OrderKey> {
+    let shows = aggregate.function == AggregateFunction::StringAgg;
+    aggregate.order.iter().filter(move |_| shows)
+}
+
+/// What a reduce reads of its input: the keys, then the arguments and orders of the aggregates, each once.
+pub(crate) fn reduce_outputs(keys: &[Expr], aggregates: &[Aggregate]) -> Vec<Expr> {
+    let read = aggregates.iter().flat_map(|aggregate| {
+        aggregate.arguments.iter().chain(orders(aggregate).map(|key| &key.expr)).cloned()
+    });
+    keys.iter().cloned().chain(distinct(read)).collect()
+}
+
 /// The operator's view of a reduce: positions in the projected input instead of expressions.
 pub(crate) fn reduce_spec(
     columns: &[DataType],
@@ -366,20 +377,24 @@ pub(crate) fn reduce_spec(
         let found = outputs[keys..].iter().position(|output| output == argument).map(|index| keys + index);
         found.and_then(|index| types.get(index).map(|data_type| (index, *data_type)))
     };
-    if let Some(aggregate) = aggregates.iter().find(|aggregate| aggregate.distinct) {
-        return Err(EngineError::InvalidPlan(format!("{aggregate} is not maintained yet")));
-    }
-    let specs: Vec<AggregateSpec> = aggregates
-        .iter()
-        .map(|aggregate| AggregateSpec {
+    let spec = |aggregate: &Aggregate| {
+        let order = orders(aggregate).map(|key| {
+            let known = !aggregate.distinct || aggregate.arguments.contains(&key.expr);
+            let column = position(&key.expr).filter(|_| known).map(|(column, _)| (column, direction(key)));
+            column.ok_or_else(|| EngineError::InvalidPlan(format!("{aggregate} is ordered by no argument")))
+        });
+        Ok(AggregateSpec {
             function: aggregate.function,
             argument: aggregate.arguments.first().and_then(position),
+            delimiter: aggregate.arguments.get(1).and_then(position).map(|(column, _)| column),
+            order: order.collect::<Result<_, EngineError>>()?,
+            distinct: aggregate.distinct,
             result: aggregate.data_type,
         })
-        .collect();
-    let (accumulators, stride) = lay_out(&specs)?;
+    };
+    let layout = lay_out(aggregates.iter().map(spec).collect::<Result<_, EngineError>>()?)?;
     let operator = plan.id().to_string().into();
-    Ok(ReduceSpec { columns: types, keys, accumulators, stride, start, operator })
+    Ok(ReduceSpec { columns: types, keys, layout, start, operator })
 }
 
 /// Constant rows as one batch.

@@ -28,6 +28,11 @@ pub struct Direction {
     pub nulls_first: bool,
 }
 
+impl Direction {
+    /// From the least up, NULL first: how rows are ordered that nobody ordered.
+    pub const ASCENDING: Direction = Direction { descending: false, nulls_first: true };
+}
+
 /// Encodes and decodes rows of certain column types. Cheap to clone, usable on any thread.
 #[derive(Clone, Debug)]
 pub struct RowCodec {

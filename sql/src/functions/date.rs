@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::{
-    Date32Type, Int32Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimestampMicrosecondType,
+    Date32Type, Float64Type, Int32Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+    TimestampMicrosecondType,
 };
 use millrace_engine::{DataError, DataType, Expr, Literal};
 
@@ -169,6 +170,50 @@ pub(crate) fn negate_interval(inputs: &Inputs, _: DataType) -> Result<ArrayRef, 
     type Type = IntervalMonthDayNanoType;
     let zero = IntervalMonthDayNano::default();
     let array = inputs.map1::<Type, Type>(|value| combine(zero, Interval::from_arrow(value), -1))?;
+    Ok(Arc::new(array))
+}
+
+/// An interval with each part scaled: fractions of months go down to days of which a month has 30, fractions of
+/// days to the time.
+fn scaled(interval: Interval, scale: impl Fn(f64) -> f64) -> Result<IntervalMonthDayNano, DataError> {
+    // A microsecond of a day is the least that counts; below it is the floats' noise.
+    let clean = |value: f64| (value * 1e6).round_ties_even() / 1e6;
+    let (months, days) = (scale(f64::from(interval.months)), scale(f64::from(interval.days)));
+    let month_days = clean(months.fract() * 30.0);
+    let seconds = clean((days.fract() + month_days.fract()) * 86_400.0);
+    let full_days = (seconds / 86_400.0).trunc();
+    let micros = scale(interval.micros as f64) + (seconds - full_days * 86_400.0) * 1e6;
+    let whole = |value: f64, limit: f64| {
+        // NaN fits nowhere.
+        if value.abs() < limit { Ok(value) } else { Err(interval_out_of_range()) }
+    };
+    let limit = f64::from(i32::MAX);
+    Interval {
+        months: whole(months.trunc(), limit)? as i32,
+        days: whole(days.trunc() + month_days.trunc() + full_days, limit)? as i32,
+        micros: whole(micros.round_ties_even(), i64::MAX as f64)? as i64,
+    }
+    .to_arrow()
+}
+
+/// `interval * number`, `number * interval`
+pub(crate) fn multiply_interval(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    type Type = IntervalMonthDayNanoType;
+    let multiply = |interval, factor: f64| scaled(Interval::from_arrow(interval), |part| part * factor);
+    Ok(Arc::new(if is(inputs.get(0), DataType::Interval) {
+        inputs.map2::<Type, Float64Type, Type>(multiply)?
+    } else {
+        inputs.map2::<Float64Type, Type, Type>(|factor, interval| multiply(interval, factor))?
+    }))
+}
+
+/// `interval / number`
+pub(crate) fn divide_interval(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    type Type = IntervalMonthDayNanoType;
+    let array = inputs.map2::<Type, Float64Type, Type>(|interval, divisor| match divisor {
+        0.0 => Err(DataError::division_by_zero()),
+        divisor => scaled(Interval::from_arrow(interval), |part| part / divisor),
+    })?;
     Ok(Arc::new(array))
 }
 

@@ -329,7 +329,8 @@ impl Moment {
             Some((number, digits)) => {
                 // FM leaves zeros in front away, but not the place of a fraction's digits.
                 let digits = if unpadded && !matches!(field, Field::Fraction(_)) { 0 } else { digits };
-                _ = write!(out, "{number:0digits$}");
+                let (sign, number) = (if number < 0 { "-" } else { "" }, number.unsigned_abs());
+                _ = write!(out, "{sign}{number:0digits$}");
                 if let Some(letters) = ordinal {
                     out.push_str(&cased(suffix(number), letters));
                 }
@@ -352,7 +353,7 @@ fn cased(word: &str, letters: Letters) -> String {
 }
 
 /// The ending of an ordinal number.
-fn suffix(number: i64) -> &'static str {
+fn suffix(number: u64) -> &'static str {
     match (number % 100, number % 10) {
         (11..=13, _) => "th",
         (_, 1) => "st",

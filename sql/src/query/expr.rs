@@ -10,6 +10,7 @@ use millrace_engine::{Aggregate, DataType, Expr, Literal};
 
 use super::binder::Binder;
 use super::exprs::conjuncts;
+use super::forms::{ILIKE, LIKE};
 use super::scope::{Scope, fold};
 use super::subquery::Subqueries;
 use super::surroundings::{Environment, Outer};
@@ -18,8 +19,7 @@ use super::types::{display_known, named};
 use super::unnest::Subquery;
 use super::window::Windows;
 use crate::error::SqlError;
-use crate::functions::{self, common_type, comparison_type, numeric_type, resolve_operator};
-use crate::text_form::IntervalField;
+use crate::functions::{self, common_type, comparison_type, resolve_operator};
 
 /// While aggregates are collected, the column that stands for the n-th is this plus n: no input is
 /// so wide.
@@ -47,31 +47,7 @@ pub(crate) struct ExprBinder<'a> {
     depth: Cell<usize>,
 }
 
-type Bound = Result<Typed, SqlError>;
-
-/// LIKE or ILIKE: the operators that they stand for, and the function of the table.
-struct LikeOperator {
-    symbol: &'static str,
-    negated: &'static str,
-    function: &'static str,
-}
-
-const LIKE: LikeOperator = LikeOperator { symbol: "~~", negated: "!~~", function: "like" };
-const ILIKE: LikeOperator = LikeOperator { symbol: "~~*", negated: "!~~*", function: "ilike" };
-
-/// The field that qualifies an interval.
-fn interval_field(field: &ast::DateTimeField) -> Option<IntervalField> {
-    use ast::DateTimeField as Sql;
-    Some(match field {
-        Sql::Year | Sql::Years => IntervalField::Year,
-        Sql::Month | Sql::Months => IntervalField::Month,
-        Sql::Day | Sql::Days => IntervalField::Day,
-        Sql::Hour | Sql::Hours => IntervalField::Hour,
-        Sql::Minute | Sql::Minutes => IntervalField::Minute,
-        Sql::Second | Sql::Seconds => IntervalField::Second,
-        _ => return None,
-    })
-}
+pub(super) type Bound = Result<Typed, SqlError>;
 
 /// A call of the function table.
 pub(crate) fn call(function: &str, arguments: Vec<Expr>, data_type: DataType) -> Expr {
@@ -82,7 +58,7 @@ fn not(expr: Expr) -> Expr {
     Expr::Not(Box::new(expr))
 }
 
-fn negated_if(negated: bool, expr: Expr) -> Expr {
+pub(super) fn negated_if(negated: bool, expr: Expr) -> Expr {
     if negated { not(expr) } else { expr }
 }
 
@@ -203,7 +179,9 @@ impl<'a> ExprBinder<'a> {
             Sql::Floor { expr, field: ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) } => {
                 self.plain_call("floor", &[expr])
             }
-            Sql::Substring { expr, substring_from: Some(from), substring_for, shorthand, special: _ } => {
+            Sql::Substring { expr, substring_from, substring_for, shorthand, special: _ } => {
+                let first = ast::Expr::Value(Value::Number("1".to_owned(), false).into());
+                let from = substring_from.as_deref().unwrap_or(&first);
                 let name = if *shorthand { "substr" } else { "substring" };
                 match substring_for {
                     Some(count) => self.plain_call(name, &[expr, from, count]),
@@ -287,7 +265,7 @@ impl<'a> ExprBinder<'a> {
         Ok(Some(Typed::Known(Expr::Column(column.position), column.data_type)))
     }
 
-    fn value(&self, value: &Value) -> Bound {
+    pub(super) fn value(&self, value: &Value) -> Bound {
         Ok(match value {
             Value::Number(digits, _) => Typed::literal(number(digits)?),
             Value::SingleQuotedString(text)
@@ -309,6 +287,15 @@ impl<'a> ExprBinder<'a> {
     }
 
     fn unary(&self, op: UnaryOperator, expr: &ast::Expr) -> Bound {
+        // The parser binds a sign to all of a power, PostgreSQL to its base.
+        if let (
+            UnaryOperator::Minus,
+            ast::Expr::BinaryOp { left, op: power @ BinaryOperator::PGExp, right },
+        ) = (op, expr)
+        {
+            let base = ast::Expr::UnaryOp { op, expr: left.clone() };
+            return self.binary(&base, power, right);
+        }
         match op {
             UnaryOperator::Not => Ok(Typed::boolean(not(self.bind_boolean(expr, "argument of NOT")?))),
             UnaryOperator::Minus => match self.bind(expr)? {
@@ -397,62 +384,6 @@ impl<'a> ExprBinder<'a> {
             .map(|operand| self.parameters.as_type(operand, DataType::Text))
             .collect::<Result<_, _>>()?;
         Ok(Typed::Known(call("concat", arguments, DataType::Text), DataType::Text))
-    }
-
-    fn like(
-        &self,
-        operator: &LikeOperator,
-        negated: bool,
-        text: &ast::Expr,
-        pattern: &ast::Expr,
-        escape: Option<&ast::ValueWithSpan>,
-    ) -> Bound {
-        let mut operands = vec![self.bind(text)?, self.bind(pattern)?];
-        let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
-        if types.iter().flatten().any(|known| *known != DataType::Text) {
-            return Err(no_operator(if negated { operator.negated } else { operator.symbol }, &types));
-        }
-        operands.extend(escape.map(|escape| self.value(&escape.value)).transpose()?);
-        let arguments = self.all_as(operands, DataType::Text)?;
-        Ok(Typed::boolean(negated_if(negated, call(operator.function, arguments, DataType::Boolean))))
-    }
-
-    /// `trim([LEADING | TRAILING | BOTH] [characters FROM] text)`, `trim(text, characters)`
-    fn trim(
-        &self,
-        side: Option<ast::TrimWhereField>,
-        characters: Option<&ast::Expr>,
-        text: &ast::Expr,
-        list: Option<&[ast::Expr]>,
-    ) -> Bound {
-        let name = match side {
-            None | Some(ast::TrimWhereField::Both) => "btrim",
-            Some(ast::TrimWhereField::Leading) => "ltrim",
-            Some(ast::TrimWhereField::Trailing) => "rtrim",
-        };
-        let arguments: Vec<&ast::Expr> =
-            std::iter::once(text).chain(characters).chain(list.into_iter().flatten()).collect();
-        self.plain_call(name, &arguments)
-    }
-
-    /// `INTERVAL 'text' [field [TO field]]`
-    fn interval(&self, interval: &ast::Interval) -> Bound {
-        let refused = || SqlError::unsupported(format_args!("the expression {interval}"));
-        if interval.leading_precision.is_some() || interval.fractional_seconds_precision.is_some() {
-            return Err(refused());
-        }
-        let text = match interval.value.as_ref() {
-            ast::Expr::Value(value) => value.value.clone().into_string().ok_or_else(refused)?,
-            _ => return Err(refused()),
-        };
-        let parsed = match interval.last_field.as_ref().or(interval.leading_field.as_ref()) {
-            None => crate::text_form::parse_interval(&text)?,
-            Some(field) => {
-                let field = interval_field(field).ok_or_else(refused)?;
-                crate::text_form::parse_interval_of(&text, field)?
-            }
-        };
-        Ok(Typed::literal(parsed.literal()))
     }
 
     fn compare(&self, name: &str, symbol: &str, left: &ast::Expr, right: &ast::Expr) -> Bound {
@@ -558,32 +489,6 @@ impl<'a> ExprBinder<'a> {
     pub(crate) fn all_as(&self, operands: Vec<Typed>, to: DataType) -> Result<Vec<Expr>, SqlError> {
         operands.into_iter().map(|operand| self.parameters.as_type(operand, to)).collect()
     }
-
-    fn extract(&self, field: &str, expr: &ast::Expr) -> Bound {
-        let field = field.to_lowercase();
-        let operand = self.bind(expr)?;
-        match operand.data_type() {
-            Some(DataType::Timestamp | DataType::Date) => {}
-            None => {
-                return Err(SqlError::new(
-                    "42725",
-                    "function pg_catalog.extract(unknown, unknown) is not unique",
-                ));
-            }
-            other => {
-                let signature = format!("pg_catalog.extract(unknown, {})", display_known(other));
-                return Err(SqlError::new("42883", format!("function {signature} does not exist")));
-            }
-        }
-        let of_date = operand.data_type() == Some(DataType::Date);
-        let own = if of_date { DataType::Date } else { DataType::Timestamp };
-        let data_type = numeric_type(if of_date { 0 } else { functions::extract_scale(&field) });
-        let operand = self.parameters.as_type(operand, own)?;
-        Ok(Typed::Known(
-            call("extract", vec![Expr::Literal(Literal::Text(field)), operand], data_type),
-            data_type,
-        ))
-    }
 }
 
 /// A word that is no column: the functions that SQL calls without parentheses.
@@ -657,7 +562,7 @@ fn operator_signature(symbol: &str, types: &[Option<DataType>]) -> String {
     }
 }
 
-fn no_operator(symbol: &str, types: &[Option<DataType>]) -> SqlError {
+pub(super) fn no_operator(symbol: &str, types: &[Option<DataType>]) -> SqlError {
     SqlError::new("42883", format!("operator does not exist: {}", operator_signature(symbol, types))).hint(
         "No operator matches the given name and argument types. You might need to add explicit type casts.",
     )

@@ -11,6 +11,7 @@ mod binder; // WITH, VALUES, ORDER BY, LIMIT
 mod explain; // a Rel as text
 mod expr; // scalar expressions
 pub(crate) mod exprs; // walks over expressions
+mod forms; // LIKE, TRIM, INTERVAL, EXTRACT
 mod from; // tables and joins
 mod function; // calls and aggregates
 mod names; // names of unaliased columns

@@ -11,13 +11,7 @@ const BATCH: u64 = 2_500;
 const SIDE_KEYS: u64 = 2_000;
 
 /// Queries that cannot be views yet, and what they wait for.
-const WAITING: &[(&str, &str)] = &[
-    ("q09", "row_number"),
-    ("q15", "count(DISTINCT)"),
-    ("q16", "count(DISTINCT)"),
-    ("q18", "row_number"),
-    ("q19", "row_number"),
-];
+const WAITING: &[(&str, &str)] = &[("q15", "count(DISTINCT)"), ("q16", "count(DISTINCT)")];
 
 /// Deletions after a batch, other rows each time.
 fn deletions(batch: u64) -> String {

@@ -26,11 +26,8 @@ const TEXT_BYTES: i32 = 4 << 20;
 /// Queries that cannot be views yet, and what they wait for.
 const WAITING: &[(&str, &str)] = &[
     ("q02", "a correlated sub-query"),
-    ("q03", "ORDER BY with LIMIT"),
     ("q04", "EXISTS"),
-    ("q10", "ORDER BY with LIMIT"),
     ("q11", "a scalar sub-query"),
-    ("q13", "LEFT JOIN"),
     ("q15", "a scalar sub-query"),
     ("q16", "NOT IN and count(DISTINCT)"),
     ("q17", "a correlated sub-query"),

@@ -1,0 +1,254 @@
+//! Random expressions of a type over the columns in scope.
+
+use crate::queries::Writer;
+
+/// The types that expressions have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Type {
+    Int,
+    Big,
+    Double,
+    Text,
+    Bool,
+    Time,
+    Numeric,
+}
+
+impl Type {
+    /// Those of tables' columns.
+    pub(crate) const OF_TABLES: [Type; 6] =
+        [Type::Int, Type::Big, Type::Double, Type::Text, Type::Bool, Type::Time];
+
+    /// As SQL names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Type::Int => "int",
+            Type::Big => "bigint",
+            Type::Double => "double precision",
+            Type::Text => "text",
+            Type::Bool => "boolean",
+            Type::Time => "timestamp",
+            Type::Numeric => "numeric",
+        }
+    }
+}
+
+/// A column that an expression may name.
+#[derive(Clone, Debug)]
+pub(crate) struct Column {
+    /// As it is written: with its relation, mostly.
+    pub(crate) name: String,
+    pub(crate) data_type: Type,
+}
+
+/// A literal of the type, as INSERT writes it; small values often, NULL sometimes, extremes seldom.
+/// Doubles are such that their sums are exact in any order.
+pub(crate) fn literal(writer: &mut Writer, data_type: Type) -> String {
+    if writer.random.chance(12) {
+        return "NULL".to_owned();
+    }
+    let is_extreme = writer.random.chance(3);
+    let of: &[&str] = match (data_type, is_extreme) {
+        (Type::Int, false) => &["0", "1", "2", "3", "-1", "5", "7"],
+        (Type::Int, true) => &["2147483647", "-2147483648", "2000000000"],
+        (Type::Big, false) => &["0", "1", "2", "3", "-4", "5000000000"],
+        (Type::Big, true) => &["9223372036854775807", "-9223372036854775808"],
+        (Type::Double, false) => &["0", "1", "1.5", "0.25", "-3", "2"],
+        (Type::Double, true) => &["'NaN'", "'Infinity'", "'-Infinity'", "1e300"],
+        (Type::Text, false) => &["'a'", "'b'", "'ab'", "''", "'7'", "'A'", "'-3'", "'x_y'"],
+        (Type::Text, true) => &["'it''s'", "'a%'", "'日本'", "'12 '"],
+        (Type::Bool, _) => &["true", "false"],
+        (Type::Time, false) => {
+            &["'2024-01-01 00:10:00'", "'2024-01-01 00:50:00.25'", "'2024-02-29 12:00:00'"]
+        }
+        (Type::Time, true) => &["'1969-12-31 23:59:59.999999'", "'2000-01-01'"],
+        (Type::Numeric, _) => &["0", "1.5", "2", "-0.25", "10"],
+    };
+    writer.random.pick(of).to_owned()
+}
+
+fn typed_literal(writer: &mut Writer, data_type: Type) -> String {
+    let text = literal(writer, data_type);
+    let is_bare = matches!(data_type, Type::Int | Type::Bool) && text.len() < 8 && text != "NULL";
+    if is_bare && !text.starts_with('-') { text } else { format!("({text})::{}", data_type.name()) }
+}
+
+/// A column of the type, or a literal.
+fn leaf(writer: &mut Writer, data_type: Type, scope: &[Column]) -> String {
+    if writer.slips() {
+        return if writer.random.chance(50) || scope.is_empty() {
+            "nothing".to_owned()
+        } else {
+            scope[writer.random.below(scope.len())].name.clone()
+        };
+    }
+    let columns: Vec<&Column> = scope.iter().filter(|column| column.data_type == data_type).collect();
+    if columns.is_empty() || writer.random.chance(12) {
+        return typed_literal(writer, data_type);
+    }
+    columns[writer.random.below(columns.len())].name.clone()
+}
+
+/// An expression of the type.
+pub(crate) fn expression(writer: &mut Writer, data_type: Type, scope: &[Column], depth: usize) -> String {
+    if depth == 0 || writer.random.chance(35) && data_type != Type::Bool {
+        return leaf(writer, data_type, scope);
+    }
+    if writer.random.chance(8)
+        && let Some(query) = writer.scalar(data_type, scope)
+    {
+        return format!("({query})");
+    }
+    if writer.random.chance(12) {
+        return general(writer, data_type, scope, depth - 1);
+    }
+    match data_type {
+        Type::Int => int(writer, scope, depth - 1),
+        Type::Big => big(writer, scope, depth - 1),
+        Type::Double => double(writer, scope, depth - 1),
+        Type::Text => text(writer, scope, depth - 1),
+        Type::Bool => condition(writer, scope, depth - 1),
+        Type::Time => {
+            let unit = writer.random.pick(&["hour", "day", "minute", "month"]);
+            format!("date_trunc('{unit}', {})", expression(writer, Type::Time, scope, depth - 1))
+        }
+        Type::Numeric => numeric(writer, scope, depth - 1),
+    }
+}
+
+/// What every type has.
+fn general(writer: &mut Writer, data_type: Type, scope: &[Column], depth: usize) -> String {
+    let when = expression(writer, Type::Bool, scope, depth);
+    let one = expression(writer, data_type, scope, depth);
+    let other = expression(writer, data_type, scope, depth);
+    match writer.random.below(6) {
+        0 => format!("CASE WHEN {when} THEN {one} ELSE {other} END"),
+        1 => format!("CASE WHEN {when} THEN {one} END"),
+        2 => format!("coalesce({one}, {other})"),
+        3 => format!("nullif({one}, {other})"),
+        4 if data_type != Type::Bool => format!("greatest({one}, {other})"),
+        5 if data_type != Type::Bool => format!("least({one}, {other})"),
+        _ => format!("CASE {one} WHEN {other} THEN {other} ELSE {one} END"),
+    }
+}
+
+fn int(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
+    let mut of = |data_type| expression(writer, data_type, scope, depth);
+    let (one, other) = (of(Type::Int), of(Type::Int));
+    let (text, double, time) = (of(Type::Text), of(Type::Double), of(Type::Time));
+    match writer.random.below(22) {
+        0..=4 => format!("({one} + {other})"),
+        5..=7 => format!("({one} - {other})"),
+        8 | 9 => format!("({one} * {other})"),
+        10 => format!("({one} / {other})"),
+        11 => format!("({one} / 2)"),
+        12 | 13 => format!("({one} % 3)"),
+        14 => format!("(- {one})"),
+        15 => format!("abs({one})"),
+        16 | 17 => format!("length({text})"),
+        18 => format!("({double})::int"),
+        19 if writer.random.chance(30) => format!("({text})::int"),
+        20 => format!("extract(minute FROM {time})::int"),
+        _ => format!("({one} + 1)"),
+    }
+}
+
+fn big(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
+    let mut of = |data_type| expression(writer, data_type, scope, depth);
+    let (one, int, other) = (of(Type::Big), of(Type::Int), of(Type::Big));
+    match writer.random.below(8) {
+        0 => format!("({one} + {int})"),
+        1 => format!("({int} - {other})"),
+        2 => format!("({one} * {int})"),
+        3 | 4 => format!("({int})::bigint"),
+        5 => format!("({one} % 7)"),
+        6 => format!("({one} / 3)"),
+        _ => format!("abs({one})"),
+    }
+}
+
+fn double(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
+    let mut of = |data_type| expression(writer, data_type, scope, depth);
+    let (one, int, other) = (of(Type::Double), of(Type::Int), of(Type::Double));
+    match writer.random.below(9) {
+        0 => format!("({one} + {other})"),
+        1 => format!("({one} - {int})"),
+        2 => format!("({one} * {other})"),
+        3 => format!("({one} / 2)"),
+        4 => format!("({int})::double precision"),
+        5 => format!("floor({one})"),
+        6 => format!("round({one})"),
+        7 => format!("abs({one})"),
+        _ => format!("ceil({one})"),
+    }
+}
+
+fn numeric(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
+    let mut of = |data_type| expression(writer, data_type, scope, depth);
+    let (int, big) = (of(Type::Int), of(Type::Big));
+    match writer.random.below(4) {
+        0 => format!("({int} + 0.5)"),
+        1 => format!("({int} * 1.5)"),
+        2 => format!("({big} - 0.25)"),
+        _ => leaf(writer, Type::Numeric, scope),
+    }
+}
+
+fn text(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
+    let mut of = |data_type| expression(writer, data_type, scope, depth);
+    let (one, other, int) = (of(Type::Text), of(Type::Text), of(Type::Int));
+    let (bool, time, double) = (of(Type::Bool), of(Type::Time), of(Type::Double));
+    match writer.random.below(10) {
+        0 => format!("upper({one})"),
+        1 => format!("lower({one})"),
+        2 | 3 => format!("({one} || {other})"),
+        4 => format!("({int})::text"),
+        5 => format!("({bool})::text"),
+        6 => format!("({time})::text"),
+        7 => format!("substr({one}, 1, 2)"),
+        8 => format!("({one} || {int})"),
+        _ if double.contains('(') => format!("substring({one} from 2)"),
+        // Only of columns: a computed double may differ in its last digits.
+        _ => format!("({double})::text"),
+    }
+}
+
+/// A condition.
+fn condition(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
+    if writer.random.chance(18)
+        && let Some(condition) = writer.condition_with_query(scope)
+    {
+        return condition;
+    }
+    let data_type = writer.random.pick(&Type::OF_TABLES);
+    let comparable = if data_type == Type::Bool { Type::Int } else { data_type };
+    let mut of = |data_type| expression(writer, data_type, scope, depth);
+    let (one, other) = (of(comparable), of(comparable));
+    let (left, right, text) = (of(Type::Bool), of(Type::Bool), of(Type::Text));
+    let sign = writer.random.pick(&["=", "<>", "<", "<=", ">", ">="]);
+    match writer.random.below(20) {
+        0..=6 => format!("({one} {sign} {other})"),
+        7 => format!("({one} IS NULL)"),
+        8 => format!("({one} IS NOT NULL)"),
+        9 => format!("({one} IS DISTINCT FROM {other})"),
+        10 => format!("({one} IS NOT DISTINCT FROM {other})"),
+        11 => format!("(NOT {left})"),
+        12 => format!("({left} AND {right})"),
+        13 => format!("({left} OR {right})"),
+        14 => format!("({one} IN ({}, {other}))", typed_literal(writer, comparable)),
+        15 => format!("({one} NOT IN ({}, {other}))", typed_literal(writer, comparable)),
+        16 => format!("({one} BETWEEN {other} AND {})", typed_literal(writer, comparable)),
+        17 => format!("({text} LIKE '{}')", writer.random.pick(&["a%", "%b%", "_", "", "%"])),
+        18 => {
+            let test =
+                writer.random.pick(&["TRUE", "NOT TRUE", "FALSE", "NOT FALSE", "UNKNOWN", "NOT UNKNOWN"]);
+            format!("({left} IS {test})")
+        }
+        // A literal without a type takes that of the other side.
+        _ => format!("({} = '{}')", of_int(writer, scope), writer.random.below(4)),
+    }
+}
+
+fn of_int(writer: &mut Writer, scope: &[Column]) -> String {
+    leaf(writer, Type::Int, scope)
+}
