@@ -73,6 +73,27 @@ fn answers_are_postgresqls() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The error of a second row is raised only where a row asks for the value.
+#[test]
+fn a_second_row_that_nobody_asks_for_is_no_error() {
+    let mut database = Database::new(1);
+    tables(&mut database);
+    database.insert("w", "VALUES (77, 1, true), (77, 2, true)");
+    for sql in [
+        "SELECT k FROM t WHERE b = (SELECT v FROM w WHERE w.a = t.a AND v < 100)",
+        "SELECT k, (SELECT v FROM w WHERE w.a = t.a + 70 AND w.a < 77) FROM t",
+        "SELECT k FROM t WHERE CASE WHEN k < 7 THEN true ELSE b = (SELECT v FROM w WHERE w.a = t.k * 11) END AND k < 7",
+        "SELECT k FROM t WHERE k = 99 AND b = (SELECT v FROM w WHERE w.a = t.a)",
+    ] {
+        assert!(!shown(&database, sql).contains("ERROR"), "{sql}\n{}", shown(&database, sql));
+    }
+    let asked = "SELECT k, (SELECT v FROM w WHERE w.a = t.a + 72) FROM t";
+    assert_eq!(
+        shown(&database, asked),
+        "ERROR 21000: more than one row returned by a subquery used as an expression\n"
+    );
+}
+
 /// What is wrong with the views of these queries, if anything: each shows what its query answers.
 fn differing(database: &Database, views: &[&str]) -> Vec<String> {
     let differs = |(index, sql): (usize, &&str)| {
