@@ -94,6 +94,16 @@ fn a_second_row_that_nobody_asks_for_is_no_error() {
     );
 }
 
+/// What is equal is not always the same: a sub-query sees the sign of an outer zero.
+#[test]
+fn arguments_keep_their_form() {
+    let mut database = Database::new(1);
+    tables(&mut database);
+    database.insert("t", "VALUES (10, 1, 1, 'x', '-0'), (11, 1, 1, 'x', 0)");
+    let sql = "SELECT k, (SELECT min(t.x::text || u.s) FROM u WHERE u.x > t.x) FROM t WHERE k > 9";
+    assert_eq!(shown(&database, sql), "10|-0w\n11|0w\n");
+}
+
 /// What is wrong with the views of these queries, if anything: each shows what its query answers.
 fn differing(database: &Database, views: &[&str]) -> Vec<String> {
     let differs = |(index, sql): (usize, &&str)| {
