@@ -184,14 +184,18 @@ impl Sides {
     }
 }
 
-/// A column as a key that tells apart whatever a condition could: 0.0 and -0.0 are equal, but not as text.
+/// A column as a key that tells apart whatever a condition could: 0.0 and -0.0 are equal, so are a month and 30
+/// days, but not as text.
 fn identity(column: usize, data_type: DataType) -> Expr {
     match data_type {
-        DataType::Float64 => Expr::Cast { input: Box::new(Expr::Column(column)), to: DataType::Text },
+        DataType::Float64 | DataType::Interval => {
+            Expr::Cast { input: Box::new(Expr::Column(column)), to: DataType::Text }
+        }
         DataType::Boolean
         | DataType::Int32
         | DataType::Int64
         | DataType::Text
+        | DataType::Date
         | DataType::Timestamp
         | DataType::Date
         | DataType::Interval
