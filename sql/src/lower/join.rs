@@ -193,7 +193,9 @@ fn identity(column: usize, data_type: DataType) -> Expr {
         | DataType::Int64
         | DataType::Text
         | DataType::Timestamp
-        | DataType::Numeric { .. } => Expr::Column(column),
+        | DataType::Numeric { .. }
+        | DataType::Date
+        | DataType::Interval => Expr::Column(column),
     }
 }
 
