@@ -195,10 +195,8 @@ fn identity(column: usize, data_type: DataType) -> Expr {
         | DataType::Int32
         | DataType::Int64
         | DataType::Text
-        | DataType::Date
         | DataType::Timestamp
         | DataType::Date
-        | DataType::Interval
         | DataType::Numeric { .. } => Expr::Column(column),
     }
 }
