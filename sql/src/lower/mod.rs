@@ -11,8 +11,8 @@ use crate::compile::evaluate_constant;
 use crate::error::SqlError;
 use crate::query::exprs::calls;
 use crate::query::rel::{JoinKind, Rel, SortKey};
-use join::one_predicate;
 pub(crate) use join::join_keys;
+use join::one_predicate;
 pub(crate) use optimize::optimize;
 
 /// The plan that maintains an optimised query.

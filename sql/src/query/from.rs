@@ -55,7 +55,10 @@ impl Binder<'_> {
             let (kind, constraint) = join_kind(&join.join_operator)?;
             let crossed = matches!(join.join_operator, JoinOperator::CrossJoin(_));
             if !crossed && matches!(constraint, JoinConstraint::None) {
-                return Err(SqlError::new("42601", format!("a join of {} without ON or USING", join.relation)));
+                return Err(SqlError::new(
+                    "42601",
+                    format!("a join of {} without ON or USING", join.relation),
+                ));
             }
             self.join(left, right, kind, constraint)
         })

@@ -143,9 +143,8 @@ fn counted(left: Rel, right: Rel, common: bool) -> Rel {
         };
         side.project(columns.iter().cloned().chain([mark(is_left), mark(!is_left)]).collect())
     };
-    let count = |column| {
-        Aggregate::plain(AggregateFunction::Count, Some(Expr::Column(column)), DataType::Int64)
-    };
+    let count =
+        |column| Aggregate::plain(AggregateFunction::Count, Some(Expr::Column(column)), DataType::Int64);
     let counts = Rel::Aggregate {
         input: Box::new(Rel::Union { inputs: vec![marked(left, true), marked(right, false)] }),
         keys: columns.clone(),

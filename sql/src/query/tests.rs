@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::sql::sqlparser::ast::{Expr, Query as SqlQuery};
+use datafusion::sql::sqlparser::ast::{Expr, Query as SqlQuery, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use futures::TryStreamExt;
@@ -51,13 +51,8 @@ fn catalog() -> Catalog {
         ("expires", Timestamp),
         ("seller", Int64),
     ];
-    let bid = [
-        ("auction", Int64),
-        ("bidder", Int64),
-        ("price", Int64),
-        ("date_time", Timestamp),
-        ("extra", Text),
-    ];
+    let bid =
+        [("auction", Int64), ("bidder", Int64), ("price", Int64), ("date_time", Timestamp), ("extra", Text)];
     let numeric = DataType::Numeric { precision: 10, scale: 2 };
     for relation in [
         relation(1, "readings", &[("ts", DataType::Timestamp), ("value", DataType::Float64)]),
@@ -78,8 +73,15 @@ fn catalog() -> Catalog {
 }
 
 fn parse(sql: &str) -> SqlQuery {
-    match crate::parse(sql).unwrap().pop().map(|statement| statement.kind) {
-        Some(StatementKind::Select(query)) => (*query).clone(),
+    // sqlparser alone cannot read TABLE; ours refuses what some tests want the binder to refuse.
+    if sql.contains("TABLE ") {
+        return match crate::parse(sql).unwrap().pop().map(|statement| statement.kind) {
+            Some(StatementKind::Select(query)) => (*query).clone(),
+            other => panic!("{other:?} is no query"),
+        };
+    }
+    match Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().pop() {
+        Some(Statement::Query(query)) => *query,
         other => panic!("{other:?} is no query"),
     }
 }

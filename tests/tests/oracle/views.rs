@@ -159,7 +159,8 @@ impl ShapeGene {
             }
             kind => {
                 let over = [by("PARTITION", &groups), by("ORDER", &order)].concat();
-                let numbered = format!("SELECT *, row_number() OVER ({}) AS rn FROM ({query}) AS q", over.trim());
+                let numbered =
+                    format!("SELECT *, row_number() OVER ({}) AS rn FROM ({query}) AS q", over.trim());
                 let bound = [
                     format!(" WHERE rn <= {}", self.fetch),
                     format!(" WHERE {} > rn", self.fetch + 1),
