@@ -252,7 +252,7 @@ fn view() -> impl Strategy<Value = Plan> {
         1 => exists(five_columns().boxed()),
         2 => top_k(five_columns()),
         1 => top_k(join(five_columns().boxed())),
-        4 => reduce(five_columns()),
+        7 => reduce(five_columns()),
     ]
 }
 
