@@ -487,19 +487,33 @@ fn nexmarks_rankings_are_bounded() {
              row_number() OVER (PARTITION BY a.id ORDER BY b.price DESC, b.date_time ASC) AS rn \
            FROM auction a JOIN bid b ON a.id = b.auction WHERE b.date_time BETWEEN a.date_time AND a.expires) t \
          WHERE rn <= 1",
-        expect![[""]],
+        expect![[r#"
+            Project [#0, #1, #5, #6, #7, #8]
+              Top by [#0] order [#7 desc, #8] fetch 1
+                Project [#0, #1, #2, #3, #4, #5, #6, #7, #8] where (greater_equal(#8, #2) and less_equal(#8, #3))
+                  Join on [#0 = #0]
+                    Get r6
+                    Project [#0, #1, #2, #3]
+                      Get r7
+        "#]],
     );
     // q18: the last bid of each bidder on each auction.
     check(
         "SELECT auction, bidder, price, date_time, extra FROM ( \
            SELECT *, row_number() OVER (PARTITION BY bidder, auction ORDER BY date_time DESC, price DESC, extra) AS rn \
            FROM bid) t WHERE rn <= 1",
-        expect![[""]],
+        expect![[r#"
+            Top by [#1, #0] order [#3 desc, #2 desc, #4] fetch 1
+              Get r7
+        "#]],
     );
     // q19: the ten highest bids of each auction, with their places.
     check(
         "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY auction ORDER BY price DESC, date_time, bidder, extra) AS rn \
          FROM bid) t WHERE rn <= 10",
-        expect![[""]],
+        expect![[r#"
+            Top by [#0] order [#2 desc, #3, #1, #4] fetch 10 numbered
+              Get r7
+        "#]],
     );
 }
