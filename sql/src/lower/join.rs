@@ -223,7 +223,10 @@ fn split(input: Plan, mut conditions: Vec<Expr>) -> (Plan, Option<Plan>) {
     let failing = Expr::Call {
         function: "is_distinct_from".to_owned(),
         version: crate::functions::VERSION,
-        arguments: vec![Expr::And(conditions.clone()), Expr::Literal(Literal::Boolean(true))],
+        arguments: one_predicate(conditions.clone())
+            .into_iter()
+            .chain([Expr::Literal(Literal::Boolean(true))])
+            .collect(),
         data_type: DataType::Boolean,
     };
     let failing = filter(input.clone(), vec![failing]);
