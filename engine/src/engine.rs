@@ -12,7 +12,7 @@ use timely::communication::WorkerGuards;
 
 use crate::dataflow::arrangement::{SavedTrace, Start};
 use crate::dataflow::meter::Meter;
-use crate::dataflow::render::{reduce_spec, unrendered};
+use crate::dataflow::render::{reduce_outputs, reduce_spec};
 use crate::delta::Delta;
 use crate::error::{DataError, EngineError};
 use crate::expr::{Compiler, Expr};
@@ -311,7 +311,7 @@ fn check_compiles(compiler: &dyn Compiler, plan: &Plan) -> Result<(), EngineErro
             compile(predicates, &input.columns())?;
             compile(outputs, &input.columns())?;
         }
-        Plan::Join { left, right, keys } => {
+        Plan::Join { left, right, keys } | Plan::Exists { left, right, keys, .. } => {
             let (left, right) = (left.columns(), right.columns());
             for key in keys {
                 compile(std::slice::from_ref(&key.left), &left)?;
@@ -321,12 +321,16 @@ fn check_compiles(compiler: &dyn Compiler, plan: &Plan) -> Result<(), EngineErro
         Plan::Reduce { input, keys, aggregates } => {
             let columns = input.columns();
             compile(keys, &columns)?;
-            let outputs: Vec<Expr> =
-                keys.iter().cloned().chain(aggregates.iter().flat_map(|a| a.arguments.clone())).collect();
+            let outputs = reduce_outputs(keys, aggregates);
             compile(&outputs, &columns)?;
             reduce_spec(&columns, keys.len(), &outputs, aggregates, Start::Fresh(0), plan)?;
         }
-        Plan::Exists { .. } | Plan::Repeat { .. } | Plan::TopK { .. } => return Err(unrendered(plan)),
+        Plan::Repeat { input, count } => compile(std::slice::from_ref(count), &input.columns())?,
+        Plan::TopK { input, keys, order, .. } => {
+            let columns = input.columns();
+            compile(keys, &columns)?;
+            order.iter().try_for_each(|key| compile(std::slice::from_ref(&key.expr), &columns))?;
+        }
     }
     plan.inputs().into_iter().try_for_each(|input| check_compiles(compiler, input))
 }

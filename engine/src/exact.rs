@@ -112,7 +112,7 @@ fn carried(limbs: &[i128]) -> (i128, Vec<u32>) {
 }
 
 /// `value` × 2^`exponent` in steps that neither overflow nor underflow before the result does.
-fn scale(mut value: f64, mut exponent: i32) -> f64 {
+pub(crate) fn scale(mut value: f64, mut exponent: i32) -> f64 {
     while exponent > 0 {
         let step = exponent.min(1000);
         value *= 2f64.powi(step);

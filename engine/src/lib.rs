@@ -11,6 +11,8 @@ mod plan; // relational plans, their identity and display
 mod delta; // batches of changes between operators
 mod ipc; // deltas as bytes
 mod exact; // exact sums of doubles
+mod spread; // exact variances
+mod joined; // texts joined by delimiters
 mod state; // sorted runs of updates: batches, merging, collecting, reading
 mod snapshot; // a relation at one tick, readable on any thread
 mod dataflow; // operators, drivers, rendering
@@ -28,6 +30,7 @@ pub use engine::{
 pub use error::{DataError, EngineError};
 pub use exact::ExactSum;
 pub use expr::{Compiler, Expr};
+pub use joined::join_texts;
 pub use literals::column_of_literals;
 pub use log::{
     Clock, DataFolder, Disk, DiskFile, Log, LogConfig, LogError, OsRandom, Random, RealDisk, Record, Replay,
@@ -38,9 +41,10 @@ pub use planted::Bug;
 #[cfg(feature = "planted-bugs")]
 pub use planted::plant;
 pub use snapshot::Snapshot;
+pub use spread::{Deviation, Spread};
 pub use state::{
-    Batch, BatchBuilder, BatchMerger, ByteRows, Lanes, MergedRows, NetRow, NetRows, RUN_ROWS, RowCodec,
-    RowSpine, Run, Shared, UpdateBatcher, Updates, accumulate, add_lanes, key_range, normalise_keys,
-    walk_back, walk_front,
+    Batch, BatchBuilder, BatchMerger, ByteRows, Direction, Lanes, MergedRows, NetRow, NetRows, RUN_ROWS,
+    RowCodec, RowSpine, Run, Shared, UpdateBatcher, Updates, accumulate, add_lanes, key_range,
+    normalise_keys, walk_back, walk_front,
 };
 pub use types::{DataType, Literal, NUMERIC_PRECISION_MAX, RelationId, Tick, schema_of};

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray,
-    TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array,
+    IntervalMonthDayNanoArray, StringArray, TimestampMicrosecondArray,
 };
+use arrow::datatypes::IntervalMonthDayNano;
 
 use crate::types::{DataType, Literal};
 
@@ -44,6 +45,19 @@ pub fn column_of_literals<'a>(data_type: DataType, literals: impl Iterator<Item 
                 _ => None,
             }));
             Arc::new(column.with_data_type(data_type.to_arrow()))
+        }
+        DataType::Date => Arc::new(Date32Array::from_iter(literals.map(|literal| match literal {
+            Literal::Date(days) => Some(*days),
+            _ => None,
+        }))),
+        DataType::Interval => {
+            Arc::new(IntervalMonthDayNanoArray::from_iter(literals.map(|literal| match literal {
+                // The time part is kept within Arrow's nanoseconds by whoever makes an interval.
+                Literal::Interval { months, days, micros } => {
+                    Some(IntervalMonthDayNano::new(*months, *days, micros.saturating_mul(1_000)))
+                }
+                _ => None,
+            })))
         }
     }
 }

@@ -37,11 +37,35 @@ pub enum Bug {
     AverageCountsNulls,
     /// A subscription loses the last change of a tick.
     SubscriptionLosesRow,
+    /// An anti join does not give a row back when its last match goes.
+    AntiForgetsFlipBack,
+    /// A semi join takes the last change of a key for whether the key is present.
+    PresenceByRows,
+    /// A semi join lets left rows pass whose key is absent.
+    SemiIgnoresAbsence,
+    /// The window of a top-k is one row too long.
+    TopKOneMore,
+    /// A top-k counts the copies of a row once.
+    TopKCopiesOnce,
+    /// A top-k breaks ties from the wrong end.
+    TopKTiesReversed,
+    /// A repetition gives rows whose count is zero, once.
+    RepeatIgnoresZero,
+    /// Two arrangements of one input by different keys of the same types are taken for one.
+    MemoMixesKeys,
+    /// A value that is gone still counts in an aggregate with DISTINCT.
+    DistinctNeverRetracted,
+    /// A variance of a sample divides by all rows.
+    VarianceDividesByAll,
+    /// Joined texts ignore their ORDER BY.
+    JoinedWithoutOrder,
+    /// `bool_and` and `bool_or` remember what was true once.
+    BooleanNeverRetracted,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 15] = [
+    pub const ALL: [Bug; 27] = [
         Bug::DropRetraction,
         Bug::TickOffByOne,
         Bug::IgnoredFilter,
@@ -57,6 +81,18 @@ impl Bug {
         Bug::EmptyGroupStays,
         Bug::AverageCountsNulls,
         Bug::SubscriptionLosesRow,
+        Bug::AntiForgetsFlipBack,
+        Bug::PresenceByRows,
+        Bug::SemiIgnoresAbsence,
+        Bug::TopKOneMore,
+        Bug::TopKCopiesOnce,
+        Bug::TopKTiesReversed,
+        Bug::RepeatIgnoresZero,
+        Bug::MemoMixesKeys,
+        Bug::DistinctNeverRetracted,
+        Bug::VarianceDividesByAll,
+        Bug::JoinedWithoutOrder,
+        Bug::BooleanNeverRetracted,
     ];
 }
 

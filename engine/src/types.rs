@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType as ArrowType, Field, IntervalUnit, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
 
 /// The moment at which a transaction takes effect: microseconds since 1970, strictly increasing.
@@ -36,6 +36,11 @@ pub enum DataType {
         /// Digits behind the point.
         scale: u8,
     },
+    /// `date`, days since 1970
+    Date,
+    /// `interval`: months, days and a time of day, of which none becomes another by itself. Only
+    /// expressions have it: as a key, '1 month' and '30 days' would have to be the same.
+    Interval,
 }
 
 impl DataType {
@@ -49,6 +54,8 @@ impl DataType {
             DataType::Text => ArrowType::Utf8,
             DataType::Timestamp => ArrowType::Timestamp(TimeUnit::Microsecond, None),
             DataType::Numeric { precision, scale } => ArrowType::Decimal128(precision, scale as i8),
+            DataType::Date => ArrowType::Date32,
+            DataType::Interval => ArrowType::Interval(IntervalUnit::MonthDayNano),
         }
     }
 
@@ -64,6 +71,8 @@ impl DataType {
             ArrowType::Decimal128(precision, scale) => {
                 DataType::Numeric { precision: *precision, scale: u8::try_from(*scale).ok()? }
             }
+            ArrowType::Date32 => DataType::Date,
+            ArrowType::Interval(IntervalUnit::MonthDayNano) => DataType::Interval,
             _ => return None,
         })
     }
@@ -79,6 +88,8 @@ impl fmt::Display for DataType {
             DataType::Text => f.write_str("text"),
             DataType::Timestamp => f.write_str("timestamp"),
             DataType::Numeric { precision, scale } => write!(f, "numeric({precision},{scale})"),
+            DataType::Date => f.write_str("date"),
+            DataType::Interval => f.write_str("interval"),
         }
     }
 }
@@ -128,6 +139,17 @@ pub enum Literal {
         /// Digits behind the point.
         scale: u8,
     },
+    /// `date`, days since 1970
+    Date(i32),
+    /// `interval`
+    Interval {
+        /// Months, also those of years.
+        months: i32,
+        /// Days, also those of weeks.
+        days: i32,
+        /// The time, in microseconds.
+        micros: i64,
+    },
 }
 
 impl Literal {
@@ -144,6 +166,8 @@ impl Literal {
             Literal::Numeric { precision, scale, .. } => {
                 DataType::Numeric { precision: *precision, scale: *scale }
             }
+            Literal::Date(_) => DataType::Date,
+            Literal::Interval { .. } => DataType::Interval,
         }
     }
 }
@@ -159,6 +183,10 @@ impl fmt::Display for Literal {
             Literal::Text(value) => write!(f, "'{}'", value.replace('\'', "''")),
             Literal::Timestamp(micros) => write!(f, "{micros}us::timestamp"),
             Literal::Numeric { value, scale, .. } => write!(f, "{value}e-{scale}::numeric"),
+            Literal::Date(days) => write!(f, "{days}d::date"),
+            Literal::Interval { months, days, micros } => {
+                write!(f, "{months}mon {days}d {micros}us::interval")
+            }
         }
     }
 }

@@ -182,6 +182,8 @@ impl<'w> WorkerState<'w> {
                 saved,
                 traces: Vec::new(),
                 imports: HashMap::new(),
+                rendered: HashMap::new(),
+                arranged: HashMap::new(),
                 errors: Vec::new(),
             };
             renderer.view(&installation.plan)

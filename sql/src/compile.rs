@@ -11,7 +11,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{DataType as ArrowType, Schema};
+use datafusion::arrow::datatypes::{DataType as ArrowType, IntervalMonthDayNano, Schema};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::expressions::{Column, IsNullExpr, Literal as PhysicalLiteral, NotExpr};
@@ -19,6 +19,7 @@ use datafusion::physical_plan::PhysicalExpr;
 use millrace_engine::{Compiler, DataType, EngineError, Expr, Literal};
 
 use crate::functions::{self, Inputs, Kernel};
+use crate::text_form::Interval;
 use logic::{Case, Coalesce, Junction};
 
 /// Compiles the engine's expressions; handed to `Engine::start`.
@@ -109,6 +110,11 @@ pub(crate) fn scalar(literal: &Literal) -> ScalarValue {
         Literal::Numeric { value, precision, scale } => {
             ScalarValue::Decimal128(Some(*value), *precision, *scale as i8)
         }
+        Literal::Date(days) => ScalarValue::Date32(Some(*days)),
+        // The time is within Arrow's nanoseconds: `Interval` checked it.
+        Literal::Interval { months, days, micros } => ScalarValue::IntervalMonthDayNano(Some(
+            IntervalMonthDayNano::new(*months, *days, micros.saturating_mul(1_000)),
+        )),
     }
 }
 
@@ -121,6 +127,8 @@ fn null(data_type: DataType) -> ScalarValue {
         DataType::Text => ScalarValue::Utf8(None),
         DataType::Timestamp => ScalarValue::TimestampMicrosecond(None, None),
         DataType::Numeric { precision, scale } => ScalarValue::Decimal128(None, precision, scale as i8),
+        DataType::Date => ScalarValue::Date32(None),
+        DataType::Interval => ScalarValue::IntervalMonthDayNano(None),
     }
 }
 
@@ -136,6 +144,8 @@ pub(crate) fn literal(value: &ScalarValue) -> Option<Literal> {
         ScalarValue::Decimal128(Some(value), precision, scale) => {
             Literal::Numeric { value: *value, precision: *precision, scale: u8::try_from(*scale).ok()? }
         }
+        ScalarValue::Date32(Some(days)) => Literal::Date(*days),
+        ScalarValue::IntervalMonthDayNano(Some(value)) => Interval::from_arrow(*value).literal(),
         other if other.is_null() => Literal::Null(DataType::from_arrow(&other.data_type())?),
         _ => return None,
     })

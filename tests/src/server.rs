@@ -280,7 +280,9 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- the server's log:\n{}---", self.log());
+            // The folder may have gone before the server: a second panic would hide the first.
+            let log = std::fs::read(&self.launch.log).unwrap_or_default();
+            eprintln!("--- the server's log:\n{}---", String::from_utf8_lossy(&log));
         }
     }
 }

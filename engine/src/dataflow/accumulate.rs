@@ -1,49 +1,54 @@
 //! Accumulators: aggregates as sums of 64-bit lanes, so that merging batches is aggregating.
 //!
 //! ```text
-//!   lane 0        the group's rows
-//!   count(x)      [rows with x]
-//!   sum, avg      [rows with x] then: int 1 lane; bigint 2, numeric 4 limbs of 32 bits;
-//!                 double precision 4 limbs of 32 bits in units of 2^-64, [rows outside that window]
-//!   min, max      [rows with x], and x in an ordered trace
+//!   lane 0          the group's rows
+//!   count(x)        [rows with x]
+//!   sum, avg        [rows with x] then: int 1 lane; bigint 2, numeric 4 limbs of 32 bits;
+//!                   double precision 4 limbs of 32 bits in units of 2^-64, [rows outside that window]
+//!   var…, stddev…   the same, and behind the number's limbs those of its square: int 2, bigint 4, else 8
+//!   bool_and, …     [rows with x] [rows where it is true]
+//!   bit_and, …      [rows with x] then for each two bits how often they are set, 32 bits of a lane each
+//!   min, max        [rows with x], and x in an ordered trace
+//!   string_agg      [rows with x], and (order, x, delimiter) in an ordered trace
 //! ```
-//! A limb carries its number's sign and holds 32 bits of its magnitude, so that a lane is exact for
-//! 2^31 rows; sums neither wrap nor depend on the order of their rows. Doubles that the window
-//! (2^-64 to 2^63) cannot hold exactly go to an ordered trace of their own, one entry a value, and
-//! are added when the sum is read. Every aggregate has its own lane of non-null rows.
+//! Doubles that the window (2^-64 to 2^63) cannot hold exactly go to an ordered trace of their own, one
+//! entry a value, and are added when the aggregate is read. Every aggregate has its own lane of
+//! non-null rows. Bits are counted, not folded from an ordered trace of the values: a change costs the
+//! same however many values the group has, and 256 bytes a group (bigint) is less than most groups' values.
+//! With DISTINCT an accumulator is fed by the changes of a distinct stage instead of the rows.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{Decimal128Type, Float64Type, Int32Type, Int64Type};
 
+use super::limbs::{float_total, integer, numeric, set_limbs, set_square};
 use crate::delta::Delta;
 use crate::error::{DataError, EngineError};
-use crate::exact::ExactSum;
 use crate::plan::AggregateFunction;
 use crate::planted::{self, Bug};
+use crate::spread::{Deviation, Spread, fixed};
+use crate::state::Direction;
 use crate::types::DataType;
 
-/// The bits of one limb.
-const LIMB_BITS: u32 = 32;
-
-/// The fixed point of doubles: units of 2^-64.
-const FIXED_BITS: i32 = 64;
-
 /// One aggregate over the columns of a reduce's input.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct AggregateSpec {
     /// Which aggregate.
     pub(crate) function: AggregateFunction,
-    /// Its argument's column and type; `None` for `count(*)`.
+    /// Its (first) argument's column and type; `None` for `count(*)`.
     pub(crate) argument: Option<(usize, DataType)>,
+    /// The column of the delimiter of `string_agg`.
+    pub(crate) delimiter: Option<usize>,
+    /// The columns that order the texts of `string_agg`.
+    pub(crate) order: Vec<(usize, Direction)>,
+    /// Whether equal arguments count once.
+    pub(crate) distinct: bool,
     /// The result's type.
     pub(crate) result: DataType,
 }
 
-/// What an aggregate's lanes hold behind its lane of non-null rows.
+/// The numbers that are summed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sum {
-    /// Nothing: counts and extremes.
-    None,
+enum Number {
     /// One lane.
     Int32,
     /// Two limbs.
@@ -54,25 +59,109 @@ enum Sum {
     Float64,
 }
 
-impl Sum {
-    fn lanes(self) -> usize {
+impl Number {
+    fn of(data_type: DataType) -> Option<Number> {
+        Some(match data_type {
+            DataType::Int32 => Number::Int32,
+            DataType::Int64 => Number::Int64,
+            DataType::Numeric { scale, .. } => Number::Numeric { scale },
+            DataType::Float64 => Number::Float64,
+            DataType::Boolean
+            | DataType::Text
+            | DataType::Timestamp
+            | DataType::Date
+            | DataType::Interval => return None,
+        })
+    }
+
+    /// The limbs of a sum.
+    fn limbs(self) -> usize {
         match self {
-            Sum::None => 0,
-            Sum::Int32 => 1,
-            Sum::Int64 => 2,
-            Sum::Numeric { .. } => 4,
-            Sum::Float64 => 5,
+            Number::Int32 => 1,
+            Number::Int64 => 2,
+            Number::Numeric { .. } | Number::Float64 => 4,
+        }
+    }
+
+    /// Digits behind the point.
+    fn scale(self) -> u8 {
+        if let Number::Numeric { scale } = self { scale } else { 0 }
+    }
+
+    /// The value of a row as an integer; `None` for doubles outside the window.
+    fn value(self, column: &ArrayRef, row: usize) -> Option<i128> {
+        match self {
+            Number::Int32 => Some(column.as_primitive::<Int32Type>().value(row).into()),
+            Number::Int64 => Some(column.as_primitive::<Int64Type>().value(row).into()),
+            Number::Numeric { .. } => Some(column.as_primitive::<Decimal128Type>().value(row)),
+            Number::Float64 => fixed(column.as_primitive::<Float64Type>().value(row)),
+        }
+    }
+}
+
+/// What an aggregate's lanes hold behind its lane of non-null rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    /// Nothing: counts, extremes, texts.
+    Nothing,
+    /// The sum.
+    Sum(Number),
+    /// The sum and the sum of squares.
+    Spread(Number),
+    /// How many rows are true.
+    True,
+    /// How often each of so many bits is set.
+    Bits(usize),
+}
+
+impl Kept {
+    fn of(spec: &AggregateSpec) -> Result<Kept, EngineError> {
+        use AggregateFunction as F;
+        let wrong = || EngineError::InvalidPlan(format!("{} of {:?}", spec.function.name(), spec.argument));
+        let data_type = || spec.argument.map(|(_, data_type)| data_type).ok_or_else(wrong);
+        let number = || Number::of(data_type()?).ok_or_else(wrong);
+        Ok(match spec.function {
+            F::Count | F::Min | F::Max => Kept::Nothing,
+            F::Sum | F::Avg => Kept::Sum(number()?),
+            F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp => match (number()?, spec.result) {
+                (Number::Float64, DataType::Float64) => Kept::Spread(Number::Float64),
+                (Number::Float64, _) => return Err(wrong()),
+                (exact, DataType::Numeric { .. }) => Kept::Spread(exact),
+                _ => return Err(wrong()),
+            },
+            F::BoolAnd | F::BoolOr if data_type()? == DataType::Boolean => Kept::True,
+            F::BitAnd | F::BitOr | F::BitXor => match number()? {
+                Number::Int32 => Kept::Bits(32),
+                Number::Int64 => Kept::Bits(64),
+                Number::Numeric { .. } | Number::Float64 => return Err(wrong()),
+            },
+            F::StringAgg if data_type()? == DataType::Text => Kept::Nothing,
+            F::BoolAnd | F::BoolOr | F::StringAgg => return Err(wrong()),
+        })
+    }
+
+    fn lanes(self) -> usize {
+        let outside = |number: Number| usize::from(number == Number::Float64);
+        match self {
+            Kept::Nothing => 0,
+            Kept::Sum(number) => number.limbs() + outside(number),
+            // An int has one lane for itself, for it is no limb but the whole; its square has two limbs.
+            Kept::Spread(number) => 3 * number.limbs() + outside(number),
+            Kept::True => 1,
+            Kept::Bits(bits) => bits / 2,
         }
     }
 }
 
 /// One aggregate and where its lanes are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Accumulator {
     /// What is computed.
     pub(crate) spec: AggregateSpec,
-    sum: Sum,
-    /// The lane of non-null rows; the sum's lanes follow.
+    /// The distinct stage that feeds it; `None`: the rows do.
+    pub(crate) feed: Option<usize>,
+    kept: Kept,
+    /// The lane of non-null rows; what is kept follows.
     first: usize,
 }
 
@@ -81,6 +170,10 @@ pub(crate) struct Accumulator {
 pub(crate) enum Outcome {
     /// NULL
     Null,
+    /// boolean
+    Boolean(bool),
+    /// integer
+    Int32(i32),
     /// bigint
     Int64(i64),
     /// numeric, in units of its scale
@@ -91,126 +184,106 @@ pub(crate) enum Outcome {
     Least,
     /// The last value of the ordered trace.
     Greatest,
+    /// The texts of the ordered trace, joined.
+    Joined,
 }
 
-/// Lays out the lanes of some aggregates: the accumulators and the stride.
+/// The lanes of a reduce's aggregates.
+pub(crate) struct Layout {
+    /// The aggregates.
+    pub(crate) accumulators: Vec<Accumulator>,
+    /// Lanes a group.
+    pub(crate) stride: usize,
+    /// The argument columns of the distinct stages.
+    pub(crate) distinct: Vec<Vec<usize>>,
+}
+
+/// Lays out the lanes of some aggregates.
 ///
 /// # Errors
 /// `InvalidPlan` for an argument type that the aggregate does not take.
-pub(crate) fn lay_out(specs: &[AggregateSpec]) -> Result<(Vec<Accumulator>, usize), EngineError> {
-    let mut stride = 1;
-    let mut accumulators = Vec::new();
+pub(crate) fn lay_out(specs: Vec<AggregateSpec>) -> Result<Layout, EngineError> {
+    let mut layout = Layout { accumulators: Vec::new(), stride: 1, distinct: Vec::new() };
     for spec in specs {
-        if spec.function as u8 > AggregateFunction::Max as u8 {
-            return Err(EngineError::InvalidPlan(format!("{} is not maintained yet", spec.function.name())));
-        }
-        let sum = sum_of(spec)?;
-        let first = if spec.argument.is_some() { stride } else { 0 };
-        stride += if spec.argument.is_some() { 1 + sum.lanes() } else { 0 };
-        accumulators.push(Accumulator { spec: *spec, sum, first });
+        let kept = Kept::of(&spec)?;
+        let first = if spec.argument.is_some() { layout.stride } else { 0 };
+        layout.stride += if spec.argument.is_some() { 1 + kept.lanes() } else { 0 };
+        let feed = spec.distinct_columns().map(|columns| {
+            layout.distinct.iter().position(|known| *known == columns).unwrap_or_else(|| {
+                layout.distinct.push(columns);
+                layout.distinct.len() - 1
+            })
+        });
+        layout.accumulators.push(Accumulator { spec, feed, kept, first });
     }
-    Ok((accumulators, stride))
+    Ok(layout)
 }
 
-fn sum_of(spec: &AggregateSpec) -> Result<Sum, EngineError> {
-    if !matches!(spec.function, AggregateFunction::Sum | AggregateFunction::Avg) {
-        return Ok(Sum::None);
-    }
-    match spec.argument {
-        Some((_, DataType::Int32)) => Ok(Sum::Int32),
-        Some((_, DataType::Int64)) => Ok(Sum::Int64),
-        Some((_, DataType::Numeric { scale, .. })) => Ok(Sum::Numeric { scale }),
-        Some((_, DataType::Float64)) => Ok(Sum::Float64),
-        other => Err(EngineError::InvalidPlan(format!("sums of {other:?}"))),
+impl AggregateSpec {
+    /// The columns of which each combination counts once, where that makes a difference.
+    fn distinct_columns(&self) -> Option<Vec<usize>> {
+        use AggregateFunction as F;
+        let differs = match self.function {
+            F::Min | F::Max | F::BoolAnd | F::BoolOr | F::BitAnd | F::BitOr => false,
+            F::Count | F::Sum | F::Avg | F::BitXor | F::StringAgg => true,
+            F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp => true,
+        };
+        let (argument, _) = self.argument.filter(|_| self.distinct && differs)?;
+        Some(std::iter::once(argument).chain(self.delimiter).collect())
     }
 }
 
-/// The lanes of every row of a delta, `stride` a row.
-pub(crate) fn lanes_of(accumulators: &[Accumulator], stride: usize, delta: &Delta) -> Vec<i64> {
+/// The lanes of every row of a delta, `stride` a row: those of the accumulators that it feeds, and
+/// lane 0 where the delta is the rows themselves.
+pub(crate) fn lanes_of(
+    accumulators: &[Accumulator],
+    stride: usize,
+    delta: &Delta,
+    feed: Option<usize>,
+) -> Vec<i64> {
     let mut lanes = vec![0i64; stride * delta.len()];
-    for (row, lanes) in lanes.chunks_exact_mut(stride).enumerate() {
-        lanes[0] = delta.diffs.get(row);
+    if feed.is_none() {
+        lanes.chunks_exact_mut(stride).zip(delta.diffs.iter()).for_each(|(lanes, diff)| lanes[0] = diff);
     }
-    for accumulator in accumulators {
+    for accumulator in accumulators.iter().filter(|accumulator| accumulator.feed == feed) {
         if let Some((column, _)) = accumulator.spec.argument {
-            accumulator.fill(delta.rows.column(column), stride, &mut lanes);
+            accumulator.fill(delta.rows.column(column), delta, stride, &mut lanes);
         }
     }
     lanes
 }
 
-/// Whether the sum's window holds a double exactly; the others go to the ordered trace.
-pub(crate) fn in_window(value: f64) -> bool {
-    fixed(value).is_some()
-}
-
-/// The double in units of 2^-64, where that is exact and its magnitude below 2^63.
-fn fixed(value: f64) -> Option<i128> {
-    const LIMIT: f64 = (1u64 << 63) as f64;
-    if value.is_nan() || value.abs() >= LIMIT {
-        return None;
-    }
-    let bits = value.to_bits();
-    let biased = ((bits >> 52) & 0x7ff) as i32;
-    let mantissa = (bits & ((1 << 52) - 1)) as i128 | if biased == 0 { 0 } else { 1 << 52 };
-    let shift = biased.max(1) - 1075 + FIXED_BITS;
-    let magnitude = if shift >= 0 {
-        mantissa << shift
-    } else {
-        let exact = shift > -64 && mantissa & ((1 << -shift) - 1) == 0;
-        if !exact && mantissa != 0 {
-            return None;
-        }
-        mantissa.checked_shr(shift.unsigned_abs()).unwrap_or(0)
-    };
-    Some(if value.is_sign_negative() { -magnitude } else { magnitude })
-}
-
-/// Adds `diff` times the limbs of `value` to lanes.
-fn add_limbs(value: i128, diff: i64, lanes: &mut [i64]) {
-    let magnitude = value.unsigned_abs();
-    for (index, lane) in lanes.iter_mut().enumerate() {
-        let limb = (magnitude >> (LIMB_BITS * index as u32)) as u32;
-        *lane = i64::from(limb) * value.signum() as i64 * diff;
-    }
-}
-
-/// The number that limbs stand for, as (high, low): high × 2^64 + low.
-fn wide(limbs: &[i64]) -> (i128, u64) {
-    let pair = |low: i64, high: i64| i128::from(low) + (i128::from(high) << LIMB_BITS);
-    let limb = |index: usize| limbs.get(index).copied().unwrap_or(0);
-    let low = pair(limb(0), limb(1));
-    (pair(limb(2), limb(3)) + (low >> 64), low as u64)
-}
-
 impl Accumulator {
-    fn fill(&self, column: &ArrayRef, stride: usize, lanes: &mut [i64]) {
+    fn fill(&self, column: &ArrayRef, delta: &Delta, stride: usize, lanes: &mut [i64]) {
         let rows = lanes.chunks_exact_mut(stride).enumerate().filter(|(row, _)| column.is_valid(*row));
         for (row, lanes) in rows {
-            let mut diff = lanes[0];
+            let mut diff = delta.diffs.get(row);
             if planted::is_on(Bug::MultiplicityIgnored) {
                 diff = diff.signum();
             }
             lanes[self.first] = diff;
-            let target = &mut lanes[self.first + 1..self.first + 1 + self.sum.lanes()];
-            match self.sum {
-                Sum::None => {}
-                Sum::Int32 => target[0] = i64::from(column.as_primitive::<Int32Type>().value(row)) * diff,
-                Sum::Int64 => add_limbs(column.as_primitive::<Int64Type>().value(row).into(), diff, target),
-                Sum::Numeric { .. } => {
-                    add_limbs(column.as_primitive::<Decimal128Type>().value(row), diff, target)
+            let target = &mut lanes[self.first + 1..self.first + 1 + self.kept.lanes()];
+            match self.kept {
+                Kept::Nothing => {}
+                Kept::Sum(number) => set_sums(number, number.value(column, row), diff, target, false),
+                Kept::Spread(number) => set_sums(number, number.value(column, row), diff, target, true),
+                Kept::True => {
+                    let counts = diff > 0 || !planted::is_on(Bug::BooleanNeverRetracted);
+                    target[0] = if column.as_boolean().value(row) && counts { diff } else { 0 };
                 }
-                Sum::Float64 => match fixed(column.as_primitive::<Float64Type>().value(row)) {
-                    Some(value) => add_limbs(value, diff, &mut target[..4]),
-                    None => target[4] = diff,
-                },
+                Kept::Bits(32) => {
+                    set_bits(column.as_primitive::<Int32Type>().value(row) as u32 as u64, diff, target);
+                }
+                Kept::Bits(_) => {
+                    set_bits(column.as_primitive::<Int64Type>().value(row) as u64, diff, target);
+                }
             }
         }
     }
 
     /// Whether the aggregate keeps some or all of its argument's values in an ordered trace.
     pub(crate) fn is_ordered(&self) -> bool {
-        self.sum == Sum::Float64 || self.is_extreme()
+        self.keeps_outside() || self.is_extreme() || self.spec.function == AggregateFunction::StringAgg
     }
 
     /// Whether it is `min` or `max`.
@@ -218,10 +291,9 @@ impl Accumulator {
         matches!(self.spec.function, AggregateFunction::Min | AggregateFunction::Max)
     }
 
-    /// Whether a value of the argument belongs into the ordered trace.
-    pub(crate) fn keeps(&self, column: &ArrayRef, row: usize) -> bool {
-        column.is_valid(row)
-            && (self.is_extreme() || !in_window(column.as_primitive::<Float64Type>().value(row)))
+    /// Whether it is doubles that are summed, so that the ordered trace has those outside the window.
+    pub(crate) fn keeps_outside(&self) -> bool {
+        matches!(self.kept, Kept::Sum(Number::Float64) | Kept::Spread(Number::Float64))
     }
 
     /// What the lanes come to; `outside` gives the doubles outside the window with their counts.
@@ -233,39 +305,43 @@ impl Accumulator {
         lanes: &[i64],
         outside: impl FnOnce(&mut dyn FnMut(f64, i64)),
     ) -> Result<Outcome, DataError> {
+        use AggregateFunction as F;
         let count = lanes[self.first];
         if count < 0 {
             return Err(DataError::new("XX000", "negative multiplicity"));
         }
+        let kept = &lanes[self.first + 1..self.first + 1 + self.kept.lanes()];
         match self.spec.function {
-            AggregateFunction::Count => Ok(Outcome::Int64(count)),
+            F::Count => Ok(Outcome::Int64(count)),
             _ if count == 0 => Ok(Outcome::Null),
-            AggregateFunction::Min => Ok(Outcome::Least),
-            AggregateFunction::Max => Ok(Outcome::Greatest),
-            AggregateFunction::Sum => self.total(lanes, None, outside),
-            AggregateFunction::Avg if planted::is_on(Bug::AverageCountsNulls) => {
-                self.total(lanes, Some(lanes[0]), outside)
-            }
-            AggregateFunction::Avg => self.total(lanes, Some(count), outside),
-            other => Err(DataError::new("XX000", format!("{} is not maintained yet", other.name()))),
+            F::Min => Ok(Outcome::Least),
+            F::Max => Ok(Outcome::Greatest),
+            F::Sum => self.total(kept, None, outside),
+            F::Avg if planted::is_on(Bug::AverageCountsNulls) => self.total(kept, Some(lanes[0]), outside),
+            F::Avg => self.total(kept, Some(count), outside),
+            F::BoolAnd => Ok(Outcome::Boolean(kept[0] == count)),
+            F::BoolOr => Ok(Outcome::Boolean(kept[0] > 0)),
+            F::BitAnd => self.bits(kept, count, |set| set == count),
+            F::BitOr => self.bits(kept, count, |set| set > 0),
+            F::BitXor => self.bits(kept, count, |set| set % 2 != 0),
+            F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp => self.spread(kept, count, outside),
+            F::StringAgg => Ok(Outcome::Joined),
         }
     }
 
     /// The sum, divided by `divisor` where there is one.
     fn total(
         &self,
-        lanes: &[i64],
+        sum: &[i64],
         divisor: Option<i64>,
         outside: impl FnOnce(&mut dyn FnMut(f64, i64)),
     ) -> Result<Outcome, DataError> {
-        let sum = &lanes[self.first + 1..self.first + 1 + self.sum.lanes()];
-        let (total, scale) = match self.sum {
-            Sum::Float64 => return float_total(sum, divisor, outside),
-            Sum::None => return Ok(Outcome::Null),
-            Sum::Int32 if planted::is_on(Bug::OverflowWraps) => (i128::from(sum[0] as i32), 0),
-            Sum::Int32 => (i128::from(sum[0]), 0),
-            Sum::Int64 => (integer(sum)?, 0),
-            Sum::Numeric { scale } => (integer(sum)?, scale),
+        let (total, scale) = match self.kept {
+            Kept::Sum(Number::Float64) => return float_total(sum, divisor, outside),
+            Kept::Sum(Number::Int32) if planted::is_on(Bug::OverflowWraps) => (i128::from(sum[0] as i32), 0),
+            Kept::Sum(Number::Int32) => (i128::from(sum[0]), 0),
+            Kept::Sum(number @ (Number::Int64 | Number::Numeric { .. })) => (integer(sum)?, number.scale()),
+            Kept::Nothing | Kept::Spread(_) | Kept::True | Kept::Bits(_) => return Ok(Outcome::Null),
         };
         match (self.spec.result, divisor) {
             (DataType::Numeric { scale: wanted, .. }, _) => {
@@ -277,75 +353,92 @@ impl Accumulator {
             (_, Some(divisor)) => Ok(Outcome::Float64(total as f64 / divisor as f64)),
         }
     }
+
+    /// The bits for which `is_set` holds, given how often each is set among `count` rows.
+    fn bits(&self, lanes: &[i64], count: i64, is_set: impl Fn(i64) -> bool) -> Result<Outcome, DataError> {
+        if count > i64::from(i32::MAX) {
+            return Err(DataError::new("54000", "more than 2147483647 rows in one group of a bit aggregate"));
+        }
+        let mut value = 0u64;
+        for (index, lane) in lanes.iter().enumerate() {
+            let low = i64::from(*lane as i32);
+            let high = (lane - low) >> 32;
+            value |= u64::from(is_set(low)) << (2 * index) | u64::from(is_set(high)) << (2 * index + 1);
+        }
+        Ok(if self.kept == Kept::Bits(32) {
+            Outcome::Int32(value as i32)
+        } else {
+            Outcome::Int64(value as i64)
+        })
+    }
+
+    /// The variance or standard deviation.
+    fn spread(
+        &self,
+        lanes: &[i64],
+        count: i64,
+        outside: impl FnOnce(&mut dyn FnMut(f64, i64)),
+    ) -> Result<Outcome, DataError> {
+        let (Kept::Spread(number), Some(mut deviation)) = (self.kept, Deviation::of(self.spec.function))
+        else {
+            return Ok(Outcome::Null);
+        };
+        deviation.population |= planted::is_on(Bug::VarianceDividesByAll);
+        let (sum, squares) = lanes.split_at(number.limbs());
+        let mut spread = Spread::of_limbs(count, sum, &squares[..2 * number.limbs()]);
+        match self.spec.result {
+            DataType::Numeric { scale: wanted, .. } => {
+                let found = spread.numeric(deviation, number.scale(), wanted)?;
+                Ok(found.map_or(Outcome::Null, Outcome::Numeric))
+            }
+            _ => {
+                if number == Number::Float64 && lanes[3 * number.limbs()] != 0 {
+                    outside(&mut |value, times| spread.add_far(value, times));
+                }
+                Ok(spread.double(deviation)?.map_or(Outcome::Null, Outcome::Float64))
+            }
+        }
+    }
 }
 
-/// The exact integer of some limbs.
-fn integer(limbs: &[i64]) -> Result<i128, DataError> {
-    let (high, low) = wide(limbs);
-    let high = i64::try_from(high).map_err(|_| DataError::out_of_range("numeric value"))?;
-    Ok((i128::from(high) << 64) | i128::from(low))
+/// Sets lanes to `diff` times a number (`None`: a double outside the window), with its square or not.
+fn set_sums(number: Number, value: Option<i128>, diff: i64, lanes: &mut [i64], square: bool) {
+    let (sum, rest) = lanes.split_at_mut(number.limbs());
+    match value {
+        // A whole int in a lane: times 2^31 rows it still fits.
+        Some(value) if number == Number::Int32 => sum[0] = value as i64 * diff,
+        Some(value) => set_limbs(value, diff, sum),
+        None => {
+            if let Some(outside) = rest.last_mut() {
+                *outside = diff;
+            }
+            return;
+        }
+    }
+    if let (Some(value), true) = (value, square) {
+        set_square(value, diff, &mut rest[..2 * number.limbs()]);
+    }
 }
 
-/// `total` × 10^-`scale` / `divisor` in units of 10^-`wanted`, half away from zero.
-fn numeric(total: i128, scale: u8, wanted: u8, divisor: i64) -> Result<i128, DataError> {
-    let out_of_range = || DataError::new("22003", "numeric field overflow");
-    let divisor = i128::from(divisor);
-    let (mut quotient, mut rest) = (total / divisor, total % divisor);
-    if wanted < scale {
-        return Err(out_of_range());
+/// Sets lanes to `diff` times the bits of `value`, two bits a lane.
+fn set_bits(value: u64, diff: i64, lanes: &mut [i64]) {
+    for (index, lane) in lanes.iter_mut().enumerate() {
+        let pair = value >> (2 * index);
+        *lane = (pair & 1) as i64 * diff + (((pair >> 1 & 1) as i64 * diff) << 32);
     }
-    // Digit by digit, so that no product leaves 128 bits: the rest stays below the divisor.
-    for _ in scale..wanted {
-        rest *= 10;
-        quotient = quotient
-            .checked_mul(10)
-            .and_then(|quotient| quotient.checked_add(rest / divisor))
-            .ok_or_else(out_of_range)?;
-        rest %= divisor;
-    }
-    if rest.abs() * 2 >= divisor {
-        quotient += total.signum();
-    }
-    if quotient.unsigned_abs() >= 10u128.pow(38) { Err(out_of_range()) } else { Ok(quotient) }
-}
-
-/// The sum of doubles, rounded once; then divided.
-fn float_total(
-    sum: &[i64],
-    divisor: Option<i64>,
-    outside: impl FnOnce(&mut dyn FnMut(f64, i64)),
-) -> Result<Outcome, DataError> {
-    const UNIT: f64 = 1.0 / ((1u128 << FIXED_BITS) as f64);
-    let (high, low) = wide(&sum[..4]);
-    if let (Ok(high), 0) = (i64::try_from(high), sum[4]) {
-        // The conversion rounds to the nearest, and 2^-64 only moves the exponent.
-        let total = ((i128::from(high) << 64) | i128::from(low)) as f64 * UNIT;
-        return Ok(Outcome::Float64(divisor.map_or(total, |divisor| total / divisor as f64)));
-    }
-    let mut exact = ExactSum::default();
-    add_fixed(&mut exact, high, low);
-    outside(&mut |value, count| exact.add(value, count));
-    let total = exact.finish();
-    if total.is_infinite() && exact.is_finite() {
-        return Err(DataError::out_of_range("value"));
-    }
-    Ok(Outcome::Float64(divisor.map_or(total, |divisor| total / divisor as f64)))
-}
-
-/// Adds (`high` × 2^64 + `low`) × 2^-64, in pieces that doubles hold exactly.
-fn add_fixed(exact: &mut ExactSum, high: i128, low: u64) {
-    let sign = if high < 0 { -1 } else { 1 };
-    let piece = |bits: u64, exponent: i32| bits as f64 * 2f64.powi(exponent);
-    let magnitude = high.unsigned_abs();
-    for index in 0..4 {
-        let bits = (magnitude >> (LIMB_BITS * index)) as u32;
-        exact.add(piece(bits.into(), (LIMB_BITS * index) as i32), sign);
-    }
-    exact.add(piece(low >> LIMB_BITS, -32), 1);
-    exact.add(piece(low & u64::from(u32::MAX), -64), 1);
 }
 
 impl Outcome {
+    /// The value where it is a boolean.
+    pub(crate) fn boolean(self) -> Option<bool> {
+        if let Outcome::Boolean(value) = self { Some(value) } else { None }
+    }
+
+    /// The value where it is an integer.
+    pub(crate) fn int32(self) -> Option<i32> {
+        if let Outcome::Int32(value) = self { Some(value) } else { None }
+    }
+
     /// The value where it is a bigint.
     pub(crate) fn int64(self) -> Option<i64> {
         if let Outcome::Int64(value) = self { Some(value) } else { None }

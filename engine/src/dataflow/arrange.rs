@@ -36,6 +36,14 @@ pub(crate) struct Arranged<'scope> {
     pub(crate) trace: SharedHandle,
 }
 
+impl<'scope> Arranged<'scope> {
+    /// The same arrangement for another reader, with a hold of its own on its history.
+    pub(crate) fn share(&self) -> Arranged<'scope> {
+        let trace = self.trace.borrow().clone();
+        Arranged { stream: self.stream.clone(), trace: Rc::new(RefCell::new(trace)) }
+    }
+}
+
 /// Turns rows into updates of an arrangement.
 pub(crate) struct KeyedCodec {
     keys: usize,

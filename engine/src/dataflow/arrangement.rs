@@ -224,22 +224,19 @@ pub(crate) fn size_of_trace(trace: &TraceHandle) -> (usize, usize) {
 
 /// How much a trace merges while nothing arrives (spines do not by themselves).
 ///
-/// It finishes merges under way, and starts one where the smaller layers together hold more than a
-/// quarter of the next larger one: then garbage is bounded, and a trickle of small commits into a
-/// large table does not rewrite the table again and again.
+/// It finishes merges under way, and starts one where all smaller layers together hold more than a
+/// quarter of the largest: then garbage is bounded. The smaller layers among themselves are left to
+/// the spine: a merge that is started here takes all of them, so that a trickle of small commits
+/// would merge the same rows again and again.
 fn idle_effort() -> ExertionLogic {
     const EFFORT: usize = 1 << 16;
     Arc::new(|layers| {
         if layers.iter().any(|(_, count, _)| *count > 1) {
             return Some(EFFORT);
         }
-        let mut smaller: usize = layers.iter().map(|(_, _, len)| *len).sum();
-        let mut merge = false;
-        for (_, _, len) in layers.iter().filter(|(_, _, len)| *len > 0) {
-            smaller -= len;
-            merge |= smaller * 4 > *len;
-        }
-        merge.then_some(EFFORT)
+        let mut lengths = layers.iter().map(|(_, _, len)| *len).filter(|len| *len > 0);
+        let largest = lengths.next()?;
+        (lengths.sum::<usize>() * 4 > largest).then_some(EFFORT)
     })
 }
 

@@ -1,4 +1,4 @@
-//! How large a batch may become: bounded in rows and in bytes.
+//! How large a batch may become: bounded in rows and in bytes; and how much one activation may do.
 //!
 //! Wide texts would else make a batch of few rows larger than Arrow's 2 GiB a column, or fill the
 //! memory in one activation.
@@ -8,6 +8,12 @@ pub(crate) const BLOCK_ROWS: usize = 1 << 13;
 
 /// A batch takes no further row beyond this many encoded bytes.
 pub(crate) const BLOCK_BYTES: usize = 4 << 20;
+
+/// Steps of deferred work (pairs, updates, look-ups) of one activation; wide rows burn more.
+pub(crate) const FUEL: usize = 1 << 17;
+
+/// The bytes of a row that cost one more unit of fuel.
+pub(crate) const FUEL_BYTES: usize = 256;
 
 /// Cuts a list into parts of bounded rows and bytes, each of at least one element.
 pub(crate) fn chunks_by_size<X>(all: &[X], size: impl Fn(&X) -> usize) -> impl Iterator<Item = &[X]> {

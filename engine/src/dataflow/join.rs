@@ -26,7 +26,7 @@ use timely::progress::frontier::{AntichainRef, MutableAntichain};
 
 use super::arrange::{Arranged, Sealed};
 use super::arrangement::{SharedHandle, Start};
-use super::blocks::{BLOCK_BYTES, BLOCK_ROWS};
+use super::blocks::{BLOCK_BYTES, BLOCK_ROWS, FUEL, FUEL_BYTES};
 use super::edge::{Edge, EdgeBuilder, send};
 use super::meter::Meter;
 use super::token::Token;
@@ -34,12 +34,6 @@ use crate::delta::{Col, Delta, Deltas, batch_of};
 use crate::planted::{self, Bug};
 use crate::state::{RowCodec, Shared, key_range};
 use crate::types::{DataType, Tick};
-
-/// Pairs and key look-ups of one activation; wide pairs burn more.
-const FUEL: usize = 1 << 17;
-
-/// The bytes of a pair that cost one more unit of fuel.
-const FUEL_BYTES: usize = 256;
 
 /// One side of the join.
 struct Side {

@@ -4,15 +4,20 @@
 
 pub(crate) mod edge; // what travels between operators, and how it is exchanged
 pub(crate) mod token; // stopping a dataflow; the clock of sources without input
-pub(crate) mod blocks; // how large a batch may become
+pub(crate) mod blocks; // how large a batch may become, how much an activation may do
 pub(crate) mod meter; // counting visited rows
 pub(crate) mod errors; // rows of the error collection
-pub(crate) mod stateless; // filter, project, constants
+pub(crate) mod stateless; // filter, project, repeat, constants
 pub(crate) mod arrangement; // the state of one collection
 pub(crate) mod arrange; // driver: keep a collection by key
+pub(crate) mod limbs; // wide integers as lanes
 pub(crate) mod accumulate; // aggregates as sums of lanes
+pub(crate) mod distinct; // arguments that count once
+pub(crate) mod groups; // rows of groups, and their columns
 pub(crate) mod reduce; // driver: GROUP BY
 pub(crate) mod join; // driver: equi-join
+pub(crate) mod exists; // driver: semi and anti joins
+pub(crate) mod topk; // driver: the first rows of each group
 pub(crate) mod publish; // driver: what a relation offers to others
 pub(crate) mod import; // driver: reading another relation
 pub(crate) mod subscribe; // following a relation from outside

@@ -1,41 +1,46 @@
 //! Reduce: GROUP BY, maintained.
 //!
 //! One operator holds all state of the groups: the accumulators (one trace, keyed by the group
-//! alone, whose merging is aggregating) and an ordered trace for each argument of min and max.
+//! alone, whose merging is aggregating), an ordered trace for each argument of min and max and for the
+//! texts of string_agg, and a distinct stage for each argument that counts once (distinct.rs).
 //! When ticks complete, each touched group is read before and after each of them, and the change of
 //! its row goes out: old −1, new +1. There is no output trace: the old row follows from the state.
 //!
 //! ```text
-//!   rows (keys, arguments) ─exchange by key─▶ lanes ──▶ accumulators: key → lanes
-//!                                        └──▶ min/max arguments: (key, value) → count
+//!   rows (keys, arguments) ─exchange by key─┬──────────────────▶ accumulators: key → lanes
+//!                                           ├──────────────────▶ ordered: (key, value) → count
+//!                                           └▶ distinct stage ─▶ both, for arguments with DISTINCT
 //!   seal [lower, upper): for each touched (key, tick): before ≠ after ⇒ −before, +after
 //! ```
 //! An aggregate that cannot be computed (22003) is an error row in the place of the group's row.
 
 use std::cmp::Ordering;
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::Float64Type;
-use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-use super::accumulate::{Accumulator, Outcome, lanes_of};
+use super::accumulate::{Accumulator, Layout, Outcome, lanes_of};
 use super::arrange::{keep_least, settle};
 use super::arrangement::{Arrangement, SavedTrace, Start, TraceHandle};
-use super::blocks::chunks_by_size;
-use super::edge::{Edge, EdgeOutput, EdgeSession, by_leading_columns, send, worker_of};
-use super::errors::ErrorRows;
+use super::distinct::Distinct;
+use super::edge::{Edge, EdgeOutput, by_leading_columns, worker_of};
+use super::groups::{Cell, Group, Output};
 use super::meter::Meter;
 use super::publish::least;
-use crate::delta::{Col, Delta, Deltas, batch_of};
+use crate::delta::{Col, Delta};
 use crate::error::DataError;
+use crate::joined::join_texts;
+use crate::plan::AggregateFunction;
 use crate::planted::{self, Bug};
+use crate::spread::fixed;
 use crate::state::{
-    ByteRows, Lanes, RowCodec, Shared, Updates, accumulate, add_lanes, normalise_keys, walk_back, walk_front,
+    ByteRows, DeadRanges, Direction, End, KeyRanges, Lanes, LiveWalk, RowCodec, Shared, Updates, accumulate,
+    add_lanes, key_range, normalise_keys, walk_front,
 };
 use crate::types::{DataType, Tick};
 
@@ -46,9 +51,7 @@ pub(crate) struct ReduceSpec {
     /// How many of them are keys.
     pub(crate) keys: usize,
     /// The aggregates, laid out.
-    pub(crate) accumulators: Vec<Accumulator>,
-    /// Lanes a group.
-    pub(crate) stride: usize,
+    pub(crate) layout: Layout,
     /// Where it starts.
     pub(crate) start: Start,
     /// Names the operator in error rows.
@@ -57,60 +60,82 @@ pub(crate) struct ReduceSpec {
 
 impl ReduceSpec {
     /// The output's columns.
-    fn output(&self) -> Vec<DataType> {
-        let results = self.accumulators.iter().map(|accumulator| accumulator.spec.result);
+    pub(super) fn output(&self) -> Vec<DataType> {
+        let results = self.layout.accumulators.iter().map(|accumulator| accumulator.spec.result);
         self.columns[..self.keys].iter().copied().chain(results).collect()
     }
 
-    /// How many ordered traces the operator keeps.
-    pub(crate) fn ordered_count(&self) -> usize {
-        self.ordered().len()
+    /// How many traces the operator keeps.
+    pub(crate) fn trace_count(&self) -> usize {
+        1 + self.ordered().len() + self.layout.distinct.len()
     }
 
-    /// The arguments that are kept in order, each once: (column, whether all its values are kept).
-    fn ordered(&self) -> Vec<(usize, bool)> {
-        let mut ordered: Vec<(usize, bool)> = self.accumulators.iter().filter_map(Self::ordered_of).collect();
-        ordered.sort_unstable();
-        ordered.dedup();
+    /// What is kept in order, each once.
+    fn ordered(&self) -> Vec<OrderedSpec> {
+        let mut ordered: Vec<OrderedSpec> = Vec::new();
+        for wanted in self.layout.accumulators.iter().filter_map(OrderedSpec::of) {
+            if !ordered.contains(&wanted) {
+                ordered.push(wanted);
+            }
+        }
         ordered
     }
+}
 
-    fn ordered_of(accumulator: &Accumulator) -> Option<(usize, bool)> {
-        let (column, _) = accumulator.spec.argument?;
-        accumulator.is_ordered().then_some((column, accumulator.is_extreme()))
+/// What is kept in order.
+#[derive(Clone, Debug, PartialEq)]
+struct OrderedSpec {
+    /// The distinct stage that feeds it; `None`: the rows do.
+    feed: Option<usize>,
+    /// The argument: a row where it is NULL is not kept.
+    argument: usize,
+    /// Whether only doubles outside the window are kept.
+    outside: bool,
+    /// The columns of a value, in the order in which they are compared.
+    columns: Vec<(usize, Direction)>,
+}
+
+impl OrderedSpec {
+    fn of(accumulator: &Accumulator) -> Option<OrderedSpec> {
+        let spec = &accumulator.spec;
+        let (argument, _) = spec.argument.filter(|_| accumulator.is_ordered())?;
+        let mut columns = spec.order.clone();
+        if planted::is_on(Bug::JoinedWithoutOrder) {
+            columns.clear();
+        }
+        let ascending = std::iter::once(argument).chain(spec.delimiter);
+        columns.extend(ascending.map(|column| (column, Direction::ASCENDING)));
+        let outside = accumulator.keeps_outside();
+        Some(OrderedSpec { feed: accumulator.feed, argument, outside, columns })
+    }
+
+    fn codec(&self, types: &[DataType]) -> RowCodec {
+        let columns = self.columns.iter().map(|(column, options)| (types[*column], *options));
+        RowCodec::ordered(&columns.collect::<Vec<_>>(), &[])
+    }
+
+    /// The rows that are kept.
+    fn rows(&self, delta: &Delta) -> Vec<u32> {
+        let column = delta.rows.column(self.argument);
+        let is_outside = |row: usize| fixed(column.as_primitive::<Float64Type>().value(row)).is_none();
+        let keeps = |row: &u32| {
+            let row = *row as usize;
+            column.is_valid(row) && (!self.outside || is_outside(row))
+        };
+        (0..delta.len() as u32).filter(keeps).collect()
     }
 }
 
 /// An argument kept in order.
 struct Ordered {
-    column: usize,
+    spec: OrderedSpec,
     codec: RowCodec,
-    /// An accumulator that says which values are kept.
-    keeper: Accumulator,
     arrangement: Arrangement,
     /// Before and after the seal that is under way.
     before: Vec<Shared>,
     after: Vec<Shared>,
-}
-
-/// A group's row at one moment.
-#[derive(Clone, Debug, PartialEq)]
-enum Group {
-    /// No row.
-    Absent,
-    /// The aggregates.
-    Row(Vec<Cell>),
-    /// They cannot be computed.
-    Wrong(DataError),
-}
-
-/// One aggregate of a group's row.
-#[derive(Clone, Debug, PartialEq)]
-enum Cell {
-    /// Computed from lanes.
-    Value(Outcome),
-    /// A value of an ordered trace, encoded.
-    Encoded(Vec<u8>),
+    /// Where walks from the ends need not look.
+    dead: DeadRanges,
 }
 
 /// The operator's state.
@@ -119,6 +144,7 @@ struct Reduce {
     key_codec: RowCodec,
     groups: Arrangement,
     ordered: Vec<Ordered>,
+    distinct: Vec<Distinct>,
     /// For each accumulator its place in `ordered`.
     places: Vec<Option<usize>>,
     /// The row that a global aggregate has over no rows is still to be given.
@@ -186,30 +212,31 @@ impl Reduce {
         let groups = arrangement();
         let layout = spec.ordered();
         let place = |accumulator: &Accumulator| {
-            ReduceSpec::ordered_of(accumulator)
-                .and_then(|wanted| layout.iter().position(|have| *have == wanted))
+            OrderedSpec::of(accumulator).and_then(|wanted| layout.iter().position(|have| *have == wanted))
         };
-        let places: Vec<Option<usize>> = spec.accumulators.iter().map(place).collect();
-        let keeper = |index: usize| places.iter().position(|place| *place == Some(index));
-        let ordered = layout.iter().enumerate().filter_map(|(index, (column, _))| {
-            Some(Ordered {
-                column: *column,
-                codec: RowCodec::new(&[spec.columns[*column]]),
-                keeper: spec.accumulators[keeper(index)?],
-                arrangement: arrangement(),
-                before: Vec::new(),
-                after: Vec::new(),
-            })
+        let places: Vec<Option<usize>> = spec.layout.accumulators.iter().map(place).collect();
+        let ordered = layout.into_iter().map(|ordered| Ordered {
+            codec: ordered.codec(&spec.columns),
+            spec: ordered,
+            arrangement: arrangement(),
+            before: Vec::new(),
+            after: Vec::new(),
+            dead: DeadRanges::default(),
         });
         let ordered = ordered.collect();
+        let stages = spec.layout.distinct.iter();
+        let distinct = stages
+            .map(|arguments| Distinct::new(arguments.clone(), &spec.columns, spec.keys, arrangement()))
+            .collect();
         let initial = owns_global && matches!(spec.start, Start::Fresh(_));
         let key_codec = RowCodec::new(&spec.columns[..spec.keys]);
-        Reduce { key_codec, groups, ordered, places, initial, meter, spec }
+        Reduce { key_codec, groups, ordered, distinct, places, initial, meter, spec }
     }
 
     fn traces(&self) -> Vec<TraceHandle> {
         let ordered = self.ordered.iter().map(|ordered| ordered.arrangement.observer());
-        std::iter::once(self.groups.observer()).chain(ordered).collect()
+        let distinct = self.distinct.iter().map(Distinct::observer);
+        std::iter::once(self.groups.observer()).chain(ordered).chain(distinct).collect()
     }
 
     /// Takes rows: their lanes, and the arguments that are kept in order.
@@ -220,13 +247,23 @@ impl Reduce {
             Ok(keys) => keys,
             Err(error) => return tracing::error!(%error, "a group key could not be encoded and is not kept"),
         };
-        for ordered in &mut self.ordered {
+        for distinct in &mut self.distinct {
+            if let Err(error) = distinct.insert(delta, &keys) {
+                tracing::error!(%error, "an argument could not be encoded and is not kept");
+            }
+        }
+        self.feed(delta, keys, None);
+    }
+
+    /// Takes rows, or the changes of a distinct stage, for what they feed.
+    fn feed(&mut self, delta: &Delta, keys: ByteRows, feed: Option<usize>) {
+        for ordered in self.ordered.iter_mut().filter(|ordered| ordered.spec.feed == feed) {
             if let Err(error) = ordered.insert(delta, &keys) {
                 tracing::error!(%error, "an argument could not be encoded and is not kept");
             }
         }
-        let stride = self.spec.stride;
-        let lanes = lanes_of(&self.spec.accumulators, stride, delta);
+        let stride = self.spec.layout.stride;
+        let lanes = lanes_of(&self.spec.layout.accumulators, stride, delta, feed);
         let lanes =
             if stride == 1 { Lanes::One(Col::Each(lanes)) } else { Lanes::Many { stride, values: lanes } };
         let values = ByteRows::empty_rows(delta.len());
@@ -237,20 +274,31 @@ impl Reduce {
     fn seal(&mut self, upper: Option<Tick>, output: &mut Output) {
         let first_tick = self.groups.upper();
         let before = self.groups.batches();
+        for stage in 0..self.distinct.len() {
+            if let Some((keys, changes)) = self.distinct[stage].seal(upper, &self.meter) {
+                self.feed(&changes, keys, Some(stage));
+            }
+        }
         let fresh = self.groups.seal(upper);
         self.ordered.iter_mut().for_each(|ordered| ordered.seal(upper));
         let touched = self.touched(fresh.as_ref(), first_tick);
         let mut positions = vec![0; before.len() + 1];
         for group in touched.chunk_by(|a, b| a.0 == b.0) {
+            let key = &group[0].0;
+            let walks = self.ordered.iter_mut().map(|ordered| ordered.begin_walks(key)).collect();
             let mut reader = GroupReader {
                 reduce: self,
-                key: &group[0].0,
-                lanes: vec![0; self.spec.stride],
+                key,
+                lanes: vec![0; self.spec.layout.stride],
                 fresh: fresh.as_ref(),
                 row: 0,
+                walks,
             };
             reader.read_before(&before, &mut positions);
             reader.changes(group, output);
+            let walks = reader.walks;
+            let ordered = self.ordered.iter_mut().zip(walks);
+            ordered.for_each(|(ordered, walks)| ordered.dead.put(key, walks.ranges));
         }
         self.initial = false;
         self.compact();
@@ -274,8 +322,10 @@ impl Reduce {
     fn compact(&mut self) {
         let since = self.groups.upper().saturating_sub(1);
         self.groups.compact(since);
+        self.distinct.iter_mut().for_each(|distinct| distinct.compact(since));
         for ordered in &mut self.ordered {
             ordered.arrangement.compact(since);
+            ordered.dead.trim(ordered.after.iter().map(|batch| batch.len()).sum());
             ordered.before.clear();
             ordered.after.clear();
         }
@@ -284,23 +334,25 @@ impl Reduce {
     /// The earliest tick that has arrived and is not complete.
     fn pending(&self) -> Option<Tick> {
         let ordered = self.ordered.iter().filter_map(|ordered| ordered.arrangement.pending());
-        self.groups.pending().into_iter().chain(ordered).min()
+        let distinct = self.distinct.iter().filter_map(Distinct::pending);
+        self.groups.pending().into_iter().chain(ordered).chain(distinct).min()
     }
 
     fn exert(&mut self) {
         self.groups.exert();
         self.ordered.iter_mut().for_each(|ordered| ordered.arrangement.exert());
+        self.distinct.iter_mut().for_each(Distinct::exert);
     }
 }
 
 impl Ordered {
     fn insert(&mut self, delta: &Delta, keys: &ByteRows) -> Result<(), DataError> {
-        let column = delta.rows.column(self.column);
-        let kept: Vec<u32> =
-            (0..delta.len()).filter(|row| self.keeper.keeps(column, *row)).map(|row| row as u32).collect();
-        let taken =
-            take(column, &UInt32Array::from(kept.clone()), None).map_err(|e| DataError::from_arrow(&e))?;
-        let values = self.codec.encode(&normalise_keys(&[taken]), kept.len())?;
+        let kept = self.spec.rows(delta);
+        let rows = UInt32Array::from(kept.clone());
+        let columns =
+            self.spec.columns.iter().map(|(column, _)| take(delta.rows.column(*column), &rows, None));
+        let columns = columns.collect::<Result<Vec<ArrayRef>, _>>().map_err(|e| DataError::from_arrow(&e))?;
+        let values = self.codec.encode(&normalise_keys(&columns), kept.len())?;
         let mut updates = Updates::new(1);
         for (index, row) in kept.iter().enumerate() {
             let row = *row as usize;
@@ -316,22 +368,34 @@ impl Ordered {
         self.after.extend(self.arrangement.seal(upper));
     }
 
+    /// What the walks of one group share during a seal.
+    fn begin_walks(&mut self, key: &[u8]) -> GroupWalks {
+        let ranges = self.dead.take(key);
+        let mut fresh: Vec<(Tick, usize)> = Vec::new();
+        if let Some(batch) = self.after.get(self.before.len()) {
+            fresh.extend(key_range(batch, 0, key).map(|row| (batch.tick(row), row)));
+        }
+        fresh.sort_unstable();
+        GroupWalks { ranges, fresh, taken: 0 }
+    }
+
     /// The first or last value of a group, up to a tick.
     fn extreme(
         &self,
         batches: &[Shared],
         key: &[u8],
         at: Tick,
-        greatest: bool,
+        end: End,
+        ranges: &mut KeyRanges,
         meter: &Meter,
     ) -> Option<Vec<u8>> {
-        let visit = |value: &[u8], count: i64| {
-            meter.visit(1);
-            if count > 0 { ControlFlow::Break(value.to_vec()) } else { ControlFlow::Continue(()) }
-        };
-        let found =
-            if greatest { walk_back(batches, key, at, visit) } else { walk_front(batches, key, at, visit) };
-        found.break_value()
+        let mut walk = LiveWalk::new(batches, key, end, [at], ranges);
+        let mut found = None;
+        while let (None, Some((value, [count]))) = (&found, walk.step()) {
+            found = (count > 0).then(|| value.to_vec());
+        }
+        meter.visit(walk.visited());
+        found
     }
 
     /// All values of a group, up to a tick, as doubles.
@@ -345,6 +409,52 @@ impl Ordered {
     }
 }
 
+/// One group's walks along an ordered argument during a seal.
+struct GroupWalks {
+    ranges: KeyRanges,
+    /// The group's fresh updates, by tick; `taken` of them lie at or before the tick that is read.
+    fresh: Vec<(Tick, usize)>,
+    taken: usize,
+}
+
+impl GroupWalks {
+    /// Moves on to a tick: what was updated up to it may be alive.
+    fn advance(&mut self, ordered: &Ordered, tick: Tick) {
+        let Some(batch) = ordered.after.get(ordered.before.len()) else { return };
+        while let Some((_, row)) = self.fresh.get(self.taken).filter(|(at, _)| *at <= tick) {
+            self.ranges.touch(batch.value(*row));
+            self.taken += 1;
+        }
+    }
+}
+
+/// The texts of a group, up to a tick, in order and joined.
+fn joined(
+    ordered: &Ordered,
+    batches: &[Shared],
+    key: &[u8],
+    at: Tick,
+    meter: &Meter,
+) -> Result<Cell, DataError> {
+    let mut values = ByteRows::default();
+    let mut counts = Vec::new();
+    let _: ControlFlow<()> = walk_front(batches, key, at, |value, count| {
+        values.push(value);
+        counts.push(count);
+        ControlFlow::Continue(())
+    });
+    meter.visit(counts.len());
+    let columns = ordered.codec.decode(values.iter())?;
+    let [.., texts, delimiters] = columns.as_slice() else {
+        return Err(DataError::new("XX000", "a joined text lacks its delimiter"));
+    };
+    let (texts, delimiters) = (texts.as_string::<i32>(), delimiters.as_string::<i32>());
+    let parts = texts.iter().zip(delimiters).zip(&counts);
+    let joined =
+        join_texts(parts.map(|((text, delimiter), count)| (text.unwrap_or_default(), delimiter, *count)))?;
+    joined.map(Cell::Text).ok_or_else(|| DataError::new("XX000", "negative multiplicity"))
+}
+
 /// Reads one group from before the first of its touched ticks to after the last.
 struct GroupReader<'a> {
     reduce: &'a Reduce,
@@ -352,6 +462,8 @@ struct GroupReader<'a> {
     lanes: Vec<i64>,
     fresh: Option<&'a Shared>,
     row: usize,
+    /// One for each ordered argument.
+    walks: Vec<GroupWalks>,
 }
 
 impl GroupReader<'_> {
@@ -384,6 +496,8 @@ impl GroupReader<'_> {
 
     /// Adds the fresh lanes of one tick.
     fn advance(&mut self, tick: Tick) {
+        let walks = self.walks.iter_mut().zip(&self.reduce.ordered);
+        walks.for_each(|(walks, ordered)| walks.advance(ordered, tick));
         let Some(fresh) = self.fresh else { return };
         while self.row < fresh.len() && fresh.key(self.row) == self.key && fresh.tick(self.row) <= tick {
             add_lanes(&mut self.lanes, fresh.lanes(self.row));
@@ -393,7 +507,7 @@ impl GroupReader<'_> {
     }
 
     /// The group's row: before the seal, or at a tick of it.
-    fn read(&self, at: Option<Tick>) -> Group {
+    fn read(&mut self, at: Option<Tick>) -> Group {
         match self.lanes[0].cmp(&0) {
             Ordering::Less => return Group::Wrong(DataError::new("XX000", "negative multiplicity")),
             Ordering::Equal if self.reduce.spec.keys > 0 && !planted::is_on(Bug::EmptyGroupStays) => {
@@ -401,7 +515,8 @@ impl GroupReader<'_> {
             }
             Ordering::Equal | Ordering::Greater => {}
         }
-        let places = self.reduce.spec.accumulators.iter().zip(&self.reduce.places);
+        let reduce = self.reduce;
+        let places = reduce.spec.layout.accumulators.iter().zip(&reduce.places);
         let cells = places.map(|(accumulator, place)| self.cell(accumulator, *place, at));
         match cells.collect::<Result<Vec<Cell>, DataError>>() {
             Ok(cells) => Group::Row(cells),
@@ -410,12 +525,13 @@ impl GroupReader<'_> {
     }
 
     fn cell(
-        &self,
+        &mut self,
         accumulator: &Accumulator,
         place: Option<usize>,
         at: Option<Tick>,
     ) -> Result<Cell, DataError> {
-        let ordered = place.map(|place| &self.reduce.ordered[place]);
+        let reduce = self.reduce;
+        let ordered = place.map(|place| &reduce.ordered[place]);
         let batches = |ordered: &'_ Ordered| match at {
             None => (ordered.before.clone(), Tick::MAX),
             Some(tick) => (ordered.after.clone(), tick),
@@ -426,14 +542,18 @@ impl GroupReader<'_> {
                 ordered.doubles(&batches, self.key, at, add);
             }
         })?;
-        let greatest = match outcome {
-            Outcome::Least => false,
-            Outcome::Greatest => true,
+        let end = match outcome {
+            Outcome::Least => Some(End::Front),
+            Outcome::Greatest => Some(End::Back),
+            Outcome::Joined => None,
             value => return Ok(Cell::Value(value)),
         };
-        let ordered = ordered.ok_or_else(|| DataError::new("XX000", "min or max lacks its trace"))?;
+        let lacking = || DataError::new("XX000", "an aggregate lacks its trace");
+        let (ordered, place) = ordered.zip(place).ok_or_else(lacking)?;
         let (batches, at) = batches(ordered);
-        let found = ordered.extreme(&batches, self.key, at, greatest, &self.reduce.meter);
+        let Some(end) = end else { return joined(ordered, &batches, self.key, at, &reduce.meter) };
+        let ranges = &mut self.walks[place].ranges;
+        let found = ordered.extreme(&batches, self.key, at, end, ranges, &reduce.meter);
         found.map(Cell::Encoded).ok_or_else(|| DataError::new("XX000", "negative multiplicity"))
     }
 }
@@ -441,120 +561,12 @@ impl GroupReader<'_> {
 /// A planted bug: the greatest value stays when its row is gone.
 fn never_fall(spec: &ReduceSpec, old: &Group, new: &mut Group) {
     let (Group::Row(old), Group::Row(new)) = (old, new) else { return };
-    for (index, accumulator) in spec.accumulators.iter().enumerate().filter(|(_, a)| a.is_extreme()) {
+    for (index, accumulator) in spec.layout.accumulators.iter().enumerate().filter(|(_, a)| a.is_extreme()) {
         if let (Cell::Encoded(was), Cell::Encoded(is)) = (&old[index], &mut new[index]) {
-            let falls = accumulator.spec.function == crate::plan::AggregateFunction::Max && *is < *was;
+            let falls = accumulator.spec.function == AggregateFunction::Max && *is < *was;
             if falls {
                 is.clone_from(was);
             }
         }
     }
-}
-
-/// Collects the output of one seal.
-struct Output {
-    keys: ByteRows,
-    cells: Vec<Vec<Cell>>,
-    diffs: Vec<i64>,
-    ticks: Vec<Tick>,
-    errors: ErrorRows,
-}
-
-impl Output {
-    fn new(spec: &ReduceSpec) -> Output {
-        Output {
-            keys: ByteRows::default(),
-            cells: vec![Vec::new(); spec.accumulators.len()],
-            diffs: Vec::new(),
-            ticks: Vec::new(),
-            errors: ErrorRows::new(Arc::clone(&spec.operator)),
-        }
-    }
-
-    fn push(&mut self, key: &[u8], group: &Group, diff: i64, tick: Tick) {
-        match group {
-            Group::Absent => {}
-            Group::Wrong(error) => self.errors.push(error.clone(), diff, tick),
-            Group::Row(cells) => {
-                self.keys.push(key);
-                self.cells.iter_mut().zip(cells).for_each(|(column, cell)| column.push(cell.clone()));
-                self.diffs.push(diff);
-                self.ticks.push(tick + Tick::from(planted::is_on(Bug::TickOffByOne)));
-            }
-        }
-    }
-
-    fn send(
-        mut self,
-        spec: &ReduceSpec,
-        held: &[Option<Capability<Tick>>; 2],
-        ports: [&mut EdgeSession<'_>; 2],
-    ) {
-        let [rows_port, errors_port] = ports;
-        if let (Some(capability), false) = (&held[0], self.diffs.is_empty()) {
-            let rows: Vec<usize> = (0..self.diffs.len()).collect();
-            let blocks = chunks_by_size(&rows, |row| self.bytes(*row));
-            let blocks = blocks.map(|rows| Arc::new(self.build(spec, rows[0]..rows[0] + rows.len())));
-            send(rows_port, capability, Deltas { list: blocks.collect() });
-        }
-        if let (Some(capability), Some(errors)) = (&held[1], self.errors.take()) {
-            send(errors_port, capability, Deltas::one(errors));
-        }
-    }
-
-    /// The encoded bytes of a row.
-    fn bytes(&self, row: usize) -> usize {
-        let cell = |column: &Vec<Cell>| match &column[row] {
-            Cell::Value(_) => size_of::<Outcome>(),
-            Cell::Encoded(value) => value.len(),
-        };
-        self.keys.get(row).len() + self.cells.iter().map(cell).sum::<usize>()
-    }
-
-    fn build(&self, spec: &ReduceSpec, rows: Range<usize>) -> Delta {
-        let codec = RowCodec::new(&spec.columns[..spec.keys]);
-        let keys = codec.decode(rows.clone().map(|row| self.keys.get(row)));
-        let mut columns = keys.expect("a group key is its own encoding");
-        for (accumulator, cells) in spec.accumulators.iter().zip(&self.cells) {
-            columns.push(column_of(accumulator.spec.result, &cells[rows.clone()]));
-        }
-        let batch = batch_of(&spec.output(), columns, rows.len()).expect("the output has the spec's types");
-        let (diffs, ticks) = (self.diffs[rows.clone()].to_vec(), self.ticks[rows].to_vec());
-        Delta { rows: batch, diffs: Col::Each(diffs), ticks: Col::Each(ticks) }
-    }
-}
-
-/// The cells of one aggregate as a column of its type.
-fn column_of(data_type: DataType, cells: &[Cell]) -> ArrayRef {
-    if cells.iter().any(|cell| matches!(cell, Cell::Encoded(_))) {
-        return extreme_column(data_type, cells);
-    }
-    let outcomes = cells.iter().map(|cell| match cell {
-        Cell::Value(outcome) => *outcome,
-        Cell::Encoded(_) => Outcome::Null,
-    });
-    match data_type {
-        DataType::Int64 => Arc::new(Int64Array::from_iter(outcomes.map(Outcome::int64))),
-        DataType::Float64 => Arc::new(Float64Array::from_iter(outcomes.map(Outcome::float64))),
-        DataType::Numeric { .. } => {
-            let column = Decimal128Array::from_iter(outcomes.map(Outcome::numeric));
-            Arc::new(column.with_data_type(data_type.to_arrow()))
-        }
-        DataType::Boolean | DataType::Int32 | DataType::Text | DataType::Timestamp => {
-            arrow::array::new_null_array(&data_type.to_arrow(), cells.len())
-        }
-    }
-}
-
-/// Encoded values, and NULLs between them, as a column.
-fn extreme_column(data_type: DataType, cells: &[Cell]) -> ArrayRef {
-    let codec = RowCodec::new(&[data_type]);
-    let null = codec.encode(&[arrow::array::new_null_array(&data_type.to_arrow(), 1)], 1);
-    let null = null.expect("NULL has an encoding");
-    let encoded = cells.iter().map(|cell| match cell {
-        Cell::Encoded(value) => value.as_slice(),
-        Cell::Value(_) => null.get(0),
-    });
-    let mut columns = codec.decode(encoded).expect("a trace holds its own encoding");
-    columns.pop().expect("one column was encoded")
 }

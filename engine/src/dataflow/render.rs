@@ -1,6 +1,7 @@
 //! Plan → dataflow: one walk, one exhaustive match; the operators are elsewhere.
 //!
-//! Rows and errors are two collections of every dataflow. The walk is the same on every worker and
+//! Rows and errors are two collections of every dataflow. Equal sub-plans of a view are rendered
+//! once, and so are the arrangements of an input by the same keys. The walk is the same on every worker and
 //! after every restart, so the traces that it makes can be saved and given back by their order.
 
 use std::collections::{HashMap, VecDeque};
@@ -15,19 +16,22 @@ use super::accumulate::{AggregateSpec, lay_out};
 use super::arrange::{Arranged, arrange};
 use super::arrangement::{SavedTrace, Start, TraceHandle, observer};
 use super::edge::Edge;
+use super::exists::{ExistsSpec, exists};
 use super::import::import;
 use super::join::{JoinSpec, join};
 use super::meter::Meter;
 use super::publish::{Publication, PublishSpec, publish};
 use super::reduce::{ReduceSpec, reduce};
-use super::stateless::{Projection, constant, project};
+use super::stateless::{Projection, constant, project, repeat};
 use super::token::{Clock, Token};
+use super::topk::{TopKSpec, top_k};
 use crate::delta::{Delta, batch_of};
 use crate::error::EngineError;
 use crate::expr::{Compiler, Expr};
 use crate::literals::column_of_literals;
-use crate::plan::{Aggregate, JoinKey, Plan};
+use crate::plan::{Aggregate, AggregateFunction, JoinKey, OrderKey, Plan, PlanId};
 use crate::planted::{self, Bug};
+use crate::state::Direction;
 use crate::types::{DataType, Literal, RelationId, Tick};
 
 /// What rendering needs besides the plan.
@@ -52,6 +56,10 @@ pub(crate) struct Renderer<'a, 'scope> {
     pub(crate) traces: Vec<TraceHandle>,
     /// Relations imported so far: each once a dataflow.
     pub(crate) imports: HashMap<RelationId, (Edge<'scope>, Edge<'scope>)>,
+    /// Sub-plans rendered so far: each once a dataflow.
+    pub(crate) rendered: HashMap<PlanId, Edge<'scope>>,
+    /// Inputs of joins arranged so far, by their keys: each once a dataflow.
+    pub(crate) arranged: HashMap<(PlanId, Vec<SideKey>), Arranged<'scope>>,
     /// The error collections of all operators so far.
     pub(crate) errors: Vec<Edge<'scope>>,
 }
@@ -74,8 +82,18 @@ impl<'scope> Renderer<'_, 'scope> {
         Ok((publication, self.traces))
     }
 
-    /// The rows of a plan; its errors are added to the dataflow's.
+    /// The rows of a plan; its errors are added to the dataflow's when it is met for the first time.
     fn render(&mut self, plan: &Plan) -> Result<Edge<'scope>, EngineError> {
+        let id = plan.id();
+        if let Some(rows) = self.rendered.get(&id) {
+            return Ok(rows.clone());
+        }
+        let rows = self.render_new(plan)?;
+        self.rendered.insert(id, rows.clone());
+        Ok(rows)
+    }
+
+    fn render_new(&mut self, plan: &Plan) -> Result<Edge<'scope>, EngineError> {
         match plan {
             Plan::Get { relation, .. } => self.get(*relation),
             Plan::Constant { rows, columns } => Ok(self.constant(rows, columns)),
@@ -86,8 +104,8 @@ impl<'scope> Renderer<'_, 'scope> {
             Plan::Join { left, right, keys } => {
                 let specs = JoinSpec { left: left.columns(), right: right.columns(), start: self.start };
                 let (left_keys, right_keys) = sides(keys);
-                let left = self.keyed(left, &left_keys, plan)?;
-                let right = self.keyed(right, &right_keys, plan)?;
+                let left = self.keyed(left, left_keys, plan)?;
+                let right = self.keyed(right, right_keys, plan)?;
                 Ok(join(left, right, specs, Arc::clone(self.meter), self.token))
             }
             Plan::Reduce { input, keys, aggregates } => self.reduce(input, keys, aggregates, plan),
@@ -95,7 +113,9 @@ impl<'scope> Renderer<'_, 'scope> {
                 let rows = inputs.iter().map(|input| self.render(input)).collect::<Result<Vec<_>, _>>()?;
                 Ok(self.scope.concatenate(rows))
             }
-            Plan::Exists { .. } | Plan::Repeat { .. } | Plan::TopK { .. } => Err(unrendered(plan)),
+            Plan::Exists { left, right, keys, anti } => self.exists([left, right], keys, *anti, plan),
+            Plan::Repeat { input, count } => self.repeat(input, count, plan),
+            Plan::TopK { .. } => self.top_k(plan),
         }
     }
 
@@ -138,19 +158,114 @@ impl<'scope> Renderer<'_, 'scope> {
     fn keyed(
         &mut self,
         input: &Plan,
-        keys: &[SideKey],
+        keys: Vec<SideKey>,
         plan: &Plan,
     ) -> Result<Arranged<'scope>, EngineError> {
+        let place = (input.id(), keys);
+        if let Some(arranged) = self.arranged_already(&place, &input.columns()) {
+            return Ok(arranged);
+        }
+        let all = (0..input.columns().len()).map(Expr::Column).collect();
+        let (rows, types) = self.by_keys(input, &place.1, all, plan)?;
+        let saved = self.take_saved();
+        let arranged = arrange(rows, &types, place.1.len(), self.start, saved);
+        self.traces.push(observer(&arranged.trace.borrow()));
+        let shared = arranged.share();
+        self.arranged.insert(place, arranged);
+        Ok(shared)
+    }
+
+    /// The arrangement of an input by these keys, where there is one.
+    fn arranged_already(
+        &self,
+        (id, keys): &(PlanId, Vec<SideKey>),
+        columns: &[DataType],
+    ) -> Option<Arranged<'scope>> {
+        if planted::is_on(Bug::MemoMixesKeys) {
+            let types = |keys: &[SideKey]| -> Vec<_> {
+                keys.iter().map(|(key, nulls)| (key.data_type(columns), *nulls)).collect()
+            };
+            let mut mixed = self.arranged.iter().filter(|((other, _), _)| other == id);
+            let found = mixed.find(|((_, other), _)| types(other) == types(keys));
+            return found.map(|(_, arranged)| arranged.share());
+        }
+        self.arranged.get(&(*id, keys.clone())).map(Arranged::share)
+    }
+
+    /// The rows of an input as its keys, then some columns, with the types of these; rows whose
+    /// NULL key matches nothing go.
+    fn by_keys(
+        &mut self,
+        input: &Plan,
+        keys: &[SideKey],
+        columns: Vec<Expr>,
+        plan: &Plan,
+    ) -> Result<(Edge<'scope>, Vec<DataType>), EngineError> {
+        let input_columns = input.columns();
+        let rows = self.render(input)?;
+        let outputs: Vec<Expr> = keys.iter().map(|(key, _)| key.clone()).chain(columns).collect();
+        let rows = self.with_keys(rows, &input_columns, keys, &outputs, plan)?;
+        Ok((rows, outputs.iter().filter_map(|output| output.data_type(&input_columns)).collect()))
+    }
+
+    /// A semi or anti join. Right rows with a NULL key match nothing and go; so do left ones,
+    /// unless those without a match are wanted.
+    fn exists(
+        &mut self,
+        [left, right]: [&Plan; 2],
+        keys: &[JoinKey],
+        anti: bool,
+        plan: &Plan,
+    ) -> Result<Edge<'scope>, EngineError> {
+        let (mut left_keys, right_keys) = sides(keys);
+        left_keys.iter_mut().for_each(|(_, nulls_equal)| *nulls_equal |= anti);
+        let all = (0..left.columns().len()).map(Expr::Column).collect();
+        let (left, columns) = self.by_keys(left, &left_keys, all, plan)?;
+        let (right, _) = self.by_keys(right, &right_keys, Vec::new(), plan)?;
+        let operator = plan.id().to_string().into();
+        let spec = ExistsSpec { columns, keys: keys.len(), anti, start: self.start, operator };
+        let saved = self.saved.is_some().then(|| (0..2).filter_map(|_| self.take_saved()).collect());
+        let (rows, errors, traces) = exists([left, right], spec, saved, Arc::clone(self.meter), self.token);
+        self.traces.extend(traces);
+        self.errors.push(errors);
+        Ok(rows)
+    }
+
+    fn repeat(&mut self, input: &Plan, count: &Expr, plan: &Plan) -> Result<Edge<'scope>, EngineError> {
         let columns = input.columns();
         let rows = self.render(input)?;
+        let outputs: Vec<Expr> = (0..columns.len()).map(Expr::Column).chain([count.clone()]).collect();
+        let projection = Projection::compile(self.compiler, &[], &outputs, &columns)?;
+        let (rows, errors) = repeat(rows, projection, plan.id().to_string().into());
+        self.errors.push(errors);
+        Ok(rows)
+    }
+
+    fn top_k(&mut self, plan: &Plan) -> Result<Edge<'scope>, EngineError> {
+        let Plan::TopK { input, keys, order, skip, fetch, numbered } = plan else {
+            return Err(EngineError::InvalidPlan("not a top-k".to_owned()));
+        };
+        let columns = input.columns();
+        let rows = self.render(input)?;
+        let compared = order.iter().map(|key| key.expr.clone());
         let all = (0..columns.len()).map(Expr::Column);
-        let outputs: Vec<Expr> = keys.iter().map(|(key, _)| key.clone()).chain(all).collect();
-        let rows = self.with_keys(rows, &columns, keys, &outputs, plan)?;
-        let types: Vec<DataType> = outputs.iter().filter_map(|output| output.data_type(&columns)).collect();
+        let outputs: Vec<Expr> = keys.iter().cloned().chain(compared).chain(all).collect();
+        let rows = self.project(rows, &columns, &[], &outputs, plan)?;
+        let spec = TopKSpec {
+            columns: outputs.iter().filter_map(|output| output.data_type(&columns)).collect(),
+            keys: keys.len(),
+            order: order.iter().map(direction).collect(),
+            skip: *skip,
+            fetch: *fetch,
+            numbered: *numbered,
+            start: self.start,
+            operator: plan.id().to_string().into(),
+        };
         let saved = self.take_saved();
-        let arranged = arrange(rows, &types, keys.len(), self.start, saved);
-        self.traces.push(observer(&arranged.trace.borrow()));
-        Ok(arranged)
+        let (rows, errors, trace) = top_k(rows, spec, saved, Arc::clone(self.meter), self.token);
+        self.traces.push(trace);
+        self.errors.push(errors);
+        Ok(rows)
     }
 
     /// The outputs, keys first, of the rows whose keys are not NULL. A key that fails is an error
@@ -185,14 +300,11 @@ impl<'scope> Renderer<'_, 'scope> {
     ) -> Result<Edge<'scope>, EngineError> {
         let columns = input.columns();
         let rows = self.render(input)?;
-        let arguments = aggregates.iter().flat_map(|aggregate| aggregate.arguments.clone());
-        let outputs: Vec<Expr> = keys.iter().cloned().chain(distinct(arguments)).collect();
+        let outputs = reduce_outputs(keys, aggregates);
         let rows = self.project(rows, &columns, &[], &outputs, plan)?;
         let spec = reduce_spec(&columns, keys.len(), &outputs, aggregates, self.start, plan)?;
-        let saved = self.saved.is_some().then(|| {
-            let count = 1 + spec.ordered_count();
-            (0..count).filter_map(|_| self.take_saved()).collect()
-        });
+        let saved =
+            self.saved.is_some().then(|| (0..spec.trace_count()).filter_map(|_| self.take_saved()).collect());
         let (rows, errors, traces) = reduce(rows, spec, saved, Arc::clone(self.meter));
         self.traces.extend(traces);
         self.errors.push(errors);
@@ -205,7 +317,7 @@ impl<'scope> Renderer<'_, 'scope> {
 }
 
 /// A key of one side of a join, and whether its NULLs match.
-type SideKey = (Expr, bool);
+pub(crate) type SideKey = (Expr, bool);
 
 /// The keys of the two sides.
 fn sides(keys: &[JoinKey]) -> (Vec<SideKey>, Vec<SideKey>) {
@@ -213,9 +325,9 @@ fn sides(keys: &[JoinKey]) -> (Vec<SideKey>, Vec<SideKey>) {
     keys.iter().map(sides).unzip()
 }
 
-/// A plan that no operator maintains yet.
-pub(crate) fn unrendered(plan: &Plan) -> EngineError {
-    EngineError::InvalidPlan(format!("no operator maintains this yet:\n{plan}"))
+/// How a key of an order is compared.
+fn direction(key: &OrderKey) -> Direction {
+    Direction { descending: key.descending, nulls_first: key.nulls_first }
 }
 
 /// That each of these is not NULL.
@@ -237,6 +349,20 @@ fn distinct(exprs: impl Iterator<Item = Expr>) -> Vec<Expr> {
     seen
 }
 
+/// The order of an aggregate's values, where it shows.
+fn orders(aggregate: &Aggregate) -> impl Iterator<Item = &OrderKey> {
+    let shows = aggregate.function == AggregateFunction::StringAgg;
+    aggregate.order.iter().filter(move |_| shows)
+}
+
+/// What a reduce reads of its input: the keys, then the arguments and orders of the aggregates, each once.
+pub(crate) fn reduce_outputs(keys: &[Expr], aggregates: &[Aggregate]) -> Vec<Expr> {
+    let read = aggregates.iter().flat_map(|aggregate| {
+        aggregate.arguments.iter().chain(orders(aggregate).map(|key| &key.expr)).cloned()
+    });
+    keys.iter().cloned().chain(distinct(read)).collect()
+}
+
 /// The operator's view of a reduce: positions in the projected input instead of expressions.
 pub(crate) fn reduce_spec(
     columns: &[DataType],
@@ -251,20 +377,24 @@ pub(crate) fn reduce_spec(
         let found = outputs[keys..].iter().position(|output| output == argument).map(|index| keys + index);
         found.and_then(|index| types.get(index).map(|data_type| (index, *data_type)))
     };
-    if let Some(aggregate) = aggregates.iter().find(|aggregate| aggregate.distinct) {
-        return Err(EngineError::InvalidPlan(format!("{aggregate} is not maintained yet")));
-    }
-    let specs: Vec<AggregateSpec> = aggregates
-        .iter()
-        .map(|aggregate| AggregateSpec {
+    let spec = |aggregate: &Aggregate| {
+        let order = orders(aggregate).map(|key| {
+            let known = !aggregate.distinct || aggregate.arguments.contains(&key.expr);
+            let column = position(&key.expr).filter(|_| known).map(|(column, _)| (column, direction(key)));
+            column.ok_or_else(|| EngineError::InvalidPlan(format!("{aggregate} is ordered by no argument")))
+        });
+        Ok(AggregateSpec {
             function: aggregate.function,
             argument: aggregate.arguments.first().and_then(position),
+            delimiter: aggregate.arguments.get(1).and_then(position).map(|(column, _)| column),
+            order: order.collect::<Result<_, EngineError>>()?,
+            distinct: aggregate.distinct,
             result: aggregate.data_type,
         })
-        .collect();
-    let (accumulators, stride) = lay_out(&specs)?;
+    };
+    let layout = lay_out(aggregates.iter().map(spec).collect::<Result<_, EngineError>>()?)?;
     let operator = plan.id().to_string().into();
-    Ok(ReduceSpec { columns: types, keys, accumulators, stride, start, operator })
+    Ok(ReduceSpec { columns: types, keys, layout, start, operator })
 }
 
 /// Constant rows as one batch.

@@ -1,4 +1,4 @@
-//! Stateless operators: filter and compute, and constants.
+//! Stateless operators: filter and compute, repetition of rows, and constants.
 //!
 //! A whole batch is evaluated at once; where that fails it is repeated row by row, for this batch
 //! only, and the rows that fail become rows of the error collection. Predicates run one after the
@@ -7,8 +7,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::prep_null_mask_filter;
+use arrow::datatypes::Int64Type;
 use datafusion_physical_expr::PhysicalExpr;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
@@ -18,7 +19,7 @@ use timely::progress::operate::FrontierInterest;
 use super::edge::{Edge, EdgeOutput, send};
 use super::errors::ErrorRows;
 use super::token::Token;
-use crate::delta::{Delta, Deltas, batch_of, concat};
+use crate::delta::{Col, Delta, Deltas, batch_of, concat};
 use crate::error::{DataError, EngineError};
 use crate::expr::{Compiler, Expr};
 use crate::planted::{self, Bug};
@@ -137,8 +138,8 @@ fn join_deltas(columns: &[DataType], parts: &[Delta]) -> Vec<Delta> {
     }
     let batches: Vec<RecordBatch> = parts.iter().map(|part| part.rows.clone()).collect();
     let rows = concat(columns, &batches).expect("the parts come from one projection");
-    let mut diffs = crate::delta::Col::Const(0, 0);
-    let mut ticks = crate::delta::Col::Const(0, 0);
+    let mut diffs = Col::Const(0, 0);
+    let mut ticks = Col::Const(0, 0);
     for part in parts {
         part.diffs.iter().for_each(|diff| diffs.push(diff));
         part.ticks.iter().for_each(|tick| ticks.push(tick));
@@ -152,7 +153,64 @@ pub(crate) fn project<'scope>(
     projection: Projection,
     operator: Arc<str>,
 ) -> (Edge<'scope>, Edge<'scope>) {
-    let mut builder = OperatorBuilder::new(format!("Project {operator}"), input.scope());
+    let name = format!("Project {operator}");
+    each_batch(input, name, operator, move |delta, errors| projection.apply(delta, errors))
+}
+
+/// Renders a repetition: the projection's last output says how often a row of the others comes.
+pub(crate) fn repeat<'scope>(
+    input: Edge<'scope>,
+    projection: Projection,
+    operator: Arc<str>,
+) -> (Edge<'scope>, Edge<'scope>) {
+    let name = format!("Repeat {operator}");
+    each_batch(input, name, operator, move |delta, errors| {
+        let counted = projection.apply(delta, errors);
+        let columns = &projection.columns[..projection.columns.len() - 1];
+        counted.iter().filter_map(|delta| multiply(delta, columns, errors)).collect()
+    })
+}
+
+/// The most copies that one row may become: what accumulators of groups hold exactly.
+const COPIES_MAX: i64 = 1 << 31;
+
+/// Multiplies each diff by the last column; none or fewer copies remove the row.
+fn multiply(delta: &Delta, columns: &[DataType], errors: &mut ErrorRows) -> Option<Delta> {
+    let counts = delta.rows.columns().last()?.as_primitive::<Int64Type>();
+    let mut kept = Vec::new();
+    let mut diffs = Col::Const(0, 0);
+    for row in 0..delta.len() {
+        let least = i64::from(planted::is_on(Bug::RepeatIgnoresZero));
+        let count = if counts.is_null(row) { 0 } else { counts.value(row).max(least) };
+        // Whether a row fails follows from the row alone, so that deleting it cancels the error;
+        // the product cannot overflow before a diff of 2^32.
+        match delta.diffs.get(row).checked_mul(count).filter(|_| count <= COPIES_MAX) {
+            Some(0) => {}
+            Some(diff) => {
+                kept.push(row as u32);
+                diffs.push(diff);
+            }
+            None => {
+                let error = DataError::out_of_range("number of copies of a row");
+                errors.push(error, delta.diffs.get(row), delta.ticks.get(row));
+            }
+        }
+    }
+    let kept = delta.take(&kept).expect("row positions are in range");
+    let arrays = kept.rows.columns()[..columns.len()].to_vec();
+    let rows = batch_of(columns, arrays, kept.len()).expect("the projection's own columns");
+    let repeated = Delta { rows, diffs, ticks: kept.ticks };
+    (!repeated.is_empty()).then_some(repeated)
+}
+
+/// Renders a stateless operator: what `step` makes of each batch, and its errors.
+fn each_batch<'scope>(
+    input: Edge<'scope>,
+    name: String,
+    operator: Arc<str>,
+    step: impl Fn(&Delta, &mut ErrorRows) -> Vec<Delta> + 'static,
+) -> (Edge<'scope>, Edge<'scope>) {
+    let mut builder = OperatorBuilder::new(name, input.scope());
     let mut input = builder.new_input(input, Pipeline);
     builder.set_notify_for(0, FrontierInterest::Never);
     let (rows_port, rows) = builder.new_output();
@@ -166,7 +224,7 @@ pub(crate) fn project<'scope>(
             let mut errors_out = errors_port.activate();
             input.for_each(|capability, deltas| {
                 let list = std::mem::take(&mut deltas.list);
-                let output = list.iter().flat_map(|delta| projection.apply(delta, &mut wrong));
+                let output = list.iter().flat_map(|delta| step(delta, &mut wrong));
                 let output = Deltas { list: output.map(Arc::new).collect() };
                 send(&mut rows_out, &capability, output);
                 if let Some(errors) = wrong.take() {

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType as ArrowType, Float64Type};
 use arrow::row::{RowConverter, SortField};
 
@@ -17,6 +18,20 @@ use crate::error::DataError;
 use crate::types::DataType;
 
 use super::bytes::ByteRows;
+
+/// How the values of a column are ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Direction {
+    /// From the greatest down.
+    pub descending: bool,
+    /// NULL before all values, else behind them.
+    pub nulls_first: bool,
+}
+
+impl Direction {
+    /// From the least up, NULL first: how rows are ordered that nobody ordered.
+    pub const ASCENDING: Direction = Direction { descending: false, nulls_first: true };
+}
 
 /// Encodes and decodes rows of certain column types. Cheap to clone, usable on any thread.
 #[derive(Clone, Debug)]
@@ -31,11 +46,25 @@ impl RowCodec {
     /// # Panics
     /// Never: Arrow's row format knows all our types (a test goes through them).
     pub fn new(columns: &[DataType]) -> RowCodec {
-        if columns.is_empty() {
+        RowCodec::ordered(&[], columns)
+    }
+
+    /// A codec for rows of the columns of an order, then of others: the bytes compare by the order,
+    /// where that is equal by the other columns as `new` has it.
+    ///
+    /// # Panics
+    /// Never, as `new`.
+    pub fn ordered(order: &[(DataType, Direction)], columns: &[DataType]) -> RowCodec {
+        if order.is_empty() && columns.is_empty() {
             return RowCodec { converter: None };
         }
-        let fields = columns.iter().map(|column| SortField::new(column.to_arrow())).collect();
-        let converter = RowConverter::new(fields).expect("the row format knows all column types");
+        let ordered = order.iter().map(|(column, direction)| {
+            let Direction { descending, nulls_first } = *direction;
+            SortField::new_with_options(column.to_arrow(), SortOptions { descending, nulls_first })
+        });
+        let plain = columns.iter().map(|column| SortField::new(column.to_arrow()));
+        let converter =
+            RowConverter::new(ordered.chain(plain).collect()).expect("the row format knows all column types");
         RowCodec { converter: Some(Arc::new(converter)) }
     }
 
@@ -92,7 +121,8 @@ fn normalise_float(value: f64) -> f64 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use arrow::array::{
-        BooleanArray, Decimal128Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
+        BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array, StringArray,
+        TimestampMicrosecondArray,
     };
     use proptest::collection::vec;
     use proptest::option;
@@ -102,7 +132,7 @@ mod tests {
 
     const NUMERIC: DataType = DataType::Numeric { precision: 38, scale: 5 };
 
-    const ALL: [DataType; 7] = [
+    const ALL: [DataType; 8] = [
         DataType::Boolean,
         DataType::Int32,
         DataType::Int64,
@@ -110,10 +140,19 @@ mod tests {
         DataType::Text,
         DataType::Timestamp,
         NUMERIC,
+        DataType::Date,
     ];
 
-    type Row =
-        (Option<bool>, Option<i32>, Option<i64>, Option<f64>, Option<String>, Option<i64>, Option<i128>);
+    type Row = (
+        Option<bool>,
+        Option<i32>,
+        Option<i64>,
+        Option<f64>,
+        Option<String>,
+        Option<i64>,
+        Option<i128>,
+        Option<i32>,
+    );
 
     fn float() -> impl Strategy<Value = f64> {
         let special = [0.0, -0.0, f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MIN_POSITIVE];
@@ -143,6 +182,7 @@ mod tests {
             option::of(text()),
             option::of(any::<i64>()),
             option::of(-(10_i128.pow(38) - 1)..10_i128.pow(38)),
+            option::of(any::<i32>()),
         )
     }
 
@@ -156,6 +196,7 @@ mod tests {
             Arc::new(rows.iter().map(|row| row.4.clone()).collect::<StringArray>()),
             Arc::new(rows.iter().map(|row| row.5).collect::<TimestampMicrosecondArray>()),
             Arc::new(numeric.with_precision_and_scale(38, 5).unwrap()),
+            Arc::new(rows.iter().map(|row| row.7).collect::<Date32Array>()),
         ]
     }
 
@@ -206,11 +247,31 @@ mod tests {
             prop_assert_eq!(order(DataType::Text, 4), left.4.cmp(&right.4));
             prop_assert_eq!(order(DataType::Timestamp, 5), left.5.cmp(&right.5));
             prop_assert_eq!(order(NUMERIC, 6), left.6.cmp(&right.6));
+            prop_assert_eq!(order(DataType::Date, 7), left.7.cmp(&right.7));
             let floats = order(DataType::Float64, 3);
             match (left.3, right.3) {
                 (Some(left), Some(right)) => prop_assert_eq!(floats, left.total_cmp(&right)),
                 (left, right) => prop_assert_eq!(floats, left.is_some().cmp(&right.is_some())),
             }
+        }
+
+        #[test]
+        fn ordered_bytes_order_as_asked_and_come_back(
+            left in row(), right in row(), descending in any::<bool>(), nulls_first in any::<bool>(),
+        ) {
+            let columns = columns(&[left.clone(), right.clone()]);
+            let direction = Direction { descending, nulls_first };
+            let codec = RowCodec::ordered(&[(DataType::Text, direction)], &[DataType::Int64]);
+            let pair = [columns[4].clone(), columns[2].clone()];
+            let bytes = codec.encode(&pair, 2).unwrap();
+            let texts = match (&left.4, &right.4) {
+                (Some(left), Some(right)) if descending => right.cmp(left),
+                (Some(left), Some(right)) => left.cmp(right),
+                (left, right) if nulls_first => left.is_some().cmp(&right.is_some()),
+                (left, right) => right.is_some().cmp(&left.is_some()),
+            };
+            prop_assert_eq!(bytes.get(0).cmp(bytes.get(1)), texts.then(left.2.cmp(&right.2)));
+            prop_assert_eq!(codec.decode(bytes.iter()).unwrap(), pair.to_vec());
         }
 
         #[test]

@@ -45,6 +45,15 @@ pub fn accumulate(
     }
 }
 
+/// From which end the values of a key are walked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// From the least value up.
+    Front,
+    /// From the greatest value down.
+    Back,
+}
+
 /// Visits the values of `key` from the least on: each with its net count (lane 0, all batches,
 /// ticks up to `at`) where that is not zero. Ends early where `visit` breaks.
 ///
@@ -55,7 +64,7 @@ pub fn walk_front<B>(
     at: Tick,
     visit: impl FnMut(&[u8], i64) -> ControlFlow<B>,
 ) -> ControlFlow<B> {
-    walk(End::Front, windows(batches, key), at, visit)
+    walk(End::Front, batches, key, at, visit)
 }
 
 /// `walk_front` from the greatest value down.
@@ -65,25 +74,29 @@ pub fn walk_back<B>(
     at: Tick,
     visit: impl FnMut(&[u8], i64) -> ControlFlow<B>,
 ) -> ControlFlow<B> {
-    walk(End::Back, windows(batches, key), at, visit)
+    walk(End::Back, batches, key, at, visit)
 }
 
-/// From which end the values are walked.
-#[derive(Clone, Copy)]
-enum End {
-    Front,
-    Back,
+fn walk<B>(
+    end: End,
+    batches: &[Shared],
+    key: &[u8],
+    at: Tick,
+    mut visit: impl FnMut(&[u8], i64) -> ControlFlow<B>,
+) -> ControlFlow<B> {
+    let mut values = ValueWalk::new(batches, key, end, [at]);
+    while let Some((value, [count])) = values.step() {
+        if count != 0 {
+            visit(value, count)?;
+        }
+    }
+    ControlFlow::Continue(())
 }
 
 /// One batch's updates of the key that have not been walked yet; never empty.
 struct Window<'a> {
     batch: &'a Batch,
     rows: Range<usize>,
-}
-
-fn windows<'a>(batches: &'a [Shared], key: &[u8]) -> Vec<Window<'a>> {
-    let all = batches.iter().map(|batch| Window { batch, rows: key_range(batch, 0, key) });
-    all.filter(|window| !window.rows.is_empty()).collect()
 }
 
 impl<'a> Window<'a> {
@@ -99,40 +112,83 @@ impl<'a> Window<'a> {
         self.batch.value(self.next_row(end))
     }
 
-    /// Takes all updates of `value` from this end; answers their count.
-    fn take(&mut self, end: End, value: &[u8], at: Tick) -> i64 {
-        let mut count = 0;
+    /// Takes all updates of `value` from this end: adds to the counts, answers how many these were.
+    fn take<const N: usize>(
+        &mut self,
+        end: End,
+        value: &[u8],
+        ats: &[Tick; N],
+        counts: &mut [i64; N],
+    ) -> usize {
+        let mut taken = 0;
         while !self.rows.is_empty() && self.value(end) == value {
             let row = self.next_row(end);
-            if self.batch.tick(row) <= at {
-                count += self.batch.lane(row, 0);
+            let (tick, diff) = (self.batch.tick(row), self.batch.lane(row, 0));
+            for (at, count) in ats.iter().zip(counts.iter_mut()) {
+                *count += if tick <= *at { diff } else { 0 };
             }
             match end {
                 End::Front => self.rows.start += 1,
                 End::Back => self.rows.end -= 1,
             }
+            taken += 1;
         }
-        count
+        taken
     }
 }
 
-fn walk<B>(
+/// Walks the values of one key from one end, each with its net counts (lane 0, all batches) at `N`
+/// ticks; values that cancel come, too.
+pub(crate) struct ValueWalk<'a, const N: usize> {
     end: End,
-    mut windows: Vec<Window<'_>>,
-    at: Tick,
-    mut visit: impl FnMut(&[u8], i64) -> ControlFlow<B>,
-) -> ControlFlow<B> {
-    loop {
-        let values = windows.iter().map(|window| window.value(end));
-        let next = match end {
+    windows: Vec<Window<'a>>,
+    ats: [Tick; N],
+    visited: usize,
+}
+
+impl<'a, const N: usize> ValueWalk<'a, N> {
+    /// At the first value from this end.
+    pub(crate) fn new(batches: &'a [Shared], key: &[u8], end: End, ats: [Tick; N]) -> Self {
+        let windows = batches.iter().map(|batch| Window { batch, rows: key_range(batch, 0, key) });
+        let windows = windows.filter(|window| !window.rows.is_empty()).collect();
+        ValueWalk { end, windows, ats, visited: 0 }
+    }
+
+    /// The value that comes next.
+    pub(crate) fn peek(&self) -> Option<&'a [u8]> {
+        let values = self.windows.iter().map(|window| window.value(self.end));
+        match self.end {
             End::Front => values.min(),
             End::Back => values.max(),
-        };
-        let Some(value) = next else { return ControlFlow::Continue(()) };
-        let count: i64 = windows.iter_mut().map(|window| window.take(end, value, at)).sum();
-        windows.retain(|window| !window.rows.is_empty());
-        if count != 0 {
-            visit(value, count)?;
         }
+    }
+
+    /// The next value and its counts.
+    pub(crate) fn step(&mut self) -> Option<(&'a [u8], [i64; N])> {
+        let value = self.peek()?;
+        let mut counts = [0; N];
+        for window in &mut self.windows {
+            self.visited += window.take(self.end, value, &self.ats, &mut counts);
+        }
+        self.windows.retain(|window| !window.rows.is_empty());
+        Some((value, counts))
+    }
+
+    /// Leaves out the values before `value`; from the back those at and behind it.
+    pub(crate) fn skip_to(&mut self, value: &[u8]) {
+        for Window { batch, rows } in &mut self.windows {
+            let found = batch.seek(rows.start, batch.key(rows.start), value).min(rows.end);
+            match self.end {
+                End::Front => rows.start = found,
+                End::Back => rows.end = found,
+            }
+            self.visited += 1;
+        }
+        self.windows.retain(|window| !window.rows.is_empty());
+    }
+
+    /// The updates looked at so far, and the seeks.
+    pub(crate) fn visited(&self) -> usize {
+        self.visited
     }
 }

@@ -15,6 +15,7 @@ mod builder;
 mod bytes; // rows of bytes
 mod codec; // columns to rows of bytes and back
 mod cursor;
+mod dead; // ranges of cancelled values, remembered
 mod lanes;
 mod merged;
 mod merger;
@@ -33,8 +34,10 @@ pub use batch::{Batch, Shared};
 pub use batcher::{UpdateBatcher, Updates};
 pub use builder::BatchBuilder;
 pub use bytes::ByteRows;
-pub use codec::{RowCodec, normalise_keys};
+pub use codec::{Direction, RowCodec, normalise_keys};
+pub(crate) use cursor::End;
 pub use cursor::{accumulate, key_range, walk_back, walk_front};
+pub(crate) use dead::{DeadRanges, KeyRanges, LiveWalk};
 pub use lanes::{Lanes, add_lanes};
 pub use merged::{MergedRows, NetRow, NetRows};
 pub use merger::BatchMerger;

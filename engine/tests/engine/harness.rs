@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex};
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Decimal128Type, Float64Type, Int32Type, Int64Type};
+use arrow::datatypes::{Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type};
 use millrace_engine::{
     DataError, DataType, Delta, Engine, EngineConfig, EngineError, Literal, Plan, RelationId, Snapshot,
     SubscriptionEvent, TableSpec, Tick, batch_of, column_of_literals,
@@ -135,6 +135,8 @@ pub(crate) fn rows_of(batch: &RecordBatch) -> Vec<String> {
             DataType::Text => format!("'{}'", column.as_string::<i32>().value(row)),
             DataType::Numeric { .. } => column.as_primitive::<Decimal128Type>().value_as_string(row),
             DataType::Timestamp => "timestamp".to_owned(),
+            DataType::Date => format!("day {}", column.as_primitive::<Date32Type>().value(row)),
+            DataType::Interval => "interval".to_owned(),
         }
     };
     let row =

@@ -2,7 +2,7 @@
 //!
 //! `oracle` proves each operator right at every tick under random changes, with 1 and 2 workers,
 //! and rebuilt from saved state in the middle; `incremental` that one change costs the same
-//! whatever the state; `lifecycle` reads, subscriptions, drops, errors and compaction.
+//! whatever the state; `operators` where scripts do not come; `lifecycle` reads, subscriptions, drops, errors and compaction.
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,4 +11,5 @@ mod harness;
 mod model;
 mod lifecycle;
 mod oracle;
+mod operators;
 mod incremental;

@@ -1,9 +1,10 @@
 //! The naive model: a plan evaluated over whole tables, row by row, with nothing incremental in it.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use millrace_engine::{
-    Aggregate, AggregateFunction, DataError, DataType, Expr, JoinKey, Literal, Plan, RelationId,
+    Aggregate, AggregateFunction, DataError, DataType, Expr, JoinKey, Literal, OrderKey, Plan, RelationId,
 };
 
 use crate::harness::{Bag, Row};
@@ -38,6 +39,8 @@ fn display(row: &Row) -> String {
         Literal::Text(value) => format!("'{value}'"),
         Literal::Numeric { value, scale, .. } => decimal(*value, *scale),
         Literal::Timestamp(_) => "timestamp".to_owned(),
+        Literal::Date(days) => format!("day {days}"),
+        Literal::Interval { .. } => "interval".to_owned(),
     };
     row.iter().map(cell).collect::<Vec<_>>().join("|")
 }
@@ -97,17 +100,111 @@ fn run(plan: &Plan, tables: &Tables, errors: &mut BTreeMap<DataError, i64>) -> R
             result
         }
         Plan::Union { inputs } => inputs.iter().flat_map(|input| run(input, tables, errors)).collect(),
-        Plan::Exists { .. } | Plan::Repeat { .. } | Plan::TopK { .. } => unreachable!("not rendered yet"),
+        Plan::Exists { left, right, keys, anti } => {
+            let (left, right) = (run(left, tables, errors), run(right, tables, errors));
+            let sides = |key: &JoinKey| (key.left.clone(), key.right.clone());
+            let (left_keys, right_keys): (Vec<Expr>, Vec<Expr>) = keys.iter().map(sides).unzip();
+            let (left, right) = (with_keys(left, &left_keys, errors), with_keys(right, &right_keys, errors));
+            let matches = |left: &Row, right: &Row| {
+                keys.iter().zip(left.iter().zip(right)).all(|(key, (a, b))| equal(a, b, key.nulls_equal))
+            };
+            let has_match = |key: &Row| right.iter().any(|(other, _, _)| matches(key, other));
+            let kept = left.into_iter().filter(|(key, _, _)| has_match(key) != *anti);
+            kept.map(|(_, row, diff)| (row, diff)).collect()
+        }
+        Plan::Repeat { input, count } => {
+            let rows = with_keys(run(input, tables, errors), std::slice::from_ref(count), errors);
+            let mut repeated = Vec::new();
+            for (count, row, diff) in rows {
+                match count[0] {
+                    Literal::Int64(count) if count > 1 << 31 => {
+                        let error = DataError::out_of_range("number of copies of a row");
+                        *errors.entry(error).or_default() += diff;
+                    }
+                    Literal::Int64(count) => repeated.push((row, diff * count.max(0))),
+                    _ => {}
+                }
+            }
+            repeated.into_iter().filter(|(_, diff)| *diff != 0).collect()
+        }
+        Plan::TopK { input, keys, order, skip, fetch, numbered } => {
+            let compared: Vec<Expr> = keys.iter().chain(order.iter().map(|key| &key.expr)).cloned().collect();
+            let mut groups: BTreeMap<String, Vec<(Row, Row)>> = BTreeMap::new();
+            for (values, row, diff) in with_keys(run(input, tables, errors), &compared, errors) {
+                let (group, values) = values.split_at(keys.len());
+                let group = groups.entry(format!("{group:?}")).or_default();
+                (0..diff).for_each(|_| group.push((values.to_vec(), row.clone())));
+            }
+            let mut kept = Vec::new();
+            for mut group in groups.into_values() {
+                group.sort_by(|(a, row_a), (b, row_b)| {
+                    by_order(order, a, b).then_with(|| by_row(row_a, row_b))
+                });
+                let window = group.into_iter().enumerate().skip(*skip as usize);
+                for (index, (_, row)) in window.take(fetch.map_or(usize::MAX, |fetch| fetch as usize)) {
+                    let number = numbered.then_some(Literal::Int64(index as i64 + 1));
+                    kept.push((row.into_iter().chain(number).collect(), 1));
+                }
+            }
+            kept
+        }
+    }
+}
+
+/// Rows with the normal values of some expressions; where one fails, an error in the row's place.
+fn with_keys(rows: Rows, keys: &[Expr], errors: &mut BTreeMap<DataError, i64>) -> Vec<(Row, Row, i64)> {
+    let mut keyed = Vec::new();
+    for (row, diff) in rows {
+        match keys.iter().map(|key| eval(key, &row).map(normal)).collect::<Result<Row, DataError>>() {
+            Ok(values) => keyed.push((values, row, diff)),
+            Err(error) => *errors.entry(error).or_default() += diff,
+        }
+    }
+    keyed
+}
+
+/// Whether two values are equal as keys.
+fn equal(a: &Literal, b: &Literal, nulls_equal: bool) -> bool {
+    match is_null(a) || is_null(b) {
+        true => nulls_equal && is_null(a) && is_null(b),
+        false => key(a) == key(b),
+    }
+}
+
+fn by_order(order: &[OrderKey], a: &Row, b: &Row) -> Ordering {
+    let compare = |(key, (a, b)): (&OrderKey, (&Literal, &Literal))| match (is_null(a), is_null(b)) {
+        (false, false) if key.descending => by_value(b, a),
+        (false, false) => by_value(a, b),
+        (a, b) if key.nulls_first => b.cmp(&a),
+        (a, b) => a.cmp(&b),
+    };
+    order.iter().zip(a.iter().zip(b)).map(compare).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+}
+
+/// Whole rows: columns ascending, NULL first.
+fn by_row(a: &Row, b: &Row) -> Ordering {
+    let compare = |(a, b): (&Literal, &Literal)| match (is_null(a), is_null(b)) {
+        (false, false) => by_value(a, b),
+        (a, b) => b.cmp(&a),
+    };
+    a.iter().zip(b).map(compare).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+}
+
+fn by_value(a: &Literal, b: &Literal) -> Ordering {
+    match (a, b) {
+        (Literal::Int32(a), Literal::Int32(b)) => a.cmp(b),
+        (Literal::Int64(a), Literal::Int64(b)) => a.cmp(b),
+        (Literal::Text(a), Literal::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
+        (Literal::Float64(a), Literal::Float64(b)) => f64::from_bits(*a).total_cmp(&f64::from_bits(*b)),
+        (Literal::Numeric { value: a, .. }, Literal::Numeric { value: b, .. }) => a.cmp(b),
+        (a, b) => panic!("the model does not order {a} and {b}"),
     }
 }
 
 /// Whether two rows are equal in a key of a join.
 fn matches(join_key: &JoinKey, left: &Row, right: &Row) -> bool {
     let (a, b) = (eval(&join_key.left, left).unwrap(), eval(&join_key.right, right).unwrap());
-    match is_null(&a) || is_null(&b) {
-        true => join_key.nulls_equal && is_null(&a) && is_null(&b),
-        false => key(&a) == key(&b),
-    }
+    equal(&a, &b, join_key.nulls_equal)
 }
 
 fn project(
@@ -187,6 +284,13 @@ fn call(function: &str, left: Literal, right: Literal, data_type: DataType) -> R
         ("add", Literal::Int32(a), Literal::Int32(b)) => {
             Literal::Int32(a.checked_add(b).ok_or_else(overflow)?)
         }
+        ("add", Literal::Int64(a), Literal::Int64(b)) => {
+            Literal::Int64(a.checked_add(b).ok_or_else(overflow)?)
+        }
+        ("divide", Literal::Int64(_), Literal::Int64(0)) => return Err(DataError::division_by_zero()),
+        ("divide", Literal::Int64(a), Literal::Int64(b)) => {
+            Literal::Int64(a.checked_div(b).ok_or_else(overflow)?)
+        }
         ("multiply", Literal::Int32(a), Literal::Int32(b)) => {
             Literal::Int32(a.checked_mul(b).ok_or_else(overflow)?)
         }
@@ -225,13 +329,7 @@ fn aggregate(aggregate: &Aggregate, rows: &Rows) -> Result<Literal, DataError> {
 }
 
 fn extreme(values: &[(Literal, i64)], greatest: bool) -> Literal {
-    let order = |a: &Literal, b: &Literal| match (normal(a.clone()), normal(b.clone())) {
-        (Literal::Int32(a), Literal::Int32(b)) => a.cmp(&b),
-        (Literal::Int64(a), Literal::Int64(b)) => a.cmp(&b),
-        (Literal::Text(a), Literal::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
-        (Literal::Float64(a), Literal::Float64(b)) => f64::from_bits(a).total_cmp(&f64::from_bits(b)),
-        (a, b) => panic!("the model does not order {a} and {b}"),
-    };
+    let order = |a: &Literal, b: &Literal| by_value(&normal(a.clone()), &normal(b.clone()));
     let mut sorted: Vec<Literal> = values.iter().map(|(value, _)| value.clone()).collect();
     sorted.sort_by(order);
     normal(if greatest { sorted.pop().unwrap() } else { sorted.remove(0) })

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use millrace_engine::{
-    Aggregate, AggregateFunction, DataError, DataType, Expr, JoinKey, Literal, Plan, RelationId,
+    Aggregate, AggregateFunction, DataError, DataType, Expr, JoinKey, Literal, OrderKey, Plan, RelationId,
     SubscriptionEvent, Tick,
 };
 use proptest::prelude::*;
@@ -110,9 +110,75 @@ fn five_columns() -> impl Strategy<Value = Plan> {
             outputs: columns([0, 6, 2, 8, 4]),
         };
         let join = join(inner.clone()).prop_map(narrow);
-        let union =
-            (inner.clone(), inner).prop_map(|(left, right)| Plan::Union { inputs: vec![left, right] });
-        prop_oneof![3 => project, 2 => join, 1 => union]
+        let union = (inner.clone(), inner.clone())
+            .prop_map(|(left, right)| Plan::Union { inputs: vec![left, right] });
+        let exists = exists(inner.clone());
+        let repeat = (inner.clone(), copies())
+            .prop_map(|(input, count)| Plan::Repeat { input: Box::new(input), count });
+        prop_oneof![3 => project, 2 => join, 1 => union, 2 => exists, 1 => repeat, 2 => narrow_top_k(inner)]
+    })
+}
+
+/// A semi or anti join by no, one or two keys, some computed; now and then with itself.
+fn exists(inner: impl Strategy<Value = Plan> + Clone + 'static) -> impl Strategy<Value = Plan> {
+    let divided = |column| call("divide", int(6), Expr::Column(column), DataType::Int32);
+    let keys = prop_oneof![
+        3 => Just(vec![]),
+        6 => Just(vec![(Expr::Column(0), Expr::Column(0))]),
+        6 => Just(vec![(Expr::Column(1), Expr::Column(0))]),
+        6 => Just(vec![(Expr::Column(2), Expr::Column(2))]),
+        6 => Just(vec![(Expr::Column(3), Expr::Column(3)), (Expr::Column(0), Expr::Column(1))]),
+        1 => Just(vec![(Expr::Column(0), divided(1))]),
+        1 => Just(vec![(divided(0), Expr::Column(1)), (Expr::Column(2), Expr::Column(2))]),
+    ];
+    let right = prop_oneof![4 => inner.clone().prop_map(Some), 1 => Just(None)];
+    (inner, right, keys, prop::collection::vec(prop::bool::weighted(0.3), 2), any::<bool>()).prop_map(
+        |(left, right, keys, nulls_equal, anti)| {
+            let key = |((left, right), nulls_equal)| JoinKey { left, right, nulls_equal };
+            let right = Box::new(right.unwrap_or_else(|| left.clone()));
+            let keys = keys.into_iter().zip(nulls_equal).map(key).collect();
+            Plan::Exists { left: Box::new(left), right, keys, anti }
+        },
+    )
+}
+
+/// How often a row comes: also not at all, NULL, negative, failing, or too often.
+fn copies() -> impl Strategy<Value = Expr> {
+    let long = |value| Expr::Literal(Literal::Int64(value));
+    prop_oneof![
+        8 => (-1i64..4).prop_map(move |value| long(value)),
+        1 => Just(Expr::Literal(Literal::Null(DataType::Int64))),
+        1 => Just(Expr::Column(4)),
+        1 => Just(call("divide", long(2), Expr::Column(4), DataType::Int64)),
+        1 => Just(call("add", long(1), Expr::Column(4), DataType::Int64)),
+    ]
+}
+
+/// The first rows by no, one or two keys, in any order, numbered or not.
+fn top_k(inner: impl Strategy<Value = Plan>) -> impl Strategy<Value = Plan> {
+    let keys = prop_oneof![Just(vec![]), Just(vec![0]), Just(vec![2]), Just(vec![1, 3])];
+    let compared = prop_oneof![
+        12 => (0usize..5).prop_map(Expr::Column),
+        1 => Just(call("divide", int(6), Expr::Column(1), DataType::Int32)),
+    ];
+    let order = (compared, any::<bool>(), any::<bool>())
+        .prop_map(|(expr, descending, nulls_first)| OrderKey { expr, descending, nulls_first });
+    let order = prop::collection::vec(order, 0..3);
+    let window = (0u64..3, prop_oneof![4 => (0u64..4).prop_map(Some), 1 => Just(None)]);
+    (inner, keys, order, window, any::<bool>()).prop_map(|(input, keys, order, (skip, fetch), numbered)| {
+        Plan::TopK { input: Box::new(input), keys: columns(keys), order, skip, fetch, numbered }
+    })
+}
+
+/// A top-k with the tables' columns: a row's number comes in the place of the last.
+fn narrow_top_k(inner: impl Strategy<Value = Plan>) -> impl Strategy<Value = Plan> {
+    top_k(inner).prop_map(|top_k| match top_k.columns().len() {
+        6 => Plan::Project {
+            input: Box::new(top_k),
+            predicates: Vec::new(),
+            outputs: columns([0, 1, 2, 3, 5]),
+        },
+        _ => top_k,
     })
 }
 
@@ -125,7 +191,10 @@ fn join(inner: impl Strategy<Value = Plan> + Clone + 'static) -> impl Strategy<V
         Just(vec![(4, 4)]),
     ];
     let nulls_equal = prop::bool::weighted(0.2);
-    (inner.clone(), inner, keys, nulls_equal).prop_map(|(left, right, keys, nulls_equal)| {
+    // Now and then with itself: then the two sides share what they can.
+    let right = prop_oneof![4 => inner.clone().prop_map(Some), 1 => Just(None)];
+    (inner, right, keys, nulls_equal).prop_map(|(left, right, keys, nulls_equal)| {
+        let right = right.unwrap_or_else(|| left.clone());
         let key = |(left, right)| JoinKey {
             left: Expr::Column(left),
             right: Expr::Column(right),
@@ -176,7 +245,15 @@ fn reduce(input: impl Strategy<Value = Plan>) -> impl Strategy<Value = Plan> {
 }
 
 fn view() -> impl Strategy<Value = Plan> {
-    prop_oneof![2 => five_columns(), 1 => join(five_columns().boxed()), 4 => reduce(five_columns())]
+    prop_oneof![
+        2 => five_columns(),
+        1 => join(five_columns().boxed()),
+        1 => exists(join(five_columns().boxed()).boxed()),
+        1 => exists(five_columns().boxed()),
+        2 => top_k(five_columns()),
+        1 => top_k(join(five_columns().boxed())),
+        7 => reduce(five_columns()),
+    ]
 }
 
 /// A view over a view: its rows counted by their first column, or all of them.
@@ -237,9 +314,30 @@ pub(crate) fn script() -> impl Strategy<Value = Script> {
     })
 }
 
+/// The operators of a plan, counted by name.
+fn operators(plan: &Plan, found: &mut BTreeMap<&'static str, usize>) {
+    let name = match plan {
+        Plan::Get { .. } => "get",
+        Plan::Constant { .. } => "constant",
+        Plan::Project { .. } => "project",
+        Plan::Join { .. } => "join",
+        Plan::Reduce { .. } => "reduce",
+        Plan::Union { .. } => "union",
+        Plan::Exists { anti: false, .. } => "semi join",
+        Plan::Exists { anti: true, .. } => "anti join",
+        Plan::Repeat { .. } => "repeat",
+        Plan::TopK { numbered: false, .. } => "top-k",
+        Plan::TopK { numbered: true, .. } => "numbered top-k",
+    };
+    *found.entry(name).or_default() += 1;
+    plan.inputs().into_iter().for_each(|input| operators(input, found));
+}
+
 /// What scripts have shown, so that a weak generator is noticed.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
+    /// The operators of views that had rows at the end.
+    pub(crate) operators: BTreeMap<&'static str, usize>,
     pub(crate) non_empty: usize,
     pub(crate) retractions: usize,
     pub(crate) in_error: usize,
@@ -278,12 +376,11 @@ fn history(script: &Script) -> History {
 fn inline(plan: &Plan, view: &Plan) -> Plan {
     match plan {
         Plan::Get { relation, .. } if *relation == RelationId(VIEW) => view.clone(),
-        Plan::Reduce { input, keys, aggregates } => Plan::Reduce {
-            input: Box::new(inline(input, view)),
-            keys: keys.clone(),
-            aggregates: aggregates.clone(),
-        },
-        other => other.clone(),
+        other => {
+            let mut other = other.clone();
+            other.inputs_mut().into_iter().for_each(|input| *input = inline(input, view));
+            other
+        }
     }
 }
 
@@ -346,6 +443,9 @@ pub(crate) fn check(script: &Script, workers: usize, seen: &mut Seen) -> Result<
                 )?;
             }
             seen.note(&expected);
+            if id == VIEW && index + 1 == script.ticks.len() && expected.is_ok_and(|bag| !bag.is_empty()) {
+                operators(plan, &mut seen.operators);
+            }
         }
     }
     fold(script, &history, late, &events, workers, seen)
@@ -461,7 +561,7 @@ fn runner(seed: u64) -> TestRunner {
 
 /// How many scripts each test runs: more in nightly mode.
 fn scripts() -> u32 {
-    if std::env::var_os("MILLRACE_NIGHTLY").is_some() { 3000 } else { 120 }
+    if std::env::var_os("MILLRACE_NIGHTLY").is_some() { 3000 } else { 300 }
 }
 
 #[test]
@@ -481,6 +581,9 @@ fn views_equal_the_model_at_every_tick() {
         seen.non_empty > 300 && seen.retractions > 300 && seen.in_error > 30,
         "a weak generator: {seen:?}"
     );
+    for operator in ["join", "reduce", "semi join", "anti join", "repeat", "top-k", "numbered top-k"] {
+        assert!(seen.operators.get(operator) >= Some(&5), "{operator} is hardly seen: {seen:?}");
+    }
 }
 
 #[test]

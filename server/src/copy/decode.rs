@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Decimal128Builder, Float64Builder, Int32Builder, Int64Builder, RecordBatch,
-    StringBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int32Builder, Int64Builder,
+    IntervalMonthDayNanoBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::SchemaRef;
 use millrace_engine::{DataType, schema_of};
@@ -149,6 +149,8 @@ enum Builder {
     Text(StringBuilder),
     Timestamp(TimestampMicrosecondBuilder),
     Numeric(Decimal128Builder, u8, u8),
+    Date(Date32Builder),
+    Interval(IntervalMonthDayNanoBuilder),
 }
 
 impl Builder {
@@ -163,6 +165,8 @@ impl Builder {
             DataType::Numeric { precision, scale } => {
                 Builder::Numeric(Decimal128Builder::new(), precision, scale)
             }
+            DataType::Date => Builder::Date(Date32Builder::new()),
+            DataType::Interval => Builder::Interval(IntervalMonthDayNanoBuilder::new()),
         }
     }
 
@@ -187,6 +191,11 @@ impl Builder {
                     text.map(|text| text_form::parse_numeric(text, *precision, *scale)).transpose()?;
                 builder.append_option(value);
             }
+            Builder::Date(builder) => builder.append_option(text.map(text_form::parse_date).transpose()?),
+            Builder::Interval(builder) => {
+                let value = text.map(|text| text_form::parse_interval(text)?.to_arrow()).transpose()?;
+                builder.append_option(value);
+            }
         }
         Ok(())
     }
@@ -199,6 +208,8 @@ impl Builder {
             Builder::Float64(builder) => Arc::new(builder.finish()),
             Builder::Text(builder) => Arc::new(builder.finish()),
             Builder::Timestamp(builder) => Arc::new(builder.finish()),
+            Builder::Date(builder) => Arc::new(builder.finish()),
+            Builder::Interval(builder) => Arc::new(builder.finish()),
             Builder::Numeric(builder, precision, scale) => {
                 let array = builder.finish().with_precision_and_scale(*precision, *scale as i8);
                 Arc::new(array.map_err(SqlError::internal)?)
@@ -251,7 +262,7 @@ mod tests {
         out.to_vec()
     }
 
-    const ALL: [DataType; 7] = [
+    const ALL: [DataType; 8] = [
         DataType::Boolean,
         DataType::Int32,
         DataType::Int64,
@@ -259,19 +270,20 @@ mod tests {
         DataType::Text,
         DataType::Timestamp,
         DataType::Numeric { precision: 10, scale: 2 },
+        DataType::Date,
     ];
 
     #[test]
     fn lines_become_typed_columns() {
-        let data = "t,1,2,2.5,x,2013-12-02 21:15:00,1.005\n,,,,,,\n";
+        let data = "t,1,2,2.5,x,2013-12-02 21:15:00,1.005,2013-12-02\n,,,,,,,\n";
         let batch = decode(&ALL, &csv(), &[data.as_bytes()]).expect("good lines");
         expect_test::expect![[r#"
-            +------+----+----+-----+----+---------------------+------+
-            | c0   | c1 | c2 | c3  | c4 | c5                  | c6   |
-            +------+----+----+-----+----+---------------------+------+
-            | true | 1  | 2  | 2.5 | x  | 2013-12-02T21:15:00 | 1.01 |
-            |      |    |    |     |    |                     |      |
-            +------+----+----+-----+----+---------------------+------+"#]]
+            +------+----+----+-----+----+---------------------+------+------------+
+            | c0   | c1 | c2 | c3  | c4 | c5                  | c6   | c7         |
+            +------+----+----+-----+----+---------------------+------+------------+
+            | true | 1  | 2  | 2.5 | x  | 2013-12-02T21:15:00 | 1.01 | 2013-12-02 |
+            |      |    |    |     |    |                     |      |            |
+            +------+----+----+-----+----+---------------------+------+------------+"#]]
         .assert_eq(&pretty_format_batches(&[batch]).expect("printable").to_string());
     }
 
@@ -337,7 +349,7 @@ mod tests {
     /// Any batch of all types.
     fn rows() -> impl Strategy<Value = RecordBatch> {
         use arrow::array::{
-            BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray,
+            BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray,
             TimestampMicrosecondArray,
         };
         let text = prop::option::of("[ab,\t\n\r\\\\\"N.é\u{8}]{0,6}");
@@ -349,6 +361,7 @@ mod tests {
             text,
             prop::option::of(-62_135_596_800_000_000i64..253_402_300_799_999_999),
             prop::option::of(-9_999_999_999i128..=9_999_999_999),
+            prop::option::of(-2_440_588i32..=2_145_042_905),
         );
         prop::collection::vec(row, 1..8).prop_map(|rows| {
             let arrays: Vec<ArrayRef> = vec![
@@ -365,6 +378,7 @@ mod tests {
                         .with_precision_and_scale(10, 2)
                         .expect("valid"),
                 ),
+                Arc::new(rows.iter().map(|row| row.7).collect::<Date32Array>()),
             ];
             RecordBatch::try_new(schema_of(&ALL), arrays).expect("one length")
         })

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use millrace_engine::{DataType, Literal, NUMERIC_PRECISION_MAX};
 use millrace_sql::SqlError;
-use millrace_sql::text_form::{self, write_float64, write_timestamp};
+use millrace_sql::text_form::{self, Interval, write_date, write_float64, write_interval, write_timestamp};
 
 use super::numeric::numeric_text_from_binary;
 
@@ -20,12 +20,14 @@ pub(crate) const BPCHAR: u32 = 1042;
 pub(crate) const VARCHAR: u32 = 1043;
 pub(crate) const DATE: u32 = 1082;
 pub(crate) const TIMESTAMP: u32 = 1114;
+pub(crate) const INTERVAL: u32 = 1186;
 pub(crate) const NUMERIC: u32 = 1700;
-
-const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// Microseconds from 1970 to 2000, where PostgreSQL's binary timestamps start.
 pub(crate) const MICROS_TO_2000: i64 = 946_684_800_000_000;
+
+/// Days from 1970 to 2000, where PostgreSQL's binary dates start.
+pub(crate) const DAYS_TO_2000: i32 = 10_957;
 
 /// How RowDescription names a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub(crate) fn wire_type(data_type: DataType) -> WireType {
         DataType::Text => (TEXT, -1),
         DataType::Timestamp => (TIMESTAMP, 8),
         DataType::Numeric { .. } => (NUMERIC, -1),
+        DataType::Date => (DATE, 4),
+        DataType::Interval => (INTERVAL, 16),
     };
     WireType { oid, size, modifier: modifier(data_type) }
 }
@@ -63,7 +67,9 @@ fn modifier(data_type: DataType) -> i32 {
         | DataType::Int64
         | DataType::Float64
         | DataType::Text
-        | DataType::Timestamp => -1,
+        | DataType::Timestamp
+        | DataType::Date
+        | DataType::Interval => -1,
     }
 }
 
@@ -80,12 +86,13 @@ pub(crate) fn parameter_type(oid: u32) -> Result<Option<DataType>, SqlError> {
         INT8 => DataType::Int64,
         FLOAT4 | FLOAT8 => DataType::Float64,
         NAME | TEXT | BPCHAR | VARCHAR => DataType::Text,
-        DATE | TIMESTAMP => DataType::Timestamp,
+        DATE => DataType::Date,
+        TIMESTAMP => DataType::Timestamp,
+        INTERVAL => DataType::Interval,
         17 => return Err(SqlError::unsupported("type bytea")),
         114 | 3802 => return Err(SqlError::unsupported("type json")),
         1083 | 1266 => return Err(SqlError::unsupported("type time")),
         1184 => return Err(SqlError::unsupported("type timestamp with time zone")),
-        1186 => return Err(SqlError::unsupported("type interval")),
         2950 => return Err(SqlError::unsupported("type uuid")),
         _ => return Err(SqlError::new("42704", format!("type with OID {oid} does not exist"))),
     }))
@@ -117,6 +124,10 @@ pub(crate) fn read_parameter(
     let mut written = BytesMut::new();
     match value {
         Literal::Timestamp(micros) => write_timestamp(micros, &mut written),
+        Literal::Date(days) => write_date(days, &mut written),
+        Literal::Interval { months, days, micros } => {
+            write_interval(Interval { months, days, micros }, &mut written);
+        }
         Literal::Float64(bits) => write_float64(f64::from_bits(bits), &mut written),
         Literal::Text(value) => written.extend_from_slice(value.as_bytes()),
         Literal::Boolean(value) => written.extend_from_slice(value.to_string().as_bytes()),
@@ -140,7 +151,8 @@ fn read_binary(bytes: &[u8], oid: u32) -> Result<Literal, SqlError> {
         FLOAT8 => Literal::Float64(u64::from_be_bytes(fixed(bytes)?)),
         NAME | TEXT | BPCHAR | VARCHAR => Literal::Text(utf8(bytes)?.to_owned()),
         TIMESTAMP => Literal::Timestamp(since_1970(i64::from_be_bytes(fixed(bytes)?))?),
-        DATE => Literal::Timestamp(days_since_1970(i32::from_be_bytes(fixed(bytes)?))?),
+        DATE => Literal::Date(days_since_1970(i32::from_be_bytes(fixed(bytes)?))?),
+        INTERVAL => interval(bytes)?.literal(),
         NUMERIC => Literal::Text(numeric_text_from_binary(bytes)?),
         _ => return Err(SqlError::unsupported(format!("binary input of the type with OID {oid}"))),
     })
@@ -154,14 +166,24 @@ fn since_1970(micros: i64) -> Result<i64, SqlError> {
     }
 }
 
-fn days_since_1970(days: i32) -> Result<i64, SqlError> {
+fn days_since_1970(days: i32) -> Result<i32, SqlError> {
     match days {
         i32::MAX | i32::MIN => Err(SqlError::unsupported("date infinity")),
-        _ => i64::from(days)
-            .checked_mul(MICROS_PER_DAY)
-            .and_then(|micros| micros.checked_add(MICROS_TO_2000))
-            .ok_or_else(timestamp_out_of_range),
+        _ => days.checked_add(DAYS_TO_2000).ok_or_else(|| SqlError::new("22008", "date out of range")),
     }
+}
+
+/// Microseconds, then days, then months.
+fn interval(bytes: &[u8]) -> Result<Interval, SqlError> {
+    let (micros, rest) = bytes.split_at(bytes.len().min(8));
+    let (days, months) = rest.split_at(rest.len().min(4));
+    let interval = Interval {
+        months: i32::from_be_bytes(fixed(months)?),
+        days: i32::from_be_bytes(fixed(days)?),
+        micros: i64::from_be_bytes(fixed(micros)?),
+    };
+    interval.to_arrow()?;
+    Ok(interval)
 }
 
 fn timestamp_out_of_range() -> SqlError {
@@ -219,7 +241,14 @@ mod tests {
         );
         assert_eq!(
             binary(&1i32.to_be_bytes(), DATE, DataType::Timestamp),
-            Ok(Literal::Timestamp(MICROS_TO_2000 + MICROS_PER_DAY))
+            Ok(Literal::Timestamp(MICROS_TO_2000 + 86_400_000_000))
+        );
+        assert_eq!(binary(&1i32.to_be_bytes(), DATE, DataType::Date), Ok(Literal::Date(DAYS_TO_2000 + 1)));
+        assert_eq!(binary(&i32::MAX.to_be_bytes(), DATE, DataType::Date), Err("0A000".to_owned()));
+        let interval = [0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 2, 0, 0, 0, 1];
+        assert_eq!(
+            binary(&interval, INTERVAL, DataType::Interval),
+            Ok(Literal::Interval { months: 1, days: 2, micros: 5 })
         );
         let float = Literal::Float64(1.5f64.to_bits());
         assert_eq!(binary(&1.5f32.to_be_bytes(), FLOAT4, DataType::Float64), Ok(float.clone()));

@@ -1,20 +1,22 @@
 //! Values on their way out: a column of a batch, written row by row as text or in binary.
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array,
-    StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array,
+    Int64Array, IntervalMonthDayNanoArray, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{
-    DataType as ArrowType, Decimal128Type, Float64Type, Int32Type, Int64Type, TimeUnit,
-    TimestampMicrosecondType,
+    DataType as ArrowType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type,
+    IntervalMonthDayNanoType, IntervalUnit, TimeUnit, TimestampMicrosecondType,
 };
 use bytes::{BufMut, BytesMut};
 use millrace_sql::SqlError;
-use millrace_sql::text_form::{write_float64, write_numeric, write_timestamp};
+use millrace_sql::text_form::{
+    Interval, write_date, write_float64, write_interval, write_numeric, write_timestamp,
+};
 use std::fmt::Write as _;
 
 use super::numeric::write_numeric_binary;
-use super::types::MICROS_TO_2000;
+use super::types::{DAYS_TO_2000, MICROS_TO_2000};
 
 /// A column's values, looked up once a batch.
 pub(crate) enum Values<'a> {
@@ -25,6 +27,8 @@ pub(crate) enum Values<'a> {
     Text(&'a StringArray),
     Timestamp(&'a TimestampMicrosecondArray),
     Numeric(&'a Decimal128Array, u8),
+    Date(&'a Date32Array),
+    Interval(&'a IntervalMonthDayNanoArray),
 }
 
 impl<'a> Values<'a> {
@@ -42,6 +46,10 @@ impl<'a> Values<'a> {
             ArrowType::Decimal128(_, scale) if *scale >= 0 => {
                 Values::Numeric(array.as_primitive::<Decimal128Type>(), scale.unsigned_abs())
             }
+            ArrowType::Date32 => Values::Date(array.as_primitive::<Date32Type>()),
+            ArrowType::Interval(IntervalUnit::MonthDayNano) => {
+                Values::Interval(array.as_primitive::<IntervalMonthDayNanoType>())
+            }
             other => return Err(SqlError::internal(format!("a result column has the type {other}"))),
         })
     }
@@ -56,6 +64,8 @@ impl<'a> Values<'a> {
             Values::Text(array) => array.is_null(row),
             Values::Timestamp(array) => array.is_null(row),
             Values::Numeric(array, _) => array.is_null(row),
+            Values::Date(array) => array.is_null(row),
+            Values::Interval(array) => array.is_null(row),
         }
     }
 
@@ -70,6 +80,8 @@ impl<'a> Values<'a> {
             Values::Text(array) => out.put_slice(array.value(row).as_bytes()),
             Values::Timestamp(array) => write_timestamp(array.value(row), out),
             Values::Numeric(array, scale) => write_numeric(array.value(row), *scale, out),
+            Values::Date(array) => write_date(array.value(row), out),
+            Values::Interval(array) => write_interval(Interval::from_arrow(array.value(row)), out),
         }
     }
 
@@ -84,6 +96,13 @@ impl<'a> Values<'a> {
             // Binary timestamps count from 2000.
             Values::Timestamp(array) => out.put_i64(array.value(row).saturating_sub(MICROS_TO_2000)),
             Values::Numeric(array, scale) => write_numeric_binary(array.value(row), *scale, out),
+            Values::Date(array) => out.put_i32(array.value(row).saturating_sub(DAYS_TO_2000)),
+            Values::Interval(array) => {
+                let interval = Interval::from_arrow(array.value(row));
+                out.put_i64(interval.micros);
+                out.put_i32(interval.days);
+                out.put_i32(interval.months);
+            }
         }
     }
 }
@@ -91,6 +110,7 @@ impl<'a> Values<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow::datatypes::IntervalMonthDayNano;
     use std::sync::Arc;
 
     fn both(array: ArrayRef) -> (String, String) {
@@ -108,7 +128,7 @@ mod tests {
     #[test]
     fn values_are_written_as_by_postgresql() {
         let timestamp = |micros| Arc::new(TimestampMicrosecondArray::from(vec![micros])) as ArrayRef;
-        let cases: [(ArrayRef, &str, &str); 11] = [
+        let cases: [(ArrayRef, &str, &str); 14] = [
             (Arc::new(BooleanArray::from(vec![true])), "t", "01"),
             (Arc::new(BooleanArray::from(vec![false])), "f", "00"),
             (Arc::new(Int32Array::from(vec![-5])), "-5", "fffffffb"),
@@ -123,6 +143,13 @@ mod tests {
                 Arc::new(Decimal128Array::from(vec![1250]).with_precision_and_scale(10, 2).expect("valid")),
                 "12.50",
                 "0002000000000002000c1388",
+            ),
+            (Arc::new(Date32Array::from(vec![DAYS_TO_2000])), "2000-01-01", "00000000"),
+            (Arc::new(Date32Array::from(vec![0])), "1970-01-01", "ffffd533"),
+            (
+                Arc::new(IntervalMonthDayNanoArray::from(vec![IntervalMonthDayNano::new(14, -3, 4_000)])),
+                "1 year 2 mons -3 days +00:00:00.000004",
+                "0000000000000004fffffffd0000000e",
             ),
         ];
         for (array, text, hex) in cases {

@@ -116,7 +116,9 @@ impl State {
                 | DataType::Int32
                 | DataType::Int64
                 | DataType::Text
-                | DataType::Timestamp => State::Exact { sum: i256::ZERO, count: 0, scale: 0, mean },
+                | DataType::Timestamp
+                | DataType::Date
+                | DataType::Interval => State::Exact { sum: i256::ZERO, count: 0, scale: 0, mean },
             },
             // The binder knows no others yet.
             _ => State::Count(0),

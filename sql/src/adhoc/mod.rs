@@ -6,6 +6,8 @@
 //! pool for all queries: beyond it a query fails with 53200.
 
 mod aggregate; // aggregates with the engine's answers
+mod first; // the first rows of each group
+mod repeat; // rows as often as a column says
 mod scan; // snapshots and constant rows as sources
 mod whole; // joins that look at every row of both sides
 
@@ -40,6 +42,8 @@ use crate::lower::join_keys;
 use crate::query::exprs::{calls, try_map_operands};
 use crate::query::rel::{JoinKind, Rel, SortKey, types_of};
 use crate::query::{RowStream, Snapshots};
+use first::{First, Range};
+use repeat::Repeat;
 use scan::{Partition, Source};
 use whole::whole;
 
@@ -149,7 +153,14 @@ impl Builder {
             Rel::Limit { input, skip, fetch } => {
                 Ok(Arc::new(GlobalLimitExec::new(one_partition(self.build(input)?), *skip, *fetch)))
             }
-            Rel::Repeat { .. } | Rel::TopK { .. } => Err(SqlError::internal("no operator runs this yet")),
+            Rel::Repeat { input, count } => {
+                let count = self.compile(count, &input.columns())?;
+                Ok(Arc::new(Repeat::new(self.build(input)?, count)))
+            }
+            Rel::TopK { input, keys, order, skip, fetch, numbered } => {
+                let range = Range { skip: *skip, fetch: *fetch };
+                self.top(input, keys, order, range, *numbered)
+            }
         }
     }
 
@@ -282,17 +293,43 @@ impl Builder {
     }
 
     fn sort(&self, input: &Rel, keys: &[SortKey]) -> Built {
-        let columns = input.columns();
         let built = one_partition(self.build(input)?);
+        Ok(sorted(built, self.sort_keys(keys, &input.columns())?, None))
+    }
+
+    fn sort_keys(&self, keys: &[SortKey], columns: &[DataType]) -> Result<Vec<PhysicalSortExpr>, SqlError> {
         let key = |key: &SortKey| {
             let options = SortOptions { descending: key.descending, nulls_first: key.nulls_first };
-            Ok(PhysicalSortExpr::new(self.compile_key(&Expr::Column(key.column), &columns)?, options))
+            Ok(PhysicalSortExpr::new(self.compile_key(&Expr::Column(key.column), columns)?, options))
         };
-        let keys = keys.iter().map(key).collect::<Result<Vec<_>, SqlError>>()?;
-        Ok(match LexOrdering::new(keys) {
-            Some(ordering) => Arc::new(SortExec::new(ordering, built)),
-            None => built,
-        })
+        keys.iter().map(key).collect()
+    }
+
+    /// The first rows of each group: sorted by group, order and whole row. Without groups they come out in
+    /// their order, and no more than are wanted are kept while sorting.
+    fn top(&self, input: &Rel, keys: &[Expr], order: &[SortKey], range: Range, numbered: bool) -> Built {
+        let columns = input.columns();
+        let ascending = SortOptions { descending: false, nulls_first: true };
+        let keys =
+            keys.iter().map(|key| self.compile_key(key, &columns)).collect::<Result<Vec<_>, SqlError>>()?;
+        let by = |exprs: &[Arc<dyn PhysicalExpr>]| -> Vec<PhysicalSortExpr> {
+            exprs.iter().map(|expr| PhysicalSortExpr::new(Arc::clone(expr), ascending)).collect()
+        };
+        let mut sort = by(&keys);
+        sort.extend(self.sort_keys(order, &columns)?);
+        let all = (0..columns.len()).map(Expr::Column);
+        let all = all.map(|column| self.compile(&column, &columns)).collect::<Result<Vec<_>, SqlError>>()?;
+        sort.extend(by(&all));
+        let limit = match range.fetch {
+            Some(fetch) if keys.is_empty() => Some(range.skip.saturating_add(fetch)),
+            _ => None,
+        };
+        // All rows are looked at, also for none: they may fail, as they would in a view.
+        let built = one_partition(self.build(input)?);
+        let built = if limit == Some(0) { built } else { sorted(built, sort, limit) };
+        let mut shown = columns;
+        shown.extend(numbered.then_some(DataType::Int64));
+        Ok(Arc::new(First::new(built, keys, range, numbered, schema_of(&shown))))
     }
 }
 
@@ -336,6 +373,14 @@ fn renamed(operator: Operator) -> Built {
     });
     let named: Vec<_> = named.collect();
     Ok(Arc::new(ProjectionExec::try_new(named, operator).map_err(|error| from_datafusion(&error))?))
+}
+
+/// The rows in an order, or only the first of them.
+fn sorted(operator: Operator, keys: Vec<PhysicalSortExpr>, fetch: Option<usize>) -> Operator {
+    match LexOrdering::new(keys) {
+        Some(ordering) => Arc::new(SortExec::new(ordering, operator).with_fetch(fetch)),
+        None => operator,
+    }
 }
 
 /// The operator with its output in one partition.

@@ -40,7 +40,7 @@ fn floats(inputs: &Inputs, apply: fn(f64, f64) -> Result<f64, DataError>) -> Res
 }
 
 /// An infinite result of finite operands is an overflow.
-fn check_overflow(result: f64, a: f64, b: f64) -> Result<f64, DataError> {
+pub(super) fn check_overflow(result: f64, a: f64, b: f64) -> Result<f64, DataError> {
     if result.is_infinite() && a.is_finite() && b.is_finite() {
         return Err(float_overflow());
     }
@@ -52,7 +52,7 @@ pub(crate) fn float_overflow() -> DataError {
     DataError::new("22003", "value out of range: overflow")
 }
 
-fn float_underflow() -> DataError {
+pub(super) fn float_underflow() -> DataError {
     DataError::new("22003", "value out of range: underflow")
 }
 

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanArray};
 use datafusion::arrow::datatypes::{
-    Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, IntervalMonthDayNanoType,
+    TimestampMicrosecondType,
 };
 use millrace_engine::{DataError, DataType, NUMERIC_PRECISION_MAX};
 
+use super::date;
 use super::inputs::Inputs;
 use super::numeric::{self, rescale};
 use crate::text_form;
@@ -25,7 +27,7 @@ pub(crate) enum Context {
 
 /// The least that allows a cast; `None` where there is no such cast.
 pub(crate) fn context(from: DataType, to: DataType) -> Option<Context> {
-    use DataType::{Boolean, Float64, Int32, Int64, Numeric, Text, Timestamp};
+    use DataType::{Boolean, Date, Float64, Int32, Int64, Interval, Numeric, Text, Timestamp};
     Some(match (from, to) {
         _ if from == to => Context::Implicit,
         (Numeric { .. }, Numeric { .. }) => Context::Implicit,
@@ -36,7 +38,11 @@ pub(crate) fn context(from: DataType, to: DataType) -> Option<Context> {
         (_, Text) => Context::Assignment,
         (Text, _) => Context::Explicit,
         (Boolean, Int32) | (Int32, Boolean) => Context::Explicit,
-        (Boolean | Timestamp, _) | (_, Boolean | Timestamp) => return None,
+        (Date, Timestamp) => Context::Implicit,
+        (Timestamp, Date) => Context::Assignment,
+        (Boolean | Timestamp | Date | Interval, _) | (_, Boolean | Timestamp | Date | Interval) => {
+            return None;
+        }
         _ => return None,
     })
 }
@@ -56,6 +62,8 @@ pub(crate) fn cast(inputs: &Inputs, from: DataType, to: DataType) -> Cast {
         DataType::Text => to_text(inputs, from),
         DataType::Timestamp => to_timestamp(inputs, from),
         DataType::Numeric { precision, scale } => to_numeric(inputs, from, precision, scale),
+        DataType::Date => to_date(inputs, from),
+        DataType::Interval => to_interval(inputs, from),
     }
 }
 
@@ -116,7 +124,9 @@ fn to_int4(inputs: &Inputs, from: DataType) -> Cast {
             whole.and_then(|v| i32::try_from(v).ok()).ok_or_else(range)
         }),
         DataType::Text => parse::<Int32Type>(inputs, text_form::parse_int32),
-        DataType::Int32 | DataType::Timestamp => missing(from, DataType::Int32),
+        DataType::Int32 | DataType::Timestamp | DataType::Date | DataType::Interval => {
+            missing(from, DataType::Int32)
+        }
     }
 }
 
@@ -133,7 +143,9 @@ fn to_int8(inputs: &Inputs, from: DataType) -> Cast {
             whole.and_then(|v| i64::try_from(v).ok()).ok_or_else(range)
         }),
         DataType::Text => parse::<Int64Type>(inputs, text_form::parse_int64),
-        DataType::Boolean | DataType::Int64 | DataType::Timestamp => missing(from, DataType::Int64),
+        DataType::Boolean | DataType::Int64 | DataType::Timestamp | DataType::Date | DataType::Interval => {
+            missing(from, DataType::Int64)
+        }
     }
 }
 
@@ -146,14 +158,34 @@ fn to_float(inputs: &Inputs, from: DataType) -> Cast {
             text_form::parse_float64(&shown(|out| text_form::write_numeric(v, scale, out)))
         }),
         DataType::Text => parse::<Float64Type>(inputs, text_form::parse_float64),
-        DataType::Boolean | DataType::Float64 | DataType::Timestamp => missing(from, DataType::Float64),
+        DataType::Boolean | DataType::Float64 | DataType::Timestamp | DataType::Date | DataType::Interval => {
+            missing(from, DataType::Float64)
+        }
     }
 }
 
 fn to_timestamp(inputs: &Inputs, from: DataType) -> Cast {
     match from {
         DataType::Text => parse::<TimestampMicrosecondType>(inputs, text_form::parse_timestamp),
+        DataType::Date => map::<Date32Type, TimestampMicrosecondType>(inputs, date::midnight),
         _ => missing(from, DataType::Timestamp),
+    }
+}
+
+fn to_date(inputs: &Inputs, from: DataType) -> Cast {
+    match from {
+        DataType::Text => parse::<Date32Type>(inputs, text_form::parse_date),
+        DataType::Timestamp => map::<TimestampMicrosecondType, Date32Type>(inputs, date::day_of),
+        _ => missing(from, DataType::Date),
+    }
+}
+
+fn to_interval(inputs: &Inputs, from: DataType) -> Cast {
+    match from {
+        DataType::Text => {
+            parse::<IntervalMonthDayNanoType>(inputs, |text| text_form::parse_interval(text)?.to_arrow())
+        }
+        _ => missing(from, DataType::Interval),
     }
 }
 
@@ -191,7 +223,7 @@ fn to_numeric(inputs: &Inputs, from: DataType, precision: u8, scale: u8) -> Cast
                 text_form::parse_decimal(text(row))?.fit(precision, scale).ok_or_else(field_overflow)
             })
         }
-        DataType::Boolean | DataType::Timestamp => {
+        DataType::Boolean | DataType::Timestamp | DataType::Date | DataType::Interval => {
             return missing(from, DataType::Numeric { precision, scale });
         }
     };
@@ -231,6 +263,17 @@ fn to_text(inputs: &Inputs, from: DataType) -> Cast {
         DataType::Numeric { scale, .. } => {
             let values = input.primitive::<Decimal128Type>();
             inputs.build_text(|row| Ok(shown(|out| text_form::write_numeric(values.get(row), scale, out))))
+        }
+        DataType::Date => {
+            let values = input.primitive::<Date32Type>();
+            inputs.build_text(|row| Ok(shown(|out| text_form::write_date(values.get(row), out))))
+        }
+        DataType::Interval => {
+            let values = input.primitive::<IntervalMonthDayNanoType>();
+            inputs.build_text(|row| {
+                let interval = text_form::Interval::from_arrow(values.get(row));
+                Ok(shown(|out| text_form::write_interval(interval, out)))
+            })
         }
         DataType::Text => missing(from, DataType::Text),
     }

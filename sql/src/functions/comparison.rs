@@ -7,12 +7,14 @@ use datafusion::arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, Boo
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::kernels::zip::zip;
 use datafusion::arrow::datatypes::{
-    Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, IntervalMonthDayNano,
+    IntervalMonthDayNanoType, TimestampMicrosecondType,
 };
 use millrace_engine::{DataError, DataType};
 
 use super::inputs::{Input, Inputs};
 use super::numeric;
+use crate::text_form::Interval;
 
 /// How two floats compare: all NaN are equal and greater than the rest, the zeros are equal.
 pub(crate) fn compare_floats(a: f64, b: f64) -> Ordering {
@@ -22,6 +24,11 @@ pub(crate) fn compare_floats(a: f64, b: f64) -> Ordering {
 /// The float that stands for all that compare equal to it: for keys that are compared by bits.
 pub(crate) fn normalize_float(value: f64) -> f64 {
     if value.is_nan() { f64::NAN } else { value + 0.0 }
+}
+
+/// Intervals compare by months of 30 days and days of 24 hours.
+fn compare_intervals(a: IntervalMonthDayNano, b: IntervalMonthDayNano) -> Ordering {
+    Interval::from_arrow(a).normal().cmp(&Interval::from_arrow(b).normal())
 }
 
 type Compare<'a> = Box<dyn Fn(usize) -> Ordering + 'a>;
@@ -51,6 +58,8 @@ fn comparison<'a>(left: &'a Input, right: &'a Input) -> Result<Compare<'a>, Data
         DataType::Int64 => primitives::<Int64Type>(left, right, |a, b| a.cmp(&b)),
         DataType::Timestamp => primitives::<TimestampMicrosecondType>(left, right, |a, b| a.cmp(&b)),
         DataType::Float64 => primitives::<Float64Type>(left, right, compare_floats),
+        DataType::Date => primitives::<Date32Type>(left, right, |a, b| a.cmp(&b)),
+        DataType::Interval => primitives::<IntervalMonthDayNanoType>(left, right, compare_intervals),
         DataType::Numeric { scale, .. } => {
             let other = numeric::scale_of(right.array());
             let (a, b) = (left.primitive::<Decimal128Type>(), right.primitive::<Decimal128Type>());
@@ -134,6 +143,10 @@ pub(crate) fn extreme_row(array: &ArrayRef, greatest: bool) -> Result<Option<usi
         DataType::Int64 => best_primitive::<Int64Type>(array, wanted, Ord::cmp),
         DataType::Timestamp => best_primitive::<TimestampMicrosecondType>(array, wanted, Ord::cmp),
         DataType::Numeric { .. } => best_primitive::<Decimal128Type>(array, wanted, Ord::cmp),
+        DataType::Date => best_primitive::<Date32Type>(array, wanted, Ord::cmp),
+        DataType::Interval => {
+            best_primitive::<IntervalMonthDayNanoType>(array, wanted, |a, b| compare_intervals(*a, *b))
+        }
         DataType::Float64 => best_primitive::<Float64Type>(array, wanted, |a, b| compare_floats(*a, *b)),
     })
 }

@@ -6,12 +6,17 @@
 mod arithmetic; // + - * / % on integers and floats
 mod cast;
 mod comparison;
+mod date; // dates and intervals
 mod inputs; // a kernel's arguments
+mod like; // LIKE and ILIKE
 mod math;
 mod numeric;
 mod resolve; // which overload a call means
-mod text;
-mod time;
+mod row; // the one row of a scalar sub-query
+mod strings; // replace, split_part, trim, pad, concat …
+mod text; // length, lower, upper, substr
+mod time; // date_trunc, extract
+mod to_char;
 
 use datafusion::arrow::array::ArrayRef;
 use millrace_engine::{DataError, DataType, NUMERIC_PRECISION_MAX};
@@ -19,6 +24,7 @@ use millrace_engine::{DataError, DataType, NUMERIC_PRECISION_MAX};
 pub(crate) use arithmetic::float_overflow;
 pub(crate) use cast::{Context, cast, context};
 pub(crate) use comparison::{extreme_row, normalize_float};
+pub(crate) use date::fold_moment;
 pub(crate) use inputs::Inputs;
 pub(crate) use numeric::{mean, overflow as numeric_overflow, quotient_scale, rescale};
 pub(crate) use resolve::{Unresolved, common_type, comparison_type, resolve_function, resolve_operator};
@@ -40,6 +46,8 @@ pub(crate) enum Kind {
     Text,
     Timestamp,
     Numeric,
+    Date,
+    Interval,
 }
 
 impl Kind {
@@ -53,6 +61,8 @@ impl Kind {
             DataType::Text => Kind::Text,
             DataType::Timestamp => Kind::Timestamp,
             DataType::Numeric { .. } => Kind::Numeric,
+            DataType::Date => Kind::Date,
+            DataType::Interval => Kind::Interval,
         }
     }
 
@@ -65,6 +75,8 @@ impl Kind {
             (Kind::Float64, _) => DataType::Float64,
             (Kind::Text, _) => DataType::Text,
             (Kind::Timestamp, _) => DataType::Timestamp,
+            (Kind::Date, _) => DataType::Date,
+            (Kind::Interval, _) => DataType::Interval,
             (Kind::Numeric, Some(known @ DataType::Numeric { .. })) => known,
             (Kind::Numeric, Some(DataType::Int32 | DataType::Int64 | DataType::Boolean)) => numeric_type(0),
             (Kind::Numeric, _) => numeric_type(numeric::QUOTIENT_SCALE),
@@ -89,6 +101,16 @@ enum Returns {
     Quotient,
     /// numeric without digits behind the point
     Whole,
+}
+
+/// The result's type of `round(numeric, digits)` and `trunc(numeric, digits)`: the scale that is asked
+/// for where that is a constant, else the argument's.
+pub(crate) fn rounded_type(argument: DataType, digits: Option<i32>) -> DataType {
+    match (argument, digits) {
+        (_, Some(digits)) => numeric_type(digits.clamp(0, i32::from(NUMERIC_PRECISION_MAX)) as u8),
+        (DataType::Numeric { scale, .. }, None) => numeric_type(scale),
+        (_, None) => numeric_type(0),
+    }
 }
 
 /// One overload of a function.
@@ -152,6 +174,9 @@ const GENERIC: &[(&str, Kernel)] = &[
     ("in", comparison::is_in),
     ("least", comparison::least),
     ("greatest", comparison::greatest),
+    ("single_row", row::single_row),
+    ("concat_all", strings::concat_all),
+    ("concat_ws", strings::concat_ws),
 ];
 
 const INT4: Returns = Returns::Fixed(DataType::Int32);
@@ -160,6 +185,8 @@ const FLOAT8: Returns = Returns::Fixed(DataType::Float64);
 const TEXT: Returns = Returns::Fixed(DataType::Text);
 const BOOLEAN: Returns = Returns::Fixed(DataType::Boolean);
 const TIMESTAMP: Returns = Returns::Fixed(DataType::Timestamp);
+const DATE: Returns = Returns::Fixed(DataType::Date);
+const INTERVAL: Returns = Returns::Fixed(DataType::Interval);
 
 const fn entry(name: &'static str, arguments: &'static [Kind], returns: Returns, kernel: Kernel) -> Function {
     Function { name, arguments, returns, kernel }
@@ -167,20 +194,36 @@ const fn entry(name: &'static str, arguments: &'static [Kind], returns: Returns,
 
 /// Every other function, by overload.
 static FUNCTIONS: &[Function] = {
-    use Kind::{Float64, Int32, Int64, Numeric, Text, Timestamp};
+    use Kind::{Date, Float64, Int32, Int64, Interval, Numeric, Text, Timestamp};
     &[
         entry("add", &[Int32, Int32], INT4, arithmetic::add_int4),
         entry("add", &[Int64, Int64], INT8, arithmetic::add_int8),
         entry("add", &[Float64, Float64], FLOAT8, arithmetic::add_float),
         entry("add", &[Numeric, Numeric], Returns::MaxScale, numeric::add),
+        entry("add", &[Date, Int32], DATE, date::add_days),
+        entry("add", &[Int32, Date], DATE, date::add_days),
+        entry("add", &[Date, Interval], TIMESTAMP, date::add_interval),
+        entry("add", &[Interval, Date], TIMESTAMP, date::add_interval),
+        entry("add", &[Timestamp, Interval], TIMESTAMP, date::add_interval),
+        entry("add", &[Interval, Timestamp], TIMESTAMP, date::add_interval),
+        entry("add", &[Interval, Interval], INTERVAL, date::add_intervals),
         entry("subtract", &[Int32, Int32], INT4, arithmetic::subtract_int4),
         entry("subtract", &[Int64, Int64], INT8, arithmetic::subtract_int8),
         entry("subtract", &[Float64, Float64], FLOAT8, arithmetic::subtract_float),
         entry("subtract", &[Numeric, Numeric], Returns::MaxScale, numeric::subtract),
+        entry("subtract", &[Date, Int32], DATE, date::subtract_days),
+        entry("subtract", &[Date, Date], INT4, date::days_between),
+        entry("subtract", &[Date, Interval], TIMESTAMP, date::subtract_interval),
+        entry("subtract", &[Timestamp, Interval], TIMESTAMP, date::subtract_interval),
+        entry("subtract", &[Timestamp, Timestamp], INTERVAL, date::time_between),
+        entry("subtract", &[Interval, Interval], INTERVAL, date::subtract_intervals),
         entry("multiply", &[Int32, Int32], INT4, arithmetic::multiply_int4),
         entry("multiply", &[Int64, Int64], INT8, arithmetic::multiply_int8),
         entry("multiply", &[Float64, Float64], FLOAT8, arithmetic::multiply_floats),
         entry("multiply", &[Numeric, Numeric], Returns::Product, numeric::multiply),
+        entry("multiply", &[Interval, Float64], INTERVAL, date::multiply_interval),
+        entry("multiply", &[Float64, Interval], INTERVAL, date::multiply_interval),
+        entry("divide", &[Interval, Float64], INTERVAL, date::divide_interval),
         entry("divide", &[Int32, Int32], INT4, arithmetic::divide_int4),
         entry("divide", &[Int64, Int64], INT8, arithmetic::divide_int8),
         entry("divide", &[Float64, Float64], FLOAT8, arithmetic::divide_floats),
@@ -192,6 +235,7 @@ static FUNCTIONS: &[Function] = {
         entry("negate", &[Int64], INT8, arithmetic::negate_int8),
         entry("negate", &[Float64], FLOAT8, arithmetic::negate_float),
         entry("negate", &[Numeric], Returns::MaxScale, numeric::negate),
+        entry("negate", &[Interval], INTERVAL, date::negate_interval),
         entry("abs", &[Int32], INT4, math::abs_int4),
         entry("abs", &[Int64], INT8, math::abs_int8),
         entry("abs", &[Float64], FLOAT8, math::abs_float),
@@ -202,17 +246,49 @@ static FUNCTIONS: &[Function] = {
         entry("floor", &[Numeric], Returns::Whole, numeric::floor),
         entry("round", &[Float64], FLOAT8, math::round_float),
         entry("round", &[Numeric], Returns::Whole, numeric::round),
+        entry("round", &[Numeric, Int32], Returns::MaxScale, numeric::round_to),
+        entry("trunc", &[Float64], FLOAT8, math::trunc_float),
+        entry("trunc", &[Numeric], Returns::Whole, numeric::trunc),
+        entry("trunc", &[Numeric, Int32], Returns::MaxScale, numeric::trunc_to),
+        entry("sign", &[Float64], FLOAT8, math::sign_float),
+        entry("sign", &[Numeric], Returns::Whole, numeric::sign),
         entry("sqrt", &[Float64], FLOAT8, math::sqrt),
+        entry("power", &[Float64, Float64], FLOAT8, math::power),
+        entry("ln", &[Float64], FLOAT8, math::ln),
+        entry("log", &[Float64], FLOAT8, math::log10),
+        entry("exp", &[Float64], FLOAT8, math::exp),
         entry("length", &[Text], INT4, text::length),
         entry("lower", &[Text], TEXT, text::lower),
         entry("upper", &[Text], TEXT, text::upper),
         entry("concat", &[Text, Text], TEXT, text::concat),
         entry("substr", &[Text, Int32], TEXT, text::substr),
         entry("substr", &[Text, Int32, Int32], TEXT, text::substr),
-        entry("like", &[Text, Text], BOOLEAN, text::like),
+        entry("replace", &[Text, Text, Text], TEXT, strings::replace),
+        entry("split_part", &[Text, Text, Int32], TEXT, strings::split_part),
+        entry("strpos", &[Text, Text], INT4, strings::strpos),
+        entry("starts_with", &[Text, Text], BOOLEAN, strings::starts_with),
+        entry("left", &[Text, Int32], TEXT, strings::left),
+        entry("right", &[Text, Int32], TEXT, strings::right),
+        entry("lpad", &[Text, Int32], TEXT, strings::lpad),
+        entry("lpad", &[Text, Int32, Text], TEXT, strings::lpad),
+        entry("rpad", &[Text, Int32], TEXT, strings::rpad),
+        entry("rpad", &[Text, Int32, Text], TEXT, strings::rpad),
+        entry("btrim", &[Text], TEXT, strings::btrim),
+        entry("btrim", &[Text, Text], TEXT, strings::btrim),
+        entry("ltrim", &[Text], TEXT, strings::ltrim),
+        entry("ltrim", &[Text, Text], TEXT, strings::ltrim),
+        entry("rtrim", &[Text], TEXT, strings::rtrim),
+        entry("rtrim", &[Text, Text], TEXT, strings::rtrim),
+        entry("like", &[Text, Text], BOOLEAN, like::like),
+        entry("like", &[Text, Text, Text], BOOLEAN, like::like),
+        entry("ilike", &[Text, Text], BOOLEAN, like::ilike),
+        entry("ilike", &[Text, Text, Text], BOOLEAN, like::ilike),
         entry("date_trunc", &[Text, Timestamp], TIMESTAMP, time::date_trunc),
         entry("date_part", &[Text, Timestamp], FLOAT8, time::date_part),
         entry("extract", &[Text, Timestamp], Returns::Whole, time::extract),
+        entry("extract", &[Text, Date], Returns::Whole, time::extract_of_date),
+        entry("date_bin", &[Interval, Timestamp, Timestamp], TIMESTAMP, date::date_bin),
+        entry("to_char", &[Timestamp, Text], TEXT, to_char::to_char),
         entry("normalize", &[Float64], FLOAT8, comparison::normalize),
     ]
 };
@@ -235,6 +311,28 @@ pub(crate) fn sql_function(name: &str) -> Option<&'static str> {
         ("substring", "substr"),
         ("date_trunc", "date_trunc"),
         ("date_part", "date_part"),
+        ("date_bin", "date_bin"),
+        ("to_char", "to_char"),
+        ("trunc", "trunc"),
+        ("sign", "sign"),
+        ("mod", "modulo"),
+        ("power", "power"),
+        ("pow", "power"),
+        ("ln", "ln"),
+        ("log", "log"),
+        ("log10", "log"),
+        ("exp", "exp"),
+        ("replace", "replace"),
+        ("split_part", "split_part"),
+        ("strpos", "strpos"),
+        ("starts_with", "starts_with"),
+        ("left", "left"),
+        ("right", "right"),
+        ("lpad", "lpad"),
+        ("rpad", "rpad"),
+        ("btrim", "btrim"),
+        ("ltrim", "ltrim"),
+        ("rtrim", "rtrim"),
     ];
     CALLABLE.iter().find(|(sql, _)| *sql == name).map(|(_, table)| *table)
 }

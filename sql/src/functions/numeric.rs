@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Decimal128Array};
-use datafusion::arrow::datatypes::{Decimal128Type, i256};
+use datafusion::arrow::datatypes::{Decimal128Type, Int32Type, i256};
 use millrace_engine::{DataError, DataType, NUMERIC_PRECISION_MAX};
 
 use super::inputs::Inputs;
@@ -202,4 +202,45 @@ pub(crate) fn round(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataE
         rescale(value, from, 0, NUMERIC_PRECISION_MAX).ok_or_else(overflow)
     })?;
     with_type(array, result)
+}
+
+pub(crate) fn trunc(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
+    whole(inputs, result, |quotient, _| quotient)
+}
+
+pub(crate) fn sign(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
+    unary(inputs, result, i128::signum)
+}
+
+/// The unscaled value cut to `digits` behind the point (before it, where negative) at scale `to`:
+/// `cut(value, unit)` gives how many units of 10^-digits there are.
+fn cut_to(
+    inputs: &Inputs,
+    result: DataType,
+    cut: fn(i256, i256) -> Option<i256>,
+) -> Result<ArrayRef, DataError> {
+    let (from, (precision, to)) = (scale_of(inputs.get(0).array()), parts(result));
+    let array = inputs.map2::<Decimal128Type, Int32Type, Decimal128Type>(|value, digits| {
+        let value = i256::from_i128(value);
+        let dropped = i32::from(from).saturating_sub(digits);
+        let kept = match u8::try_from(dropped) {
+            // Nothing to cut.
+            Ok(0) | Err(_) if dropped <= 0 => Some(value),
+            // No value has so many digits.
+            Ok(76..) | Err(_) => Some(i256::ZERO),
+            Ok(dropped) => cut(value, power(dropped)).and_then(|units| units.checked_mul(power(dropped))),
+        };
+        narrow(kept.and_then(|kept| rescale_wide(kept, from, to)), precision).ok_or_else(overflow)
+    })?;
+    with_type(array, result)
+}
+
+/// `round(numeric, digits)`: half away from zero.
+pub(crate) fn round_to(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
+    cut_to(inputs, result, divide_rounded)
+}
+
+/// `trunc(numeric, digits)`: towards zero.
+pub(crate) fn trunc_to(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
+    cut_to(inputs, result, |value, unit| value.checked_div(unit))
 }

@@ -24,6 +24,7 @@ enum Category {
     Number,
     String,
     Time,
+    Span,
 }
 
 fn category(kind: Kind) -> Category {
@@ -31,12 +32,13 @@ fn category(kind: Kind) -> Category {
         Kind::Boolean => Category::Boolean,
         Kind::Int32 | Kind::Int64 | Kind::Float64 | Kind::Numeric => Category::Number,
         Kind::Text => Category::String,
-        Kind::Timestamp => Category::Time,
+        Kind::Timestamp | Kind::Date => Category::Time,
+        Kind::Interval => Category::Span,
     }
 }
 
 fn preferred(kind: Kind) -> bool {
-    matches!(kind, Kind::Float64 | Kind::Text | Kind::Boolean)
+    matches!(kind, Kind::Float64 | Kind::Text | Kind::Boolean | Kind::Interval)
 }
 
 /// Whether an expression of this type becomes that kind by itself.

@@ -1,9 +1,9 @@
-//! Functions on timestamps: date_trunc, extract and date_part.
+//! Functions on timestamps and dates: date_trunc, extract and date_part.
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::ArrayRef;
-use datafusion::arrow::datatypes::{Decimal128Type, Float64Type, TimestampMicrosecondType};
+use datafusion::arrow::datatypes::{Date32Type, Decimal128Type, Float64Type, TimestampMicrosecondType};
 use millrace_engine::{DataError, DataType};
 
 use super::inputs::Inputs;
@@ -61,8 +61,10 @@ fn field(name: &str) -> Option<Field> {
     })
 }
 
-fn unknown_unit(name: &str) -> DataError {
-    DataError::new("22023", format!("unit \"{name}\" not recognized for type timestamp without time zone"))
+const TIMESTAMP: &str = "timestamp without time zone";
+
+fn unknown_unit(name: &str, type_name: &str) -> DataError {
+    DataError::new("22023", format!("unit \"{name}\" not recognized for type {type_name}"))
 }
 
 /// The first microsecond of a year and month.
@@ -106,7 +108,7 @@ fn truncate(unit: Field, micros: i64) -> Option<i64> {
 }
 
 /// Reads the unit of each row, looking a name up again only where it changes.
-fn units<'a>(inputs: &'a Inputs) -> impl Fn(usize) -> Result<Field, DataError> + 'a {
+fn units<'a>(inputs: &'a Inputs, type_name: &'static str) -> impl Fn(usize) -> Result<Field, DataError> + 'a {
     let name = inputs.get(0).text();
     let last: std::cell::Cell<Option<(&str, Field)>> = std::cell::Cell::new(None);
     move |row| {
@@ -115,7 +117,7 @@ fn units<'a>(inputs: &'a Inputs) -> impl Fn(usize) -> Result<Field, DataError> +
             debug_assert_eq!(known, current);
             return Ok(field);
         }
-        let found = field(current).ok_or_else(|| unknown_unit(current))?;
+        let found = field(current).ok_or_else(|| unknown_unit(current, type_name))?;
         last.set(Some((current, found)));
         Ok(found)
     }
@@ -123,16 +125,16 @@ fn units<'a>(inputs: &'a Inputs) -> impl Fn(usize) -> Result<Field, DataError> +
 
 /// `date_trunc(unit, timestamp)`
 pub(crate) fn date_trunc(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
-    let (unit, name) = (units(inputs), inputs.get(0).text());
+    let (unit, name) = (units(inputs, TIMESTAMP), inputs.get(0).text());
     let micros = inputs.get(1).primitive::<TimestampMicrosecondType>();
     let array = inputs.build::<TimestampMicrosecondType>(|row| {
-        truncate(unit(row)?, micros.get(row)).ok_or_else(|| unknown_unit(name(row)))
+        truncate(unit(row)?, micros.get(row)).ok_or_else(|| unknown_unit(name(row), TIMESTAMP))
     })?;
     Ok(Arc::new(array))
 }
 
 /// The ISO year, and the ordinal of the week in it.
-fn iso_week(days: i64) -> (i64, i64) {
+pub(super) fn iso_week(days: i64) -> (i64, i64) {
     // A week belongs to the year of its Thursday.
     let thursday = monday(days) + 3;
     let (year, _, _) = civil_from_days(thursday);
@@ -144,13 +146,11 @@ fn ordinal(year: i64, span: i64) -> i64 {
     if year > 0 { (year + span - 1) / span } else { -((span - year) / span) }
 }
 
-/// A field's value in millionths.
-fn extract_micros(wanted: Field, micros: i64) -> i128 {
-    let days = micros.div_euclid(DAY);
-    let time = micros.rem_euclid(DAY);
+/// A field's value in millionths, of a day since 1970 and the microseconds of its time.
+fn extract_micros(wanted: Field, days: i64, time: i64) -> i128 {
     let (year, month, day) = civil_from_days(days);
     let whole = match wanted {
-        Field::Epoch => return i128::from(micros),
+        Field::Epoch => return i128::from(days) * i128::from(DAY) + i128::from(time),
         Field::Second => return i128::from(time % (60 * SECOND)),
         Field::Milliseconds => return i128::from(time % (60 * SECOND)) * 1_000,
         Field::Microseconds => time % (60 * SECOND),
@@ -192,22 +192,46 @@ pub(crate) fn extract_scale(name: &str) -> u8 {
 
 /// `extract(field FROM timestamp)`, numeric with the scale of the result's type.
 pub(crate) fn extract(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
-    let wanted = units(inputs);
+    let wanted = units(inputs, TIMESTAMP);
     let micros = inputs.get(1).primitive::<TimestampMicrosecondType>();
     let DataType::Numeric { precision, scale } = result else {
         return Err(DataError::new("XX000", "extract gives numeric"));
     };
     let array = inputs.build::<Decimal128Type>(|row| {
-        let value = extract_micros(wanted(row)?, micros.get(row));
+        let (days, time) = (micros.get(row).div_euclid(DAY), micros.get(row).rem_euclid(DAY));
+        let value = extract_micros(wanted(row)?, days, time);
         numeric::rescale(value, 6, scale, precision).ok_or_else(numeric::overflow)
+    })?;
+    numeric::with_type(array, result)
+}
+
+/// Whether a date has no such field: those of the time of day.
+fn is_of_time(wanted: Field) -> bool {
+    matches!(wanted, Field::Microseconds | Field::Milliseconds | Field::Second | Field::Minute | Field::Hour)
+}
+
+/// `extract(field FROM date)`, numeric without digits behind the point.
+pub(crate) fn extract_of_date(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
+    let (wanted, name) = (units(inputs, "date"), inputs.get(0).text());
+    let days = inputs.get(1).primitive::<Date32Type>();
+    let array = inputs.build::<Decimal128Type>(|row| {
+        let wanted = wanted(row)?;
+        if is_of_time(wanted) {
+            let message = format!("unit \"{}\" not supported for type date", name(row));
+            return Err(DataError::new("0A000", message));
+        }
+        Ok(extract_micros(wanted, i64::from(days.get(row)), 0) / 1_000_000)
     })?;
     numeric::with_type(array, result)
 }
 
 /// `date_part(field, timestamp)`: the same as double precision.
 pub(crate) fn date_part(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
-    let wanted = units(inputs);
+    let wanted = units(inputs, TIMESTAMP);
     let micros = inputs.get(1).primitive::<TimestampMicrosecondType>();
-    let part = |row| Ok(extract_micros(wanted(row)?, micros.get(row)) as f64 / 1e6);
+    let part = |row| {
+        let (days, time) = (micros.get(row).div_euclid(DAY), micros.get(row).rem_euclid(DAY));
+        Ok(extract_micros(wanted(row)?, days, time) as f64 / 1e6)
+    };
     Ok(Arc::new(inputs.build::<Float64Type>(part)?))
 }

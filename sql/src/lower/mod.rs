@@ -1,14 +1,18 @@
 //! From a bound query to the plan that maintains it.
 
+mod join; // outer joins and semi joins by what the engine has
 mod optimize; // filters down, columns away
 mod reorder; // joins in an order in which each has a key
+mod top; // the bounds that filters put on row numbers
 
-use millrace_engine::{DataType, Expr, JoinKey, NUMERIC_PRECISION_MAX, OrderKey, Plan};
+use millrace_engine::{Expr, OrderKey, Plan};
 
 use crate::compile::evaluate_constant;
 use crate::error::SqlError;
-use crate::query::exprs::{calls, columns_of, map_columns};
+use crate::query::exprs::calls;
 use crate::query::rel::{JoinKind, Rel, SortKey};
+pub(crate) use join::join_keys;
+use join::one_predicate;
 pub(crate) use optimize::optimize;
 
 /// The plan that maintains an optimised query.
@@ -17,7 +21,8 @@ pub(crate) use optimize::optimize;
 /// 0A000 for what cannot be maintained yet, 42P17 for what never can.
 pub(crate) fn lower(rel: &Rel) -> Result<Plan, SqlError> {
     check_calls(rel)?;
-    let plan = plan(&optimize(without_sorts(rel.clone())))?;
+    // Without another look at which columns are needed: what breaks ties is settled by the query itself.
+    let plan = plan(&optimize::fuse(without_sorts(rel.clone())))?;
     plan.check().map_err(SqlError::internal)?;
     Ok(plan)
 }
@@ -76,18 +81,7 @@ fn plan(rel: &Rel) -> Result<Plan, SqlError> {
             let predicates = one_predicate([residual.as_slice(), predicates].concat());
             Plan::Project { input: Box::new(input), predicates, outputs: outputs.clone() }
         }
-        Rel::Join { kind: JoinKind::Inner, .. } => {
-            let (input, residual) = joined(rel)?;
-            if residual.is_empty() {
-                return Ok(input);
-            }
-            let outputs = (0..rel.columns().len()).map(Expr::Column).collect();
-            Plan::Project { input: Box::new(input), predicates: one_predicate(residual), outputs }
-        }
-        Rel::Join { kind: JoinKind::Left, .. } => return Err(not_yet("LEFT JOIN")),
-        Rel::Join { kind: JoinKind::Right, .. } => return Err(not_yet("RIGHT JOIN")),
-        Rel::Join { kind: JoinKind::Full, .. } => return Err(not_yet("FULL JOIN")),
-        Rel::Join { kind: JoinKind::Semi | JoinKind::Anti, .. } => return Err(not_yet("a semi join")),
+        Rel::Join { kind, left, right, on } => join::join(*kind, left, right, on)?,
         Rel::Aggregate { input, keys, aggregates } => {
             if aggregates.iter().any(|aggregate| aggregate.distinct) {
                 return Err(not_yet("DISTINCT in an aggregate"));
@@ -100,7 +94,7 @@ fn plan(rel: &Rel) -> Result<Plan, SqlError> {
             Plan::Reduce { input: Box::new(plan(input)?), keys, aggregates: Vec::new() }
         }
         Rel::Sort { input, .. } => plan(input)?,
-        Rel::Limit { input, skip, fetch } => top(input, Vec::new(), &[], *skip, *fetch, false)?,
+        Rel::Limit { .. } => return Err(not_yet("LIMIT")),
         Rel::Repeat { input, count } => Plan::Repeat { input: Box::new(plan(input)?), count: count.clone() },
         Rel::TopK { input, keys, order, skip, fetch, numbered } => {
             top(input, keys.clone(), order, *skip, *fetch, *numbered)?
@@ -132,79 +126,11 @@ fn top(
     })
 }
 
-/// Several predicates as one AND, which is evaluated from left to right and only where needed.
-fn one_predicate(mut predicates: Vec<Expr>) -> Vec<Expr> {
-    if predicates.len() > 1 {
-        predicates = vec![Expr::And(predicates)];
-    }
-    predicates
-}
-
-/// The keys among the conditions of a join, and the conditions that are none.
-pub(crate) fn join_keys(on: &[Expr], left: &[DataType], right: &[DataType]) -> (Vec<JoinKey>, Vec<Expr>) {
-    let mut keys = Vec::new();
-    let mut residual = Vec::new();
-    for condition in on {
-        match join_key(condition, left, right) {
-            Some(key) => keys.push(key),
-            None => residual.push(condition.clone()),
-        }
-    }
-    (keys, residual)
-}
-
-fn join_key(condition: &Expr, left: &[DataType], right: &[DataType]) -> Option<JoinKey> {
-    let (call, nulls_equal) = match condition {
-        Expr::Not(inner) => (inner.as_ref(), true),
-        other => (other, false),
-    };
-    let Expr::Call { function, arguments, .. } = call else { return None };
-    let [a, b] = arguments.as_slice() else { return None };
-    if function != if nulls_equal { "is_distinct_from" } else { "equal" } {
-        return None;
-    }
-    let width = left.len();
-    let of_left = |expr: &Expr| side(expr, width) == Some(true);
-    let of_right = |expr: &Expr| side(expr, width) == Some(false);
-    let (a, b) = match () {
-        () if of_left(a) && of_right(b) => (a, b),
-        () if of_left(b) && of_right(a) => (b, a),
-        () => return None,
-    };
-    let b = map_columns(b, &mut |column| Expr::Column(column - width));
-    let to = common_key_type(a.data_type(left)?, b.data_type(right)?);
-    Some(JoinKey { left: as_key(a.clone(), left, to), right: as_key(b, right, to), nulls_equal })
-}
-
-/// `Some(true)` where the expression reads left columns only, `Some(false)` where right ones only.
-fn side(expr: &Expr, width: usize) -> Option<bool> {
-    let columns = columns_of(expr);
-    let left = *columns.first()? < width;
-    let right = *columns.last()? >= width;
-    if left == right { None } else { Some(left) }
-}
-
-/// Operands of `equal` differ at most by the scale of numerics.
-fn common_key_type(a: DataType, b: DataType) -> DataType {
-    match (a, b) {
-        (DataType::Numeric { scale: left, .. }, DataType::Numeric { scale: right, .. }) if a != b => {
-            DataType::Numeric { precision: NUMERIC_PRECISION_MAX, scale: left.max(right) }
-        }
-        _ => a,
-    }
-}
-
-fn as_key(expr: Expr, columns: &[DataType], to: DataType) -> Expr {
-    if expr.data_type(columns) == Some(to) { expr } else { Expr::Cast { input: Box::new(expr), to } }
-}
-
 /// The plan of a relation; of an inner join without the conditions that are no keys, which are
 /// for the projection above it.
 fn joined(rel: &Rel) -> Result<(Plan, Vec<Expr>), SqlError> {
-    let Rel::Join { kind: JoinKind::Inner, left, right, on } = rel else {
-        return Ok((plan(rel)?, Vec::new()));
-    };
-    let (keys, residual) = join_keys(on, &left.columns(), &right.columns());
-    let (left, right) = (Box::new(plan(left)?), Box::new(plan(right)?));
-    Ok((Plan::Join { left, right, keys }, residual))
+    match rel {
+        Rel::Join { kind: JoinKind::Inner, left, right, on } => join::inner(left, right, on),
+        other => Ok((plan(other)?, Vec::new())),
+    }
 }

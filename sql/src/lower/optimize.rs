@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use millrace_engine::{Aggregate, Expr};
 
 use super::reorder::reorder_joins;
+use super::top::bound;
 use crate::query::exprs::{columns_of, map_columns};
-use crate::query::rel::{JoinKind, Rel, aggregate_exprs, map_aggregate};
+use crate::query::rel::{JoinKind, Rel, SortKey, aggregate_exprs, map_aggregate};
 
 /// Optimises a bound query.
 pub(crate) fn optimize(rel: Rel) -> Rel {
@@ -62,8 +63,18 @@ fn push_filters(rel: Rel, predicates: Vec<Expr>) -> Rel {
             Rel::Repeat { input: Box::new(push_filters(*input, predicates)), count }
         }
         Rel::TopK { input, keys, order, skip, fetch, numbered } => {
-            let input = Box::new(push_filters(*input, Vec::new()));
-            Rel::TopK { input, keys, order, skip, fetch, numbered }.filter(predicates)
+            // What reads group keys alone keeps or drops whole groups.
+            let on_keys = |predicate: &Expr| {
+                let columns = columns_of(predicate);
+                !columns.is_empty() && columns.iter().all(|column| keys.contains(&Expr::Column(*column)))
+            };
+            let (below, above): (Vec<_>, Vec<_>) = predicates.into_iter().partition(on_keys);
+            let (fetch, above) = match numbered && skip == 0 {
+                true => bound(above, input.columns().len(), fetch),
+                false => (fetch, above),
+            };
+            let input = Box::new(push_filters(*input, below));
+            Rel::TopK { input, keys, order, skip, fetch, numbered }.filter(above)
         }
     }
 }
@@ -108,7 +119,50 @@ fn push_into_join(kind: JoinKind, left: Rel, right: Rel, on: Vec<Expr>, above: V
         on.extend(above);
         return Rel::Join { kind, left, right, on };
     }
-    Rel::Join { kind, left, right, on }.filter(above)
+    join_on_computed(kind, left, right, on).filter(above)
+}
+
+/// A join whose conditions on one side alone, which cannot become filters of that side, are columns of it:
+/// so they are computed for all its rows, whatever the other side holds, and fail or not for a view and for a
+/// query alike.
+fn join_on_computed(kind: JoinKind, left: Box<Rel>, right: Box<Rel>, on: Vec<Expr>) -> Rel {
+    let (left_width, right_width) = (left.columns().len(), right.columns().len());
+    let (mut of_left, mut of_right, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    for condition in on {
+        let columns = columns_of(&condition);
+        match (columns.first(), columns.last()) {
+            (Some(_), Some(last)) if *last < left_width && !is_column(&condition) => of_left.push(condition),
+            (Some(first), Some(_)) if *first >= left_width && !is_column(&condition) => {
+                of_right.push(shifted_down(&condition, left_width));
+            }
+            _ => others.push(condition),
+        }
+    }
+    if of_left.is_empty() && of_right.is_empty() {
+        return Rel::Join { kind, left, right, on: others };
+    }
+    let added = of_left.len();
+    let right_start = left_width + added;
+    let place = |column: usize| Expr::Column(if column < left_width { column } else { column + added });
+    let mut on: Vec<Expr> = others.iter().map(|other| map_columns(other, &mut |c| place(c))).collect();
+    on.extend((left_width..right_start).map(Expr::Column));
+    on.extend((0..of_right.len()).map(|index| Expr::Column(right_start + right_width + index)));
+    let (left, right) = (Box::new(with_columns(*left, of_left)), Box::new(with_columns(*right, of_right)));
+    let shown = if kind.shows_left_only() { left_width } else { left_width + right_width };
+    Rel::Join { kind, left, right, on }.project((0..shown).map(place).collect())
+}
+
+fn is_column(expr: &Expr) -> bool {
+    matches!(expr, Expr::Column(_))
+}
+
+/// The relation with computed columns behind its own.
+fn with_columns(rel: Rel, computed: Vec<Expr>) -> Rel {
+    if computed.is_empty() {
+        return rel;
+    }
+    let own = (0..rel.columns().len()).map(Expr::Column);
+    rel.project(own.chain(computed).collect())
 }
 
 /// Columns by position, ascending.
@@ -198,26 +252,55 @@ fn prune(rel: Rel, needed: &Columns) -> Rel {
             narrow(Rel::Sort { input: Box::new(prune(*input, &below)), keys }, &below, needed)
         }
         Rel::Limit { input, skip, fetch } => {
-            Rel::Limit { input: Box::new(prune(*input, needed)), skip, fetch }
+            // Which rows come first is decided by all their columns.
+            let all: Columns = (0..input.columns().len()).collect();
+            narrow(Rel::Limit { input: Box::new(prune(*input, &all)), skip, fetch }, &all, needed)
         }
         Rel::Repeat { input, count } => {
             let below: Columns = needed.union(&read_by([&count])).copied().collect();
             let count = renumbered(&count, &below);
             narrow(Rel::Repeat { input: Box::new(prune(*input, &below)), count }, &below, needed)
         }
-        Rel::TopK { input, keys, mut order, skip, fetch, numbered } => {
-            let width = input.columns().len();
-            let mut below = read_by(&keys);
-            below.extend(order.iter().map(|key| key.column));
-            below.extend(needed.range(..width));
-            order.iter_mut().for_each(|key| key.column = below.range(..key.column).count());
-            let keys = renumbered_all(&keys, &below);
-            let input = Box::new(prune(*input, &below));
-            let mut shown = below;
-            shown.extend(numbered.then_some(width));
-            narrow(Rel::TopK { input, keys, order, skip, fetch, numbered }, &shown, needed)
+        Rel::TopK { input, keys, order, skip, fetch, numbered } => {
+            let numbered = numbered && needed.contains(&input.columns().len());
+            if !numbered && skip == 0 && fetch.is_none() {
+                return prune(*input, needed);
+            }
+            prune_top(*input, needed, Top { keys, order, skip, fetch, numbered })
         }
     }
+}
+
+/// A `Rel::TopK` without its input.
+struct Top {
+    keys: Vec<Expr>,
+    order: Vec<SortKey>,
+    skip: usize,
+    fetch: Option<usize>,
+    numbered: bool,
+}
+
+/// All columns stay, since they break ties: else the same query read twice, for different columns, could
+/// choose different rows. Only where rows that tie cannot be told apart above do the others go.
+fn prune_top(input: Rel, needed: &Columns, mut top: Top) -> Rel {
+    let width = input.columns().len();
+    let mut told = Columns::new();
+    told.extend(top.order.iter().map(|key| key.column));
+    told.extend(top.keys.iter().filter_map(|key| match key {
+        Expr::Column(column) => Some(*column),
+        _ => None,
+    }));
+    let mut below: Columns = if needed.range(..width).all(|column| told.contains(column)) {
+        told.union(&read_by(&top.keys)).copied().collect()
+    } else {
+        (0..width).collect()
+    };
+    top.order.iter_mut().for_each(|key| key.column = below.range(..key.column).count());
+    let keys = renumbered_all(&top.keys, &below);
+    let input = Box::new(prune(input, &below));
+    let Top { order, skip, fetch, numbered, .. } = top;
+    below.extend(numbered.then_some(width));
+    narrow(Rel::TopK { input, keys, order, skip, fetch, numbered }, &below, needed)
 }
 
 /// All keys stay, since they say which groups there are; aggregates that nothing reads go.
@@ -243,7 +326,7 @@ fn prune_aggregate(input: Rel, keys: Vec<Expr>, aggregates: Vec<Aggregate>, need
 }
 
 /// Joins neighbouring projections, and removes those that change nothing.
-fn fuse(rel: Rel) -> Rel {
+pub(super) fn fuse(rel: Rel) -> Rel {
     let boxed = |input: Box<Rel>| Box::new(fuse(*input));
     match rel {
         Rel::Scan { .. } | Rel::Values { .. } => rel,

@@ -194,9 +194,42 @@ impl<'a> Cursor<'a> {
 
     /// A query, from here on.
     pub(super) fn query(&mut self) -> Result<Arc<ast::Query>, SqlError> {
+        self.spell_out_table();
         let query = self.sqlparser(Parser::parse_query)?;
         super::query::check(&query, self.source)?;
         Ok(Arc::from(query))
+    }
+
+    /// From here on writes `TABLE name` as what it means, `SELECT * FROM name`: sqlparser's own reading of it
+    /// loses tokens. TABLE is a reserved word, so that only a label behind AS and a part of a dotted name can be
+    /// something else.
+    fn spell_out_table(&mut self) {
+        let start = self.parser.index();
+        let tokens = std::mem::replace(&mut self.parser, Parser::new(self.dialect)).into_tokens();
+        let mut written = Vec::with_capacity(tokens.len());
+        let mut before = None;
+        for (index, token) in tokens.into_iter().enumerate() {
+            let is_table = index >= start && unquoted(&token.token).as_deref() == Some("table");
+            let is_name = match &before {
+                Some(Token::Period) => true,
+                Some(before) => unquoted(before).as_deref() == Some("as"),
+                None => false,
+            };
+            if index >= start && !matches!(token.token, Token::Whitespace(_)) {
+                before = Some(token.token.clone());
+            }
+            if is_table && !is_name {
+                let spelled = [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];
+                written.extend(spelled.map(|word| TokenWithSpan { token: word, span: token.span }));
+            } else {
+                written.push(token);
+            }
+        }
+        let parser = Parser::new(self.dialect).with_recursion_limit(RECURSION_MAX);
+        self.parser = parser.with_tokens_with_locations(written);
+        while self.parser.index() < start {
+            self.parser.advance_token();
+        }
     }
 
     /// Lets sqlparser parse what comes next.

@@ -8,6 +8,7 @@ use millrace_engine::DataType;
 use super::cursor::Cursor;
 use crate::catalog::Column;
 use crate::error::SqlError;
+use crate::query::types::{Named, numeric};
 use crate::statement::CreateTable;
 
 /// What may begin an element of the list that is not a column.
@@ -92,13 +93,17 @@ fn nullable(cursor: &mut Cursor) -> Result<bool, SqlError> {
 fn data_type(cursor: &mut Cursor) -> Result<DataType, SqlError> {
     let (position, mark) = (cursor.position(), cursor.mark());
     let parsed = cursor.sqlparser(Parser::parse_data_type)?;
-    known_type(&parsed).ok_or_else(|| unknown_type(&parsed, &cursor.text_since(mark)).position(position))
+    let unknown = || unknown_type(&parsed, &cursor.text_since(mark));
+    known_type(&parsed).and_then(|known| known.ok_or_else(unknown)).map_err(|error| error.position(position))
 }
 
-/// The types of this version under all their PostgreSQL names.
-fn known_type(data_type: &ast::DataType) -> Option<DataType> {
+/// The types of this version under all their PostgreSQL names; `None` for one that no column can have.
+///
+/// # Errors
+/// 22023 and 0A000 for a precision of numeric.
+fn known_type(data_type: &ast::DataType) -> Result<Option<DataType>, SqlError> {
     use ast::DataType as Sql;
-    Some(match data_type {
+    Ok(Some(match data_type {
         Sql::Boolean | Sql::Bool => DataType::Boolean,
         Sql::Int(None) | Sql::Integer(None) | Sql::Int4(None) => DataType::Int32,
         Sql::BigInt(None) | Sql::Int8(None) => DataType::Int64,
@@ -111,9 +116,15 @@ fn known_type(data_type: &ast::DataType) -> Option<DataType> {
         Sql::Timestamp(None | Some(6), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
             DataType::Timestamp
         }
-        Sql::Custom(name, modifiers) if modifiers.is_empty() => return catalog_type(&name.to_string()),
-        _ => return None,
-    })
+        Sql::Date => DataType::Date,
+        Sql::Numeric(info) | Sql::Decimal(info) | Sql::Dec(info) => match numeric(*info)? {
+            Named::Type(known) => known,
+            // Without a precision each value would have a scale of its own.
+            Named::Numeric => return Ok(None),
+        },
+        Sql::Custom(name, modifiers) if modifiers.is_empty() => return Ok(catalog_type(&name.to_string())),
+        _ => return Ok(None),
+    }))
 }
 
 /// The internal names, as dumps and some drivers write them.
@@ -125,6 +136,7 @@ fn catalog_type(name: &str) -> Option<DataType> {
         "float8" => DataType::Float64,
         "text" | "varchar" => DataType::Text,
         "timestamp" => DataType::Timestamp,
+        "date" => DataType::Date,
         _ => return None,
     })
 }
@@ -134,9 +146,13 @@ fn unknown_type(data_type: &ast::DataType, written: &str) -> SqlError {
         ast::DataType::Custom(name, _) if !is_postgres_type(&name.to_string()) => {
             SqlError::new("42704", format!("type \"{written}\" does not exist"))
         }
+        ast::DataType::Numeric(_) | ast::DataType::Decimal(_) | ast::DataType::Dec(_) => {
+            SqlError::unsupported(format!("a column of type {written} without precision and scale"))
+                .hint("Give it both, as in numeric(15, 2): up to 38 digits in all.")
+        }
         _ => SqlError::unsupported(format!("a column of type {written}")).hint(
             "It is planned for a later version; today there are boolean, integer, bigint, \
-             double precision, text, timestamp.",
+             double precision, numeric(p, s), text, date, timestamp.",
         ),
     }
 }

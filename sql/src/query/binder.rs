@@ -1,10 +1,10 @@
-//! Queries: WITH, set operations, VALUES, ORDER BY and LIMIT around them. (select.rs has SELECT.)
+//! Queries: WITH, VALUES, ORDER BY and LIMIT around them. (select.rs has SELECT, set_operation.rs UNION and its kin.)
 
-use std::collections::HashMap;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
-    self, LimitClause, OrderByExpr, OrderByKind, Query, SetExpr, SetOperator, SetQuantifier, Values, With,
+    self, LimitClause, OrderByExpr, OrderByKind, Query, SetExpr, Values, With,
 };
 use millrace_engine::{DataType, Expr, Literal};
 
@@ -13,13 +13,13 @@ use super::rel::{Rel, SortKey};
 use super::scope::{Scope, fold};
 use super::typed::{ParameterTypes, Typed, cast_known};
 use super::types::display;
+use super::unnest::{self, Subquery};
 use crate::catalog::Catalog;
 use crate::compile::evaluate_constant;
 use crate::error::SqlError;
 use crate::functions::{self, Context, common_type};
 
-/// The queries of WITH that are in sight, by name.
-pub(crate) type Environment = HashMap<String, Arc<BoundQuery>>;
+pub(crate) use super::surroundings::Environment;
 
 /// What a column without a type of its own (a quoted literal, NULL) is to become: by position, for
 /// a branch of UNION and for the source of INSERT.
@@ -55,7 +55,7 @@ impl BoundQuery {
     }
 }
 
-type Bound = Result<BoundQuery, SqlError>;
+pub(super) type Bound = Result<BoundQuery, SqlError>;
 
 impl<'a> Binder<'a> {
     pub(crate) fn new(catalog: &'a Catalog, parameters: super::Parameters<'a>) -> Binder<'a> {
@@ -75,7 +75,7 @@ impl<'a> Binder<'a> {
     }
 
     /// Binds something one level further in.
-    fn nested(&self, bind: impl FnOnce() -> Bound) -> Bound {
+    pub(super) fn nested(&self, bind: impl FnOnce() -> Bound) -> Bound {
         self.depth.set(self.depth.get() + 1);
         if self.depth.get() > DEPTH_MAX {
             return Err(SqlError::new("54001", "stack depth limit exceeded")
@@ -105,14 +105,20 @@ impl<'a> Binder<'a> {
         self.limit(bound, query)
     }
 
-    fn bind_with(&self, with: &With, environment: &Environment) -> Result<Environment, SqlError> {
+    fn bind_with<'e>(&self, with: &With, environment: &Environment<'e>) -> Result<Environment<'e>, SqlError> {
         if with.recursive {
             return Err(SqlError::unsupported("WITH RECURSIVE"));
         }
         let mut environment = environment.clone();
-        for cte in &with.cte_tables {
+        for (index, cte) in with.cte_tables.iter().enumerate() {
             let name = fold(&cte.alias.name);
+            if with.cte_tables[..index].iter().any(|other| fold(&other.alias.name) == name) {
+                let message = format!("WITH query name \"{name}\" specified more than once");
+                return Err(SqlError::new("42712", message));
+            }
             let mut bound = self.bind_query(&cte.query, &environment, None)?;
+            // It may be read several times, and each time it has to be the same rows.
+            bound.rel.fix_limits();
             if cte.alias.columns.len() > bound.names.len() {
                 let message = format!(
                     "WITH query \"{name}\" has {} columns available but {} columns specified",
@@ -130,94 +136,26 @@ impl<'a> Binder<'a> {
     }
 
     /// Binds a query without its ORDER BY and LIMIT.
-    fn bind_body(&self, body: &SetExpr, environment: &Environment, targets: Targets) -> Bound {
+    pub(super) fn bind_body(&self, body: &SetExpr, environment: &Environment, targets: Targets) -> Bound {
         match body {
             SetExpr::Select(select) => self.bind_select(select, &[], environment, targets),
             SetExpr::Query(query) => self.bind_query(query, environment, targets),
-            SetExpr::Values(values) => self.bind_values(values, targets),
+            SetExpr::Values(values) => self.bind_values(values, environment, targets),
             SetExpr::SetOperation { .. } => {
                 self.nested(|| self.bind_set_operation(body, environment, targets))
             }
-            SetExpr::Table(table) => {
-                let name = table.table_name.clone().unwrap_or_default();
-                let relation = self
-                    .catalog
-                    .get(&name)
-                    .ok_or_else(|| SqlError::new("42P01", format!("relation \"{name}\" does not exist")))?;
-                let columns: Vec<_> = relation.columns.iter().map(|column| column.data_type).collect();
-                let names = relation.columns.iter().map(|column| column.name.clone()).collect();
-                let untyped = vec![false; columns.len()];
-                Ok(BoundQuery { rel: Rel::Scan { relation: relation.id, columns }, names, untyped })
-            }
+            // The parser writes TABLE as SELECT * FROM.
+            SetExpr::Table(_) => Err(SqlError::unsupported("TABLE")),
             SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
                 Err(SqlError::unsupported("a data-modifying statement inside a query"))
             }
         }
     }
 
-    fn bind_set_operation(&self, body: &SetExpr, environment: &Environment, targets: Targets) -> Bound {
-        let SetExpr::SetOperation { op, set_quantifier, .. } = body else {
-            return self.bind_body(body, environment, targets);
-        };
-        let all = match set_quantifier {
-            SetQuantifier::All => true,
-            SetQuantifier::None | SetQuantifier::Distinct => false,
-            other => return Err(SqlError::unsupported(format_args!("{op} {other}"))),
-        };
-        if *op != SetOperator::Union {
-            return Err(SqlError::unsupported(op));
-        }
-        let arms = self.bind_arms(branches(body, *set_quantifier), environment, targets)?;
-        let Some(first) = arms.first() else { return Err(SqlError::internal("a UNION without branches")) };
-        let (names, untyped) = (first.names.clone(), vec![false; first.names.len()]);
-        let rel = Rel::Union { inputs: arms.into_iter().map(|arm| arm.rel).collect() };
-        let rel = if all { rel } else { Rel::Distinct { input: Box::new(rel) } };
-        Ok(BoundQuery { rel, names, untyped })
-    }
-
-    /// The branches of a UNION, brought to common column types.
-    fn bind_arms(
-        &self,
-        branches: Vec<&SetExpr>,
-        environment: &Environment,
-        targets: Targets,
-    ) -> Result<Vec<BoundQuery>, SqlError> {
-        let probing = self.probing.replace(true);
-        let arms = branches
-            .iter()
-            .map(|branch| self.bind_body(branch, environment, None))
-            .collect::<Result<Vec<_>, _>>();
-        self.probing.set(probing);
-        let arms = arms?;
-        let width = arms.first().map_or(0, |arm| arm.names.len());
-        if arms.iter().any(|arm| arm.names.len() != width) {
-            return Err(SqlError::new("42601", "each UNION query must have the same number of columns"));
-        }
-        let mut types = Vec::new();
-        for column in 0..width {
-            let known: Vec<Option<DataType>> =
-                arms.iter().map(|arm| (!arm.untyped[column]).then(|| arm.rel.columns()[column])).collect();
-            let target = targets.and_then(|targets| targets.get(column)).copied();
-            types.push(match (known.iter().all(Option::is_none), target) {
-                (true, Some(target)) => target,
-                _ => common_type(&known).map_err(|(left, right)| unmatched("UNION", left, right))?,
-            });
-        }
-        let mut bound = Vec::new();
-        for (branch, arm) in branches.into_iter().zip(arms) {
-            let arm = if arm.untyped.contains(&true) {
-                self.bind_body(branch, environment, Some(&types))?
-            } else {
-                arm
-            };
-            bound.push(BoundQuery { rel: cast_columns(arm.rel, &types)?, ..arm });
-        }
-        Ok(bound)
-    }
-
-    fn bind_values(&self, values: &Values, targets: Targets) -> Bound {
-        let scope = Scope::default();
-        let binder = ExprBinder::new(&scope, &self.parameters, "VALUES");
+    fn bind_values(&self, values: &Values, environment: &Environment, targets: Targets) -> Bound {
+        let (scope, subqueries) = (Scope::default(), RefCell::default());
+        let binder =
+            ExprBinder::new(&scope, &self.parameters, "VALUES").within(self, environment, &subqueries);
         let mut rows = Vec::new();
         for row in &values.rows {
             let row = row
@@ -235,7 +173,7 @@ impl<'a> Binder<'a> {
         if let Some(targets) = targets.filter(|targets| targets.len() == width)
             && let Some(assigned) = &self.assigning
         {
-            return self.assigned_values(rows, names, assigned, targets);
+            return self.assigned_values(rows, names, assigned, targets, &subqueries.borrow());
         }
         let mut untyped = Vec::new();
         let mut columns = Vec::new();
@@ -253,7 +191,7 @@ impl<'a> Binder<'a> {
             cells.map(|(cell, to)| self.settle(cell, *to)).collect::<Result<Vec<_>, _>>()
         };
         let rows = rows.into_iter().map(typed_row).collect::<Result<_, _>>()?;
-        Ok(BoundQuery { rel: Rel::Values { rows, columns }, names, untyped })
+        Ok(BoundQuery { rel: values_of(rows, columns, &subqueries.borrow())?, names, untyped })
     }
 
     /// A cell of VALUES; DEFAULT is NULL, as no column has another default yet.
@@ -275,6 +213,7 @@ impl<'a> Binder<'a> {
         names: Vec<String>,
         assigned: &[String],
         targets: &[DataType],
+        subqueries: &[Subquery],
     ) -> Bound {
         let assign = |(cell, (to, name)): (Typed, (&DataType, &String))| {
             if let Some(from) = cell.data_type() {
@@ -288,7 +227,7 @@ impl<'a> Binder<'a> {
             .map(|row| row.into_iter().zip(columns()).map(assign).collect::<Result<Vec<_>, SqlError>>())
             .collect::<Result<_, _>>()?;
         let untyped = vec![false; names.len()];
-        Ok(BoundQuery { rel: Rel::Values { rows, columns: targets.to_vec() }, names, untyped })
+        Ok(BoundQuery { rel: values_of(rows, targets.to_vec(), subqueries)?, names, untyped })
     }
 
     /// An output as its type. While only types are wanted, a parameter's stays open.
@@ -305,8 +244,9 @@ impl<'a> Binder<'a> {
             return Ok(bound);
         }
         let mut keys = Vec::new();
+        let outputs: Vec<Expr> = (0..bound.names.len()).map(Expr::Column).collect();
         for item in order_by {
-            let column = output_column(&item.expr, &bound.names)?.ok_or_else(|| {
+            let column = output_column("ORDER BY", &item.expr, &bound.names, &outputs)?.ok_or_else(|| {
                 SqlError::new("0A000", "invalid UNION/INTERSECT/EXCEPT ORDER BY clause")
                     .detail("Only result column names can be used, not expressions or functions.")
             })?;
@@ -338,7 +278,7 @@ impl<'a> Binder<'a> {
             return Ok(bound);
         }
         let skip = skip.unwrap_or(0);
-        Ok(BoundQuery { rel: Rel::Limit { input: Box::new(bound.rel), skip, fetch }, ..bound })
+        Ok(BoundQuery { rel: limited(bound.rel, skip, fetch), ..bound })
     }
 
     /// The number of LIMIT or OFFSET; `None` where it is NULL.
@@ -370,20 +310,17 @@ impl<'a> Binder<'a> {
     }
 }
 
-/// The branches of a chain of the same UNION, left to right, without recursion along the chain.
-fn branches(body: &SetExpr, quantifier: SetQuantifier) -> Vec<&SetExpr> {
-    let mut found = Vec::new();
-    let mut rest = body;
-    while let SetExpr::SetOperation { op: SetOperator::Union, left, right, set_quantifier } = rest {
-        if *set_quantifier != quantifier {
-            break;
-        }
-        found.push(right.as_ref());
-        rest = left;
+/// VALUES; a row that reads sub-queries becomes a projection of their answers.
+fn values_of(rows: Vec<Vec<Expr>>, columns: Vec<DataType>, subqueries: &[Subquery]) -> Result<Rel, SqlError> {
+    if subqueries.is_empty() {
+        return Ok(Rel::Values { rows, columns });
     }
-    found.push(rest);
-    found.reverse();
-    found
+    let row = |row: Vec<Expr>| {
+        let (rel, cells) = unnest::attach(Rel::unit(), row, subqueries)?;
+        Ok(rel.project(cells))
+    };
+    let mut inputs = rows.into_iter().map(row).collect::<Result<Vec<_>, SqlError>>()?;
+    Ok(if inputs.len() == 1 { inputs.remove(0) } else { Rel::Union { inputs } })
 }
 
 /// The items of ORDER BY.
@@ -395,23 +332,57 @@ fn order_by(query: &Query) -> Result<&[OrderByExpr], SqlError> {
     }
 }
 
-/// The output column that an item of ORDER BY means by its position or its name.
-pub(crate) fn output_column(expr: &ast::Expr, names: &[String]) -> Result<Option<usize>, SqlError> {
+/// The rows that LIMIT and OFFSET leave: the first in the order of an ORDER BY that stands right below.
+fn limited(rel: Rel, skip: usize, fetch: Option<usize>) -> Rel {
+    match rel {
+        Rel::Sort { input, keys: order } => {
+            Rel::TopK { input, keys: Vec::new(), order, skip, fetch, numbered: false }
+        }
+        Rel::Project { input, predicates, outputs } if predicates.is_empty() && is_sorted(&input) => {
+            limited(*input, skip, fetch).project(outputs)
+        }
+        other => Rel::Limit { input: Box::new(other), skip, fetch },
+    }
+}
+
+fn is_sorted(rel: &Rel) -> bool {
+    match rel {
+        Rel::Sort { .. } => true,
+        Rel::Project { input, predicates, .. } => predicates.is_empty() && is_sorted(input),
+        _ => false,
+    }
+}
+
+/// The output column that an item of ORDER BY (or of DISTINCT ON) means by its position or its name.
+pub(crate) fn output_column(
+    clause: &str,
+    expr: &ast::Expr,
+    names: &[String],
+    outputs: &[Expr],
+) -> Result<Option<usize>, SqlError> {
     match expr {
         ast::Expr::Value(value) => match &value.value {
-            ast::Value::Number(digits, _) => {
+            ast::Value::Number(digits, _) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                 let position = digits.parse::<usize>().unwrap_or(0);
                 if !(1..=names.len()).contains(&position) {
-                    let message = format!("ORDER BY position {digits} is not in select list");
+                    let message = format!("{clause} position {digits} is not in select list");
                     return Err(SqlError::new("42P10", message));
                 }
                 Ok(Some(position - 1))
             }
-            _ => Ok(None),
+            ast::Value::Placeholder(_) => Ok(None),
+            _ => Err(SqlError::new("42601", format!("non-integer constant in {clause}"))),
         },
         ast::Expr::Identifier(ident) => {
             let name = fold(ident);
-            Ok(names.iter().position(|output| *output == name))
+            let mut named = (0..names.len()).filter(|column| names[*column] == name);
+            let first = named.next();
+            if let Some(first) = first
+                && named.any(|other| outputs[other] != outputs[first])
+            {
+                return Err(SqlError::new("42702", format!("{clause} \"{name}\" is ambiguous")));
+            }
+            Ok(first)
         }
         _ => Ok(None),
     }

@@ -8,12 +8,18 @@ use std::cell::{Cell, RefCell};
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator, CaseWhen, UnaryOperator, Value};
 use millrace_engine::{Aggregate, DataType, Expr, Literal};
 
+use super::binder::Binder;
 use super::exprs::conjuncts;
+use super::forms::{ILIKE, LIKE};
 use super::scope::{Scope, fold};
+use super::subquery::Subqueries;
+use super::surroundings::{Environment, Outer};
 use super::typed::{ParameterTypes, Typed};
 use super::types::{display_known, named};
+use super::unnest::Subquery;
+use super::window::Windows;
 use crate::error::SqlError;
-use crate::functions::{self, common_type, comparison_type, numeric_type, resolve_operator};
+use crate::functions::{self, common_type, comparison_type, resolve_operator};
 
 /// While aggregates are collected, the column that stands for the n-th is this plus n: no input is
 /// so wide.
@@ -30,12 +36,18 @@ pub(crate) struct ExprBinder<'a> {
     pub(crate) parameters: &'a ParameterTypes<'a>,
     /// Where aggregates are collected; `None` where they are not allowed.
     pub(crate) aggregates: Option<&'a RefCell<Vec<Aggregate>>>,
+    /// Where window calls are collected; `None` where they are not allowed.
+    pub(crate) windows: Option<&'a Windows<'a>>,
     /// The clause, for messages: `WHERE`, `JOIN conditions`, ….
     pub(crate) clause: &'static str,
+    /// What is around the query.
+    pub(crate) outer: Option<Outer<'a>>,
+    /// Where sub-queries are kept; `None` where they are not supported.
+    pub(crate) subqueries: Option<Subqueries<'a>>,
     depth: Cell<usize>,
 }
 
-type Bound = Result<Typed, SqlError>;
+pub(super) type Bound = Result<Typed, SqlError>;
 
 /// A call of the function table.
 pub(crate) fn call(function: &str, arguments: Vec<Expr>, data_type: DataType) -> Expr {
@@ -46,14 +58,53 @@ fn not(expr: Expr) -> Expr {
     Expr::Not(Box::new(expr))
 }
 
-fn negated_if(negated: bool, expr: Expr) -> Expr {
+pub(super) fn negated_if(negated: bool, expr: Expr) -> Expr {
     if negated { not(expr) } else { expr }
 }
 
 impl<'a> ExprBinder<'a> {
     /// A binder over `scope` in which aggregates are not allowed.
     pub(crate) fn new(scope: &'a Scope, parameters: &'a ParameterTypes<'a>, clause: &'static str) -> Self {
-        ExprBinder { scope, parameters, aggregates: None, clause, depth: Cell::new(0) }
+        ExprBinder {
+            scope,
+            parameters,
+            aggregates: None,
+            windows: None,
+            clause,
+            outer: None,
+            subqueries: None,
+            depth: Cell::new(0),
+        }
+    }
+
+    /// The same with what is around its query in sight, keeping sub-queries.
+    pub(crate) fn within(
+        mut self,
+        binder: &'a Binder<'a>,
+        environment: &'a Environment<'a>,
+        found: &'a RefCell<Vec<Subquery>>,
+    ) -> Self {
+        self.outer = environment.outer;
+        self.subqueries = Some(Subqueries { binder, environment, found });
+        self
+    }
+
+    /// The same with what another binder of the query sees, and keeping sub-queries with it.
+    pub(crate) fn seeing(mut self, other: &ExprBinder<'a>) -> Self {
+        (self.outer, self.subqueries) = (other.outer, other.subqueries);
+        self
+    }
+
+    /// The same, collecting window calls.
+    pub(crate) fn numbering(mut self, windows: &'a Windows<'a>) -> Self {
+        self.windows = Some(windows);
+        self
+    }
+
+    /// The binder of what stands in OVER: aggregates are allowed there if they are here.
+    pub(crate) fn in_window_definition(&self) -> Self {
+        let inner = ExprBinder::new(self.scope, self.parameters, "window definitions").seeing(self);
+        ExprBinder { aggregates: self.aggregates, ..inner }
     }
 
     /// The same, collecting aggregates.
@@ -106,8 +157,16 @@ impl<'a> ExprBinder<'a> {
             Sql::IsNotDistinctFrom(left, right) => self.is_not_distinct(left, right),
             Sql::Between { expr, negated, low, high } => self.between(expr, *negated, low, high),
             Sql::InList { expr, list, negated } => self.in_list(expr, list, *negated),
-            Sql::Like { negated, any: false, expr, pattern, escape_char: None } => {
-                self.like(*negated, expr, pattern)
+            Sql::Like { negated, any: false, expr, pattern, escape_char } => {
+                self.like(&LIKE, *negated, expr, pattern, escape_char.as_ref())
+            }
+            Sql::ILike { negated, any: false, expr, pattern, escape_char } => {
+                self.like(&ILIKE, *negated, expr, pattern, escape_char.as_ref())
+            }
+            Sql::Interval(interval) => self.interval(interval),
+            Sql::Position { expr, r#in } => self.plain_call("strpos", &[r#in, expr]),
+            Sql::Trim { trim_where, trim_what, expr, trim_characters } => {
+                self.trim(*trim_where, trim_what.as_deref(), expr, trim_characters.as_deref())
             }
             Sql::Case { operand, conditions, else_result, .. } => {
                 self.case(operand.as_deref(), conditions, else_result.as_deref())
@@ -120,21 +179,22 @@ impl<'a> ExprBinder<'a> {
             Sql::Floor { expr, field: ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) } => {
                 self.plain_call("floor", &[expr])
             }
-            Sql::Substring { expr, substring_from: Some(from), substring_for, shorthand, special: _ } => {
+            Sql::Substring { expr, substring_from, substring_for, shorthand, special: _ } => {
+                let first = ast::Expr::Value(Value::Number("1".to_owned(), false).into());
+                let from = substring_from.as_deref().unwrap_or(&first);
                 let name = if *shorthand { "substr" } else { "substring" };
                 match substring_for {
                     Some(count) => self.plain_call(name, &[expr, from, count]),
                     None => self.plain_call(name, &[expr, from]),
                 }
             }
-            Sql::Subquery(_)
-            | Sql::Exists { .. }
-            | Sql::InSubquery { .. }
-            | Sql::AnyOp { .. }
-            | Sql::AllOp { .. } => {
-                Err(SqlError::new("0A000", "sub-queries in expressions are not supported yet")
-                    .hint("Write the sub-query in FROM and join it."))
+            Sql::Subquery(query) => self.scalar_subquery(query),
+            Sql::Exists { subquery, negated } => self.exists(subquery, *negated),
+            Sql::InSubquery { expr, subquery, negated } => self.in_subquery(expr, subquery, *negated),
+            Sql::AnyOp { left, compare_op, right, is_some: _ } => {
+                self.quantified(left, compare_op, right, false)
             }
+            Sql::AllOp { left, compare_op, right } => self.quantified(left, compare_op, right, true),
             other => Err(SqlError::unsupported(format_args!("the expression {other}"))),
         }
     }
@@ -162,10 +222,36 @@ impl<'a> ExprBinder<'a> {
     }
 
     fn column(&self, idents: &[ast::Ident]) -> Bound {
+        let own = self.own_column(idents);
+        let missing = match own {
+            Ok(Some(typed)) => return Ok(typed),
+            Ok(None) => None,
+            // A table or a column that is not here may be further out.
+            Err(error) if error.sqlstate == "42P01" => Some(error),
+            Err(error) => return Err(error),
+        };
+        if let Some(typed) = bare_word(idents) {
+            return Ok(typed);
+        }
+        if let Some(outer) = &self.outer
+            && let Some(typed) = outer.column(idents)?
+        {
+            return Ok(typed);
+        }
+        let error =
+            missing.unwrap_or_else(|| self.scope.missing(&idents.last().map(fold).unwrap_or_default()));
+        Err(match &self.outer {
+            Some(outer) => outer.explain_missing(idents, error),
+            None => error,
+        })
+    }
+
+    /// The column of a name among the query's own; `None` for an unqualified name that is none.
+    fn own_column(&self, idents: &[ast::Ident]) -> Result<Option<Typed>, SqlError> {
         let column = match idents {
             [name] => match self.scope.find(&fold(name))? {
                 Some(column) => column,
-                None => return self.bare_word(name),
+                None => return Ok(None),
             },
             [table, name] => self.scope.resolve_qualified(&fold(table), &fold(name))?,
             [schema, table, name] if fold(schema) == "public" => {
@@ -176,19 +262,10 @@ impl<'a> ExprBinder<'a> {
                 return Err(SqlError::new("42P01", format!("missing FROM-clause entry for \"{name}\"")));
             }
         };
-        Ok(Typed::Known(Expr::Column(column.position), column.data_type))
+        Ok(Some(Typed::Known(Expr::Column(column.position), column.data_type)))
     }
 
-    /// A word that is no column: the functions that SQL calls without parentheses.
-    fn bare_word(&self, name: &ast::Ident) -> Bound {
-        let word = fold(name);
-        if name.quote_style.is_none() && super::function::is_now(&word) {
-            return Ok(super::function::now());
-        }
-        self.scope.resolve(&word).map(|column| Typed::Known(Expr::Column(column.position), column.data_type))
-    }
-
-    fn value(&self, value: &Value) -> Bound {
+    pub(super) fn value(&self, value: &Value) -> Bound {
         Ok(match value {
             Value::Number(digits, _) => Typed::literal(number(digits)?),
             Value::SingleQuotedString(text)
@@ -210,6 +287,15 @@ impl<'a> ExprBinder<'a> {
     }
 
     fn unary(&self, op: UnaryOperator, expr: &ast::Expr) -> Bound {
+        // The parser binds a sign to all of a power, PostgreSQL to its base.
+        if let (
+            UnaryOperator::Minus,
+            ast::Expr::BinaryOp { left, op: power @ BinaryOperator::PGExp, right },
+        ) = (op, expr)
+        {
+            let base = ast::Expr::UnaryOp { op, expr: left.clone() };
+            return self.binary(&base, power, right);
+        }
         match op {
             UnaryOperator::Not => Ok(Typed::boolean(not(self.bind_boolean(expr, "argument of NOT")?))),
             UnaryOperator::Minus => match self.bind(expr)? {
@@ -244,8 +330,11 @@ impl<'a> ExprBinder<'a> {
             BinaryOperator::Divide => self.arithmetic("divide", "/", left, right),
             BinaryOperator::Modulo => self.arithmetic("modulo", "%", left, right),
             BinaryOperator::StringConcat => self.concat(left, right),
-            BinaryOperator::PGLikeMatch => self.like(false, left, right),
-            BinaryOperator::PGNotLikeMatch => self.like(true, left, right),
+            BinaryOperator::PGExp => self.arithmetic("power", "^", left, right),
+            BinaryOperator::PGLikeMatch => self.like(&LIKE, false, left, right, None),
+            BinaryOperator::PGNotLikeMatch => self.like(&LIKE, true, left, right, None),
+            BinaryOperator::PGILikeMatch => self.like(&ILIKE, false, left, right, None),
+            BinaryOperator::PGNotILikeMatch => self.like(&ILIKE, true, left, right, None),
             other => Err(SqlError::unsupported(format_args!("operator {other}"))),
         }
     }
@@ -270,15 +359,6 @@ impl<'a> ExprBinder<'a> {
 
     fn arithmetic(&self, name: &str, symbol: &str, left: &ast::Expr, right: &ast::Expr) -> Bound {
         let operands = vec![self.bind(left)?, self.bind(right)?];
-        let interval = matches!(
-            (name, operands[0].data_type(), operands[1].data_type()),
-            ("subtract", Some(DataType::Timestamp), None | Some(DataType::Timestamp))
-                | ("add", Some(DataType::Timestamp), None)
-                | ("add", None, Some(DataType::Timestamp))
-        );
-        if interval {
-            return Err(SqlError::unsupported("type interval"));
-        }
         self.operator(name, symbol, operands)
     }
 
@@ -306,19 +386,6 @@ impl<'a> ExprBinder<'a> {
         Ok(Typed::Known(call("concat", arguments, DataType::Text), DataType::Text))
     }
 
-    fn like(&self, negated: bool, text: &ast::Expr, pattern: &ast::Expr) -> Bound {
-        let operands = vec![self.bind(text)?, self.bind(pattern)?];
-        let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
-        if types.iter().flatten().any(|known| *known != DataType::Text) {
-            return Err(no_operator(if negated { "!~~" } else { "~~" }, &types));
-        }
-        let arguments = operands
-            .into_iter()
-            .map(|operand| self.parameters.as_type(operand, DataType::Text))
-            .collect::<Result<_, _>>()?;
-        Ok(Typed::boolean(negated_if(negated, call("like", arguments, DataType::Boolean))))
-    }
-
     fn compare(&self, name: &str, symbol: &str, left: &ast::Expr, right: &ast::Expr) -> Bound {
         self.comparison(name, symbol, self.bind(left)?, self.bind(right)?).map(Typed::boolean)
     }
@@ -331,11 +398,22 @@ impl<'a> ExprBinder<'a> {
         left: Typed,
         right: Typed,
     ) -> Result<Expr, SqlError> {
+        let (left, right) = self.comparison_sides(symbol, left, right)?;
+        Ok(call(name, vec![left, right], DataType::Boolean))
+    }
+
+    /// Two operands as the types in which they are compared.
+    pub(crate) fn comparison_sides(
+        &self,
+        symbol: &str,
+        left: Typed,
+        right: Typed,
+    ) -> Result<(Expr, Expr), SqlError> {
         let types = [left.data_type(), right.data_type()];
         let kind = comparison_type(types[0], types[1]).ok_or_else(|| no_operator(symbol, &types))?;
         let (left, _) = self.parameters.as_kind(left, kind)?;
         let (right, _) = self.parameters.as_kind(right, kind)?;
-        Ok(call(name, vec![left, right], DataType::Boolean))
+        Ok((left, right))
     }
 
     fn is_not_distinct(&self, left: &ast::Expr, right: &ast::Expr) -> Bound {
@@ -411,29 +489,15 @@ impl<'a> ExprBinder<'a> {
     pub(crate) fn all_as(&self, operands: Vec<Typed>, to: DataType) -> Result<Vec<Expr>, SqlError> {
         operands.into_iter().map(|operand| self.parameters.as_type(operand, to)).collect()
     }
+}
 
-    fn extract(&self, field: &str, expr: &ast::Expr) -> Bound {
-        let field = field.to_lowercase();
-        let operand = self.bind(expr)?;
-        match operand.data_type() {
-            Some(DataType::Timestamp) => {}
-            None => {
-                return Err(SqlError::new(
-                    "42725",
-                    "function pg_catalog.extract(unknown, unknown) is not unique",
-                ));
-            }
-            other => {
-                let signature = format!("pg_catalog.extract(unknown, {})", display_known(other));
-                return Err(SqlError::new("42883", format!("function {signature} does not exist")));
-            }
+/// A word that is no column: the functions that SQL calls without parentheses.
+fn bare_word(idents: &[ast::Ident]) -> Option<Typed> {
+    match idents {
+        [name] if name.quote_style.is_none() && super::function::is_now(&fold(name)) => {
+            Some(super::function::now())
         }
-        let data_type = numeric_type(functions::extract_scale(&field));
-        let operand = self.parameters.as_type(operand, DataType::Timestamp)?;
-        Ok(Typed::Known(
-            call("extract", vec![Expr::Literal(Literal::Text(field)), operand], data_type),
-            data_type,
-        ))
+        _ => None,
     }
 }
 
@@ -483,7 +547,9 @@ fn negated(literal: &Literal) -> Option<Literal> {
         | Literal::Boolean(_)
         | Literal::Float64(_)
         | Literal::Text(_)
-        | Literal::Timestamp(_) => return None,
+        | Literal::Timestamp(_)
+        | Literal::Date(_)
+        | Literal::Interval { .. } => return None,
     })
 }
 
@@ -496,7 +562,7 @@ fn operator_signature(symbol: &str, types: &[Option<DataType>]) -> String {
     }
 }
 
-fn no_operator(symbol: &str, types: &[Option<DataType>]) -> SqlError {
+pub(super) fn no_operator(symbol: &str, types: &[Option<DataType>]) -> SqlError {
     SqlError::new("42883", format!("operator does not exist: {}", operator_signature(symbol, types))).hint(
         "No operator matches the given name and argument types. You might need to add explicit type casts.",
     )

@@ -1,5 +1,7 @@
 //! FROM: tables, views, sub-queries and their joins.
 
+use std::cell::RefCell;
+
 use datafusion::sql::sqlparser::ast::{
     self, JoinConstraint, JoinOperator, TableAlias, TableFactor, TableWithJoins,
 };
@@ -7,9 +9,12 @@ use millrace_engine::{DataType, Expr};
 
 use super::binder::{Binder, Environment};
 use super::expr::{ExprBinder, call};
+use super::exprs::columns_of;
 use super::rel::{JoinKind, Rel};
 use super::scope::{Scope, ScopeColumn, fold, fold_name};
+use super::surroundings::Frame;
 use super::typed::Typed;
+use super::unnest::{self, Sides};
 use crate::error::SqlError;
 
 /// FROM clauses with more tables are refused, so that no walk over the joins exhausts the stack.
@@ -43,17 +48,28 @@ impl Binder<'_> {
         };
         let first = self.bind_joins(first, environment)?;
         tables.try_fold(first, |left, next| {
-            let right = self.bind_joins(next, environment)?;
-            self.join(left, right, JoinKind::Inner, &JoinConstraint::None)
+            let frame = Frame::beside(&left.scope, environment.outer);
+            let right = self.bind_joins(next, &environment.inside(&frame))?;
+            let arguments = frame.into_arguments();
+            self.join(left, right, arguments, JoinKind::Inner, &JoinConstraint::None, environment)
         })
     }
 
     fn bind_joins(&self, table: &TableWithJoins, environment: &Environment) -> Bound {
         let first = self.bind_factor(&table.relation, environment)?;
         table.joins.iter().try_fold(first, |left, join| {
-            let right = self.bind_factor(&join.relation, environment)?;
+            let frame = Frame::beside(&left.scope, environment.outer);
+            let right = self.bind_factor(&join.relation, &environment.inside(&frame))?;
+            let arguments = frame.into_arguments();
             let (kind, constraint) = join_kind(&join.join_operator)?;
-            self.join(left, right, kind, constraint)
+            let crossed = matches!(join.join_operator, JoinOperator::CrossJoin(_));
+            if !crossed && matches!(constraint, JoinConstraint::None) {
+                return Err(SqlError::new(
+                    "42601",
+                    format!("a join of {} without ON or USING", join.relation),
+                ));
+            }
+            self.join(left, right, arguments, kind, constraint, environment)
         })
     }
 
@@ -62,16 +78,18 @@ impl Binder<'_> {
             TableFactor::Table { name, alias, args: None, sample: None, with_ordinality: false, .. } => {
                 self.bind_table(&fold_name(name), alias.as_ref(), environment)
             }
-            TableFactor::Derived { lateral: false, subquery, alias, .. } => {
-                let bound = self.bind_query(subquery, environment, None)?;
-                let name = alias.as_ref().map(|alias| fold(&alias.name)).unwrap_or_default();
-                let scope = Scope::of_table(&name, bound.columns());
+            TableFactor::Derived { lateral, subquery, alias, .. } => {
+                let bound = match lateral {
+                    true => self.bind_query(subquery, &environment.lateral(), None)?,
+                    false => self.bind_query(subquery, environment, None)?,
+                };
+                let name = alias.as_ref().map(|alias| fold(&alias.name));
+                let scope = Scope::named(name, bound.columns());
                 renamed(Source { rel: bound.rel, scope }, alias.as_ref())
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
                 self.bind_joins(table_with_joins, environment)
             }
-            TableFactor::Derived { lateral: true, .. } => Err(SqlError::unsupported("LATERAL")),
             TableFactor::Table { args: Some(_), .. }
             | TableFactor::Function { .. }
             | TableFactor::TableFunction { .. } => Err(SqlError::unsupported("a function in FROM")),
@@ -90,7 +108,7 @@ impl Binder<'_> {
             && let Some(cte) = environment.get(table)
         {
             let scope = Scope::of_table(&alias_name, cte.columns());
-            return renamed(Source { rel: cte.rel.clone(), scope }, alias);
+            return renamed(Source { rel: cte.rel, scope }, alias);
         }
         let relation = match schema.map(String::as_str) {
             None | Some("public") => self.catalog.get(table),
@@ -103,7 +121,20 @@ impl Binder<'_> {
         renamed(Source { rel: Rel::Scan { relation: relation.id, columns }, scope }, alias)
     }
 
-    fn join(&self, left: Source, right: Source, kind: JoinKind, constraint: &JoinConstraint) -> Bound {
+    /// Joins two sources; the right one reads `arguments` over the left one's columns.
+    fn join(
+        &self,
+        left: Source,
+        right: Source,
+        arguments: Vec<Expr>,
+        kind: JoinKind,
+        constraint: &JoinConstraint,
+        environment: &Environment,
+    ) -> Bound {
+        let reads_left = arguments.iter().any(|argument| !columns_of(argument).is_empty());
+        if reads_left && !matches!(kind, JoinKind::Inner | JoinKind::Left) {
+            return Err(not_combining(&left.scope, &arguments));
+        }
         let shared = match constraint {
             JoinConstraint::Using(names) => {
                 names.iter().map(|name| fold_name(name).pop().unwrap_or_default()).collect()
@@ -117,12 +148,15 @@ impl Binder<'_> {
             .map(|name| shared_pair(name, &left.scope, &right.scope, width))
             .collect::<Result<Vec<_>, _>>()?;
         let scope = left.scope.join(right.scope, width)?;
+        let subqueries = RefCell::default();
         let on = match constraint {
             JoinConstraint::On(condition) => ExprBinder::new(&scope, &self.parameters, "JOIN conditions")
+                .within(self, environment, &subqueries)
                 .bind_conjuncts(condition, "argument of JOIN/ON")?,
             _ => self.equalities(&pairs, &scope)?,
         };
-        let rel = Rel::Join { kind, left: Box::new(left.rel), right: Box::new(right.rel), on };
+        let sides = Sides { kind, left: left.rel, right: right.rel, arguments };
+        let rel = unnest::join(sides, on, &subqueries.borrow())?;
         if pairs.is_empty() {
             return Ok(Source { rel, scope });
         }
@@ -149,30 +183,42 @@ impl Binder<'_> {
             for column in &mut scope.columns {
                 column.merged |= column.position == left.position || column.position == right.position;
             }
-            let kept = if kind == JoinKind::Right { right } else { left };
-            let (position, data_type) = match kind {
-                JoinKind::Inner | JoinKind::Left | JoinKind::Right | JoinKind::Semi | JoinKind::Anti => {
-                    (kept.position, kept.data_type)
-                }
-                JoinKind::Full => {
-                    let operands = vec![typed(left), typed(right)];
-                    let data_type = super::expr::matched_type("JOIN/USING", &operands)?;
-                    let binder = ExprBinder::new(&scope, &self.parameters, "JOIN conditions");
-                    outputs.push(call("coalesce", binder.all_as(operands, data_type)?, data_type));
-                    (outputs.len() - 1, data_type)
+            let operands = [typed(left), typed(right)];
+            let data_type = super::expr::matched_type("JOIN/USING", &operands)?;
+            let binder = ExprBinder::new(&scope, &self.parameters, "JOIN conditions");
+            let value = match (kind, binder.all_as(operands.to_vec(), data_type)?.as_slice()) {
+                (JoinKind::Full, both) => call("coalesce", both.to_vec(), data_type),
+                (JoinKind::Right, [_, value]) => value.clone(),
+                (_, [value, ..]) => value.clone(),
+                (_, []) => return Err(SqlError::internal("a merged column of nothing")),
+            };
+            let position = match value {
+                Expr::Column(position) => position,
+                computed => {
+                    outputs.push(computed);
+                    outputs.len() - 1
                 }
             };
             merged.push(ScopeColumn { table: None, name, data_type, position, merged: false });
         }
         merged.append(&mut scope.columns);
         let scope = Scope { columns: merged };
-        let rel = if kind == JoinKind::Full { rel.project(outputs) } else { rel };
+        let rel = if outputs.len() > rel.columns().len() { rel.project(outputs) } else { rel };
         Ok(Source { rel, scope })
     }
 }
 
 fn typed(column: &ScopeColumn) -> Typed {
     Typed::Known(Expr::Column(column.position), column.data_type)
+}
+
+/// PostgreSQL's words for LATERAL on the side whose rows are kept.
+fn not_combining(left: &Scope, arguments: &[Expr]) -> SqlError {
+    let column = arguments.iter().flat_map(columns_of).next();
+    let named = left.columns.iter().find(|own| Some(own.position) == column && own.table.is_some());
+    let table = named.and_then(|column| column.table.clone()).unwrap_or_default();
+    SqlError::new("42P10", format!("invalid reference to FROM-clause entry for table \"{table}\""))
+        .detail("The combining JOIN type must be INNER or LEFT for a LATERAL reference.")
 }
 
 fn missing_relation(name: &str) -> SqlError {

@@ -7,11 +7,16 @@ use datafusion::sql::sqlparser::ast::{
 use millrace_engine::{Aggregate, AggregateFunction, DataType, Expr, Literal};
 
 use super::expr::{AGGREGATE_BASE, ExprBinder, call, matched_type};
+use super::exprs::columns_of;
+use super::outer::has_outer;
 use super::scope::fold_name;
 use super::typed::Typed;
 use super::types::display_known;
+use super::window::is_window_function;
 use crate::error::SqlError;
-use crate::functions::{self, Unresolved, numeric_type, quotient_scale, resolve_function, sql_function};
+use crate::functions::{
+    self, Unresolved, fold_moment, numeric_type, quotient_scale, resolve_function, rounded_type, sql_function,
+};
 
 /// The functions whose value is the statement's moment.
 pub(crate) fn is_now(name: &str) -> bool {
@@ -83,7 +88,7 @@ fn aggregate_function(name: &str) -> Option<AggregateFunction> {
 /// The result's type of an aggregate over a type, as PostgreSQL has it; `None` where it has none.
 /// avg is numeric with 16 digits behind the point (or its argument's), where PostgreSQL's number varies.
 fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<DataType> {
-    use DataType::{Boolean, Float64, Int32, Int64, Numeric, Text, Timestamp};
+    use DataType::{Boolean, Date, Float64, Int32, Int64, Interval, Numeric, Text, Timestamp};
     Some(match (function, argument) {
         (AggregateFunction::Count, _) => Int64,
         (AggregateFunction::Sum, Int32) => Int64,
@@ -92,11 +97,21 @@ fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<Dat
         (AggregateFunction::Sum | AggregateFunction::Avg, Float64) => Float64,
         (AggregateFunction::Avg, Int32 | Int64) => numeric_type(quotient_scale(0, 0)),
         (AggregateFunction::Avg, Numeric { scale, .. }) => numeric_type(quotient_scale(scale, 0)),
-        (AggregateFunction::Sum | AggregateFunction::Avg, Boolean | Text | Timestamp) => return None,
+        (AggregateFunction::Sum | AggregateFunction::Avg, Boolean | Text | Timestamp | Date | Interval) => {
+            return None;
+        }
         (AggregateFunction::Min | AggregateFunction::Max, Boolean) => return None,
         (AggregateFunction::Min | AggregateFunction::Max, other) => other,
         _ => return None,
     })
+}
+
+/// The value of a constant integer.
+fn constant_int4(expr: &Expr) -> Option<i32> {
+    match expr {
+        Expr::Literal(Literal::Int32(value)) => Some(*value),
+        _ => None,
+    }
 }
 
 impl ExprBinder<'_> {
@@ -108,8 +123,12 @@ impl ExprBinder<'_> {
             let message = format!("schema \"{}\" does not exist", parts.join("."));
             return Err(SqlError::new("3F000", message));
         }
-        if function.over.is_some() {
-            return Err(SqlError::unsupported("a window function"));
+        if let Some(over) = &function.over {
+            return self.window_call(&name, function, over);
+        }
+        if is_window_function(&name) {
+            let message = format!("window function {name} requires an OVER clause");
+            return Err(SqlError::new("42809", message));
         }
         let (arguments, distinct) = arguments_of(function)?;
         if let Some(aggregate) = aggregate_function(&name) {
@@ -129,6 +148,8 @@ impl ExprBinder<'_> {
         match (name, arguments) {
             ("coalesce" | "greatest" | "least", [_, ..]) => return self.of_one_type(name, arguments),
             ("nullif", [left, right]) => return self.nullif(left, right),
+            ("concat", [_, ..]) => return self.concat_all("concat_all", arguments),
+            ("concat_ws", [_, _, ..]) => return self.concat_all("concat_ws", arguments),
             ("random", []) => {
                 return Ok(Typed::Known(call("random", Vec::new(), DataType::Float64), DataType::Float64));
             }
@@ -158,8 +179,28 @@ impl ExprBinder<'_> {
             arguments.push(expr);
             types.push(data_type);
         }
-        let data_type = function.result(&types);
-        Ok(Typed::Known(call(function.name(), arguments, data_type), data_type))
+        let data_type = match (function.name(), arguments.as_slice()) {
+            ("round" | "trunc", [_, digits]) => rounded_type(types[0], constant_int4(digits)),
+            _ => function.result(&types),
+        };
+        Ok(Typed::Known(fold_moment(call(function.name(), arguments, data_type)), data_type))
+    }
+
+    /// `concat` and `concat_ws`: of anything, each as its output function writes it.
+    fn concat_all(&self, table_name: &str, arguments: &[&ast::Expr]) -> Result<Typed, SqlError> {
+        let as_text = |operand: Typed| match operand.data_type() {
+            // A boolean's text is `true`, but what it writes is `t`.
+            Some(DataType::Boolean) => {
+                let value = self.parameters.as_type(operand, DataType::Boolean)?;
+                let word = |word: &str| Expr::Literal(Literal::Text(word.to_owned()));
+                let branches = vec![(value.clone(), word("t")), (Expr::Not(Box::new(value)), word("f"))];
+                Ok(Expr::Case { branches, otherwise: None, data_type: DataType::Text })
+            }
+            _ => self.parameters.as_type(operand, DataType::Text),
+        };
+        let operands = self.bind_all(arguments)?;
+        let arguments = operands.into_iter().map(as_text).collect::<Result<_, SqlError>>()?;
+        Ok(Typed::Known(call(table_name, arguments, DataType::Text), DataType::Text))
     }
 
     fn of_one_type(&self, name: &str, arguments: &[&ast::Expr]) -> Result<Typed, SqlError> {
@@ -190,7 +231,8 @@ impl ExprBinder<'_> {
             let message = format!("aggregate functions are not allowed in {}", self.clause);
             return Err(SqlError::new("42803", message));
         };
-        let inner = ExprBinder::new(self.scope, self.parameters, "the argument of an aggregate function");
+        let inner = ExprBinder::new(self.scope, self.parameters, "the argument of an aggregate function")
+            .seeing(self);
         let nested = |error: SqlError| match error.message.starts_with("aggregate functions are not allowed")
         {
             true => SqlError::new("42803", "aggregate function calls cannot be nested"),
@@ -202,6 +244,9 @@ impl ExprBinder<'_> {
             None => argument,
             Some(filter) => Some(inner.filtered(argument, filter)?),
         };
+        if argument.iter().any(|argument| has_outer(argument) && columns_of(argument).is_empty()) {
+            return Err(SqlError::unsupported("an aggregate of an outer query's columns inside a sub-query"));
+        }
         let arguments = argument.into_iter().collect();
         let call = Aggregate { function, arguments, distinct, order: Vec::new(), data_type };
         let mut collected = collected.borrow_mut();
@@ -246,6 +291,9 @@ impl ExprBinder<'_> {
             }
             (None, _) => DataType::Text,
         };
+        if own == DataType::Interval {
+            return Err(super::interval_column());
+        }
         let result = aggregate_type(function, own).ok_or_else(|| no_function(name, &types))?;
         Ok((Some(self.parameters.as_type(operand, own)?), result))
     }

@@ -7,21 +7,29 @@
 //! Names, types and errors are settled in the binder, by PostgreSQL's rules; from `Rel` on there
 //! are only positions.
 
-mod binder; // WITH, UNION, VALUES, ORDER BY, LIMIT
+mod binder; // WITH, VALUES, ORDER BY, LIMIT
 mod explain; // a Rel as text
 mod expr; // scalar expressions
 pub(crate) mod exprs; // walks over expressions
+mod forms; // LIKE, TRIM, INTERVAL, EXTRACT
 mod from; // tables and joins
 mod function; // calls and aggregates
 mod names; // names of unaliased columns
+mod outer; // what stands for something outside the relation below
 pub(crate) mod rel; // the bound query
 mod scope; // what a name can mean
 mod select; // SELECT
+mod subquery; // sub-queries in expressions
+mod surroundings; // what is around a query
+mod set_operation; // UNION, INTERSECT, EXCEPT
 #[cfg(test)]
 mod tests;
 mod typed; // expressions before they have a type
-mod types; // PostgreSQL's names of types
+pub(crate) mod types; // PostgreSQL's names of types
+mod unnest; // sub-queries become joins
+mod window; // row_number() OVER (…)
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -70,7 +78,7 @@ impl Query {
     pub fn plan(query: &ast::Query, catalog: &Catalog, parameters: Parameters) -> Result<Query, SqlError> {
         let binder = Binder::new(catalog, parameters);
         let bound = binder.bind_query(query, &Environment::new(), None)?;
-        Ok(Query::new(bound, binder))
+        Query::new(bound, binder)
     }
 
     /// Plans the source of an INSERT into `columns` (positions in `table`): the result has the
@@ -94,7 +102,7 @@ impl Query {
         let rel = assigned(table, columns, &named, bound)?;
         let names = table.columns.iter().map(|column| column.name.clone()).collect();
         let untyped = vec![false; table.columns.len()];
-        Ok(Query::new(BoundQuery { rel, names, untyped }, binder))
+        Query::new(BoundQuery { rel, names, untyped }, binder)
     }
 
     /// Plans the rows that a DELETE removes: whole rows of `table`, with repetition.
@@ -110,26 +118,33 @@ impl Query {
         let binder = Binder::new(catalog, parameters);
         let columns = table.columns.iter().map(|column| (column.name.clone(), column.data_type));
         let scope = Scope::of_table(&table.name, columns);
+        let (environment, subqueries) = (Environment::new(), RefCell::default());
         let predicates = match selection {
             None => Vec::new(),
             Some(condition) => ExprBinder::new(&scope, &binder.parameters, "WHERE")
+                .within(&binder, &environment, &subqueries)
                 .bind_conjuncts(condition, "argument of WHERE")?,
         };
         let columns = table.columns.iter().map(|column| column.data_type).collect();
-        let rel = Rel::Scan { relation: table.id, columns }.filter(predicates);
+        let rel =
+            unnest::filter(Rel::Scan { relation: table.id, columns }, predicates, &subqueries.borrow())?;
         let names = table.columns.iter().map(|column| column.name.clone()).collect();
         let untyped = vec![false; table.columns.len()];
-        Ok(Query::new(BoundQuery { rel, names, untyped }, binder))
+        Query::new(BoundQuery { rel, names, untyped }, binder)
     }
 
-    fn new(bound: BoundQuery, binder: Binder) -> Query {
-        let columns = bound
+    fn new(bound: BoundQuery, binder: Binder) -> Result<Query, SqlError> {
+        if outer::is_correlated(&bound.rel) || outer::has_places(&bound.rel) {
+            return Err(SqlError::internal("an outer reference is left in the plan"));
+        }
+        refuse_interval_columns(&bound.rel)?;
+        let columns: Vec<Column> = bound
             .columns()
             .into_iter()
             .map(|(name, data_type)| Column { name, data_type, nullable: true })
             .collect();
         let rel = Arc::new(lower::optimize(bound.rel));
-        Query { rel, columns, parameter_types: binder.parameters.finish() }
+        Ok(Query { rel, columns, parameter_types: binder.parameters.finish() })
     }
 
     /// The parameters' types, `$1` first.
@@ -168,6 +183,20 @@ impl Query {
     pub fn explain(&self) -> Vec<String> {
         self.rel.to_string().lines().map(str::to_owned).collect()
     }
+}
+
+/// 0A000: a column would be an interval, of which equal ones differ in their parts.
+pub(crate) fn interval_column() -> SqlError {
+    SqlError::unsupported("a column of type interval").hint(
+        "An interval can be a part of an expression: add it to a timestamp, compare it, or cast it to text.",
+    )
+}
+
+/// No operator has a column of intervals, whatever expressions compute with them.
+fn refuse_interval_columns(rel: &Rel) -> Result<(), SqlError> {
+    let mut found = false;
+    rel.visit(&mut |rel| found |= rel.columns().contains(&DataType::Interval));
+    if found { Err(interval_column()) } else { Ok(()) }
 }
 
 /// The source of an INSERT as whole rows of the table.

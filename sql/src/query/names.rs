@@ -48,14 +48,26 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
         Expr::Exists { .. } => strong("exists"),
         Expr::Array(_) => strong("array"),
         Expr::Tuple(_) => strong("row"),
-        Expr::Subquery(query) => match query.body.as_ref() {
-            SetExpr::Select(select) => match select.projection.first()? {
-                SelectItem::UnnamedExpr(expr) => figure(expr),
-                SelectItem::ExprWithAlias { alias, .. } => Some((fold(alias), true)),
-                _ => None,
-            },
+        Expr::Subquery(query) => first_column(&query.body).map(|name| (name, true)),
+        _ => None,
+    }
+}
+
+/// The name of the only column of a sub-query; `None` where a wildcard hides it.
+fn first_column(body: &SetExpr) -> Option<String> {
+    match body {
+        SetExpr::Select(select) => match select.projection.first()? {
+            SelectItem::UnnamedExpr(expr) => Some(name_of(expr)),
+            SelectItem::ExprWithAlias { alias, .. } => Some(fold(alias)),
             _ => None,
         },
-        _ => None,
+        SetExpr::Query(query) => first_column(&query.body),
+        SetExpr::SetOperation { left, .. } => first_column(left),
+        SetExpr::Values(_) => Some("column1".to_owned()),
+        SetExpr::Table(_)
+        | SetExpr::Insert(_)
+        | SetExpr::Update(_)
+        | SetExpr::Delete(_)
+        | SetExpr::Merge(_) => None,
     }
 }

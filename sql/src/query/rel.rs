@@ -1,7 +1,7 @@
 //! `Rel`: a bound query as a tree of relational operators, by position and without names.
 //!
 //! Between the binder and its two uses: `lower` makes a dataflow plan of it, `adhoc` an execution
-//! over snapshots. It knows what a view cannot do yet (sorting, outer joins), too.
+//! over snapshots. Sorting is for the latter only: a view has no order.
 
 use millrace_engine::{Aggregate, DataType, Expr, RelationId};
 
@@ -127,6 +127,31 @@ impl Rel {
         found
     }
 
+    /// Makes every LIMIT without an order take the rows that come first as whole rows, so that the tree gives
+    /// the same rows wherever it is read.
+    pub(crate) fn fix_limits(&mut self) {
+        if let Rel::Limit { input, skip, fetch } = self {
+            let input = std::mem::replace(input, Box::new(Rel::unit()));
+            let (keys, order) = (Vec::new(), Vec::new());
+            *self = Rel::TopK { input, keys, order, skip: *skip, fetch: *fetch, numbered: false };
+        }
+        match self {
+            Rel::Scan { .. } | Rel::Values { .. } => {}
+            Rel::Project { input, .. }
+            | Rel::Aggregate { input, .. }
+            | Rel::Distinct { input }
+            | Rel::Sort { input, .. }
+            | Rel::Limit { input, .. }
+            | Rel::Repeat { input, .. }
+            | Rel::TopK { input, .. } => input.fix_limits(),
+            Rel::Join { left, right, .. } => {
+                left.fix_limits();
+                right.fix_limits();
+            }
+            Rel::Union { inputs } => inputs.iter_mut().for_each(Rel::fix_limits),
+        }
+    }
+
     /// Calls `visit` with every operator, inputs after the operators that read them.
     pub(crate) fn visit(&self, visit: &mut impl FnMut(&Rel)) {
         visit(self);
@@ -144,6 +169,51 @@ impl Rel {
                 right.visit(visit);
             }
             Rel::Union { inputs } => inputs.iter().for_each(|input| input.visit(visit)),
+        }
+    }
+
+    /// The tree with every expression replaced by what `map` makes of it.
+    pub(crate) fn map_exprs(self, map: &mut impl FnMut(&Expr) -> Expr) -> Rel {
+        fn all(exprs: &[Expr], map: &mut impl FnMut(&Expr) -> Expr) -> Vec<Expr> {
+            exprs.iter().map(map).collect()
+        }
+        match self {
+            Rel::Scan { .. } => self,
+            Rel::Values { rows, columns } => {
+                Rel::Values { rows: rows.iter().map(|row| all(row, map)).collect(), columns }
+            }
+            Rel::Project { input, predicates, outputs } => Rel::Project {
+                input: Box::new(input.map_exprs(map)),
+                predicates: all(&predicates, map),
+                outputs: all(&outputs, map),
+            },
+            Rel::Join { kind, left, right, on } => Rel::Join {
+                kind,
+                left: Box::new(left.map_exprs(map)),
+                right: Box::new(right.map_exprs(map)),
+                on: all(&on, map),
+            },
+            Rel::Aggregate { input, keys, aggregates } => Rel::Aggregate {
+                input: Box::new(input.map_exprs(map)),
+                keys: all(&keys, map),
+                aggregates: aggregates.into_iter().map(|aggregate| map_aggregate(aggregate, map)).collect(),
+            },
+            Rel::Union { inputs } => {
+                Rel::Union { inputs: inputs.into_iter().map(|input| input.map_exprs(map)).collect() }
+            }
+            Rel::Distinct { input } => Rel::Distinct { input: Box::new(input.map_exprs(map)) },
+            Rel::Sort { input, keys } => Rel::Sort { input: Box::new(input.map_exprs(map)), keys },
+            Rel::Limit { input, skip, fetch } => {
+                Rel::Limit { input: Box::new(input.map_exprs(map)), skip, fetch }
+            }
+            Rel::Repeat { input, count } => {
+                let input = Box::new(input.map_exprs(map));
+                Rel::Repeat { input, count: map(&count) }
+            }
+            Rel::TopK { input, keys, order, skip, fetch, numbered } => {
+                let input = Box::new(input.map_exprs(map));
+                Rel::TopK { input, keys: all(&keys, map), order, skip, fetch, numbered }
+            }
         }
     }
 

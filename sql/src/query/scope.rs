@@ -8,7 +8,8 @@ use crate::error::SqlError;
 /// A column that can be named.
 #[derive(Clone, Debug)]
 pub(crate) struct ScopeColumn {
-    /// The alias or name of its table; `None` for the merged column of a USING join.
+    /// The alias or name of its table; `None` for a sub-query without one and for the merged column of a
+    /// USING join.
     pub(crate) table: Option<String>,
     pub(crate) name: String,
     pub(crate) data_type: DataType,
@@ -43,11 +44,19 @@ pub(crate) fn fold_name(name: &ObjectName) -> Vec<String> {
 impl Scope {
     /// The columns of one table.
     pub(crate) fn of_table(table: &str, columns: impl IntoIterator<Item = (String, DataType)>) -> Scope {
+        Scope::named(Some(table.to_owned()), columns)
+    }
+
+    /// The columns of a relation that may have no name.
+    pub(crate) fn named(
+        table: Option<String>,
+        columns: impl IntoIterator<Item = (String, DataType)>,
+    ) -> Scope {
         let columns = columns
             .into_iter()
             .enumerate()
             .map(|(position, (name, data_type))| {
-                let table = Some(table.to_owned());
+                let table = table.clone();
                 ScopeColumn { table, name, data_type, position, merged: false }
             })
             .collect();
@@ -81,9 +90,12 @@ impl Scope {
         }
     }
 
-    /// The column of an unqualified name.
-    pub(crate) fn resolve(&self, name: &str) -> Result<&ScopeColumn, SqlError> {
-        self.find(name)?.ok_or_else(|| SqlError::new("42703", format!("column \"{name}\" does not exist")))
+    /// The error for an unqualified name that is no column.
+    pub(crate) fn missing(&self, name: &str) -> SqlError {
+        match self.tables().any(|table| table == name) {
+            true => SqlError::unsupported(format_args!("a whole row as a value (\"{name}\" is a table)")),
+            false => SqlError::new("42703", format!("column \"{name}\" does not exist")),
+        }
     }
 
     /// The column of a qualified name.

@@ -1,22 +1,25 @@
-//! SELECT: its list, WHERE, GROUP BY, HAVING, DISTINCT and ORDER BY.
+//! SELECT: its list, WHERE, GROUP BY, HAVING, windows, DISTINCT and ORDER BY.
 //!
 //! ```text
-//! FROM → WHERE → aggregate → HAVING, select list and sort keys → DISTINCT → ORDER BY
+//! FROM → WHERE → aggregate → HAVING → windows → select list and sort keys → DISTINCT → ORDER BY
 //! ```
 
 use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::sql::sqlparser::ast::{self, Distinct, GroupByExpr, OrderByExpr, Select, SelectItem};
 use millrace_engine::{Aggregate, DataType, Expr};
 
 use super::binder::{Binder, BoundQuery, Environment, Targets, output_column, sort_key};
 use super::expr::{AGGREGATE_BASE, ExprBinder};
-use super::exprs::try_map_operands;
+use super::exprs::{columns_of, try_map_operands};
 use super::from::wildcard_table;
-use super::names::name_of;
-use super::rel::{Rel, SortKey};
+use super::outer::{map_places, place, places_of};
+use super::rel::{Rel, SortKey, aggregate_exprs, map_aggregate};
 use super::scope::{Scope, ScopeColumn, fold};
 use super::typed::Typed;
+use super::unnest::{self, Subquery};
+use super::window::{WINDOW_BASE, Window, Windows, number_rows};
 use crate::error::SqlError;
 
 /// An item of the select list.
@@ -45,37 +48,56 @@ impl Binder<'_> {
         refuse(select)?;
         let source = self.bind_from(&select.from, environment)?;
         let scope = &source.scope;
+        let subqueries = RefCell::default();
         let filters = match &select.selection {
             None => Vec::new(),
             Some(condition) => ExprBinder::new(scope, &self.parameters, "WHERE")
+                .within(self, environment, &subqueries)
                 .bind_conjuncts(condition, "argument of WHERE")?,
         };
-        let rel = source.rel.filter(filters);
+        let rel = unnest::filter(source.rel, filters, &subqueries.take())?;
 
         let aggregates = RefCell::new(Vec::new());
-        let binder = ExprBinder::new(scope, &self.parameters, "SELECT").collecting(&aggregates);
+        let windows = Windows::new(&select.named_window)?;
+        let binder = ExprBinder::new(scope, &self.parameters, "SELECT")
+            .within(self, environment, &subqueries)
+            .collecting(&aggregates)
+            .numbering(&windows);
         let items = self.bind_items(&select.projection, scope, &binder)?;
-        let keys = self.bind_group_by(&select.group_by, &items, scope)?;
+        let keys = self.bind_group_by(&select.group_by, &items, &binder)?;
         let having = match &select.having {
             None => Vec::new(),
-            Some(having) => binder.bind_conjuncts(having, "argument of HAVING")?,
+            Some(having) => ExprBinder::new(scope, &self.parameters, "HAVING")
+                .seeing(&binder)
+                .collecting(&aggregates)
+                .bind_conjuncts(having, "argument of HAVING")?,
         };
         let names: Vec<String> = items.iter().map(|item| item.name.clone()).collect();
         let untyped: Vec<bool> = items.iter().map(|item| item.value.data_type().is_none()).collect();
         let outputs = self.finish_items(items, targets)?;
-        let orders = self.bind_order_by(order_by, &names, &binder)?;
+        let order_exprs = order_by.iter().map(|item| &item.expr);
+        let orders = self.bind_orders("ORDER BY", order_exprs, &names, &outputs, &binder)?;
+        let distinct = match &select.distinct {
+            None | Some(Distinct::All) => Distinctness::All,
+            Some(Distinct::Distinct) => Distinctness::Rows,
+            Some(Distinct::On(exprs)) => {
+                Distinctness::On(self.bind_orders("DISTINCT ON", exprs, &names, &outputs, &binder)?)
+            }
+        };
 
+        let windows = windows.into_found();
         let aggregates = aggregates.into_inner();
         let grouped = !keys.is_empty() || !aggregates.is_empty() || select.having.is_some();
-        let list = SelectList { outputs, having, orders };
+        let subqueries = subqueries.into_inner();
+        let list = SelectList { outputs, having, windows, orders, distinct, subqueries };
         let (rel, list) = if grouped {
+            let subqueries = list.subqueries.clone();
             let list = list.regroup(&keys, scope)?;
-            (aggregate(rel, keys, aggregates), list)
+            (aggregate(rel, keys, aggregates, &subqueries)?, list)
         } else {
             (rel, list)
         };
-        let distinct = matches!(select.distinct, Some(Distinct::Distinct));
-        Ok(BoundQuery { rel: list.build(rel, order_by, distinct)?, names, untyped })
+        Ok(BoundQuery { rel: list.build(rel, order_by)?, names, untyped })
     }
 
     fn bind_items(
@@ -88,7 +110,8 @@ impl Binder<'_> {
         for item in projection {
             match item {
                 SelectItem::UnnamedExpr(expr) => {
-                    items.push(Item { name: name_of(expr), value: binder.bind(expr)? });
+                    let value = binder.bind(expr)?;
+                    items.push(Item { name: binder.item_name(expr, &value), value });
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
                     items.push(Item { name: fold(alias), value: binder.bind(expr)? });
@@ -114,13 +137,14 @@ impl Binder<'_> {
         &self,
         group_by: &GroupByExpr,
         items: &[Item],
-        scope: &Scope,
+        outputs: &ExprBinder,
     ) -> Result<Vec<Expr>, SqlError> {
+        let scope = outputs.scope;
         let exprs = match group_by {
             GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => exprs,
             other => return Err(SqlError::unsupported(other)),
         };
-        let binder = ExprBinder::new(scope, &self.parameters, "GROUP BY");
+        let binder = ExprBinder::new(scope, &self.parameters, "GROUP BY").seeing(outputs);
         let mut keys: Vec<Expr> = Vec::new();
         for expr in exprs {
             let typed = match group_item(expr, items, scope)? {
@@ -129,8 +153,14 @@ impl Binder<'_> {
             };
             let data_type = typed.data_type().unwrap_or(DataType::Text);
             let key = self.parameters.as_type(typed, data_type)?;
-            let mut aggregate = false;
-            key.for_each_column(&mut |column| aggregate |= column >= AGGREGATE_BASE);
+            let (mut aggregate, mut window) = (false, false);
+            key.for_each_column(&mut |column| {
+                window |= column >= WINDOW_BASE;
+                aggregate |= (AGGREGATE_BASE..WINDOW_BASE).contains(&column);
+            });
+            if window {
+                return Err(SqlError::new("42P20", "window functions are not allowed in GROUP BY"));
+            }
             if aggregate {
                 return Err(SqlError::new("42803", "aggregate functions are not allowed in GROUP BY"));
             }
@@ -151,18 +181,22 @@ impl Binder<'_> {
         items.into_iter().enumerate().map(finish).collect()
     }
 
-    fn bind_order_by(
+    /// What the items of ORDER BY, or of DISTINCT ON, mean: a bare name is an output's first, a number a
+    /// position in the select list.
+    fn bind_orders<'e>(
         &self,
-        order_by: &[OrderByExpr],
+        clause: &str,
+        exprs: impl IntoIterator<Item = &'e ast::Expr>,
         names: &[String],
+        outputs: &[Expr],
         binder: &ExprBinder,
     ) -> Result<Vec<Order>, SqlError> {
         let mut orders = Vec::new();
-        for item in order_by {
-            orders.push(match output_column(&item.expr, names)? {
+        for expr in exprs {
+            orders.push(match output_column(clause, expr, names, outputs)? {
                 Some(column) => Order::Output(column),
                 None => {
-                    let typed = binder.bind(&item.expr)?;
+                    let typed = binder.bind(expr)?;
                     let data_type = typed.data_type().unwrap_or(DataType::Text);
                     Order::Extra(self.parameters.as_type(typed, data_type)?)
                 }
@@ -172,17 +206,31 @@ impl Binder<'_> {
     }
 }
 
+/// Which rows of the select list are left.
+enum Distinctness {
+    /// All.
+    All,
+    /// Equal ones once: DISTINCT.
+    Rows,
+    /// The first of those that are equal in these: DISTINCT ON.
+    On(Vec<Order>),
+}
+
 /// What is computed above FROM and WHERE, or above the aggregation.
 struct SelectList {
     outputs: Vec<Expr>,
     having: Vec<Expr>,
+    windows: Vec<Window>,
     orders: Vec<Order>,
+    distinct: Distinctness,
+    /// What their places stand for.
+    subqueries: Vec<Subquery>,
 }
 
 impl SelectList {
     /// The same over the output of the aggregation.
-    fn regroup(self, keys: &[Expr], scope: &Scope) -> Result<SelectList, SqlError> {
-        let over = |expr: &Expr| {
+    fn regroup(mut self, keys: &[Expr], scope: &Scope) -> Result<SelectList, SqlError> {
+        let mut over = |expr: &Expr| {
             regroup(expr, keys).map_err(|column| {
                 let name = scope.display(column);
                 let message = format!(
@@ -191,48 +239,125 @@ impl SelectList {
                 SqlError::new("42803", message)
             })
         };
-        Ok(SelectList {
-            outputs: self.outputs.iter().map(over).collect::<Result<_, _>>()?,
-            having: self.having.iter().map(over).collect::<Result<_, _>>()?,
-            orders: self
-                .orders
-                .into_iter()
-                .map(|order| match order {
-                    Order::Output(column) => Ok(Order::Output(column)),
-                    Order::Extra(expr) => over(&expr).map(Order::Extra),
+        for expr in self.having.iter_mut() {
+            *expr = over(expr)?;
+        }
+        for expr in self.computed() {
+            *expr = over(expr)?;
+        }
+        let windows = std::mem::take(&mut self.windows).into_iter();
+        self.windows = windows.map(|window| window.try_map(&mut over)).collect::<Result<_, _>>()?;
+        self.regroup_subqueries(keys, scope)?;
+        Ok(self)
+    }
+
+    /// The sub-queries that are read above the aggregation, with their arguments over its output.
+    fn regroup_subqueries(&mut self, keys: &[Expr], scope: &Scope) -> Result<(), SqlError> {
+        let mut open = self.places();
+        open.extend(self.having.iter().flat_map(places_of));
+        let mut done = BTreeSet::new();
+        while let Some(index) = open.pop() {
+            if !done.insert(index) {
+                continue;
+            }
+            let Some(subquery) = self.subqueries.get_mut(index) else { continue };
+            open.extend(subquery.operands().flat_map(places_of));
+            let mut over = |expr: &Expr| {
+                regroup(expr, keys).map_err(|column| {
+                    let name = scope.display(column);
+                    let message = format!("subquery uses ungrouped column \"{name}\" from outer query");
+                    SqlError::new("42803", message)
                 })
-                .collect::<Result<_, _>>()?,
-        })
+            };
+            *subquery = subquery.clone().try_map_outside(&mut over)?;
+        }
+        Ok(())
+    }
+
+    /// The sub-queries that are read by what is computed last, or by the windows below.
+    fn places(&mut self) -> Vec<usize> {
+        let mut found: Vec<usize> = self.windows.iter().flat_map(Window::exprs).flat_map(places_of).collect();
+        found.extend(self.computed().into_iter().flat_map(|expr| places_of(expr)));
+        found
+    }
+
+    /// Joins the sub-queries above HAVING, and puts their values where they are read.
+    fn attach(&mut self, rel: Rel) -> Result<Rel, SqlError> {
+        let places = self.places();
+        let operands =
+            places.iter().filter_map(|index| self.subqueries.get(*index)).flat_map(Subquery::operands);
+        if operands.flat_map(columns_of).any(|column| column >= WINDOW_BASE) {
+            return Err(SqlError::unsupported("a window function as the operand of a sub-query"));
+        }
+        let read = places.iter().map(|index| place(*index, DataType::Boolean)).collect();
+        let (rel, values) = unnest::attach(rel, read, &self.subqueries)?;
+        let values: BTreeMap<usize, Expr> = places.into_iter().zip(values).collect();
+        let resolved = |expr: &Expr| {
+            map_places(expr, &mut |index| {
+                values.get(&index).cloned().unwrap_or_else(|| place(index, DataType::Boolean))
+            })
+        };
+        for expr in self.computed() {
+            *expr = resolved(expr);
+        }
+        let windows = std::mem::take(&mut self.windows).into_iter();
+        let mut over = |expr: &Expr| Ok::<Expr, SqlError>(resolved(expr));
+        self.windows = windows.map(|window| window.try_map(&mut over)).collect::<Result<_, _>>()?;
+        Ok(rel)
+    }
+
+    /// The expressions that are computed last.
+    fn computed(&mut self) -> Vec<&mut Expr> {
+        let on = match &mut self.distinct {
+            Distinctness::On(on) => on.as_mut_slice(),
+            Distinctness::All | Distinctness::Rows => &mut [],
+        };
+        let orders = self.orders.iter_mut().chain(on).filter_map(|order| match order {
+            Order::Extra(expr) => Some(expr),
+            Order::Output(_) => None,
+        });
+        self.outputs.iter_mut().chain(orders).collect()
     }
 
     /// Puts everything above `rel`.
-    fn build(self, rel: Rel, order_by: &[OrderByExpr], distinct: bool) -> Result<Rel, SqlError> {
+    fn build(mut self, mut rel: Rel, order_by: &[OrderByExpr]) -> Result<Rel, SqlError> {
+        if !self.subqueries.is_empty() {
+            rel = unnest::filter(rel, std::mem::take(&mut self.having), &self.subqueries)?;
+            rel = self.attach(rel)?;
+        }
+        if !self.windows.is_empty() {
+            let (windows, having) = (std::mem::take(&mut self.windows), std::mem::take(&mut self.having));
+            rel = number_rows(rel, having, windows, self.computed());
+        }
         let width = self.outputs.len();
         let mut outputs = self.outputs;
-        let mut keys: Vec<SortKey> = Vec::new();
-        for (order, item) in self.orders.into_iter().zip(order_by) {
-            let column = match order {
-                Order::Output(column) => column,
-                Order::Extra(expr) => {
-                    outputs.iter().position(|output| *output == expr).unwrap_or_else(|| {
-                        outputs.push(expr);
-                        outputs.len() - 1
-                    })
-                }
-            };
-            keys.push(sort_key(item, column));
-        }
+        let mut column_of = |order: Order| match order {
+            Order::Output(column) => column,
+            Order::Extra(expr) => outputs.iter().position(|output| *output == expr).unwrap_or_else(|| {
+                outputs.push(expr);
+                outputs.len() - 1
+            }),
+        };
+        let sorted = self.orders.into_iter().zip(order_by);
+        let keys: Vec<SortKey> = sorted.map(|(order, item)| sort_key(item, column_of(order))).collect();
+        let distinct = match self.distinct {
+            Distinctness::On(on) => Some(on.into_iter().map(&mut column_of).collect::<Vec<usize>>()),
+            Distinctness::Rows if outputs.len() > width => {
+                return Err(SqlError::new(
+                    "42P10",
+                    "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
+                ));
+            }
+            Distinctness::Rows => Some(Vec::new()),
+            Distinctness::All => None,
+        };
         let extras = outputs.len() > width;
-        if extras && distinct {
-            return Err(SqlError::new(
-                "42P10",
-                "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
-            ));
-        }
         let mut rel = Rel::Project { input: Box::new(rel), predicates: self.having, outputs };
-        if distinct {
-            rel = Rel::Distinct { input: Box::new(rel) };
-        }
+        rel = match distinct {
+            None => rel,
+            Some(on) if on.is_empty() => Rel::Distinct { input: Box::new(rel) },
+            Some(on) => first_of_each(rel, on, &keys)?,
+        };
         if !keys.is_empty() {
             rel = Rel::Sort { input: Box::new(rel), keys };
         }
@@ -240,12 +365,40 @@ impl SelectList {
     }
 }
 
-/// The aggregation; without keys and aggregates (HAVING alone) it is one row, whatever the input.
-fn aggregate(input: Rel, keys: Vec<Expr>, aggregates: Vec<Aggregate>) -> Rel {
-    if keys.is_empty() && aggregates.is_empty() {
-        return Rel::unit();
+/// DISTINCT ON: of the rows that are equal in the columns `on` the first in the order of ORDER BY, which has
+/// to begin with those columns in any order.
+fn first_of_each(rel: Rel, on: Vec<usize>, keys: &[SortKey]) -> Result<Rel, SqlError> {
+    let leading = keys.iter().take_while(|key| on.contains(&key.column)).count();
+    let all_lead = on.iter().all(|column| keys[..leading].iter().any(|key| key.column == *column));
+    if leading < keys.len() && !all_lead {
+        return Err(SqlError::new(
+            "42P10",
+            "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
+        ));
     }
-    Rel::Aggregate { input: Box::new(input), keys, aggregates }
+    let order = keys[leading..].to_vec();
+    let keys = on.into_iter().map(Expr::Column).collect();
+    Ok(Rel::TopK { input: Box::new(rel), keys, order, skip: 0, fetch: Some(1), numbered: false })
+}
+
+/// The aggregation; without keys and aggregates (HAVING alone) it is one row, whatever the input.
+fn aggregate(
+    input: Rel,
+    keys: Vec<Expr>,
+    aggregates: Vec<Aggregate>,
+    subqueries: &[Subquery],
+) -> Result<Rel, SqlError> {
+    if keys.is_empty() && aggregates.is_empty() {
+        return Ok(Rel::unit());
+    }
+    // What keys and aggregates read of sub-queries is computed below.
+    let read = keys.iter().chain(aggregates.iter().flat_map(aggregate_exprs)).cloned().collect();
+    let (input, read) = unnest::attach(input, read, subqueries)?;
+    let mut read = read.into_iter();
+    let keys = read.by_ref().take(keys.len()).collect();
+    let mut next = |own: &Expr| read.next().unwrap_or_else(|| own.clone());
+    let aggregates = aggregates.into_iter().map(|aggregate| map_aggregate(aggregate, &mut next)).collect();
+    Ok(Rel::Aggregate { input: Box::new(input), keys, aggregates })
 }
 
 /// An expression over the input as one over keys and aggregates.
@@ -257,6 +410,7 @@ fn regroup(expr: &Expr, keys: &[Expr]) -> Result<Expr, usize> {
         return Ok(Expr::Column(key));
     }
     match expr {
+        Expr::Column(column) if *column >= WINDOW_BASE => Ok(expr.clone()),
         Expr::Column(column) if *column >= AGGREGATE_BASE => {
             Ok(Expr::Column(column - AGGREGATE_BASE + keys.len()))
         }
@@ -305,8 +459,6 @@ fn group_item<'i>(expr: &ast::Expr, items: &'i [Item], scope: &Scope) -> Result<
 /// Refuses the parts of SELECT that are not there (yet).
 fn refuse(select: &Select) -> Result<(), SqlError> {
     let unsupported = [
-        (matches!(select.distinct, Some(Distinct::On(_))), "DISTINCT ON"),
-        (!select.named_window.is_empty(), "WINDOW"),
         (select.into.is_some(), "SELECT INTO"),
         (select.top.is_some(), "TOP"),
         (select.qualify.is_some(), "QUALIFY"),

@@ -5,14 +5,18 @@
 
 mod adhoc;
 mod errors;
+mod forms;
 mod lowering;
+mod subdev;
+mod subqueries;
+mod tpch;
 mod values;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::sql::sqlparser::ast::{Expr, Query as SqlQuery, Statement};
+use datafusion::sql::sqlparser::ast::{Expr, Query as SqlQuery};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use futures::TryStreamExt;
@@ -22,6 +26,7 @@ use super::{Parameters, Query};
 use crate::catalog::{Catalog, CatalogChange, Column, Relation, RelationKind};
 use crate::error::SqlError;
 use crate::functions::{Inputs, cast};
+use crate::statement::StatementKind;
 
 fn relation(id: u64, name: &str, columns: &[(&str, DataType)]) -> Relation {
     let column = |(name, data_type): &(&str, DataType)| Column {
@@ -38,9 +43,19 @@ fn relation(id: u64, name: &str, columns: &[(&str, DataType)]) -> Relation {
     }
 }
 
-/// `readings` and its view `hourly` of the quickstart, and tables of every type.
+/// `readings` and its view `hourly` of the quickstart, tables of every type, and two of Nexmark's.
 fn catalog() -> Catalog {
+    use DataType::{Int64, Text, Timestamp};
     let mut catalog = Catalog::default();
+    let auction = [
+        ("id", Int64),
+        ("item_name", Text),
+        ("date_time", Timestamp),
+        ("expires", Timestamp),
+        ("seller", Int64),
+    ];
+    let bid =
+        [("auction", Int64), ("bidder", Int64), ("price", Int64), ("date_time", Timestamp), ("extra", Text)];
     let numeric = DataType::Numeric { precision: 10, scale: 2 };
     for relation in [
         relation(1, "readings", &[("ts", DataType::Timestamp), ("value", DataType::Float64)]),
@@ -52,6 +67,8 @@ fn catalog() -> Catalog {
         relation(3, "t", &[("a", DataType::Int32), ("b", DataType::Int64), ("c", DataType::Text)]),
         relation(4, "u", &[("a", DataType::Int32), ("x", DataType::Float64), ("y", numeric)]),
         relation(5, "v", &[("x", DataType::Int64), ("flag", DataType::Boolean)]),
+        relation(6, "auction", &auction),
+        relation(7, "bid", &bid),
     ] {
         catalog.apply(&CatalogChange::Create(relation)).unwrap();
     }
@@ -59,8 +76,8 @@ fn catalog() -> Catalog {
 }
 
 fn parse(sql: &str) -> SqlQuery {
-    match Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().pop() {
-        Some(Statement::Query(query)) => *query,
+    match crate::parse(sql).unwrap().pop().map(|statement| statement.kind) {
+        Some(StatementKind::Select(query)) => (*query).clone(),
         other => panic!("{other:?} is no query"),
     }
 }

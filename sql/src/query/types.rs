@@ -30,14 +30,22 @@ pub(crate) fn named(data_type: &ast::DataType) -> Result<Named, SqlError> {
         Sql::Text | Sql::Varchar(None) | Sql::CharacterVarying(None) | Sql::CharVarying(None) => {
             DataType::Text
         }
-        Sql::Timestamp(None, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => DataType::Timestamp,
+        Sql::Date => DataType::Date,
+        Sql::Interval { fields: None, precision: None } => DataType::Interval,
+        Sql::Timestamp(None | Some(6), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+            DataType::Timestamp
+        }
         Sql::Numeric(info) | Sql::Decimal(info) | Sql::Dec(info) => return numeric(*info),
         Sql::Custom(name, _) => return Err(unknown(&fold_name(name).join("."))),
         other => return Err(unsupported(&other.to_string().to_lowercase())),
     }))
 }
 
-fn numeric(info: ExactNumberInfo) -> Result<Named, SqlError> {
+/// `numeric`, with or without precision and scale.
+///
+/// # Errors
+/// 22023 for a precision that PostgreSQL does not take either, 0A000 for one beyond our digits.
+pub(crate) fn numeric(info: ExactNumberInfo) -> Result<Named, SqlError> {
     let (precision, scale) = match info {
         ExactNumberInfo::None => return Ok(Named::Numeric),
         ExactNumberInfo::Precision(precision) => (precision, 0),
@@ -70,11 +78,9 @@ fn unknown(name: &str) -> SqlError {
         "char",
         "cidr",
         "circle",
-        "date",
         "float4",
         "inet",
         "int2",
-        "interval",
         "json",
         "jsonb",
         "line",
@@ -115,6 +121,8 @@ pub(crate) fn display(data_type: DataType) -> &'static str {
         DataType::Text => "text",
         DataType::Timestamp => "timestamp without time zone",
         DataType::Numeric { .. } => "numeric",
+        DataType::Date => "date",
+        DataType::Interval => "interval",
     }
 }
 
@@ -133,6 +141,8 @@ pub(crate) fn internal_name(data_type: &ast::DataType) -> String {
         Ok(Named::Type(DataType::Int64)) => "int8",
         Ok(Named::Type(DataType::Float64)) => "float8",
         Ok(Named::Type(DataType::Timestamp)) => "timestamp",
+        Ok(Named::Type(DataType::Date)) => "date",
+        Ok(Named::Type(DataType::Interval)) => "interval",
         Ok(Named::Type(DataType::Text)) => match data_type {
             Sql::Text => "text",
             _ => "varchar",

@@ -4,7 +4,9 @@
 //! 22008 for what is out of range), and back. Casts, parameters, result rows and COPY all go through
 //! them, so that every way in takes the same words and every way out prints the same.
 
+mod date; // date, and names of months
 mod float; // double precision
+mod interval; // interval
 mod numeric; // numeric
 mod timestamp; // timestamp, and the calendar
 
@@ -12,10 +14,14 @@ use millrace_engine::{DataError, DataType, Literal};
 
 use crate::SqlError;
 
+pub(crate) use date::{DATES, MONTHS};
+pub use date::{parse_date, write_date};
 pub use float::{parse_float64, write_float64};
+pub use interval::{Interval, parse_interval, write_interval};
+pub(crate) use interval::{IntervalField, interval_out_of_range, parse_interval_of};
 pub(crate) use numeric::{parse_decimal, parse_digits};
 pub use numeric::{parse_numeric, write_numeric};
-pub(crate) use timestamp::{civil_from_days, days_from_civil};
+pub(crate) use timestamp::{FIRST_DAY, MICROS_PER_DAY, civil_from_days, days_from_civil, days_in_month};
 pub use timestamp::{parse_timestamp, write_timestamp};
 
 /// Parses a value of this type.
@@ -33,6 +39,8 @@ pub fn parse(text: &str, data_type: DataType) -> Result<Literal, SqlError> {
         DataType::Numeric { precision, scale } => {
             Literal::Numeric { value: parse_numeric(text, precision, scale)?, precision, scale }
         }
+        DataType::Date => Literal::Date(parse_date(text)?),
+        DataType::Interval => parse_interval(text)?.literal(),
     })
 }
 

@@ -9,27 +9,40 @@ use millrace_engine::DataError;
 
 use super::{invalid_syntax, trim};
 
-const MICROS_PER_SECOND: i64 = 1_000_000;
-const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
+pub(super) const MICROS_PER_SECOND: i64 = 1_000_000;
+pub(crate) const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
-/// 4713-11-24 BC, the first day that PostgreSQL takes.
-const FIRST_DAY: i64 = -2_440_588;
+/// 4714-11-24 BC, the first day that PostgreSQL takes.
+pub(crate) const FIRST_DAY: i64 = -2_440_588;
 
 /// Appends `YYYY-MM-DD HH:MM:SS[.ffffff]`, without trailing zeros in the fraction, to a buffer in memory:
 /// writing to it cannot fail.
 pub fn write_timestamp(micros: i64, out: &mut impl Write) {
     let (days, rest) = (micros.div_euclid(MICROS_PER_DAY), micros.rem_euclid(MICROS_PER_DAY));
+    let before_christ = write_day(days, out);
+    _ = out.write_char(' ');
+    write_time(rest.unsigned_abs(), out);
+    if before_christ {
+        _ = out.write_str(" BC");
+    }
+}
+
+/// Appends `YYYY-MM-DD`; whether the year is before Christ, which stands behind all the rest.
+pub(super) fn write_day(days: i64, out: &mut impl Write) -> bool {
     let (year, month, day) = civil_from_days(days);
     let shown = if year > 0 { year } else { 1 - year };
-    let (seconds, fraction) = (rest / MICROS_PER_SECOND, rest % MICROS_PER_SECOND);
+    _ = write!(out, "{shown:04}-{month:02}-{day:02}");
+    year <= 0
+}
+
+/// Appends `HH:MM:SS[.ffffff]`.
+pub(super) fn write_time(micros: u64, out: &mut impl Write) {
+    let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    _ = write!(out, "{shown:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}");
+    _ = write!(out, "{hour:02}:{minute:02}:{second:02}");
     if fraction > 0 {
         let digits = format!("{fraction:06}");
         _ = write!(out, ".{}", digits.trim_end_matches('0'));
-    }
-    if year <= 0 {
-        _ = out.write_str(" BC");
     }
 }
 
@@ -57,7 +70,7 @@ pub(crate) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-fn days_in_month(year: i64, month: i64) -> i64 {
+pub(crate) fn days_in_month(year: i64, month: i64) -> i64 {
     match month {
         4 | 6 | 9 | 11 => 30,
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
@@ -66,8 +79,8 @@ fn days_in_month(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Reads a timestamp: a date as `Y-M-D`, `Y/M/D`, `YYYYMMDD` or `M/D/Y`, then a time, a zone (which
-/// a timestamp without time zone ignores) and BC, each optional.
+/// Reads a timestamp: a date as `Y-M-D`, `Y/M/D`, `YYYYMMDD`, `M/D/Y` or with the month's name, then a
+/// time, a zone (which a timestamp without time zone ignores) and BC, each optional.
 ///
 /// # Errors
 /// 22007, 22008; 0A000 for the infinities
@@ -80,21 +93,13 @@ pub fn parse_timestamp(text: &str) -> Result<i64, DataError> {
         "epoch" => return Ok(0),
         _ => {}
     }
-    let invalid = || {
-        let mut error = invalid_syntax("timestamp", text);
-        error.sqlstate = "22007".to_owned();
-        error
-    };
-    let parts = Parts::parse(&word).ok_or_else(invalid)?;
-    if !parts.in_range() {
-        return Err(DataError::new("22008", format!("date/time field value out of range: \"{text}\"")));
-    }
+    let parts = Parts::read(&word, text, "timestamp")?;
     parts.micros().ok_or_else(|| DataError::new("22008", format!("timestamp out of range: \"{text}\"")))
 }
 
 /// A timestamp's fields as written.
 #[derive(Default)]
-struct Parts {
+pub(super) struct Parts {
     before_christ: bool,
     year: i64,
     month: i64,
@@ -106,6 +111,19 @@ struct Parts {
 }
 
 impl Parts {
+    /// The fields of a word in lower case; errors show `text`.
+    pub(super) fn read(word: &str, text: &str, type_name: &str) -> Result<Parts, DataError> {
+        let parts = Parts::parse(&super::date::month_as_number(word)).ok_or_else(|| {
+            let mut error = invalid_syntax(type_name, text);
+            error.sqlstate = "22007".to_owned();
+            error
+        })?;
+        if !parts.in_range() {
+            return Err(DataError::new("22008", format!("date/time field value out of range: \"{text}\"")));
+        }
+        Ok(parts)
+    }
+
     fn parse(word: &str) -> Option<Parts> {
         let (word, before_christ) = match word.strip_suffix(" bc") {
             Some(rest) => (rest.trim_end(), true),
@@ -142,7 +160,7 @@ impl Parts {
 
     fn of_date(year: &str, month: &str, day: &str) -> Option<Parts> {
         let short = year.len() <= 2;
-        let (year, month, day) = (number(year, 1, 6)?, number(month, 1, 2)?, number(day, 1, 2)?);
+        let (year, month, day) = (number(year, 1, 7)?, number(month, 1, 2)?, number(day, 1, 2)?);
         // Two digits are a year from 1970 to 2069.
         let year = if short { year + if year < 70 { 2000 } else { 1900 } } else { year };
         Some(Parts { year, month, day, ..Parts::default() })
@@ -183,8 +201,13 @@ impl Parts {
         if self.before_christ { 1 - self.year } else { self.year }
     }
 
+    /// The day, counted from 1970; the time of day is left away.
+    pub(super) fn days(&self) -> i64 {
+        days_from_civil(self.astronomical_year(), self.month, self.day)
+    }
+
     fn micros(&self) -> Option<i64> {
-        let days = days_from_civil(self.astronomical_year(), self.month, self.day);
+        let days = self.days();
         let seconds = self.hour * 3600 + self.minute * 60 + self.second;
         (days >= FIRST_DAY)
             .then(|| days.checked_mul(MICROS_PER_DAY)?.checked_add(seconds * MICROS_PER_SECOND + self.micros))

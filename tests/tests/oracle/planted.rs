@@ -6,9 +6,20 @@ use crate::judge::{Seen, judge};
 use crate::random::{alone, runtime, scripts};
 use crate::script::Script;
 
-/// Bugs that SQL cannot show yet: until there are checkpoints a server never goes on from a saved
-/// trace. The engine's own oracle finds this one.
-const BELOW_SQL: [Bug; 1] = [Bug::SeedIgnored];
+/// Bugs that SQL cannot show yet; the engine's own oracle finds them. Until there are checkpoints a
+/// server never goes on from a saved trace; no SQL is lowered to semi and anti joins, repetitions and
+/// top-k yet; and the scripts' self-joins do not join one input by two of its columns.
+const BELOW_SQL: [Bug; 9] = [
+    Bug::SeedIgnored,
+    Bug::AntiForgetsFlipBack,
+    Bug::PresenceByRows,
+    Bug::SemiIgnoresAbsence,
+    Bug::TopKOneMore,
+    Bug::TopKCopiesOnce,
+    Bug::TopKTiesReversed,
+    Bug::RepeatIgnoresZero,
+    Bug::MemoMixesKeys,
+];
 
 #[test]
 fn every_planted_bug_is_found() {

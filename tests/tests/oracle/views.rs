@@ -1,4 +1,5 @@
-//! The forms of views: projection, filter, group, join, union, each over tables or other views.
+//! The forms of views: projection, filter, group, joins of all kinds, set operations, DISTINCT, LIMIT and row
+//! numbers, each over tables or other views.
 
 use proptest::prelude::*;
 
@@ -21,15 +22,30 @@ pub(crate) struct ViewGene {
     left: usize,
     join: Option<JoinGene>,
     filter: Option<Gene>,
+    subquery: Option<SubqueryGene>,
     body: Body,
-    union: bool,
+    set_operation: Option<(usize, Gene)>,
+    shape: Option<ShapeGene>,
 }
 
 #[derive(Clone, Debug)]
 struct JoinGene {
     right: usize,
+    kind: usize,
+    /// None now and then: the residual alone, or all pairs.
     keys: Vec<usize>,
     residual: Option<Gene>,
+}
+
+/// A sub-query over another relation, of columns only: that an expression fails for a row that nobody asks for is
+/// allowed to differ.
+#[derive(Clone, Debug)]
+struct SubqueryGene {
+    relation: usize,
+    form: usize,
+    pairs: [usize; 2],
+    /// Where it stands: in WHERE by itself, under OR, under NOT, in the select list.
+    place: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -38,17 +54,49 @@ enum Body {
     Groups { keys: Vec<(usize, Gene)>, aggregates: Vec<(usize, Gene)>, having: Option<Gene> },
 }
 
+/// What is put around a query: which of its rows are shown.
+#[derive(Clone, Debug)]
+struct ShapeGene {
+    kind: usize,
+    groups: Vec<usize>,
+    order: Vec<(usize, usize)>,
+    skip: usize,
+    fetch: usize,
+}
+
 /// Any view.
 pub(crate) fn view_gene() -> impl Strategy<Value = ViewGene> {
     let items = |range| prop::collection::vec((0usize..60, gene()), range);
     let groups = (items(0..3), items(1..4), prop::option::weighted(0.3, gene()))
         .prop_map(|(keys, aggregates, having)| Body::Groups { keys, aggregates, having });
     let body = prop_oneof![2 => items(1..4).prop_map(Body::Rows), 3 => groups];
-    let join = (0usize..12, prop::collection::vec(0usize..40, 1..3), prop::option::weighted(0.4, gene()))
-        .prop_map(|(right, keys, residual)| JoinGene { right, keys, residual });
-    let (join, filter) = (prop::option::weighted(0.4, join), prop::option::weighted(0.35, gene()));
-    (0usize..12, join, filter, body, prop::bool::weighted(0.08))
-        .prop_map(|(left, join, filter, body, union)| ViewGene { left, join, filter, body, union })
+    let keys = prop_oneof![8 => prop::collection::vec(0usize..40, 1..3), 1 => Just(Vec::new())];
+    let join = (0usize..12, 0usize..8, keys, prop::option::weighted(0.4, gene()))
+        .prop_map(|(right, kind, keys, residual)| JoinGene { right, kind, keys, residual });
+    let (join, filter) = (prop::option::weighted(0.45, join), prop::option::weighted(0.35, gene()));
+    let set_operation = prop::option::weighted(0.2, (0usize..12, gene()));
+    let shape = prop::option::weighted(0.4, shape_gene());
+    let subquery = (0usize..12, 0usize..24, prop::array::uniform2(0usize..40), 0usize..6)
+        .prop_map(|(relation, form, pairs, place)| SubqueryGene { relation, form, pairs, place });
+    let subquery = prop::option::weighted(0.4, subquery);
+    (0usize..12, join, filter, subquery, body, set_operation, shape).prop_map(
+        |(left, join, filter, subquery, body, set_operation, shape)| ViewGene {
+            left,
+            join,
+            filter,
+            subquery,
+            body,
+            set_operation,
+            shape,
+        },
+    )
+}
+
+fn shape_gene() -> impl Strategy<Value = ShapeGene> {
+    let groups = prop::collection::vec(0usize..60, 0..3);
+    let order = prop::collection::vec((0usize..60, 0usize..6), 0..3);
+    (0usize..12, groups, order, 0usize..3, 0usize..5)
+        .prop_map(|(kind, groups, order, skip, fetch)| ShapeGene { kind, groups, order, skip, fetch })
 }
 
 /// The most joins below one view.
@@ -61,30 +109,108 @@ impl ViewGene {
         let mut scope = qualified(left, "l");
         let mut from = format!("FROM {} AS l", left.name);
         let mut joins = left.joins;
-        if let Some((right, on)) = self.join.as_ref().and_then(|join| join.render(left, relations)) {
+        if let Some((right, kind, on)) = self.join.as_ref().and_then(|join| join.render(left, relations)) {
             scope.extend(qualified(right, "r"));
-            from = format!("{from} JOIN {} AS r ON {on}", right.name);
+            from = format!("{from} {kind} {} AS r ON {on}", right.name);
             joins += right.joins + 1;
         }
-        if let Some(filter) = &self.filter {
-            from = format!("{from} WHERE {}", expression(filter, Type::Bool, &scope));
+        let (mut items, tail) = self.body.render(&scope);
+        let mut condition_of_all = None;
+        if let Some((right, condition)) = self.subquery.as_ref().and_then(|gene| gene.render(left, relations))
+        {
+            joins += right.joins + 1;
+            match (self.subquery.as_ref().map_or(0, |gene| gene.place), &self.body) {
+                (3, _) => condition_of_all = Some(format!("({condition} OR {} IS NULL)", scope[0].name)),
+                (4, _) => condition_of_all = Some(format!("NOT ({condition})")),
+                (5, Body::Rows(_)) => items.push((format!("({condition})"), Type::Bool)),
+                _ => condition_of_all = Some(condition),
+            }
         }
-        let (items, tail) = self.body.render(&scope);
         let list: Vec<String> =
             items.iter().enumerate().map(|(index, (item, _))| format!("{item} AS c{index}")).collect();
         let columns = items.iter().enumerate();
-        let columns = columns
+        let mut columns: Vec<Column> = columns
             .map(|(index, (_, data_type))| Column {
                 name: format!("c{index}"),
                 data_type: *data_type,
                 nullable: true,
             })
             .collect();
-        let mut query = format!("SELECT {} {from}{tail}", list.join(", "));
-        if self.union {
-            query = format!("{query} UNION ALL {query}");
+        let select = |filter: Option<&Gene>| {
+            let filter = filter.map(|filter| expression(filter, Type::Bool, &scope));
+            let conditions: Vec<String> = filter.into_iter().chain(condition_of_all.clone()).collect();
+            let filters = match conditions.as_slice() {
+                [] => String::new(),
+                conditions => format!(" WHERE {}", conditions.join(" AND ")),
+            };
+            format!("SELECT {} {from}{filters}{tail}", list.join(", "))
+        };
+        let mut query = select(self.filter.as_ref());
+        if let Some((operation, filter)) = &self.set_operation {
+            let operation = SET_OPERATIONS[operation % SET_OPERATIONS.len()];
+            query = format!("{query} {operation} {}", select(Some(filter)));
+        }
+        if let Some(shape) = &self.shape {
+            query = shape.around(&query, &mut columns);
         }
         (Relation { name: name.to_owned(), columns, joins, is_stream: false }, query)
+    }
+}
+
+const SET_OPERATIONS: [&str; 6] =
+    ["UNION ALL", "EXCEPT ALL", "INTERSECT ALL", "UNION", "EXCEPT", "INTERSECT"];
+
+impl ShapeGene {
+    /// The rows of a query that are shown, and of which columns.
+    fn around(&self, query: &str, columns: &mut Vec<Column>) -> String {
+        let column = |choice: &usize| format!("c{}", choice % columns.len());
+        let groups: Vec<String> = self.groups.iter().map(column).collect();
+        let key = |(choice, options): &(usize, usize)| {
+            let options = ["", " DESC", " NULLS FIRST", " DESC NULLS LAST", "", " DESC"][*options];
+            format!("{}{options}", column(choice))
+        };
+        let mut order: Vec<String> = self.order.iter().map(key).collect();
+        let by = |word: &str, items: &[String]| match items {
+            [] => String::new(),
+            items => format!(" {word} BY {}", items.join(", ")),
+        };
+        match self.kind {
+            0 | 1 => format!("SELECT DISTINCT * FROM ({query}) AS q"),
+            2..=4 => {
+                if order.is_empty() {
+                    order.push("c0".to_owned());
+                }
+                let skip = if self.skip > 0 { format!(" OFFSET {}", self.skip) } else { String::new() };
+                format!("SELECT * FROM ({query}) AS q{} LIMIT {}{skip}", by("ORDER", &order), self.fetch)
+            }
+            5 | 6 if !groups.is_empty() => {
+                let sorted = [groups.clone(), order].concat();
+                let on = groups.join(", ");
+                format!("SELECT DISTINCT ON ({on}) * FROM ({query}) AS q{}", by("ORDER", &sorted))
+            }
+            kind => {
+                let over = [by("PARTITION", &groups), by("ORDER", &order)].concat();
+                let numbered =
+                    format!("SELECT *, row_number() OVER ({}) AS rn FROM ({query}) AS q", over.trim());
+                let bound = [
+                    format!(" WHERE rn <= {}", self.fetch),
+                    format!(" WHERE {} > rn", self.fetch + 1),
+                    format!(" WHERE rn BETWEEN {} AND {}", self.skip, self.skip + self.fetch),
+                    " WHERE rn = 1".to_owned(),
+                    String::new(),
+                ];
+                let bound = &bound[(self.skip + self.fetch) % bound.len()];
+                if kind % 2 == 0 {
+                    let shown: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+                    return format!("SELECT {} FROM ({numbered}) AS n{bound}", shown.join(", "));
+                }
+                let name = format!("c{}", columns.len());
+                columns.push(Column { name: name.clone(), data_type: Type::Big, nullable: false });
+                let shown: Vec<String> =
+                    columns[..columns.len() - 1].iter().map(|column| column.name.clone()).collect();
+                format!("SELECT {}, rn AS {name} FROM ({numbered}) AS n{bound}", shown.join(", "))
+            }
+        }
     }
 }
 
@@ -95,8 +221,13 @@ pub(crate) fn qualified(relation: &Relation, alias: &str) -> Vec<Column> {
 }
 
 impl JoinGene {
-    /// The right side and the condition; `None` where no columns fit, or it would be too much.
-    fn render<'a>(&self, left: &Relation, relations: &'a [Relation]) -> Option<(&'a Relation, String)> {
+    /// The right side, the words of the join and its condition; `None` where no columns fit, or it would be
+    /// too much.
+    fn render<'a>(
+        &self,
+        left: &Relation,
+        relations: &'a [Relation],
+    ) -> Option<(&'a Relation, &'static str, String)> {
         let right = &relations[self.right % relations.len()];
         let (ours, theirs) = (qualified(left, "l"), qualified(right, "r"));
         let pairs: Vec<(&Column, &Column)> = ours
@@ -104,7 +235,12 @@ impl JoinGene {
             .flat_map(|our| theirs.iter().map(move |their| (our, their)))
             .filter(|(our, their)| our.data_type == their.data_type && our.data_type != Type::Bool)
             .collect();
-        if pairs.is_empty() || left.joins + right.joins >= JOINS_MAX {
+        let all_pairs = self.keys.is_empty();
+        if !all_pairs && pairs.is_empty() || left.joins + right.joins >= JOINS_MAX {
+            return None;
+        }
+        // All pairs are many: of tables only.
+        if all_pairs && left.joins + right.joins > 0 {
             return None;
         }
         let key = |choice: &usize| {
@@ -115,7 +251,48 @@ impl JoinGene {
         let mut on: Vec<String> = self.keys.iter().map(key).collect();
         let scope = [ours.clone(), theirs.clone()].concat();
         on.extend(self.residual.iter().map(|residual| expression(residual, Type::Bool, &scope)));
-        Some((right, on.join(" AND ")))
+        if on.is_empty() {
+            on.push("true".to_owned());
+        }
+        let kind = ["JOIN", "LEFT JOIN", "FULL JOIN", "RIGHT JOIN"][self.kind / 2];
+        Some((right, kind, on.join(" AND ")))
+    }
+}
+
+impl SubqueryGene {
+    /// The relation and a condition over `l`; `None` where no columns fit, or it would be too much.
+    fn render<'a>(&self, left: &Relation, relations: &'a [Relation]) -> Option<(&'a Relation, String)> {
+        let right = &relations[self.relation % relations.len()];
+        let (ours, theirs) = (qualified(left, "l"), qualified(right, "s"));
+        let pairs: Vec<(&str, &str)> = ours
+            .iter()
+            .flat_map(|our| theirs.iter().map(move |their| (our, their)))
+            .filter(|(our, their)| our.data_type == their.data_type && our.data_type != Type::Bool)
+            .map(|(our, their)| (our.name.as_str(), their.name.as_str()))
+            .collect();
+        if pairs.is_empty() || left.joins + right.joins >= JOINS_MAX {
+            return None;
+        }
+        let (our, their) = pairs[self.pairs[0] % pairs.len()];
+        let (our_key, their_key) = pairs[self.pairs[1] % pairs.len()];
+        let operator = ["<", "<=", "<>", ">="][self.pairs[1] / 10];
+        let from = format!("FROM {} AS s", right.name);
+        let by_key = format!("{from} WHERE {their_key} = {our_key}");
+        let condition = match self.form % 12 {
+            0 => format!("EXISTS (SELECT 1 {by_key})"),
+            1 => format!("NOT EXISTS (SELECT 1 {by_key} AND {their} {operator} {our})"),
+            2 => format!("{our} IN (SELECT {their} {from})"),
+            3 => format!("{our} IN (SELECT {their} {by_key})"),
+            4 => format!("{our} NOT IN (SELECT {their} {from})"),
+            5 => format!("{our} NOT IN (SELECT {their} {by_key})"),
+            6 => format!("{our} {operator} ANY (SELECT {their} {by_key})"),
+            7 => format!("{our} {operator} ALL (SELECT {their} {by_key})"),
+            8 => format!("{our} {operator} (SELECT max({their}) {by_key})"),
+            9 => format!("(SELECT count({their}) {from} WHERE {their} {operator} {our}) > 1"),
+            10 => format!("{our} >= (SELECT {their} {by_key} ORDER BY {their} LIMIT 1)"),
+            _ => format!("{our} <= (SELECT {their} {by_key})"),
+        };
+        Some((right, condition))
     }
 }
 

@@ -11,6 +11,7 @@ mod reference; // the examples under docs/reference
 mod smoke; // the harness itself: psql, drivers, kill, restart, PostgreSQL
 mod structure; // the shape of the code: crates, files, dependencies
 mod subscription; // SUBSCRIBE and how it ends
+mod suites; // TPC-H and Nexmark beside a real PostgreSQL
 mod transactions; // all or nothing, at one tick, while many write
 mod watch; // SUBSCRIBE through a driver
 mod wire; // forms of values, portals, pipelines, COPY

@@ -23,7 +23,6 @@ const CHANGES_WATCHED: usize = 2;
 
 /// The user at the terminals.
 struct Walk {
-    folder: tempfile::TempDir,
     server: Option<Server>,
     watch: Option<(Process, BufReader<ChildStdout>)>,
     load: Option<Process>,
@@ -34,6 +33,8 @@ struct Walk {
     output: String,
     /// The statements that made the views.
     views: String,
+    /// Behind everything that lives in it: fields go in this order.
+    folder: tempfile::TempDir,
 }
 
 impl Walk {

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray,
-    TimestampMicrosecondArray,
+    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array,
+    StringArray, TimestampMicrosecondArray,
 };
 
 use super::simulated::{Seeded, SimulatedDisk};
@@ -91,13 +91,14 @@ fn table(random: &mut Seeded, tick: Tick) -> TableChanges {
 }
 
 fn data_type(random: &mut Seeded) -> DataType {
-    match random.below(7) {
+    match random.below(8) {
         0 => DataType::Boolean,
         1 => DataType::Int32,
         2 => DataType::Int64,
         3 => DataType::Float64,
         4 => DataType::Text,
         5 => DataType::Timestamp,
+        6 => DataType::Date,
         _ => DataType::Numeric { precision: 38, scale: 4 },
     }
 }
@@ -122,6 +123,8 @@ fn column(random: &mut Seeded, data_type: DataType, rows: usize) -> ArrayRef {
             let array = values.map(|v| v.map(i128::from)).collect::<Decimal128Array>();
             Arc::new(array.with_precision_and_scale(precision, scale as i8).unwrap())
         }
+        DataType::Date => Arc::new(values.map(|v| v.map(|v| v as i32)).collect::<Date32Array>()),
+        DataType::Interval => unreachable!("no relation has a column of it"),
     };
     array.slice(offset, rows)
 }

@@ -16,29 +16,29 @@ use crate::error::SqlError;
 use crate::query::{Parameters, Query, Snapshots};
 
 /// A database of one session: a catalog, and an engine that is at `tick`.
-struct Database {
-    catalog: Catalog,
+pub(super) struct Database {
+    pub(super) catalog: Catalog,
     engine: Engine,
     tick: Tick,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Database {
-    fn new(workers: usize) -> Database {
+    pub(super) fn new(workers: usize) -> Database {
         let progress = Arc::new(|_, _| {});
         let engine = Engine::start(EngineConfig { workers }, Arc::new(ExprCompiler), progress).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
         Database { catalog: Catalog::default(), engine, tick: 1, runtime }
     }
 
-    fn table(&mut self, name: &str, columns: &[(&str, DataType)]) {
+    pub(super) fn table(&mut self, name: &str, columns: &[(&str, DataType)]) {
         let id = self.catalog.next_id();
         self.catalog.apply(&CatalogChange::Create(relation(id.0, name, columns))).unwrap();
         let columns = columns.iter().map(|(_, data_type)| *data_type).collect();
         self.engine.create_table(id, TableSpec { columns, keep_rows: true }, self.tick);
     }
 
-    fn view(&mut self, name: &str, sql: &str) {
+    pub(super) fn view(&mut self, name: &str, sql: &str) {
         let query = Query::plan(&parse(sql), &self.catalog, Parameters::Values(&[])).unwrap();
         let id = self.catalog.next_id();
         let columns: Vec<(&str, DataType)> =
@@ -57,7 +57,7 @@ impl Database {
         self.engine.commit(self.tick, vec![(table.id, deltas)]);
     }
 
-    fn insert(&mut self, table: &str, source: &str) {
+    pub(super) fn insert(&mut self, table: &str, source: &str) {
         let relation = Arc::clone(self.catalog.get(table).unwrap());
         let columns: Vec<usize> = (0..relation.columns.len()).collect();
         let source = parse(source);
@@ -66,7 +66,7 @@ impl Database {
         self.change(table, &query, 1);
     }
 
-    fn delete(&mut self, table: &str, condition: &str) {
+    pub(super) fn delete(&mut self, table: &str, condition: &str) {
         let relation = Arc::clone(self.catalog.get(table).unwrap());
         let condition = super::parse_expr(condition);
         let query =
@@ -97,7 +97,7 @@ impl Database {
         self.runtime.block_on(async { query.execute(snapshots, self.tick)?.try_collect().await })
     }
 
-    fn try_select(&self, sql: &str) -> Result<Vec<String>, SqlError> {
+    pub(super) fn try_select(&self, sql: &str) -> Result<Vec<String>, SqlError> {
         let query = Query::plan(&parse(sql), &self.catalog, Parameters::Values(&[]))?;
         let mut rows = text_rows(&query, &self.run(&query)?);
         if !sql.contains("ORDER BY") {
@@ -106,7 +106,7 @@ impl Database {
         Ok(rows)
     }
 
-    fn select(&self, sql: &str) -> Vec<String> {
+    pub(super) fn select(&self, sql: &str) -> Vec<String> {
         self.try_select(sql).unwrap()
     }
 }
@@ -257,4 +257,63 @@ fn too_much_memory_is_refused() {
         format!("SELECT {text} || d0.x || d7.x || d1.x FROM {} ORDER BY d3.x, d4.x, d5.x", from.join(", "));
     let error = database.try_select(&sql).unwrap_err();
     assert_eq!((error.sqlstate.as_str(), error.message.as_str()), ("53200", "out of memory"));
+}
+
+/// Views of the relational forms over two small tables that change; each is compared with its query.
+#[test]
+fn relational_forms_equal_their_queries() {
+    let views = [
+        "SELECT l.k, l.v, r.w FROM l LEFT JOIN r ON l.k = r.k",
+        "SELECT l.k, l.v, r.w FROM l LEFT JOIN r ON l.k = r.k AND l.v < r.w",
+        "SELECT l.k, l.v, r.w FROM l LEFT JOIN r ON l.k = r.k AND l.v > 1 AND r.w > 1",
+        "SELECT l.k, l.v, r.w FROM r RIGHT JOIN l ON l.k = r.k AND l.v < r.w",
+        "SELECT l.*, r.* FROM l FULL JOIN r ON l.k = r.k AND l.v < r.w",
+        "SELECT * FROM l FULL JOIN r USING (k) FULL JOIN (SELECT k, w + 1 AS z FROM r) AS s USING (k)",
+        "SELECT l.v, r.w FROM l LEFT JOIN r ON l.v + r.w = 4 OR l.v IS NULL",
+        "SELECT l.v, r.w FROM l FULL JOIN r ON l.v = 1",
+        "SELECT l.v, r.w FROM l LEFT JOIN r ON false",
+        "SELECT l.v, r.w FROM l CROSS JOIN r",
+        "SELECT k FROM l EXCEPT ALL SELECT k FROM r",
+        "SELECT k, v FROM l INTERSECT ALL SELECT k, w FROM r",
+        "SELECT k FROM l EXCEPT SELECT k FROM r",
+        "SELECT k FROM l INTERSECT SELECT k FROM r",
+        "SELECT k FROM l UNION SELECT k FROM r",
+        "SELECT * FROM l ORDER BY v DESC LIMIT 2 OFFSET 1",
+        "SELECT v FROM l ORDER BY k, v OFFSET 2",
+        "SELECT DISTINCT ON (k) k, v FROM l ORDER BY k, v DESC",
+        "SELECT k, v, row_number() OVER (PARTITION BY k ORDER BY v) AS a, row_number() OVER (ORDER BY v DESC) AS b FROM l",
+        "SELECT k, v FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY v) AS n FROM l) AS s WHERE n <= 2",
+        "SELECT k, v, n FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY v) AS n FROM l) AS s WHERE n BETWEEN 2 AND 3",
+        "WITH top AS (SELECT * FROM l ORDER BY k LIMIT 1) SELECT x.v, y.k FROM top AS x, top AS y",
+    ];
+    for workers in [1, 2] {
+        let mut database = Database::new(workers);
+        database.table("l", &[("k", DataType::Int32), ("v", DataType::Int32)]);
+        database.table("r", &[("k", DataType::Int32), ("w", DataType::Int32)]);
+        for (index, sql) in views.iter().enumerate() {
+            database.view(&format!("view{index}"), sql);
+        }
+        let check = |database: &Database| {
+            for (index, sql) in views.iter().enumerate() {
+                let mut fresh = database.select(sql);
+                let mut kept = database.select(&format!("SELECT * FROM view{index}"));
+                fresh.sort();
+                kept.sort();
+                assert_eq!(kept, fresh, "{workers} workers, {sql}");
+            }
+        };
+        check(&database);
+        database.insert("l", "VALUES (1, 1), (1, 1), (1, 2), (2, 5), (NULL, 1), (NULL, 1), (4, NULL)");
+        check(&database);
+        database.insert("r", "VALUES (1, 2), (1, 1), (2, 1), (3, 9), (NULL, 1)");
+        check(&database);
+        database.delete("r", "w = 2 OR k IS NULL");
+        check(&database);
+        database.insert("r", "VALUES (2, 8), (2, 9), (4, 1), (1, 1)");
+        check(&database);
+        database.delete("l", "v = 1");
+        check(&database);
+        database.delete("l", "true");
+        check(&database);
+    }
 }

@@ -4,7 +4,7 @@ use expect_test::{Expect, expect};
 
 use super::plan;
 
-fn check(sql: &str, expected: Expect) {
+pub(super) fn check(sql: &str, expected: Expect) {
     let shown = match plan(sql).and_then(|query| query.lower()) {
         Ok(plan) => plan.to_string(),
         Err(error) => format!("{}: {}", error.sqlstate, error.message),
@@ -30,7 +30,7 @@ fn quickstart_join_of_a_table_with_a_view_of_it() {
          WHERE r.value > h.mean + 5",
         expect![[r#"
             Project [#0, #1, #3] where greater(#1, add(#3, 5.0::double precision))
-              Join [date_trunc('hour', #0)] = [#0]
+              Join on [date_trunc('hour', #0) = #0]
                 Get r1
                 Project [#0, #2]
                   Get r2
@@ -136,24 +136,24 @@ fn join_keys_of_expressions_and_different_types() {
     check(
         "SELECT t.c, u.x FROM t JOIN u ON t.b + 1 = u.a",
         expect![[r#"
-        Project [#1, #3]
-          Join [add(#0, 1::bigint)] = [#0::bigint]
-            Project [#1, #2]
-              Get r3
-            Project [#0, #1]
-              Get r4
-    "#]],
+            Project [#1, #3]
+              Join on [add(#0, 1::bigint) = #0::bigint]
+                Project [#1, #2]
+                  Get r3
+                Project [#0, #1]
+                  Get r4
+        "#]],
     );
     check(
         "SELECT t.c FROM t, u WHERE u.y = t.a AND u.x > 0",
         expect![[r#"
-        Project [#1]
-          Join [#0::numeric(38,0)::numeric(38,2)] = [#0::numeric(38,2)]
-            Project [#0, #2]
-              Get r3
-            Project [#2] where greater(#1, 0.0::double precision)
-              Get r4
-    "#]],
+            Project [#1]
+              Join on [#0::numeric(38,0)::numeric(38,2) = #0::numeric(38,2)]
+                Project [#0, #2]
+                  Get r3
+                Project [#2] where greater(#1, 0.0::double precision)
+                  Get r4
+        "#]],
     );
 }
 
@@ -162,12 +162,12 @@ fn residual_conditions_stand_above_the_join() {
     check(
         "SELECT t.c FROM t JOIN u ON t.a = u.a AND t.b < u.x",
         expect![[r#"
-        Project [#2] where less(#1::double precision, #4)
-          Join [#0] = [#0]
-            Get r3
-            Project [#0, #1]
-              Get r4
-    "#]],
+            Project [#2] where less(#1::double precision, #4)
+              Join on [#0 = #0]
+                Get r3
+                Project [#0, #1]
+                  Get r4
+        "#]],
     );
 }
 
@@ -176,42 +176,33 @@ fn chains_of_joins_are_put_in_an_order_with_keys() {
     check(
         "SELECT t.c, v.flag FROM t, v, u WHERE t.a = u.a AND v.x = u.x",
         expect![[r#"
-        Project [#0, #3]
-          Join [#1] = [#0::double precision]
-            Project [#1, #3]
-              Join [#0] = [#0]
-                Project [#0, #2]
-                  Get r3
-                Project [#0, #1]
-                  Get r4
-            Get r5
-    "#]],
+            Project [#0, #3]
+              Join on [#1 = #0::double precision]
+                Project [#1, #3]
+                  Join on [#0 = #0]
+                    Project [#0, #2]
+                      Get r3
+                    Project [#0, #1]
+                      Get r4
+                Get r5
+        "#]],
     );
     check(
         "SELECT * FROM t JOIN u USING (a) JOIN v ON v.x = t.b",
         expect![[r#"
-        Join [#1] = [#0]
-          Project [#0, #1, #2, #4, #5]
-            Join [#0] = [#0]
-              Get r3
-              Get r4
-          Get r5
-    "#]],
+            Join on [#1 = #0]
+              Project [#0, #1, #2, #4, #5]
+                Join on [#0 = #0]
+                  Get r3
+                  Get r4
+              Get r5
+        "#]],
     );
 }
 
 #[test]
 fn what_a_view_cannot_hold_yet() {
-    for sql in [
-        "SELECT DISTINCT a FROM t",
-        "SELECT a FROM t UNION SELECT a FROM u",
-        "SELECT a FROM t ORDER BY a LIMIT 3",
-        "SELECT * FROM t LEFT JOIN u ON t.a = u.a",
-        "SELECT count(DISTINCT a) FROM t",
-        "SELECT now()",
-        "SELECT a FROM t WHERE random() < 0.5",
-        "SELECT row_number() OVER (ORDER BY a) FROM t",
-    ] {
+    for sql in ["SELECT count(DISTINCT a) FROM t", "SELECT now()", "SELECT a FROM t WHERE random() < 0.5"] {
         let error = plan(sql).and_then(|query| query.lower()).unwrap_err();
         println!("{sql}\n  {}: {}", error.sqlstate, error.message);
         assert!(error.sqlstate == "0A000" || error.sqlstate == "42P17", "{sql}: {error:?}");

@@ -1,0 +1,58 @@
+//! `join_texts`: what `string_agg` answers, for views and ad-hoc queries alike.
+
+use crate::error::DataError;
+
+/// The longest text that comes out: PostgreSQL's limit for one value.
+const BYTES_MAX: usize = (1 << 30) - 1;
+
+/// The texts in their order, each with the delimiter that stands before it (not before the first; NULL
+/// is empty) and how often it comes; `None` where there is no text.
+///
+/// # Errors
+/// 54000 beyond 1 GiB, XX000 for a text that is there less than no times.
+pub fn join_texts<'a>(
+    parts: impl IntoIterator<Item = (&'a str, Option<&'a str>, i64)>,
+) -> Result<Option<String>, DataError> {
+    let mut joined: Option<String> = None;
+    for (text, delimiter, times) in parts {
+        let times = usize::try_from(times).map_err(|_| DataError::new("XX000", "negative multiplicity"))?;
+        let delimiter = delimiter.unwrap_or_default();
+        let length = joined.as_ref().map_or(0, String::len);
+        let added = times.checked_mul(text.len() + delimiter.len()).unwrap_or(usize::MAX);
+        if length.saturating_add(added) > BYTES_MAX {
+            let message = format!("string buffer exceeds maximum allowed length ({BYTES_MAX} bytes)");
+            return Err(DataError::new("54000", message));
+        }
+        for _ in 0..times {
+            match &mut joined {
+                None => joined = Some(text.to_owned()),
+                Some(joined) => {
+                    joined.push_str(delimiter);
+                    joined.push_str(text);
+                }
+            }
+        }
+    }
+    Ok(joined)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::join_texts;
+
+    #[test]
+    fn the_first_delimiter_is_not_used_and_null_is_empty() {
+        assert_eq!(join_texts([]).unwrap(), None);
+        let parts = [("a", Some(","), 1), ("b", None, 2), ("c", Some("; "), 1)];
+        assert_eq!(join_texts(parts).unwrap().unwrap(), "abb; c");
+        assert_eq!(join_texts([("", Some(","), 2)]).unwrap().unwrap(), ",");
+    }
+
+    #[test]
+    fn what_is_too_long_is_an_error_before_it_takes_memory() {
+        assert_eq!(join_texts([("abc", None, i64::MAX)]).unwrap_err().sqlstate, "54000");
+        assert_eq!(join_texts([("abc", None, -1)]).unwrap_err().sqlstate, "XX000");
+    }
+}

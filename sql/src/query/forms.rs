@@ -1,0 +1,119 @@
+//! Constructs with words among their operands: LIKE, TRIM, INTERVAL, EXTRACT.
+
+use datafusion::sql::sqlparser::ast;
+use millrace_engine::{DataType, Expr, Literal};
+
+use super::expr::{Bound, ExprBinder, call, negated_if, no_operator};
+use super::typed::Typed;
+use super::types::display_known;
+use crate::error::SqlError;
+use crate::functions::{self, numeric_type};
+use crate::text_form::IntervalField;
+
+/// LIKE or ILIKE: the operators that they stand for, and the function of the table.
+pub(super) struct LikeOperator {
+    symbol: &'static str,
+    negated: &'static str,
+    function: &'static str,
+}
+
+pub(super) const LIKE: LikeOperator = LikeOperator { symbol: "~~", negated: "!~~", function: "like" };
+pub(super) const ILIKE: LikeOperator = LikeOperator { symbol: "~~*", negated: "!~~*", function: "ilike" };
+
+/// The field that qualifies an interval.
+fn interval_field(field: &ast::DateTimeField) -> Option<IntervalField> {
+    use ast::DateTimeField as Sql;
+    Some(match field {
+        Sql::Year | Sql::Years => IntervalField::Year,
+        Sql::Month | Sql::Months => IntervalField::Month,
+        Sql::Day | Sql::Days => IntervalField::Day,
+        Sql::Hour | Sql::Hours => IntervalField::Hour,
+        Sql::Minute | Sql::Minutes => IntervalField::Minute,
+        Sql::Second | Sql::Seconds => IntervalField::Second,
+        _ => return None,
+    })
+}
+
+impl ExprBinder<'_> {
+    pub(super) fn like(
+        &self,
+        operator: &LikeOperator,
+        negated: bool,
+        text: &ast::Expr,
+        pattern: &ast::Expr,
+        escape: Option<&ast::ValueWithSpan>,
+    ) -> Bound {
+        let mut operands = vec![self.bind(text)?, self.bind(pattern)?];
+        let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
+        if types.iter().flatten().any(|known| *known != DataType::Text) {
+            return Err(no_operator(if negated { operator.negated } else { operator.symbol }, &types));
+        }
+        operands.extend(escape.map(|escape| self.value(&escape.value)).transpose()?);
+        let arguments = self.all_as(operands, DataType::Text)?;
+        Ok(Typed::boolean(negated_if(negated, call(operator.function, arguments, DataType::Boolean))))
+    }
+
+    /// `trim([LEADING | TRAILING | BOTH] [characters FROM] text)`, `trim(text, characters)`
+    pub(super) fn trim(
+        &self,
+        side: Option<ast::TrimWhereField>,
+        characters: Option<&ast::Expr>,
+        text: &ast::Expr,
+        list: Option<&[ast::Expr]>,
+    ) -> Bound {
+        let name = match side {
+            None | Some(ast::TrimWhereField::Both) => "btrim",
+            Some(ast::TrimWhereField::Leading) => "ltrim",
+            Some(ast::TrimWhereField::Trailing) => "rtrim",
+        };
+        let arguments: Vec<&ast::Expr> =
+            std::iter::once(text).chain(characters).chain(list.into_iter().flatten()).collect();
+        self.plain_call(name, &arguments)
+    }
+
+    /// `INTERVAL 'text' [field [TO field]]`
+    pub(super) fn interval(&self, interval: &ast::Interval) -> Bound {
+        let refused = || SqlError::unsupported(format_args!("the expression {interval}"));
+        if interval.leading_precision.is_some() || interval.fractional_seconds_precision.is_some() {
+            return Err(refused());
+        }
+        let text = match interval.value.as_ref() {
+            ast::Expr::Value(value) => value.value.clone().into_string().ok_or_else(refused)?,
+            _ => return Err(refused()),
+        };
+        let parsed = match interval.last_field.as_ref().or(interval.leading_field.as_ref()) {
+            None => crate::text_form::parse_interval(&text)?,
+            Some(field) => {
+                let field = interval_field(field).ok_or_else(refused)?;
+                crate::text_form::parse_interval_of(&text, field)?
+            }
+        };
+        Ok(Typed::literal(parsed.literal()))
+    }
+
+    pub(super) fn extract(&self, field: &str, expr: &ast::Expr) -> Bound {
+        let field = field.to_lowercase();
+        let operand = self.bind(expr)?;
+        match operand.data_type() {
+            Some(DataType::Timestamp | DataType::Date) => {}
+            None => {
+                return Err(SqlError::new(
+                    "42725",
+                    "function pg_catalog.extract(unknown, unknown) is not unique",
+                ));
+            }
+            other => {
+                let signature = format!("pg_catalog.extract(unknown, {})", display_known(other));
+                return Err(SqlError::new("42883", format!("function {signature} does not exist")));
+            }
+        }
+        let of_date = operand.data_type() == Some(DataType::Date);
+        let own = if of_date { DataType::Date } else { DataType::Timestamp };
+        let data_type = numeric_type(if of_date { 0 } else { functions::extract_scale(&field) });
+        let operand = self.parameters.as_type(operand, own)?;
+        Ok(Typed::Known(
+            call("extract", vec![Expr::Literal(Literal::Text(field)), operand], data_type),
+            data_type,
+        ))
+    }
+}

@@ -1,0 +1,165 @@
+//! Sub-queries in expressions: bound inside a frame, kept beside the expression, and read by a place.
+
+use std::cell::RefCell;
+
+use datafusion::sql::sqlparser::ast::{self, BinaryOperator};
+use millrace_engine::{DataType, Expr};
+
+use super::binder::{Binder, BoundQuery};
+use super::expr::ExprBinder;
+use super::names::name_of;
+use super::outer::{as_place, place};
+use super::surroundings::{Environment, Frame};
+use super::typed::Typed;
+use super::unnest::{Comparison, Subquery, SubqueryKind};
+use crate::error::SqlError;
+
+/// Where an expression's sub-queries are bound and kept.
+#[derive(Clone, Copy)]
+pub(crate) struct Subqueries<'a> {
+    pub(crate) binder: &'a Binder<'a>,
+    pub(crate) environment: &'a Environment<'a>,
+    pub(crate) found: &'a RefCell<Vec<Subquery>>,
+}
+
+type Bound = Result<Typed, SqlError>;
+
+/// A comparison: its function, its sign, and the function of its opposite.
+fn comparison(operator: &BinaryOperator) -> Option<(&'static str, &'static str, &'static str)> {
+    Some(match operator {
+        BinaryOperator::Eq => ("equal", "=", "not_equal"),
+        BinaryOperator::NotEq => ("not_equal", "<>", "equal"),
+        BinaryOperator::Lt => ("less", "<", "greater_equal"),
+        BinaryOperator::LtEq => ("less_equal", "<=", "greater"),
+        BinaryOperator::Gt => ("greater", ">", "less_equal"),
+        BinaryOperator::GtEq => ("greater_equal", ">=", "less"),
+        _ => return None,
+    })
+}
+
+impl ExprBinder<'_> {
+    /// Binds a sub-query inside a frame; the arguments are over this expression's columns.
+    fn inner_query(&self, query: &ast::Query) -> Result<(BoundQuery, Vec<Expr>), SqlError> {
+        let Some(subqueries) = self.subqueries else {
+            return Err(SqlError::unsupported(format_args!("a sub-query in {}", self.clause)));
+        };
+        let frame = Frame::around(self.scope, subqueries.environment.outer);
+        let environment = subqueries.environment.inside(&frame);
+        let mut bound = subqueries.binder.bind_query(query, &environment, None)?;
+        // It may be read several times, and each time it has to be the same rows.
+        bound.rel.fix_limits();
+        drop(environment);
+        Ok((bound, frame.into_arguments()))
+    }
+
+    /// Keeps a sub-query, equal ones once, and reads it.
+    fn kept(
+        &self,
+        bound: BoundQuery,
+        arguments: Vec<Expr>,
+        kind: SubqueryKind,
+        data_type: DataType,
+    ) -> Typed {
+        let Some(subqueries) = self.subqueries else { return Typed::Null };
+        let name = bound.names.into_iter().next().unwrap_or_default();
+        let subquery = Subquery { rel: bound.rel, arguments, kind, name };
+        let mut found = subqueries.found.borrow_mut();
+        let index = found.iter().position(|known| *known == subquery).unwrap_or_else(|| {
+            found.push(subquery);
+            found.len() - 1
+        });
+        Typed::Known(place(index, data_type), data_type)
+    }
+
+    /// `(SELECT …)`
+    pub(crate) fn scalar_subquery(&self, query: &ast::Query) -> Bound {
+        let (bound, arguments) = self.inner_query(query)?;
+        match bound.columns().as_slice() {
+            [(_, data_type)] => Ok(self.kept(bound, arguments, SubqueryKind::Scalar, *data_type)),
+            _ => Err(SqlError::new("42601", "subquery must return only one column")),
+        }
+    }
+
+    /// The name of a select item: a scalar sub-query is called like its column.
+    pub(crate) fn item_name(&self, expr: &ast::Expr, bound: &Typed) -> String {
+        let mut inner = expr;
+        while let ast::Expr::Nested(nested) = inner {
+            inner = nested;
+        }
+        match (inner, bound, self.subqueries) {
+            (ast::Expr::Subquery(_), Typed::Known(value, _), Some(subqueries)) => as_place(value)
+                .and_then(|index| subqueries.found.borrow().get(index).map(|subquery| subquery.name.clone()))
+                .unwrap_or_else(|| name_of(expr)),
+            _ => name_of(expr),
+        }
+    }
+
+    /// `EXISTS (SELECT …)`
+    pub(crate) fn exists(&self, query: &ast::Query, negated: bool) -> Bound {
+        let (bound, arguments) = self.inner_query(query)?;
+        Ok(negated_if(negated, self.kept(bound, arguments, SubqueryKind::Exists, DataType::Boolean)))
+    }
+
+    /// `x IN (SELECT …)`
+    pub(crate) fn in_subquery(&self, operand: &ast::Expr, query: &ast::Query, negated: bool) -> Bound {
+        Ok(negated_if(negated, self.any(operand, "equal", "=", query)?))
+    }
+
+    /// `x op ANY (SELECT …)`, and ALL, which is no ANY of the opposite.
+    pub(crate) fn quantified(
+        &self,
+        operand: &ast::Expr,
+        operator: &BinaryOperator,
+        right: &ast::Expr,
+        all: bool,
+    ) -> Bound {
+        let mut right = right;
+        while let ast::Expr::Nested(inner) = right {
+            right = inner;
+        }
+        let ast::Expr::Subquery(query) = right else {
+            return Err(SqlError::unsupported("ANY or ALL of an array"));
+        };
+        let Some((function, sign, opposite)) = comparison(operator) else {
+            return Err(SqlError::unsupported(format_args!("operator {operator} with ANY or ALL")));
+        };
+        let function = if all { opposite } else { function };
+        Ok(negated_if(all, self.any(operand, function, sign, query)?))
+    }
+
+    fn any(&self, operand: &ast::Expr, function: &'static str, sign: &str, query: &ast::Query) -> Bound {
+        let operands = match operand {
+            ast::Expr::Tuple(operands) => operands.iter().collect(),
+            operand => vec![operand],
+        };
+        if operands.len() > 1 && !matches!(function, "equal" | "not_equal") {
+            return Err(SqlError::unsupported(format_args!("operator {sign} between rows")));
+        }
+        let operands = self.bind_all(&operands)?;
+        let (bound, arguments) = self.inner_query(query)?;
+        let columns = bound.columns();
+        match operands.len().cmp(&columns.len()) {
+            std::cmp::Ordering::Less => {
+                return Err(SqlError::new("42601", "subquery has too many columns"));
+            }
+            std::cmp::Ordering::Greater => {
+                return Err(SqlError::new("42601", "subquery has too few columns"));
+            }
+            std::cmp::Ordering::Equal => {}
+        }
+        let mut pairs = Vec::new();
+        for (operand, (column, (_, data_type))) in operands.into_iter().zip(columns.into_iter().enumerate()) {
+            let own = Typed::Known(Expr::Column(column), data_type);
+            pairs.push(self.comparison_sides(sign, operand, own)?);
+        }
+        let kind = SubqueryKind::Any(Comparison { function, pairs });
+        Ok(self.kept(bound, arguments, kind, DataType::Boolean))
+    }
+}
+
+fn negated_if(negated: bool, typed: Typed) -> Typed {
+    match typed {
+        Typed::Known(expr, _) if negated => Typed::boolean(Expr::Not(Box::new(expr))),
+        other => other,
+    }
+}

@@ -1,0 +1,408 @@
+//! Sub-queries: their answers against PostgreSQL's, their plans, and what is refused.
+
+use millrace_engine::DataType;
+
+use super::adhoc::Database;
+use crate::query::{Parameters, Query};
+
+/// Tables with repeated rows, NULLs and keys that meet none, one or several rows.
+pub(super) fn tables(database: &mut Database) {
+    let wide = &[
+        ("k", DataType::Int32),
+        ("a", DataType::Int32),
+        ("b", DataType::Int64),
+        ("s", DataType::Text),
+        ("x", DataType::Float64),
+    ];
+    let narrow = &[("a", DataType::Int32), ("v", DataType::Int64), ("f", DataType::Boolean)];
+    database.table("t", wide);
+    database.table("u", wide);
+    database.table("w", narrow);
+    database.table("e", narrow);
+    database.insert(
+        "t",
+        "VALUES (1, 1, 10, 'x', 0.5), (2, 1, 20, 'y', 1.5), (3, 2, 10, 'x', NULL), (4, 2, NULL, NULL, 2.5), \
+         (5, 3, 30, 'z', -1), (6, NULL, 30, 'y', 0), (7, 5, 50, 'q', 7), (7, 5, 50, 'q', 7)",
+    );
+    database.insert(
+        "u",
+        "VALUES (1, 1, 10, 'x', 0.5), (2, 1, 15, 'y', 2.5), (3, 2, 20, 'x', 1), (4, 3, NULL, 'z', 0), \
+         (5, 3, 30, NULL, NULL), (6, NULL, 20, 'y', 3), (8, 4, 10, 'w', 9)",
+    );
+    database.insert(
+        "w",
+        "VALUES (1, 100, true), (2, 200, false), (2, NULL, true), (NULL, 300, NULL), (3, 30, false)",
+    );
+}
+
+/// A query's rows, sorted, or its error: the form of `subqueries.txt`.
+fn shown(database: &Database, sql: &str) -> String {
+    match database.try_select(sql) {
+        Ok(mut rows) => {
+            rows.sort();
+            rows.iter().map(|row| format!("{row}\n")).collect()
+        }
+        Err(error) => format!("ERROR {}: {}\n", error.sqlstate, error.message),
+    }
+}
+
+/// Each query behind `-- `, then what PostgreSQL 15 answers.
+fn recorded() -> Vec<(&'static str, String)> {
+    let mut cases: Vec<(&str, String)> = Vec::new();
+    for line in include_str!("subqueries.txt").lines() {
+        match (line.strip_prefix("-- "), cases.last_mut()) {
+            (Some(sql), _) => cases.push((sql, String::new())),
+            (None, Some((_, rows))) => *rows += &format!("{line}\n"),
+            (None, None) => panic!("a row before the first query"),
+        }
+    }
+    cases
+}
+
+#[test]
+fn answers_are_postgresqls() {
+    let mut database = Database::new(2);
+    tables(&mut database);
+    let wrong: Vec<String> = recorded()
+        .into_iter()
+        .filter_map(|(sql, expected)| {
+            let found = shown(&database, sql);
+            (found != expected).then(|| format!("{sql}\nPostgreSQL:\n{expected}ours:\n{found}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What is wrong with the views of these queries, if anything: each shows what its query answers.
+fn differing(database: &Database, views: &[&str]) -> Vec<String> {
+    let differs = |(index, sql): (usize, &&str)| {
+        let (view, query) = (shown(database, &format!("SELECT * FROM v{index}")), shown(database, sql));
+        (view != query).then(|| format!("{sql}\nthe view:\n{view}the query:\n{query}"))
+    };
+    views.iter().enumerate().filter_map(differs).collect()
+}
+
+#[test]
+fn views_follow_their_tables() {
+    let mut database = Database::new(2);
+    tables(&mut database);
+    let mut views = Vec::new();
+    for (sql, _) in recorded() {
+        let planned = Query::plan(&super::parse(sql), &database.catalog, Parameters::Values(&[]));
+        if planned.and_then(|query| query.lower()).is_ok() {
+            database.view(&format!("v{}", views.len()), sql);
+            views.push(sql);
+        }
+    }
+    assert!(views.len() + 3 > recorded().len(), "only {} views", views.len());
+    let check = |database: &Database, change: &str| {
+        let wrong = differing(database, &views);
+        assert!(wrong.is_empty(), "after {change}:\n{}", wrong.join("\n"));
+    };
+    check(&database, "nothing");
+    for (table, source) in [
+        ("e", "VALUES (1, 5, true), (NULL, NULL, NULL)"),
+        ("u", "VALUES (9, 1, NULL, 'v', 4), (10, 5, 50, 'q', 7)"),
+        ("t", "VALUES (8, NULL, NULL, NULL, NULL), (9, 4, 10, 'w', 9)"),
+    ] {
+        database.insert(table, source);
+        check(&database, &format!("INSERT INTO {table} {source}"));
+    }
+    for (table, condition) in [
+        ("u", "a IS NULL"),
+        ("w", "v IS NULL"),
+        ("u", "b = 10"),
+        ("t", "k > 5"),
+        ("e", "true"),
+        ("u", "true"),
+        ("t", "true"),
+    ] {
+        database.delete(table, condition);
+        check(&database, &format!("DELETE FROM {table} WHERE {condition}"));
+    }
+}
+
+/// Random queries: what is made, and how deep it may nest.
+struct Maker {
+    state: u64,
+    tables: usize,
+}
+
+/// The tables in sight of a query, by alias, the innermost last.
+type Sight = Vec<(String, &'static [&'static str])>;
+
+impl Maker {
+    fn below(&mut self, bound: usize) -> usize {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        (self.state >> 11) as usize % bound
+    }
+
+    fn one_in(&mut self, count: usize) -> bool {
+        self.below(count) == 0
+    }
+
+    fn pick<'a>(&mut self, items: &[&'a str]) -> &'a str {
+        items[self.below(items.len())]
+    }
+
+    /// A table with a new alias, which comes into sight.
+    fn table(&mut self, sight: &mut Sight) -> String {
+        let (name, columns): (&str, &'static [&'static str]) = [
+            ("t", &["k", "a", "b"] as &[_]),
+            ("u", &["k", "a", "b"]),
+            ("w", &["a", "v"]),
+            ("e", &["a", "v"]),
+        ][self.below(10) * 3 / 9 % 4];
+        self.tables += 1;
+        let alias = format!("q{}", self.tables);
+        sight.push((alias.clone(), columns));
+        format!("{name} {alias}")
+    }
+
+    /// A column, more often of the innermost tables.
+    fn column(&mut self, sight: &Sight) -> String {
+        let back = if self.one_in(2) { 0 } else { self.below(sight.len()) };
+        let (alias, columns) = &sight[sight.len() - 1 - back];
+        format!("{alias}.{}", self.pick(columns))
+    }
+
+    fn scalar(&mut self, sight: &Sight, depth: usize) -> String {
+        match self.below(8) {
+            0 => format!("{}", self.below(40)),
+            1 => format!("{} + {}", self.column(sight), self.column(sight)),
+            2 if depth > 0 => format!("({})", self.aggregate(sight, depth - 1)),
+            _ => self.column(sight),
+        }
+    }
+
+    fn condition(&mut self, sight: &Sight, depth: usize) -> String {
+        let nested = depth.saturating_sub(1);
+        match self.below(if depth == 0 { 3 } else { 12 }) {
+            0 => {
+                let operator = self.pick(&["<", ">", "<>", "<="]);
+                format!("{} {operator} {}", self.scalar(sight, depth), self.scalar(sight, depth))
+            }
+            1 | 2 => format!("{} = {}", self.column(sight), self.column(sight)),
+            3 => format!("({} OR {})", self.condition(sight, nested), self.condition(sight, nested)),
+            4 => format!("NOT ({})", self.condition(sight, nested)),
+            5 => format!("({}) IS NULL", self.condition(sight, nested)),
+            6 | 7 => {
+                let not = self.pick(&["", "NOT "]);
+                format!("{not}EXISTS ({})", self.rows(sight, nested, 1))
+            }
+            8 | 9 => {
+                let not = self.pick(&["", "NOT "]);
+                format!("{} {not}IN ({})", self.scalar(sight, 0), self.rows(sight, nested, 1))
+            }
+            10 => {
+                let operator = self.pick(&["<", ">=", "<>", "="]);
+                let quantifier = self.pick(&["ANY", "ALL"]);
+                format!("{} {operator} {quantifier} ({})", self.scalar(sight, 0), self.rows(sight, nested, 1))
+            }
+            _ => {
+                let not = self.pick(&["", "NOT "]);
+                let row = format!("({}, {})", self.column(sight), self.column(sight));
+                format!("{row} {not}IN ({})", self.rows(sight, nested, 2))
+            }
+        }
+    }
+
+    fn from(&mut self, sight: &mut Sight, depth: usize) -> String {
+        let mut from = self.table(sight);
+        if depth > 0 && self.one_in(4) {
+            let join = self.pick(&["JOIN", "LEFT JOIN"]);
+            if self.one_in(2) {
+                let inner = self.rows(sight, depth - 1, 1);
+                self.tables += 1;
+                let alias = format!("q{}", self.tables);
+                sight.push((alias.clone(), &["y"]));
+                from = format!("{from} {join} LATERAL ({inner}) {alias}(y) ON {}", self.condition(sight, 0));
+            } else {
+                let right = self.table(sight);
+                from = format!("{from} {join} {right} ON {}", self.condition(sight, 0));
+            }
+        }
+        from
+    }
+
+    fn filter(&mut self, sight: &Sight, depth: usize) -> String {
+        let count = 1 + self.below(2);
+        let conditions: Vec<String> = (0..count).map(|_| self.condition(sight, depth)).collect();
+        conditions.join(" AND ")
+    }
+
+    /// Rows of so many columns.
+    fn rows(&mut self, sight: &Sight, depth: usize, width: usize) -> String {
+        let mut sight = sight.clone();
+        let from = self.from(&mut sight, depth);
+        let filter = self.filter(&sight, depth);
+        if self.one_in(6) {
+            let keys: Vec<String> = (0..width).map(|_| self.column(&sight)).collect();
+            let (keys, of) = (keys.join(", "), self.column(&sight));
+            return format!("SELECT {keys} FROM {from} WHERE {filter} GROUP BY {keys} HAVING sum({of}) > 10");
+        }
+        let items: Vec<String> =
+            (0..width).map(|_| format!("({})::bigint", self.scalar(&sight, depth))).collect();
+        let distinct = if self.one_in(5) { "DISTINCT " } else { "" };
+        let query = format!("SELECT {distinct}{} FROM {from} WHERE {filter}", items.join(", "));
+        query
+    }
+
+    /// One row of one number.
+    fn aggregate(&mut self, sight: &Sight, depth: usize) -> String {
+        let mut sight = sight.clone();
+        let from = self.from(&mut sight, depth);
+        let own = &sight[sight.len() - 1];
+        let own = format!("{}.{}", own.0, own.1[0]);
+        let filter = self.filter(&sight, depth);
+        let of = self.pick(&["count(*)", "max(#)", "min(#)", "count(#)", "count(*) + coalesce(max(#), 3)"]);
+        format!("SELECT {} FROM {from} WHERE {filter}", of.replace('#', &own))
+    }
+
+    /// A query of a condition, and two others that mean the same but ask for it in other ways.
+    fn query(&mut self) -> [String; 3] {
+        self.tables = 0;
+        let mut sight = Sight::new();
+        let from = self.table(&mut sight);
+        let column = sight[0].1[0];
+        let value = self.scalar(&sight, 2);
+        let filter = self.filter(&sight, 3);
+        let query = |filter: String| format!("SELECT q1.{column}, {value} FROM {from} WHERE {filter}");
+        [
+            query(filter.clone()),
+            query(format!("({filter}) IS TRUE")),
+            query(format!("CASE WHEN {filter} THEN 1 ELSE 0 END = 1")),
+        ]
+    }
+}
+
+/// Random queries have no outer reference left, and the same answer whether a condition is a join of its
+/// own or a value, and whether sub-queries are unnested by pulling or by a domain.
+#[test]
+fn all_ways_to_unnest_agree() {
+    let mut database = Database::new(1);
+    tables(&mut database);
+    let seed = std::env::var("MILLRACE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
+    println!("seed {seed}");
+    let mut maker = Maker { state: seed, tables: 0 };
+    let mut rows = 0;
+    for _ in 0..400 {
+        let queries = maker.query();
+        let expected = shown(&database, &queries[0]);
+        assert!(!expected.contains("XX000"), "{}\n{expected}", queries[0]);
+        for query in &queries {
+            let pulled = shown(&database, query);
+            let by_domain = crate::query::unnest::without_pulling(|| shown(&database, query));
+            assert_eq!(pulled, expected, "{query}\nand\n{}", queries[0]);
+            assert_eq!(by_domain, expected, "by domain: {query}");
+        }
+        rows += expected.lines().count();
+    }
+    assert!(rows > 400, "a weak generator: {rows} rows");
+}
+
+fn error(sql: &str) -> String {
+    match super::plan(sql) {
+        Ok(query) => panic!("planned:\n{}", query.explain().join("\n")),
+        Err(error) => {
+            let more = [
+                error.detail.map(|detail| format!("DETAIL: {detail}")),
+                error.hint.map(|hint| format!("HINT: {hint}")),
+            ];
+            let lines =
+                [Some(format!("{}: {}", error.sqlstate, error.message))].into_iter().chain(more).flatten();
+            lines.collect::<Vec<_>>().join("\n")
+        }
+    }
+}
+
+#[test]
+fn errors_are_postgresqls() {
+    let cases = [
+        ("SELECT (SELECT a, b FROM t)", "42601: subquery must return only one column"),
+        ("SELECT 1 IN (SELECT a, b FROM t)", "42601: subquery has too many columns"),
+        ("SELECT (1, 2) IN (SELECT a FROM t)", "42601: subquery has too few columns"),
+        (
+            "SELECT 1 FROM t WHERE EXISTS (SELECT 1 FROM u WHERE u.a = t.zz)",
+            "42703: column t.zz does not exist",
+        ),
+        ("SELECT 1 FROM t WHERE EXISTS (SELECT nothing FROM u)", "42703: column \"nothing\" does not exist"),
+        (
+            "SELECT 1 FROM t WHERE EXISTS (SELECT z.a FROM u)",
+            "42P01: missing FROM-clause entry for table \"z\"",
+        ),
+        ("SELECT 1 FROM t, u WHERE EXISTS (SELECT a)", "42702: column reference \"a\" is ambiguous"),
+        (
+            "SELECT * FROM t, (SELECT t.a) s",
+            "42P01: invalid reference to FROM-clause entry for table \"t\"\n\
+             DETAIL: There is an entry for table \"t\", but it cannot be referenced from this part of the query.\n\
+             HINT: To reference that table, you must mark this subquery with LATERAL.",
+        ),
+        (
+            "SELECT * FROM t, (SELECT b FROM u) s",
+            "42703: column \"b\" does not exist\n\
+             DETAIL: There is a column named \"b\" in table \"t\", but it cannot be referenced from this part of the query.\n\
+             HINT: To reference that column, you must mark this subquery with LATERAL.",
+        ),
+        (
+            "SELECT * FROM t FULL JOIN LATERAL (SELECT t.a) s ON true",
+            "42P10: invalid reference to FROM-clause entry for table \"t\"\n\
+             DETAIL: The combining JOIN type must be INNER or LEFT for a LATERAL reference.",
+        ),
+        (
+            "SELECT a, (SELECT t.b) FROM t GROUP BY a",
+            "42803: subquery uses ungrouped column \"t.b\" from outer query",
+        ),
+        (
+            "SELECT b IN (SELECT a FROM u) FROM t GROUP BY a",
+            "42803: column \"t.b\" must appear in the GROUP BY clause or be used in an aggregate function",
+        ),
+        (
+            "SELECT c IN (SELECT a FROM u) FROM t",
+            "42883: operator does not exist: text = integer\nHINT: No operator matches the given name and argument types. You might need to add explicit type casts.",
+        ),
+        (
+            "SELECT (SELECT count(t.a) FROM u) FROM t",
+            "0A000: an aggregate of an outer query's columns inside a sub-query is not supported",
+        ),
+        (
+            "SELECT (a, b) < ANY (SELECT a, b FROM t) FROM t",
+            "0A000: operator < between rows is not supported",
+        ),
+        ("SELECT 1 FROM t LIMIT (SELECT 1)", "0A000: a sub-query in LIMIT is not supported"),
+        (
+            "SELECT 1 FROM t LEFT JOIN u ON EXISTS (SELECT 1 FROM v WHERE v.x = t.a + u.a)",
+            "0A000: a sub-query that reads both sides of an outer join in its condition is not supported",
+        ),
+    ];
+    for (sql, expected) in cases {
+        assert_eq!(error(sql), expected, "{sql}");
+    }
+}
+
+#[test]
+fn names_and_types_are_postgresqls() {
+    assert_eq!(
+        super::columns(
+            "SELECT (SELECT a FROM t), (SELECT * FROM (SELECT 5 AS five) z), EXISTS (SELECT 1), 1 IN (SELECT 1), \
+             1 = ANY (SELECT 1), ((SELECT c AS named FROM t)), (SELECT 'x'), (SELECT a FROM t)::bigint"
+        ),
+        "a integer, five integer, exists boolean, ?column? boolean, ?column? boolean, named text, \
+         ?column? text, a bigint"
+    );
+}
+
+/// Sub-queries within sub-queries by domains double the plan with each level: refused, not endless.
+#[test]
+fn nesting_has_a_bound() {
+    let mut sql = "SELECT t0.a FROM t t0".to_owned();
+    for level in 1..40 {
+        sql = format!(
+            "SELECT t{level}.a + ({sql} WHERE t{}.b < t{level}.b LIMIT 1) FROM t t{level}",
+            level - 1
+        );
+    }
+    assert!(error(&sql).starts_with("54001: stack depth limit exceeded"));
+}
