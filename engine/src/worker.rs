@@ -8,7 +8,7 @@
 //!   Engine ──commands──▶ [loop: take commands → step dataflows → answer reads, report uppers]
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -25,8 +25,11 @@ use crate::dataflow::publish::{Publication, PublishSpec, publish};
 use crate::dataflow::render::Renderer;
 use crate::dataflow::token::{Clock, Token};
 use crate::delta::{Delta, Deltas};
-use crate::engine::{ReadReply, StateSize, SubscriptionEvent, SubscriptionSink, TableSpec};
-use crate::error::EngineError;
+use crate::engine::{
+    InspectReply, Queues, ReadReply, RelationReport, StateSize, SubscriptionEvent, SubscriptionSink,
+    TableSpec, ViewSpec,
+};
+use crate::error::{DataError, EngineError};
 use crate::expr::Compiler;
 use crate::plan::Plan;
 use crate::progress::Progress;
@@ -56,6 +59,10 @@ pub(crate) enum Command {
     Measure(RelationId, std::sync::mpsc::Sender<StateSize>),
     /// The traces of a relation that is complete before the tick.
     Save(RelationId, Tick, std::sync::mpsc::Sender<(usize, Option<Vec<SavedTrace>>)>),
+    /// How all relations stand here.
+    Inspect(InspectReply),
+    /// A view can go on no more: it and what reads it give this error from now on.
+    Fail(RelationId, DataError),
     /// The end.
     Stop,
 }
@@ -66,11 +73,13 @@ pub(crate) struct Installation {
     pub(crate) id: RelationId,
     /// What it maintains.
     pub(crate) plan: Plan,
+    /// Its name and options.
+    pub(crate) spec: ViewSpec,
     /// Where it starts.
     pub(crate) start: Start,
     /// Each worker's saved traces, where it is restored.
     pub(crate) saved: Vec<Vec<SavedTrace>>,
-    /// Counts the rows its operators visit.
+    /// Counts what its operators do and hold.
     pub(crate) meter: Arc<Meter>,
 }
 
@@ -80,6 +89,16 @@ struct Installed {
     token: Token,
     input: Option<Handle<Tick, NoopBuilder<Deltas>>>,
     traces: Vec<TraceHandle>,
+    view: Option<InstalledView>,
+}
+
+/// What only a view has.
+struct InstalledView {
+    name: String,
+    reads: Vec<RelationId>,
+    meter: Arc<Meter>,
+    /// The bytes that it had taken in when its traces were measured last.
+    measured: u64,
 }
 
 /// A read that waits for its tick.
@@ -96,15 +115,23 @@ pub(crate) struct WorkerState<'w> {
     progress: Arc<Progress>,
     installed: HashMap<RelationId, Installed>,
     published: HashMap<RelationId, Rc<Publication>>,
+    /// The views that have failed for good, until they are dropped.
+    failed: BTreeMap<RelationId, DataError>,
     reads: Vec<PendingRead>,
     clock: Clock,
+    queues: Arc<Queues>,
 }
 
 impl<'w> WorkerState<'w> {
     /// A worker without dataflows.
-    pub(crate) fn new(worker: &'w mut Worker, compiler: Arc<dyn Compiler>, progress: Arc<Progress>) -> Self {
-        let (installed, published, reads) = Default::default();
-        WorkerState { worker, compiler, progress, installed, published, reads, clock: Clock::default() }
+    pub(crate) fn new(
+        worker: &'w mut Worker,
+        compiler: Arc<dyn Compiler>,
+        progress: Arc<Progress>,
+        queues: Arc<Queues>,
+    ) -> Self {
+        let (installed, published, failed, reads, clock) = Default::default();
+        WorkerState { worker, compiler, progress, installed, published, failed, reads, clock, queues }
     }
 
     /// Runs until `Stop`, or until the engine's handles are gone.
@@ -113,6 +140,7 @@ impl<'w> WorkerState<'w> {
             // Work between commands never waits; without any, the worker parks until it is woken.
             self.worker.step_or_park((taken > 0).then_some(Duration::ZERO));
             self.report();
+            self.look_for_excess();
         }
         self.installed.drain().for_each(|(_, installed)| installed.token.press());
     }
@@ -144,6 +172,8 @@ impl<'w> WorkerState<'w> {
             Command::Save(relation, at, reply) => {
                 drop(reply.send((self.worker.index(), self.save(relation, at))));
             }
+            Command::Inspect(reply) => reply(self.inspect()),
+            Command::Fail(id, error) => self.fail(id, &error),
             Command::Stop => {}
         }
     }
@@ -157,15 +187,28 @@ impl<'w> WorkerState<'w> {
                 keep_rows: spec.keep_rows,
                 start: Start::Fresh(as_of),
                 saved: None,
+                name: spec.name.into(),
+                skips_errors: false,
+                meter: None,
+                checks_counts: spec.keep_rows,
             };
             (input, publish(rows, errors, spec))
         });
         input.advance_to(as_of);
         let traces = publication.traces();
-        self.add(id, Installed { publication, token: Token::default(), input: Some(input), traces });
+        self.add(
+            id,
+            Installed { publication, token: Token::default(), input: Some(input), traces, view: None },
+        );
     }
 
     fn install(&mut self, installation: &Installation) {
+        let reads = installation.plan.relations();
+        // What has failed is the same on all workers: none builds a dataflow over it.
+        if let Some(error) = reads.iter().find_map(|read| self.failed.get(read)).cloned() {
+            self.set_failed(installation.id, error);
+            return;
+        }
         let token = Token::default();
         let saved = installation.saved.get(self.worker.index()).map(|saved| saved.iter().cloned().collect());
         let (compiler, published, clock) = (&self.compiler, &self.published, &self.clock);
@@ -178,6 +221,8 @@ impl<'w> WorkerState<'w> {
                 start: installation.start,
                 token: &token,
                 clock,
+                name: installation.spec.name.as_str().into(),
+                skips_errors: installation.spec.skip_errors,
                 meter: &installation.meter,
                 saved,
                 traces: Vec::new(),
@@ -188,7 +233,9 @@ impl<'w> WorkerState<'w> {
         });
         match rendered {
             Ok((publication, traces)) => {
-                self.add(installation.id, Installed { publication, token, input: None, traces });
+                let (name, meter) = (installation.spec.name.clone(), Arc::clone(&installation.meter));
+                let view = Some(InstalledView { name, reads, meter, measured: 0 });
+                self.add(installation.id, Installed { publication, token, input: None, traces, view });
             }
             // `Engine::install` has compiled the same plan; a difference would be a defect.
             Err(error) => {
@@ -204,16 +251,57 @@ impl<'w> WorkerState<'w> {
     }
 
     fn drop_relation(&mut self, id: RelationId) {
+        self.failed.remove(&id);
+        self.remove(id, None);
+    }
+
+    /// Takes a relation away and frees what it holds; who follows or waits for it hears why.
+    fn remove(&mut self, id: RelationId, failure: Option<&DataError>) {
         self.published.remove(&id);
         if let Some(installed) = self.installed.remove(&id) {
+            if let Some(view) = &installed.view {
+                view.meter.stop();
+            }
             installed.token.press();
-            installed.publication.close();
+            installed.publication.close(failure);
         }
         let (gone, waiting) =
             std::mem::take(&mut self.reads).into_iter().partition(|read| read.relation == id);
         self.reads = waiting;
         let gone: Vec<PendingRead> = gone;
-        gone.iter().for_each(|read| (read.reply)(self.worker.index(), Err(EngineError::NoRelation(id))));
+        gone.iter().for_each(|read| (read.reply)(self.worker.index(), Err(no_relation(id, failure))));
+    }
+
+    /// A view fails for good, and with it every view that reads it.
+    fn fail(&mut self, id: RelationId, error: &DataError) {
+        if self.installed.get(&id).is_none_or(|installed| installed.view.is_none()) {
+            return;
+        }
+        self.remove(id, Some(error));
+        self.set_failed(id, error.clone());
+        let reads_it = |installed: &Installed| installed.view.as_ref().is_some_and(|v| v.reads.contains(&id));
+        let readers: Vec<RelationId> =
+            self.installed.iter().filter(|(_, installed)| reads_it(installed)).map(|(id, _)| *id).collect();
+        readers.into_iter().for_each(|reader| self.fail(reader, error));
+    }
+
+    /// Nobody waits for a view that has failed: it is told to be complete for ever.
+    fn set_failed(&mut self, id: RelationId, error: DataError) {
+        self.failed.insert(id, error);
+        self.progress.report(id, self.worker.index(), Tick::MAX);
+    }
+
+    /// Finds views that hold more than they may, and has all workers stop them.
+    fn look_for_excess(&mut self) {
+        let worker = self.worker.index();
+        for (id, installed) in &mut self.installed {
+            let Some(view) = &mut installed.view else { continue };
+            let measure = || installed.traces.iter().map(|trace| size_of_trace(trace).1).sum();
+            if view.meter.finds_excess(worker, &mut view.measured, measure) {
+                tracing::warn!(view = view.name, "a view holds more than it may and is stopped");
+                self.queues.send(&Command::Fail(*id, DataError::memory_limit(&view.name)));
+            }
+        }
     }
 
     /// Sends this worker's part of the changes, then completes every table through `tick`.
@@ -250,7 +338,7 @@ impl<'w> WorkerState<'w> {
     fn read(&mut self, relation: RelationId, tick: Tick, reply: ReadReply) {
         match self.published.get(&relation) {
             Some(_) => self.reads.push(PendingRead { relation, tick, reply }),
-            None => reply(self.worker.index(), Err(EngineError::NoRelation(relation))),
+            None => reply(self.worker.index(), Err(no_relation(relation, self.failed.get(&relation)))),
         }
         self.answer_reads();
     }
@@ -277,7 +365,47 @@ impl<'w> WorkerState<'w> {
     fn subscribe(&mut self, relation: RelationId, as_of: Tick, sink: SubscriptionSink) {
         match self.published.get(&relation) {
             Some(publication) => publication.subscribe(as_of, sink),
-            None => drop(sink(SubscriptionEvent::Dropped)),
+            None => drop(sink(match self.failed.get(&relation) {
+                Some(error) => SubscriptionEvent::Failed(error.clone()),
+                None => SubscriptionEvent::Dropped,
+            })),
+        }
+    }
+
+    /// How every relation stands here.
+    fn inspect(&self) -> Vec<RelationReport> {
+        let standing = self.installed.iter().map(|(id, installed)| self.inspect_one(*id, installed));
+        let failed = self.failed.iter().map(|(id, error)| RelationReport {
+            relation: *id,
+            upper: Tick::MAX,
+            since: Tick::MAX,
+            is_hydrated: false,
+            state: StateSize::default(),
+            hydration_rows: 0,
+            hydration_rows_all: 0,
+            failure: Some(error.clone()),
+        });
+        standing.chain(failed).collect()
+    }
+
+    fn inspect_one(&self, id: RelationId, installed: &Installed) -> RelationReport {
+        let publication = &installed.publication;
+        let mut state = self.measure(id);
+        let (hydration_rows, hydration_rows_all) =
+            installed.view.as_ref().map_or((0, 0), |view| view.meter.hydration());
+        // What waits is counted over all workers: one of them tells it.
+        if let (Some(view), 0) = (&installed.view, self.worker.index()) {
+            state.bytes += view.meter.waiting_bytes();
+        }
+        RelationReport {
+            relation: id,
+            upper: publication.upper(),
+            since: publication.since(),
+            is_hydrated: installed.view.is_none() || publication.is_hydrated(),
+            state,
+            hydration_rows,
+            hydration_rows_all,
+            failure: None,
         }
     }
 
@@ -311,6 +439,11 @@ impl<'w> WorkerState<'w> {
             self.answer_reads();
         }
     }
+}
+
+/// Why a relation cannot be read.
+fn no_relation(id: RelationId, failure: Option<&DataError>) -> EngineError {
+    failure.map_or(EngineError::NoRelation(id), |error| EngineError::Failed(error.clone()))
 }
 
 /// A worker's part of a delta: one of `peers` even pieces.

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use timely::container::NoopBuilder;
 use timely::dataflow::Stream;
@@ -14,6 +15,7 @@ use timely::dataflow::operators::generic::{Operator, OperatorInfo};
 
 use super::arrangement::{Arrangement, SavedTrace, SharedHandle, Start};
 use super::edge::{Edge, by_leading_columns};
+use super::meter::Meter;
 use crate::delta::Delta;
 use crate::error::DataError;
 use crate::state::{Lanes, RowCodec, Shared, Updates, normalise_keys};
@@ -72,6 +74,7 @@ pub(crate) fn arrange<'scope>(
     keys: usize,
     start: Start,
     saved: Option<SavedTrace>,
+    meter: &Arc<Meter>,
 ) -> Arranged<'scope> {
     let scope = input.scope();
     let codec = KeyedCodec::new(columns, keys);
@@ -83,7 +86,7 @@ pub(crate) fn arrange<'scope>(
         "Arrange",
         |initial, info: OperatorInfo| {
             drop(initial);
-            let mut arrangement = Arrangement::new(scope, &info, start, saved);
+            let mut arrangement = Arrangement::new(scope, &info, start, saved).metered(meter);
             *made = Some(Rc::new(RefCell::new(arrangement.handle())));
             arrangement.release();
             let mut held: Option<Capability<Tick>> = None;

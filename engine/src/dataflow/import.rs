@@ -18,6 +18,7 @@ use super::arrangement::Start;
 use super::blocks::{BLOCK_BYTES, BLOCK_ROWS};
 use super::edge::{Edge, EdgeOutput, EdgeSession, send};
 use super::errors::ERROR_COLUMNS;
+use super::meter::Meter;
 use super::publish::{Follower, Publication, SealedChanges};
 use super::token::Token;
 use crate::delta::{Col, Delta, Deltas, batch_of};
@@ -85,6 +86,10 @@ struct Import {
     rows: Slices,
     errors: Slices,
     follower: Rc<Follower>,
+    /// The relation's errors are not the reader's.
+    skips_errors: bool,
+    /// Told how far the snapshot is out.
+    meter: Arc<Meter>,
     /// All ticks of the relation before this one are in the snapshot or the queue.
     upper: Tick,
 }
@@ -101,6 +106,7 @@ impl Import {
         while given < SLICE_ROWS {
             if let Some(delta) = self.rows.next(self.start.upper()) {
                 given += delta.len();
+                self.meter.give_rows(delta.len());
                 let Some(delta) = self.after_as_of(delta) else { continue };
                 let delta = if planted::is_on(Bug::StaleImport) { stale(&delta) } else { Some(delta) };
                 send(rows_out, &capability[0], delta.map(Deltas::one).unwrap_or_default());
@@ -124,7 +130,9 @@ impl Import {
         let queue = std::mem::take(&mut *self.follower.queue.borrow_mut());
         for SealedChanges { rows, errors, upper } in queue {
             send(rows_out, &capability[0], self.see(rows));
-            send(errors_out, &capability[1], self.see(errors));
+            if !self.skips_errors {
+                send(errors_out, &capability[1], self.see(errors));
+            }
             self.upper = upper;
         }
     }
@@ -176,6 +184,7 @@ pub(crate) fn import<'scope>(
     relation: &Publication,
     start: Start,
     token: &Token,
+    meter: &Arc<Meter>,
 ) -> (Edge<'scope>, Edge<'scope>) {
     let mut builder = OperatorBuilder::new("Import".to_owned(), scope);
     let (rows_port, rows) = builder.new_output();
@@ -184,7 +193,7 @@ pub(crate) fn import<'scope>(
     let mut errors_port: EdgeOutput = OutputBuilder::from(errors_port);
     let activator = scope.activator_for(builder.operator_info().address);
     let token = token.register(activator.clone());
-    let mut state = begin(relation, start, activator.clone());
+    let mut state = begin(relation, start, activator.clone(), meter);
     builder.build(move |capabilities| {
         let mut capabilities: Option<[Capability<Tick>; 2]> = capabilities.try_into().ok();
         move |_frontiers| {
@@ -209,19 +218,23 @@ pub(crate) fn import<'scope>(
 }
 
 /// The snapshot and the queue, taken at the same moment.
-fn begin(relation: &Publication, start: Start, activator: Activator) -> Import {
+fn begin(relation: &Publication, start: Start, activator: Activator, meter: &Arc<Meter>) -> Import {
     let contents = relation.contents();
     let (rows, errors) = match start {
+        Start::Fresh(_) if relation.skips_errors() => (contents.rows, Vec::new()),
         Start::Fresh(_) => (contents.rows, contents.errors),
         Start::Restored(_) => (Vec::new(), Vec::new()),
     };
     activator.activate();
+    meter.expect_rows(rows.iter().map(|batch| batch.len()).sum());
     Import {
         has_past: relation.keeps_rows(),
         start,
         rows: Slices::new(&relation.columns, rows),
         errors: Slices::new(&ERROR_COLUMNS, errors),
         follower: relation.follow(activator),
+        skips_errors: relation.skips_errors(),
+        meter: Arc::clone(meter),
         upper: relation.upper(),
     }
 }

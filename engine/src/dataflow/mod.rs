@@ -13,6 +13,7 @@ pub(crate) mod arrange; // driver: keep a collection by key
 pub(crate) mod accumulate; // aggregates as sums of lanes
 pub(crate) mod reduce; // driver: GROUP BY
 pub(crate) mod join; // driver: equi-join
+pub(crate) mod negative; // tables must not lack what is taken from them
 pub(crate) mod publish; // driver: what a relation offers to others
 pub(crate) mod import; // driver: reading another relation
 pub(crate) mod subscribe; // following a relation from outside

@@ -143,7 +143,8 @@ pub(crate) fn reduce<'scope>(
     let info = builder.operator_info();
     let start = spec.start;
     let mut saved = saved.unwrap_or_default().into_iter();
-    let mut arrangement = || Arrangement::new(scope, &info, start, saved.next());
+    let arrangement_meter = Arc::clone(&meter);
+    let mut arrangement = || Arrangement::new(scope, &info, start, saved.next()).metered(&arrangement_meter);
     let worker = scope.worker();
     let owns_global = spec.keys == 0 && worker_of(&[], worker.peers()) == worker.index();
     let mut state = Reduce::new(spec, &mut arrangement, owns_global, meter);

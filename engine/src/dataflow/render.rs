@@ -44,7 +44,11 @@ pub(crate) struct Renderer<'a, 'scope> {
     pub(crate) token: &'a Token,
     /// Moves constants.
     pub(crate) clock: &'a Clock,
-    /// Counts visited rows.
+    /// What errors call the view.
+    pub(crate) name: Arc<str>,
+    /// Readers of the view go on where rows are in error.
+    pub(crate) skips_errors: bool,
+    /// Counts what the view does and holds.
     pub(crate) meter: &'a Arc<Meter>,
     /// Saved traces, in the order of rendering, where the dataflow is restored.
     pub(crate) saved: Option<VecDeque<SavedTrace>>,
@@ -68,7 +72,16 @@ impl<'scope> Renderer<'_, 'scope> {
             (Some(rows), Some(errors)) => Some([rows, errors]),
             _ => None,
         };
-        let spec = PublishSpec { columns: plan.columns(), keep_rows: true, start: self.start, saved };
+        let spec = PublishSpec {
+            columns: plan.columns(),
+            keep_rows: true,
+            start: self.start,
+            saved,
+            name: Arc::clone(&self.name),
+            skips_errors: self.skips_errors,
+            meter: Some(Arc::clone(self.meter)),
+            checks_counts: false,
+        };
         let publication = publish(rows, errors, spec);
         self.traces.extend(publication.traces());
         Ok((publication, self.traces))
@@ -104,7 +117,7 @@ impl<'scope> Renderer<'_, 'scope> {
             return Ok(rows.clone());
         }
         let publication = self.relations.get(&relation).ok_or(EngineError::NoRelation(relation))?;
-        let (rows, errors) = import(self.scope, publication, self.start, self.token);
+        let (rows, errors) = import(self.scope, publication, self.start, self.token, self.meter);
         self.imports.insert(relation, (rows.clone(), errors.clone()));
         self.errors.push(errors);
         Ok(rows)
@@ -148,7 +161,7 @@ impl<'scope> Renderer<'_, 'scope> {
         let rows = self.with_keys(rows, &columns, keys, &outputs, plan)?;
         let types: Vec<DataType> = outputs.iter().filter_map(|output| output.data_type(&columns)).collect();
         let saved = self.take_saved();
-        let arranged = arrange(rows, &types, keys.len(), self.start, saved);
+        let arranged = arrange(rows, &types, keys.len(), self.start, saved, self.meter);
         self.traces.push(observer(&arranged.trace.borrow()));
         Ok(arranged)
     }

@@ -34,7 +34,12 @@ impl Drop for Running {
 
 fn server_with(append: AppendGroup) -> Running {
     let progress = Arc::new(Progress::default());
-    let engine = Engine::start(EngineConfig { workers: 2 }, Arc::new(ExprCompiler), progress.sink()).unwrap();
+    let engine = Engine::start(
+        EngineConfig { workers: 2, view_bytes_max: None },
+        Arc::new(ExprCompiler),
+        progress.sink(),
+    )
+    .unwrap();
     let catalog: Arc<Catalog> = Arc::default();
     let holds = Arc::new(Holds::new(0, catalog.clone()));
     let path = CommitPath::new(catalog, 0, 1 << 20);

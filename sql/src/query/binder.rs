@@ -139,15 +139,10 @@ impl<'a> Binder<'a> {
                 self.nested(|| self.bind_set_operation(body, environment, targets))
             }
             SetExpr::Table(table) => {
-                let name = table.table_name.clone().unwrap_or_default();
-                let relation = self
-                    .catalog
-                    .get(&name)
-                    .ok_or_else(|| SqlError::new("42P01", format!("relation \"{name}\" does not exist")))?;
-                let columns: Vec<_> = relation.columns.iter().map(|column| column.data_type).collect();
-                let names = relation.columns.iter().map(|column| column.name.clone()).collect();
-                let untyped = vec![false; columns.len()];
-                Ok(BoundQuery { rel: Rel::Scan { relation: relation.id, columns }, names, untyped })
+                let name = table.table_name.as_deref().unwrap_or_default();
+                let (rel, named) = self.scan(table.schema_name.as_deref(), name)?;
+                let untyped = vec![false; named.len()];
+                Ok(BoundQuery { rel, names: named.into_iter().map(|(name, _)| name).collect(), untyped })
             }
             SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
                 Err(SqlError::unsupported("a data-modifying statement inside a query"))
