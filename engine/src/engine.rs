@@ -6,7 +6,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::Thread;
 
 use timely::communication::WorkerGuards;
@@ -120,6 +120,8 @@ struct Shared {
     compiler: Arc<dyn Compiler>,
     progress: Arc<Progress>,
     meters: Mutex<HashMap<RelationId, Arc<Meter>>>,
+    /// The meters of dropped views: each is gone with the last operator that holds state.
+    leaving: Mutex<Vec<Weak<Meter>>>,
     queues: Arc<Queues>,
     guards: Mutex<Option<WorkerGuards<()>>>,
     config: EngineConfig,
@@ -192,7 +194,15 @@ impl Engine {
         *lock(&queues.workers) =
             senders.into_iter().zip(threads.into_iter().map(|(_, thread)| thread)).collect();
         let guards = Mutex::new(Some(guards));
-        let shared = Shared { compiler, progress, meters: Mutex::default(), queues, guards, config };
+        let shared = Shared {
+            compiler,
+            progress,
+            meters: Mutex::default(),
+            leaving: Mutex::default(),
+            queues,
+            guards,
+            config,
+        };
         Ok(Engine { shared: Arc::new(shared) })
     }
 
@@ -275,8 +285,10 @@ impl Engine {
         self.send(&Command::Drop(ids.into()));
         for id in ids {
             self.shared.progress.forget(*id);
-            lock(&self.shared.meters).remove(id);
+            let meter = lock(&self.shared.meters).remove(id);
+            lock(&self.shared.leaving).extend(meter.iter().map(Arc::downgrade));
         }
+        self.leaving();
     }
 
     /// Changes of tables at one tick, then every table is complete through `tick`. Ticks ascend.
@@ -330,6 +342,13 @@ impl Engine {
         workers.sort_by_key(|(worker, _)| *worker);
         let workers: Option<Vec<_>> = workers.into_iter().map(|(_, saved)| saved).collect();
         workers.filter(|workers| workers.len() == self.workers()).map(|workers| SavedState { at, workers })
+    }
+
+    /// The views that were dropped and still hold memory: their dataflows are on the way out.
+    pub fn leaving(&self) -> usize {
+        let mut leaving = lock(&self.shared.leaving);
+        leaving.retain(|meter| meter.strong_count() > 0);
+        leaving.len()
     }
 
     /// How each relation stands, worker by worker: every worker answers once, between two steps, also

@@ -8,13 +8,14 @@
 //!   Engine ──commands──▶ [loop: take commands → step dataflows → answer reads, report uppers]
 //! ```
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
 use timely::container::NoopBuilder;
+use timely::dataflow::Scope;
 use timely::dataflow::operators::Input;
 use timely::dataflow::operators::core::input::Handle;
 use timely::worker::Worker;
@@ -22,7 +23,8 @@ use timely::worker::Worker;
 use crate::dataflow::arrangement::{SavedTrace, Start, TraceHandle, batches_of, size_of_trace};
 use crate::dataflow::meter::Meter;
 use crate::dataflow::publish::{Publication, PublishSpec, publish};
-use crate::dataflow::render::Renderer;
+use crate::dataflow::render::{Rendered, Renderer};
+use crate::dataflow::shared::{ArrangementKey, Export, SharedArrangement, shareable};
 use crate::dataflow::token::{Clock, Token};
 use crate::delta::{Delta, Deltas};
 use crate::engine::{
@@ -89,7 +91,20 @@ struct Installed {
     token: Token,
     input: Option<Handle<Tick, NoopBuilder<Deltas>>>,
     traces: Vec<TraceHandle>,
+    /// Which of its traces belong to shared arrangements.
+    borrowed: HashSet<usize>,
     view: Option<InstalledView>,
+}
+
+impl Installed {
+    /// The traces that are its own.
+    fn own_traces(&self) -> impl Iterator<Item = &TraceHandle> {
+        self.traces
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| !self.borrowed.contains(place))
+            .map(|(_, trace)| trace)
+    }
 }
 
 /// What only a view has.
@@ -97,6 +112,8 @@ struct InstalledView {
     name: String,
     reads: Vec<RelationId>,
     meter: Arc<Meter>,
+    /// The shared arrangements that it uses, each once.
+    uses: Vec<ArrangementKey>,
     /// The bytes that it had taken in when its traces were measured last.
     measured: u64,
 }
@@ -115,6 +132,8 @@ pub(crate) struct WorkerState<'w> {
     progress: Arc<Progress>,
     installed: HashMap<RelationId, Installed>,
     published: HashMap<RelationId, Rc<Publication>>,
+    /// The arrangements that views share.
+    shared: HashMap<ArrangementKey, SharedArrangement>,
     /// The views that have failed for good, until they are dropped.
     failed: BTreeMap<RelationId, DataError>,
     reads: Vec<PendingRead>,
@@ -130,8 +149,8 @@ impl<'w> WorkerState<'w> {
         progress: Arc<Progress>,
         queues: Arc<Queues>,
     ) -> Self {
-        let (installed, published, failed, reads, clock) = Default::default();
-        WorkerState { worker, compiler, progress, installed, published, failed, reads, clock, queues }
+        let (installed, published, shared, failed, reads, clock) = Default::default();
+        WorkerState { worker, compiler, progress, installed, published, shared, failed, reads, clock, queues }
     }
 
     /// Runs until `Stop`, or until the engine's handles are gone.
@@ -143,6 +162,8 @@ impl<'w> WorkerState<'w> {
             self.look_for_excess();
         }
         self.installed.drain().for_each(|(_, installed)| installed.token.press());
+        let worker = self.worker.index();
+        self.shared.drain().for_each(|(_, arrangement)| arrangement.stop(worker));
     }
 
     /// Executes what has arrived, up to a bound, so that a flood of commands cannot keep the
@@ -198,7 +219,14 @@ impl<'w> WorkerState<'w> {
         let traces = publication.traces();
         self.add(
             id,
-            Installed { publication, token: Token::default(), input: Some(input), traces, view: None },
+            Installed {
+                publication,
+                token: Token::default(),
+                input: Some(input),
+                traces,
+                borrowed: HashSet::new(),
+                view: None,
+            },
         );
     }
 
@@ -209,38 +237,94 @@ impl<'w> WorkerState<'w> {
             self.set_failed(installation.id, error);
             return;
         }
+        let uses = self.use_shared(installation);
         let token = Token::default();
         let saved = installation.saved.get(self.worker.index()).map(|saved| saved.iter().cloned().collect());
-        let (compiler, published, clock) = (&self.compiler, &self.published, &self.clock);
+        let parts =
+            Parts { compiler: self.compiler.as_ref(), relations: &self.published, clock: &self.clock };
+        let shared = &self.shared;
         let name = format!("view {}", installation.id);
         let rendered = self.worker.dataflow_named(&name, |scope| {
-            let renderer = Renderer {
-                scope,
-                compiler: compiler.as_ref(),
-                relations: published,
-                start: installation.start,
-                token: &token,
-                clock,
-                name: installation.spec.name.as_str().into(),
-                skips_errors: installation.spec.skip_errors,
-                meter: &installation.meter,
-                saved,
-                traces: Vec::new(),
-                imports: HashMap::new(),
-                errors: Vec::new(),
-            };
+            let mut renderer = parts.renderer(scope, installation, &token, &installation.meter, shared);
+            renderer.saved = saved;
             renderer.view(&installation.plan)
         });
         match rendered {
-            Ok((publication, traces)) => {
+            Ok(Rendered { publication, traces, borrowed }) => {
                 let (name, meter) = (installation.spec.name.clone(), Arc::clone(&installation.meter));
-                let view = Some(InstalledView { name, reads, meter, measured: 0 });
-                self.add(installation.id, Installed { publication, token, input: None, traces, view });
+                let view = Some(InstalledView { name, reads, meter, uses, measured: 0 });
+                self.add(
+                    installation.id,
+                    Installed { publication, token, input: None, traces, borrowed, view },
+                );
             }
             // `Engine::install` has compiled the same plan; a difference would be a defect.
             Err(error) => {
                 token.press();
+                self.release_shared(&uses);
                 tracing::error!(%error, view = %installation.id, "a checked plan was not rendered");
+            }
+        }
+    }
+
+    /// Sees to it that the arrangements exist that a new view can share, and counts it among their users.
+    /// A restored view has them in its own saved state.
+    fn use_shared(&mut self, installation: &Installation) -> Vec<ArrangementKey> {
+        let Start::Fresh(as_of) = installation.start else { return Vec::new() };
+        let keeps_rows = |relation| self.published.get(&relation).is_some_and(|found| found.keeps_rows());
+        let mut uses = shareable(&installation.plan);
+        uses.retain(|key| key.relation().is_some_and(keeps_rows));
+        for key in &uses {
+            if !self.shared.contains_key(key)
+                && let Some(arrangement) = self.arrange(installation, key, as_of)
+            {
+                self.shared.insert(key.clone(), arrangement);
+            }
+            if let Some(arrangement) = self.shared.get_mut(key) {
+                arrangement.users += 1;
+            }
+        }
+        uses
+    }
+
+    /// Builds a shared arrangement for a view that wants it.
+    fn arrange(
+        &mut self,
+        installation: &Installation,
+        key: &ArrangementKey,
+        as_of: Tick,
+    ) -> Option<SharedArrangement> {
+        let (token, export, meter) =
+            (Token::default(), Export::new(as_of), Arc::new(Meter::new(self.worker.peers(), None)));
+        let parts =
+            Parts { compiler: self.compiler.as_ref(), relations: &self.published, clock: &self.clock };
+        let nothing = HashMap::new();
+        let name = format!("arrangement for view {}", installation.id);
+        let rendered = self.worker.dataflow_named(&name, |scope| {
+            let renderer = parts.renderer(scope, installation, &token, &meter, &nothing);
+            let (arranged, errors) = renderer.shared_arrangement(key, Rc::clone(&export))?;
+            Ok::<_, EngineError>((arranged.trace, errors))
+        });
+        match rendered {
+            Ok((trace, errors)) => {
+                Some(SharedArrangement::new(trace, export, errors, Arc::clone(&meter), token, as_of))
+            }
+            Err(error) => {
+                token.press();
+                tracing::error!(%error, view = %installation.id, "a checked plan was not arranged");
+                None
+            }
+        }
+    }
+
+    /// A view uses these no longer; the last user stops an arrangement.
+    fn release_shared(&mut self, uses: &[ArrangementKey]) {
+        for key in uses {
+            let Some(arrangement) = self.shared.get_mut(key) else { continue };
+            arrangement.users -= 1;
+            if arrangement.users == 0 {
+                arrangement.stop(self.worker.index());
+                self.shared.remove(key);
             }
         }
     }
@@ -259,11 +343,12 @@ impl<'w> WorkerState<'w> {
     fn remove(&mut self, id: RelationId, failure: Option<&DataError>) {
         self.published.remove(&id);
         if let Some(installed) = self.installed.remove(&id) {
-            if let Some(view) = &installed.view {
-                view.meter.stop();
-            }
             installed.token.press();
             installed.publication.close(failure);
+            if let Some(view) = &installed.view {
+                view.meter.stop(self.worker.index());
+                self.release_shared(&view.uses);
+            }
         }
         let (gone, waiting) =
             std::mem::take(&mut self.reads).into_iter().partition(|read| read.relation == id);
@@ -295,8 +380,10 @@ impl<'w> WorkerState<'w> {
     fn look_for_excess(&mut self) {
         let worker = self.worker.index();
         for (id, installed) in &mut self.installed {
-            let Some(view) = &mut installed.view else { continue };
-            let measure = || installed.traces.iter().map(|trace| size_of_trace(trace).1).sum();
+            let Installed { traces, borrowed, view: Some(view), .. } = installed else { continue };
+            let is_own = |(place, _): &(usize, &TraceHandle)| !borrowed.contains(place);
+            let measure =
+                || traces.iter().enumerate().filter(is_own).map(|(_, trace)| size_of_trace(trace).1).sum();
             if view.meter.finds_excess(worker, &mut view.measured, measure) {
                 tracing::warn!(view = view.name, "a view holds more than it may and is stopped");
                 self.queues.send(&Command::Fail(*id, DataError::memory_limit(&view.name)));
@@ -332,6 +419,8 @@ impl<'w> WorkerState<'w> {
             if let Some(publication) = self.published.get(id) {
                 publication.compact(*since);
             }
+            let of_relation = self.shared.iter().filter(|(key, _)| key.relation() == Some(*id));
+            of_relation.for_each(|(_, arrangement)| arrangement.compact(*since));
         }
     }
 
@@ -388,11 +477,18 @@ impl<'w> WorkerState<'w> {
         standing.chain(failed).collect()
     }
 
+    /// The rows of a view's hydration, those of the arrangements that it shares included.
+    fn hydration(&self, view: Option<&InstalledView>) -> (u64, u64) {
+        let Some(view) = view else { return (0, 0) };
+        let shared = view.uses.iter().filter_map(|key| self.shared.get(key));
+        let meters = shared.map(|arrangement| &arrangement.meter).chain([&view.meter]);
+        meters.map(|meter| meter.hydration()).fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
+    }
+
     fn inspect_one(&self, id: RelationId, installed: &Installed) -> RelationReport {
         let publication = &installed.publication;
         let mut state = self.measure(id);
-        let (hydration_rows, hydration_rows_all) =
-            installed.view.as_ref().map_or((0, 0), |view| view.meter.hydration());
+        let (hydration_rows, hydration_rows_all) = self.hydration(installed.view.as_ref());
         // What waits is counted over all workers: one of them tells it.
         if let (Some(view), 0) = (&installed.view, self.worker.index()) {
             state.bytes += view.meter.waiting_bytes();
@@ -411,7 +507,10 @@ impl<'w> WorkerState<'w> {
 
     fn measure(&self, relation: RelationId) -> StateSize {
         let Some(installed) = self.installed.get(&relation) else { return StateSize::default() };
-        let sizes = installed.traces.iter().map(size_of_trace);
+        // An arrangement that views share belongs to what it arranges, as an index does.
+        let shared = self.shared.iter().filter(|(key, _)| key.relation() == Some(relation));
+        let shared: Vec<TraceHandle> = shared.flat_map(|(_, arrangement)| arrangement.traces()).collect();
+        let sizes = installed.own_traces().chain(&shared).map(size_of_trace);
         sizes.fold(StateSize::default(), |total, (updates, bytes)| StateSize {
             updates: total.updates + updates,
             bytes: total.bytes + bytes,
@@ -437,6 +536,44 @@ impl<'w> WorkerState<'w> {
         }
         if moved {
             self.answer_reads();
+        }
+    }
+}
+
+/// What rendering needs of the worker.
+struct Parts<'a> {
+    compiler: &'a dyn Compiler,
+    relations: &'a HashMap<RelationId, Rc<Publication>>,
+    clock: &'a Clock,
+}
+
+impl<'a> Parts<'a> {
+    /// A renderer of a view's dataflow, or of one that the view needs.
+    fn renderer<'scope>(
+        &self,
+        scope: Scope<'scope, Tick>,
+        installation: &Installation,
+        token: &'a Token,
+        meter: &'a Arc<Meter>,
+        shared: &'a HashMap<ArrangementKey, SharedArrangement>,
+    ) -> Renderer<'a, 'scope> {
+        Renderer {
+            scope,
+            compiler: self.compiler,
+            relations: self.relations,
+            start: installation.start,
+            token,
+            clock: self.clock,
+            name: installation.spec.name.as_str().into(),
+            skips_errors: installation.spec.skip_errors,
+            meter,
+            saved: None,
+            traces: Vec::new(),
+            imports: HashMap::new(),
+            erring: HashSet::new(),
+            errors: Vec::new(),
+            shared,
+            borrowed: HashSet::new(),
         }
     }
 }

@@ -16,6 +16,7 @@ use timely::dataflow::operators::generic::{Operator, OperatorInfo};
 use super::arrangement::{Arrangement, SavedTrace, SharedHandle, Start};
 use super::edge::{Edge, by_leading_columns};
 use super::meter::Meter;
+use super::shared::Export;
 use crate::delta::Delta;
 use crate::error::DataError;
 use crate::state::{Lanes, RowCodec, Shared, Updates, normalise_keys};
@@ -76,6 +77,19 @@ pub(crate) fn arrange<'scope>(
     saved: Option<SavedTrace>,
     meter: &Arc<Meter>,
 ) -> Arranged<'scope> {
+    arrange_and_export(input, columns, keys, start, saved, meter, None)
+}
+
+/// The same, which also tells `export` of each span when it is sealed.
+pub(crate) fn arrange_and_export<'scope>(
+    input: Edge<'scope>,
+    columns: &[DataType],
+    keys: usize,
+    start: Start,
+    saved: Option<SavedTrace>,
+    meter: &Arc<Meter>,
+    export: Option<Rc<Export>>,
+) -> Arranged<'scope> {
     let scope = input.scope();
     let codec = KeyedCodec::new(columns, keys);
     let mut trace = None;
@@ -105,7 +119,11 @@ pub(crate) fn arrange<'scope>(
                     }
                 });
                 let upper = frontier.frontier().first().copied();
-                if let Some(batch) = arrangement.seal(upper)
+                let batch = arrangement.seal(upper);
+                if let Some(export) = &export {
+                    export.sealed(batch.as_ref(), arrangement.upper());
+                }
+                if let Some(batch) = batch
                     && let Some(capability) = &held
                 {
                     let sealed = Sealed { batch, upper: arrangement.upper() };

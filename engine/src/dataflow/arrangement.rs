@@ -72,6 +72,7 @@ pub(crate) struct Arrangement {
     keep: bool,
     /// Counts what waits in the batcher, where somebody wants to know.
     waiting: Option<Waiting>,
+    worker: usize,
 }
 
 impl Arrangement {
@@ -94,6 +95,7 @@ impl Arrangement {
             sealed: 0,
             keep: true,
             waiting: None,
+            worker: scope.index(),
         };
         if let (Start::Restored(at), Some(saved)) = (start, saved) {
             arrangement.seed(at, saved);
@@ -109,7 +111,7 @@ impl Arrangement {
 
     /// The same, but what waits for its tick is counted, and nothing is taken in once the view goes.
     pub(crate) fn metered(mut self, meter: &Arc<Meter>) -> Self {
-        self.waiting = Some(Waiting::new(meter));
+        self.waiting = Some(Waiting::new(meter, self.worker));
         self
     }
 

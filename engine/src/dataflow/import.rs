@@ -86,6 +86,8 @@ struct Import {
     rows: Slices,
     errors: Slices,
     follower: Rc<Follower>,
+    /// False where the rows come in another way, and only the errors here.
+    wants_rows: bool,
     /// The relation's errors are not the reader's.
     skips_errors: bool,
     /// Told how far the snapshot is out.
@@ -129,7 +131,9 @@ impl Import {
     ) {
         let queue = std::mem::take(&mut *self.follower.queue.borrow_mut());
         for SealedChanges { rows, errors, upper } in queue {
-            send(rows_out, &capability[0], self.see(rows));
+            if self.wants_rows {
+                send(rows_out, &capability[0], self.see(rows));
+            }
             if !self.skips_errors {
                 send(errors_out, &capability[1], self.see(errors));
             }
@@ -186,6 +190,28 @@ pub(crate) fn import<'scope>(
     token: &Token,
     meter: &Arc<Meter>,
 ) -> (Edge<'scope>, Edge<'scope>) {
+    import_wanted(scope, relation, start, token, meter, true)
+}
+
+/// Renders an import of the relation's errors alone.
+pub(crate) fn import_errors<'scope>(
+    scope: Scope<'scope, Tick>,
+    relation: &Publication,
+    start: Start,
+    token: &Token,
+    meter: &Arc<Meter>,
+) -> Edge<'scope> {
+    import_wanted(scope, relation, start, token, meter, false).1
+}
+
+fn import_wanted<'scope>(
+    scope: Scope<'scope, Tick>,
+    relation: &Publication,
+    start: Start,
+    token: &Token,
+    meter: &Arc<Meter>,
+    wants_rows: bool,
+) -> (Edge<'scope>, Edge<'scope>) {
     let mut builder = OperatorBuilder::new("Import".to_owned(), scope);
     let (rows_port, rows) = builder.new_output();
     let (errors_port, errors) = builder.new_output();
@@ -193,7 +219,7 @@ pub(crate) fn import<'scope>(
     let mut errors_port: EdgeOutput = OutputBuilder::from(errors_port);
     let activator = scope.activator_for(builder.operator_info().address);
     let token = token.register(activator.clone());
-    let mut state = begin(relation, start, activator.clone(), meter);
+    let mut state = begin(relation, start, activator.clone(), meter, wants_rows);
     builder.build(move |capabilities| {
         let mut capabilities: Option<[Capability<Tick>; 2]> = capabilities.try_into().ok();
         move |_frontiers| {
@@ -218,8 +244,17 @@ pub(crate) fn import<'scope>(
 }
 
 /// The snapshot and the queue, taken at the same moment.
-fn begin(relation: &Publication, start: Start, activator: Activator, meter: &Arc<Meter>) -> Import {
-    let contents = relation.contents();
+fn begin(
+    relation: &Publication,
+    start: Start,
+    activator: Activator,
+    meter: &Arc<Meter>,
+    wants_rows: bool,
+) -> Import {
+    let mut contents = relation.contents();
+    if !wants_rows {
+        contents.rows.clear();
+    }
     let (rows, errors) = match start {
         Start::Fresh(_) if relation.skips_errors() => (contents.rows, Vec::new()),
         Start::Fresh(_) => (contents.rows, contents.errors),
@@ -233,6 +268,7 @@ fn begin(relation: &Publication, start: Start, activator: Activator, meter: &Arc
         rows: Slices::new(&relation.columns, rows),
         errors: Slices::new(&ERROR_COLUMNS, errors),
         follower: relation.follow(activator),
+        wants_rows,
         skips_errors: relation.skips_errors(),
         meter: Arc::clone(meter),
         upper: relation.upper(),

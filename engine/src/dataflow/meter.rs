@@ -26,14 +26,16 @@ pub(crate) struct Meter {
     traces: Vec<AtomicUsize>,
     bytes_max: Option<usize>,
     is_exceeded: AtomicBool,
-    is_stopped: AtomicBool,
+    /// On which workers the view goes.
+    stopped: Vec<AtomicBool>,
 }
 
 impl Meter {
     /// Of a view that may hold so many bytes on this many workers.
     pub(crate) fn new(workers: usize, bytes_max: Option<usize>) -> Meter {
         let traces = (0..workers).map(|_| AtomicUsize::new(0)).collect();
-        Meter { traces, bytes_max, ..Meter::default() }
+        let stopped = (0..workers).map(|_| AtomicBool::new(false)).collect();
+        Meter { traces, stopped, bytes_max, ..Meter::default() }
     }
 
     /// Adds rows that an operator looked at.
@@ -87,28 +89,32 @@ impl Meter {
         in_traces + self.waiting_bytes() > bytes_max && !self.is_exceeded.swap(true, Ordering::Relaxed)
     }
 
-    /// From now on nothing is taken in any more: the view goes.
-    pub(crate) fn stop(&self) {
-        self.is_stopped.store(true, Ordering::Relaxed);
+    /// From now on nothing is taken in any more on this worker: the view goes. Others may still have
+    /// to answer what was asked before.
+    pub(crate) fn stop(&self, worker: usize) {
+        if let Some(stopped) = self.stopped.get(worker) {
+            stopped.store(true, Ordering::Relaxed);
+        }
     }
 
-    /// Whether the view goes.
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.is_stopped.load(Ordering::Relaxed)
+    /// Whether the view goes, on this worker.
+    fn is_stopped(&self, worker: usize) -> bool {
+        self.stopped.get(worker).is_some_and(|stopped| stopped.load(Ordering::Relaxed))
     }
 }
 
-/// The bytes that wait at one place of a view, counted in its meter for as long as this lives.
+/// The bytes that wait at one place of a view on one worker, counted in its meter for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     meter: Arc<Meter>,
+    worker: usize,
     bytes: usize,
 }
 
 impl Waiting {
     /// Nothing waits yet.
-    pub(crate) fn new(meter: &Arc<Meter>) -> Waiting {
-        Waiting { meter: Arc::clone(meter), bytes: 0 }
+    pub(crate) fn new(meter: &Arc<Meter>, worker: usize) -> Waiting {
+        Waiting { meter: Arc::clone(meter), worker, bytes: 0 }
     }
 
     /// So many bytes wait now.
@@ -124,7 +130,7 @@ impl Waiting {
 
     /// Whether the view goes: then nothing waits any more.
     pub(crate) fn is_stopped(&self) -> bool {
-        self.meter.is_stopped()
+        self.meter.is_stopped(self.worker)
     }
 }
 
@@ -141,7 +147,7 @@ mod tests {
     #[test]
     fn an_excess_is_found_once_and_counts_traces_and_what_waits() {
         let meter = Arc::new(Meter::new(2, Some(6_400)));
-        let (mut waiting, mut seen) = (Waiting::new(&meter), [0, 0]);
+        let (mut waiting, mut seen) = (Waiting::new(&meter, 0), [0, 0]);
         waiting.set(100);
         assert!(!meter.finds_excess(0, &mut seen[0], || unreachable!("too little came in")));
         waiting.set(3_000);
@@ -156,9 +162,16 @@ mod tests {
     }
 
     #[test]
+    fn a_view_goes_on_each_worker_by_itself() {
+        let meter = Arc::new(Meter::new(2, None));
+        meter.stop(1);
+        assert_eq!([0, 1].map(|worker| Waiting::new(&meter, worker).is_stopped()), [false, true]);
+    }
+
+    #[test]
     fn without_a_limit_nothing_is_measured() {
         let meter = Arc::new(Meter::new(1, None));
-        Waiting::new(&meter).set(1 << 40);
+        Waiting::new(&meter, 0).set(1 << 40);
         assert!(!meter.finds_excess(0, &mut 0, || unreachable!("nothing to compare with")));
     }
 }

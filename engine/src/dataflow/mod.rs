@@ -10,6 +10,7 @@ pub(crate) mod errors; // rows of the error collection
 pub(crate) mod stateless; // filter, project, constants
 pub(crate) mod arrangement; // the state of one collection
 pub(crate) mod arrange; // driver: keep a collection by key
+pub(crate) mod shared; // arrangements that several views read
 pub(crate) mod accumulate; // aggregates as sums of lanes
 pub(crate) mod reduce; // driver: GROUP BY
 pub(crate) mod join; // driver: equi-join

@@ -279,7 +279,7 @@ pub(crate) fn publish<'scope>(
             codec: RowCodec::new(columns),
             pending: Vec::new(),
             pending_bytes: 0,
-            waiting: spec.meter.as_ref().map(Waiting::new),
+            waiting: spec.meter.as_ref().map(|meter| Waiting::new(meter, worker)),
         }
     };
     let mut row_half = half(&spec.columns, saved_rows, spec.keep_rows);

@@ -3,7 +3,7 @@
 //! Rows and errors are two collections of every dataflow. The walk is the same on every worker and
 //! after every restart, so the traces that it makes can be saved and given back by their order.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,14 +12,15 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::Concatenate;
 
 use super::accumulate::{AggregateSpec, lay_out};
-use super::arrange::{Arranged, arrange};
+use super::arrange::{Arranged, arrange, arrange_and_export};
 use super::arrangement::{SavedTrace, Start, TraceHandle, observer};
 use super::edge::Edge;
-use super::import::import;
+use super::import::{import, import_errors};
 use super::join::{JoinSpec, join};
 use super::meter::Meter;
 use super::publish::{Publication, PublishSpec, publish};
 use super::reduce::{ReduceSpec, reduce};
+use super::shared::{ArrangementKey, Export, SharedArrangement, import_arranged};
 use super::stateless::{Projection, constant, project};
 use super::token::{Clock, Token};
 use crate::delta::{Delta, batch_of};
@@ -56,8 +57,24 @@ pub(crate) struct Renderer<'a, 'scope> {
     pub(crate) traces: Vec<TraceHandle>,
     /// Relations imported so far: each once a dataflow.
     pub(crate) imports: HashMap<RelationId, (Edge<'scope>, Edge<'scope>)>,
+    /// Relations whose errors came in with a shared arrangement.
+    pub(crate) erring: HashSet<RelationId>,
     /// The error collections of all operators so far.
     pub(crate) errors: Vec<Edge<'scope>>,
+    /// The arrangements of this worker that views share, where the dataflow may take them in.
+    pub(crate) shared: &'a HashMap<ArrangementKey, SharedArrangement>,
+    /// Which of `traces` belong to shared arrangements.
+    pub(crate) borrowed: HashSet<usize>,
+}
+
+/// A rendered view.
+pub(crate) struct Rendered {
+    /// What it offers to others.
+    pub(crate) publication: Rc<Publication>,
+    /// Its traces in the order of rendering, for saving.
+    pub(crate) traces: Vec<TraceHandle>,
+    /// Which of them belong to shared arrangements.
+    pub(crate) borrowed: HashSet<usize>,
 }
 
 impl<'scope> Renderer<'_, 'scope> {
@@ -65,7 +82,7 @@ impl<'scope> Renderer<'_, 'scope> {
     ///
     /// # Errors
     /// `InvalidPlan`, which checking the plan before has ruled out.
-    pub(crate) fn view(mut self, plan: &Plan) -> Result<(Rc<Publication>, Vec<TraceHandle>), EngineError> {
+    pub(crate) fn view(mut self, plan: &Plan) -> Result<Rendered, EngineError> {
         let rows = self.render(plan)?;
         let errors = self.scope.concatenate(std::mem::take(&mut self.errors));
         let saved = match (self.take_saved(), self.take_saved()) {
@@ -84,7 +101,39 @@ impl<'scope> Renderer<'_, 'scope> {
         };
         let publication = publish(rows, errors, spec);
         self.traces.extend(publication.traces());
-        Ok((publication, self.traces))
+        Ok(Rendered { publication, traces: self.traces, borrowed: self.borrowed })
+    }
+
+    /// Renders an arrangement that views share: its batches, and the errors of its chain. Those of the
+    /// relation itself each view takes in once, however many arrangements it reads.
+    ///
+    /// # Errors
+    /// `InvalidPlan`, which checking the plan before has ruled out.
+    pub(crate) fn shared_arrangement(
+        mut self,
+        key: &ArrangementKey,
+        export: Rc<Export>,
+    ) -> Result<(Arranged<'scope>, Rc<Publication>), EngineError> {
+        let ArrangementKey { input, keys } = key;
+        if let Some(relation) = key.relation() {
+            self.get(relation)?;
+            self.errors.clear();
+        }
+        let (rows, types) = self.keyed_rows(input, keys, input)?;
+        let export = Some(export);
+        let arranged = arrange_and_export(rows, &types, keys.len(), self.start, None, self.meter, export);
+        let errors = self.scope.concatenate(std::mem::take(&mut self.errors));
+        let spec = PublishSpec {
+            columns: Vec::new(),
+            keep_rows: true,
+            start: self.start,
+            saved: None,
+            name: Arc::clone(&self.name),
+            skips_errors: false,
+            meter: Some(Arc::clone(self.meter)),
+            checks_counts: false,
+        };
+        Ok((arranged, publish(self.scope.concatenate(Vec::new()), errors, spec)))
     }
 
     /// The rows of a plan; its errors are added to the dataflow's.
@@ -99,8 +148,8 @@ impl<'scope> Renderer<'_, 'scope> {
             Plan::Join { left, right, keys } => {
                 let specs = JoinSpec { left: left.columns(), right: right.columns(), start: self.start };
                 let (left_keys, right_keys) = sides(keys);
-                let left = self.keyed(left, &left_keys, plan)?;
-                let right = self.keyed(right, &right_keys, plan)?;
+                let left = self.join_input(left, &left_keys, plan)?;
+                let right = self.join_input(right, &right_keys, plan)?;
                 Ok(join(left, right, specs, Arc::clone(self.meter), self.token))
             }
             Plan::Reduce { input, keys, aggregates } => self.reduce(input, keys, aggregates, plan),
@@ -119,7 +168,9 @@ impl<'scope> Renderer<'_, 'scope> {
         let publication = self.relations.get(&relation).ok_or(EngineError::NoRelation(relation))?;
         let (rows, errors) = import(self.scope, publication, self.start, self.token, self.meter);
         self.imports.insert(relation, (rows.clone(), errors.clone()));
-        self.errors.push(errors);
+        if !self.erring.contains(&relation) {
+            self.errors.push(errors);
+        }
         Ok(rows)
     }
 
@@ -147,6 +198,29 @@ impl<'scope> Renderer<'_, 'scope> {
         Ok(rows)
     }
 
+    /// A join input by its key expressions: an arrangement that views share, or one of its own.
+    fn join_input(
+        &mut self,
+        input: &Plan,
+        keys: &[SideKey],
+        plan: &Plan,
+    ) -> Result<Arranged<'scope>, EngineError> {
+        let shared =
+            ArrangementKey::new(input, keys).and_then(|key| Some((self.shared.get(&key)?, key.relation()?)));
+        let (Some((shared, relation)), Start::Fresh(as_of)) = (shared, self.start) else {
+            return self.keyed(input, keys, plan);
+        };
+        if !self.imports.contains_key(&relation) && self.erring.insert(relation) {
+            let publication = self.relations.get(&relation).ok_or(EngineError::NoRelation(relation))?;
+            self.errors.push(import_errors(self.scope, publication, self.start, self.token, self.meter));
+        }
+        self.errors.push(import_errors(self.scope, &shared.errors, self.start, self.token, self.meter));
+        let arranged = import_arranged(self.scope, shared, as_of, self.token);
+        self.borrowed.insert(self.traces.len());
+        self.traces.push(observer(&arranged.trace.borrow()));
+        Ok(arranged)
+    }
+
     /// A join input, arranged by its key expressions; rows whose NULL key matches nothing go.
     fn keyed(
         &mut self,
@@ -154,16 +228,27 @@ impl<'scope> Renderer<'_, 'scope> {
         keys: &[SideKey],
         plan: &Plan,
     ) -> Result<Arranged<'scope>, EngineError> {
+        let (rows, types) = self.keyed_rows(input, keys, plan)?;
+        let saved = self.take_saved();
+        let arranged = arrange(rows, &types, keys.len(), self.start, saved, self.meter);
+        self.traces.push(observer(&arranged.trace.borrow()));
+        Ok(arranged)
+    }
+
+    /// A join input with its keys in front, and the types of all that.
+    fn keyed_rows(
+        &mut self,
+        input: &Plan,
+        keys: &[SideKey],
+        plan: &Plan,
+    ) -> Result<(Edge<'scope>, Vec<DataType>), EngineError> {
         let columns = input.columns();
         let rows = self.render(input)?;
         let all = (0..columns.len()).map(Expr::Column);
         let outputs: Vec<Expr> = keys.iter().map(|(key, _)| key.clone()).chain(all).collect();
         let rows = self.with_keys(rows, &columns, keys, &outputs, plan)?;
-        let types: Vec<DataType> = outputs.iter().filter_map(|output| output.data_type(&columns)).collect();
-        let saved = self.take_saved();
-        let arranged = arrange(rows, &types, keys.len(), self.start, saved, self.meter);
-        self.traces.push(observer(&arranged.trace.borrow()));
-        Ok(arranged)
+        let types = outputs.iter().filter_map(|output| output.data_type(&columns)).collect();
+        Ok((rows, types))
     }
 
     /// The outputs, keys first, of the rows whose keys are not NULL. A key that fails is an error
@@ -218,7 +303,7 @@ impl<'scope> Renderer<'_, 'scope> {
 }
 
 /// A key of one side of a join, and whether its NULLs match.
-type SideKey = (Expr, bool);
+pub(crate) type SideKey = (Expr, bool);
 
 /// The keys of the two sides.
 fn sides(keys: &[JoinKey]) -> (Vec<SideKey>, Vec<SideKey>) {
