@@ -457,9 +457,8 @@ impl RelationReport {
         self.is_hydrated &= other.is_hydrated;
         self.state.updates += other.state.updates;
         self.state.bytes += other.state.bytes;
-        // These are counted over all workers, each of which tells what it sees.
-        self.hydration_rows = self.hydration_rows.max(other.hydration_rows);
-        self.hydration_rows_all = self.hydration_rows_all.max(other.hydration_rows_all);
+        self.hydration_rows += other.hydration_rows;
+        self.hydration_rows_all += other.hydration_rows_all;
         self.failure = self.failure.take().or(other.failure);
     }
 }

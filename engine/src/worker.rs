@@ -481,7 +481,9 @@ impl<'w> WorkerState<'w> {
     fn hydration(&self, view: Option<&InstalledView>) -> (u64, u64) {
         let Some(view) = view else { return (0, 0) };
         let shared = view.uses.iter().filter_map(|key| self.shared.get(key));
-        let meters = shared.map(|arrangement| &arrangement.meter).chain([&view.meter]);
+        // The view's own meter counts for all workers: one of them tells it.
+        let own = Some(&view.meter).filter(|_| self.worker.index() == 0);
+        let meters = shared.map(|arrangement| &arrangement.meter).chain(own);
         meters.map(|meter| meter.hydration()).fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
     }
 
@@ -571,6 +573,7 @@ impl<'a> Parts<'a> {
             traces: Vec::new(),
             imports: HashMap::new(),
             erring: HashSet::new(),
+            taken_in: HashSet::new(),
             errors: Vec::new(),
             shared,
             borrowed: HashSet::new(),

@@ -59,6 +59,8 @@ pub(crate) struct Renderer<'a, 'scope> {
     pub(crate) imports: HashMap<RelationId, (Edge<'scope>, Edge<'scope>)>,
     /// Relations whose errors came in with a shared arrangement.
     pub(crate) erring: HashSet<RelationId>,
+    /// The shared arrangements that are taken in so far.
+    pub(crate) taken_in: HashSet<ArrangementKey>,
     /// The error collections of all operators so far.
     pub(crate) errors: Vec<Edge<'scope>>,
     /// The arrangements of this worker that views share, where the dataflow may take them in.
@@ -205,16 +207,18 @@ impl<'scope> Renderer<'_, 'scope> {
         keys: &[SideKey],
         plan: &Plan,
     ) -> Result<Arranged<'scope>, EngineError> {
-        let shared =
-            ArrangementKey::new(input, keys).and_then(|key| Some((self.shared.get(&key)?, key.relation()?)));
-        let (Some((shared, relation)), Start::Fresh(as_of)) = (shared, self.start) else {
+        let Some(key) = ArrangementKey::new(input, keys) else { return self.keyed(input, keys, plan) };
+        let found = self.shared.get(&key).zip(key.relation());
+        let (Some((shared, relation)), Start::Fresh(as_of)) = (found, self.start) else {
             return self.keyed(input, keys, plan);
         };
         if !self.imports.contains_key(&relation) && self.erring.insert(relation) {
             let publication = self.relations.get(&relation).ok_or(EngineError::NoRelation(relation))?;
             self.errors.push(import_errors(self.scope, publication, self.start, self.token, self.meter));
         }
-        self.errors.push(import_errors(self.scope, &shared.errors, self.start, self.token, self.meter));
+        if self.taken_in.insert(key) {
+            self.errors.push(import_errors(self.scope, &shared.errors, self.start, self.token, self.meter));
+        }
         let arranged = import_arranged(self.scope, shared, as_of, self.token);
         self.borrowed.insert(self.traces.len());
         self.traces.push(observer(&arranged.trace.borrow()));

@@ -216,15 +216,116 @@ fn a_view_dropped_in_the_middle_of_its_hydration_leaves_nothing() {
     harness.wait(2, 21);
     harness.engine.compact(&[(RelationId(1), 20), (RelationId(2), 20)]);
     let before = bytes(&harness);
-    harness.view(3, &by_first(1, 2), 20);
+    // 90 thousand million pairs: it cannot be done before it goes.
+    harness.view(3, &cross(1), 20);
     until("the hydration is on its way", || {
         let report = report(&harness, 3).unwrap();
-        assert!(!report.is_hydrated, "it hydrates too fast for this test: {report:?}");
-        report.hydration_rows > 0 && report.hydration_rows_all == 600_000
+        assert!(!report.is_hydrated);
+        report.hydration_rows > 0 && report.hydration_rows_all == 300_000
     });
     harness.engine.drop_relations(&[RelationId(3)]);
     until("the memory is given back", || bytes(&harness) <= before && harness.engine.leaving() == 0);
     harness.commit(30, &[(1, &PAIR, vec![(pair(-1, -1), 1)])]);
     assert_eq!(harness.read(2, 30).unwrap().len(), 300_001);
     assert!(report(&harness, 3).is_none());
+}
+
+/// The updates that tables and views hold, all together.
+fn updates(harness: &Harness) -> usize {
+    reports(harness).iter().map(|report| report.state.updates).sum()
+}
+
+#[test]
+fn views_that_join_a_table_by_the_same_key_share_one_arrangement() {
+    let _alone = alone();
+    for workers in [1, 2] {
+        let harness = Harness::start(workers);
+        harness.table(1, &PAIR, 10);
+        harness.table(2, &PAIR, 10);
+        harness.commit(20, &[(1, &PAIR, pairs(0..1_000, 1)), (2, &PAIR, pairs(500..2_000, 1))]);
+        harness.wait(2, 21);
+        assert_eq!(updates(&harness), 2_500);
+        harness.view(3, &by_first(1, 2), 20);
+        harness.commit(30, &[(1, &PAIR, pairs(1_000..1_001, 1))]);
+        harness.wait(3, 31);
+        // Both tables by their first column, and the view's rows.
+        assert_eq!(updates(&harness), 2 * 2_501 + 501);
+        // Installed later, in the other order and beside itself: nothing is arranged again.
+        harness.view(4, &by_first(2, 1), 30);
+        harness.view(5, &by_first(1, 1), 30);
+        harness.commit(40, &[(1, &PAIR, vec![(pair(600, 7), 1)]), (2, &PAIR, pairs(700..701, -1))]);
+        for (view, rows) in [(3, 501), (4, 501), (5, 1_004)] {
+            assert_eq!(harness.read(view, 40).unwrap().values().sum::<i64>(), rows, "view {view}");
+        }
+        assert_eq!(harness.read(4, 30).unwrap().len(), 501, "it has its as-of");
+        // The one that made the arrangements goes; those that use them go on.
+        harness.engine.drop_relations(&[RelationId(3)]);
+        until("the view is gone", || harness.engine.leaving() == 0);
+        harness.commit(50, &[(2, &PAIR, vec![(pair(600, 8), 1)])]);
+        assert_eq!(harness.read(4, 50).unwrap().values().sum::<i64>(), 503);
+        harness.engine.drop_relations(&[RelationId(4)]);
+        harness.commit(60, &[(1, &PAIR, vec![(pair(600, 7), -1)])]);
+        assert_eq!(harness.read(5, 60).unwrap().values().sum::<i64>(), 1_001);
+        harness.engine.drop_relations(&[RelationId(5)]);
+        let since: Vec<_> = [1, 2].map(|id| (RelationId(id), 60)).to_vec();
+        harness.engine.compact(&since);
+        until("the last user frees the arrangements", || updates(&harness) <= 2_502 + 3);
+    }
+}
+
+#[test]
+fn a_shared_arrangement_brings_each_view_its_errors_once() {
+    let _alone = alone();
+    let harness = Harness::start(2);
+    harness.table(1, &PAIR, 10);
+    harness.view(2, &joined_by_quotient(), 10);
+    harness.commit(20, &[(1, &PAIR, vec![(pair(6, 2), 1), (pair(1, 0), 1)])]);
+    harness.view(3, &joined_by_quotient(), 20);
+    harness.commit(30, &[(1, &PAIR, vec![(pair(5, 5), -1)])]);
+    harness.commit(40, &[(1, &PAIR, vec![(pair(5, 5), 1), (pair(1, 0), -1)])]);
+    harness.commit(50, &[]);
+    let negative = DataError::new("XX000", "relation \"t1\" has a negative multiplicity");
+    for view in [2, 3] {
+        assert_eq!(harness.read(view, 20).unwrap_err(), DataError::division_by_zero());
+        let mut found = errors(&harness, view, 30);
+        found.sort();
+        assert_eq!(found, [(DataError::division_by_zero(), 1), (negative.clone(), 1)], "view {view}");
+        assert_eq!(errors(&harness, view, 50), []);
+        assert_eq!(harness.read(view, 50).unwrap().len(), 1);
+    }
+}
+
+/// A table with itself by a key that can fail.
+fn joined_by_quotient() -> Plan {
+    let divide = Expr::Call {
+        function: "divide".to_owned(),
+        version: 1,
+        arguments: vec![Expr::Column(0), Expr::Column(1)],
+        data_type: DataType::Int32,
+    };
+    let key = JoinKey { left: divide.clone(), right: divide, nulls_equal: false };
+    Plan::Join { left: Box::new(get(1)), right: Box::new(get(1)), keys: vec![key] }
+}
+
+#[test]
+fn commits_are_seen_by_other_views_while_one_hydrates() {
+    let _alone = alone();
+    let harness = Harness::start(2);
+    harness.table(1, &PAIR, 10);
+    harness.table(2, &PAIR, 10);
+    harness.view(3, &get(2), 10);
+    harness.commit(20, &[(1, &PAIR, pairs(0..300_000, 1))]);
+    harness.wait(1, 21);
+    // 90 thousand million pairs: it hydrates as long as we let it.
+    harness.view(4, &cross(1), 20);
+    for row in 0..20 {
+        let tick = 30 + row as u64;
+        harness.commit(tick, &[(2, &PAIR, pairs(row..row + 1, 1))]);
+        harness.wait(3, tick + 1);
+        assert_eq!(harness.read(3, tick).unwrap().len() as i32, row + 1);
+        let report = report(&harness, 4).unwrap();
+        assert!(!report.is_hydrated && report.upper == 20, "{report:?}");
+    }
+    harness.engine.drop_relations(&[RelationId(4)]);
+    until("the view is gone", || harness.engine.leaving() == 0);
 }

@@ -12,5 +12,6 @@ mod smoke; // the harness itself: psql, drivers, kill, restart, PostgreSQL
 mod structure; // the shape of the code: crates, files, dependencies
 mod subscription; // SUBSCRIBE and how it ends
 mod transactions; // all or nothing, at one tick, while many write
+mod views; // views in trouble, system relations
 mod watch; // SUBSCRIBE through a driver
 mod wire; // forms of values, portals, pipelines, COPY
