@@ -8,7 +8,9 @@ fn what_a_view_was_created_with_survives_a_restart() {
     server.query("create table t (a int, b int); insert into t values (6, 2), (1, 0), (5, 5)");
     let query = "as select a / b as q from t";
     server.query(&format!("create materialized view lenient with (on_error = 'skip') {query}"));
-    server.query("create table digits (d int); insert into digits values (0), (1), (2), (3), (4), (5), (6), (7)");
+    server.query(
+        "create table digits (d int); insert into digits values (0), (1), (2), (3), (4), (5), (6), (7)",
+    );
     // 262,144 rows of six digits.
     let six = "as select a.d as a, b.d as b, c.d as c, d.d as d, e.d as e, f.d as f \
                from digits a, digits b, digits c, digits d, digits e, digits f";
