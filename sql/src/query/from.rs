@@ -94,7 +94,7 @@ impl Binder<'_> {
             return renamed(Source { rel: cte.rel.clone(), scope }, alias);
         }
         let (rel, named) = self.scan(schema.map(String::as_str), table)?;
-        let scope = Scope::of_table(&alias_name, named.into_iter());
+        let scope = Scope::of_table(&alias_name, named);
         renamed(Source { rel, scope }, alias)
     }
 
