@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use millrace_engine::{
     Aggregate, AggregateFunction, DataError, DataType, Expr, JoinKey, Literal, OrderKey, Plan, RelationId,
-    SubscriptionEvent, Tick,
+    SubscriptionEvent, Tick, ViewSpec,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -543,7 +543,9 @@ fn fold(
                 }
                 uppers[worker] = upper;
             }
-            SubscriptionEvent::Dropped => return Err("the subscription was dropped".to_owned()),
+            SubscriptionEvent::Dropped | SubscriptionEvent::Failed(_) => {
+                return Err("the subscription has ended".to_owned());
+            }
         }
     }
     for index in late..script.ticks.len() {
@@ -576,7 +578,10 @@ pub(crate) fn check_restored(script: &Script, workers: usize, cut: usize) -> Res
     second.table(LEFT, &COLUMNS, START);
     second.table(RIGHT, &COLUMNS, START);
     (0..=cut).for_each(|index| commit(&second, &history, index));
-    second.engine.restore(RelationId(VIEW), script.view.clone(), state).map_err(|e| e.to_string())?;
+    second
+        .engine
+        .restore(RelationId(VIEW), script.view.clone(), ViewSpec::default(), state)
+        .map_err(|e| e.to_string())?;
     let events = second.subscribe(VIEW, at - 1);
     second.commit(at, &[]);
     second.wait(VIEW, at + 1);
