@@ -7,7 +7,6 @@ mod adhoc;
 mod errors;
 mod forms;
 mod lowering;
-mod subdev;
 mod subqueries;
 mod tpch;
 mod values;

@@ -154,9 +154,9 @@ fn views_follow_their_tables() {
 }
 
 /// Random queries: what is made, and how deep it may nest.
-pub(super) struct Maker {
-    pub(super) state: u64,
-    pub(super) tables: usize,
+struct Maker {
+    state: u64,
+    tables: usize,
 }
 
 /// The tables in sight of a query, by alias, the innermost last.
@@ -294,7 +294,7 @@ impl Maker {
     }
 
     /// A query of a condition, and two others that mean the same but ask for it in other ways.
-    pub(super) fn query(&mut self) -> [String; 3] {
+    fn query(&mut self) -> [String; 3] {
         self.tables = 0;
         let mut sight = Sight::new();
         let from = self.table(&mut sight);

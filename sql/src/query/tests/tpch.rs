@@ -256,15 +256,15 @@ fn q17_less_than_a_part_of_the_mean() {
         expect![[r#"
             Project [divide(#0, 7.0::double precision)]
               Aggregate by [] compute [sum(#0)]
-                Project [#1] where less(#0, case when (#5 is null) then multiply(0.2::double precision, null::double precision) else #3 end)
-                  Left join on equal(#2, #4)
+                Project [#1]
+                  Inner join on equal(#2, #4) and less(#0, #3)
                     Project [#1, #2, #3]
                       Inner join on equal(#3, #0)
                         Project [#1, #3, #4]
                           Scan r6
                         Project [#0] where equal(#2, 'Brand#23')
                           Scan r1
-                    Project [multiply(0.2::double precision, #1), #0, true]
+                    Project [multiply(0.2::double precision, #1), #0]
                       Aggregate by [#0] compute [avg(#1)]
                         Project [#1, #3]
                           Scan r6
@@ -316,14 +316,14 @@ fn q20_in_nested_in() {
                       Scan r2
                     Project [#0] where equal(#1, 'CANADA')
                       Scan r7
-                Project [#1] where greater(#2::double precision, case when (#6 is null) then multiply(0.5::double precision, null::double precision) else #3 end)
-                  Left join on equal(#0, #4) and equal(#1, #5)
+                Project [#1]
+                  Inner join on equal(#0, #4) and equal(#1, #5) and greater(#2::double precision, #3)
                     Semi join on equal(#0, #3)
                       Project [#0, #1, #2]
                         Scan r3
                       Project [#0] where like(#1, 'forest%')
                         Scan r1
-                    Project [multiply(0.5::double precision, #2), #0, #1, true]
+                    Project [multiply(0.5::double precision, #2), #0, #1]
                       Aggregate by [#0, #1] compute [sum(#2)]
                         Project [#1, #2, #3] where greater_equal(#6, 757382400000000us::timestamp)
                           Scan r6
