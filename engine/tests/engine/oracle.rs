@@ -146,7 +146,7 @@ fn exists(inner: impl Strategy<Value = Plan> + Clone + 'static) -> impl Strategy
 fn copies() -> impl Strategy<Value = Expr> {
     let long = |value| Expr::Literal(Literal::Int64(value));
     prop_oneof![
-        8 => (-1i64..4).prop_map(move |value| long(value)),
+        8 => (-1i64..4).prop_map(long),
         1 => Just(Expr::Literal(Literal::Null(DataType::Int64))),
         1 => Just(Expr::Column(4)),
         1 => Just(call("divide", long(2), Expr::Column(4), DataType::Int64)),
