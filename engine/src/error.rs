@@ -34,6 +34,11 @@ impl DataError {
         DataError::new("22003", format!("{what} out of range"))
     }
 
+    /// 22003 for a result beyond all doubles
+    pub fn float_overflow() -> DataError {
+        DataError::new("22003", "value out of range: overflow")
+    }
+
     /// The data error inside an error of an expression kernel.
     ///
     /// Our kernels raise `DataFusionError::External(DataError)`; what Arrow's own kernels raise is

@@ -171,7 +171,7 @@ impl Spread {
             true => nearest_root(&numerator, &denominator, bits),
             false => nearest(&numerator, &denominator, 2 * bits),
         };
-        if value.is_infinite() { Err(DataError::out_of_range("value")) } else { Ok(Some(value)) }
+        if value.is_infinite() { Err(DataError::float_overflow()) } else { Ok(Some(value)) }
     }
 
     /// The variance as numerator and denominator, in squares of the sums' unit; `None`: NULL.

@@ -40,7 +40,7 @@ use crate::error::SqlError;
 use crate::functions;
 use crate::lower::join_keys;
 use crate::query::exprs::{calls, try_map_operands};
-use crate::query::rel::{JoinKind, Rel, SortKey, types_of};
+use crate::query::rel::{JoinKind, Rel, SortKey, aggregate_exprs, types_of};
 use crate::query::{RowStream, Snapshots};
 use first::{First, Range};
 use repeat::Repeat;
@@ -278,11 +278,14 @@ impl Builder {
             .iter()
             .enumerate()
             .map(|(index, call)| {
-                let count_rows = Expr::Literal(Literal::Boolean(true));
-                let argument = call.arguments.first().unwrap_or(&count_rows);
-                let data_type = types_of(std::slice::from_ref(argument), &columns)[0];
-                let compiled = self.compile(argument, &columns)?;
-                aggregate::physical(call, data_type, compiled, &schema, keys.len() + index)
+                let mut arguments: Vec<Expr> = aggregate_exprs(call).cloned().collect();
+                if arguments.is_empty() {
+                    arguments.push(Expr::Literal(Literal::Boolean(true)));
+                }
+                let compiled = arguments.iter().map(|argument| self.compile(argument, &columns));
+                let compiled = compiled.collect::<Result<_, SqlError>>()?;
+                let types = types_of(&arguments, &columns);
+                aggregate::physical(call, types, compiled, &schema, keys.len() + index)
                     .map_err(|error| from_datafusion(&error))
             })
             .collect::<Result<Vec<_>, SqlError>>()?;

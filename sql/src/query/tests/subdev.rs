@@ -7,6 +7,11 @@ fn dev() {
     super::subqueries::tables(&mut database);
     let file = std::fs::read_to_string(std::env::var("Q").unwrap()).unwrap();
     let mut out = String::new();
+    if let Ok(count) = std::env::var("MAKE") {
+        let mut maker = super::subqueries::Maker { state: 99, tables: 0 };
+        let lines: Vec<String> = (0..count.parse().unwrap()).map(|_| maker.query()[0].clone()).collect();
+        std::fs::write("/tmp/q3.sql", lines.join("\n") + "\n").unwrap();
+    }
     for sql in file.lines() {
         out.push_str(&format!("-- {sql}\n"));
         if std::env::var("EXPLAIN").is_ok() {
