@@ -146,7 +146,7 @@ fn exists(inner: impl Strategy<Value = Plan> + Clone + 'static) -> impl Strategy
 fn copies() -> impl Strategy<Value = Expr> {
     let long = |value| Expr::Literal(Literal::Int64(value));
     prop_oneof![
-        8 => (-1i64..4).prop_map(move |value| long(value)),
+        8 => (-1i64..4).prop_map(long),
         1 => Just(Expr::Literal(Literal::Null(DataType::Int64))),
         1 => Just(Expr::Column(4)),
         1 => Just(call("divide", long(2), Expr::Column(4), DataType::Int64)),
@@ -206,7 +206,7 @@ fn join(inner: impl Strategy<Value = Plan> + Clone + 'static) -> impl Strategy<V
 }
 
 fn aggregate() -> impl Strategy<Value = Aggregate> {
-    (prop_oneof![2 => plain_aggregate(), 1 => joined_texts()], prop::bool::weighted(0.3)).prop_map(
+    (prop_oneof![5 => plain_aggregate(), 1 => joined_texts()], prop::bool::weighted(0.3)).prop_map(
         |(mut aggregate, distinct)| {
             aggregate.distinct = distinct && !aggregate.arguments.is_empty();
             if aggregate.distinct {
@@ -300,7 +300,7 @@ fn view() -> impl Strategy<Value = Plan> {
         1 => exists(five_columns().boxed()),
         2 => top_k(five_columns()),
         1 => top_k(join(five_columns().boxed())),
-        7 => reduce(five_columns()),
+        14 => reduce(five_columns()),
     ]
 }
 
