@@ -17,25 +17,7 @@ use crate::script::{Script, Step, script};
 
 /// The largest share of queries, in hundredths, that may be refused with 0A000 when they are asked,
 /// and as views. To be lowered with every form that lands.
-const REFUSED_HUNDREDTHS_MAX: [usize; 2] = [68, 84];
-
-/// What we say, as an error other than 0A000, about what is not there yet, with what it waits for.
-/// Whoever makes it work takes it off.
-const NOT_YET: &[(&str, &str)] = &[
-    ("bool_and", "agg"),
-    ("bool_or", "agg"),
-    ("every", "agg"),
-    ("bit_and", "agg"),
-    ("bit_or", "agg"),
-    ("bit_xor", "agg"),
-    ("variance", "agg"),
-    ("stddev", "agg"),
-    ("var_pop", "agg"),
-    ("stddev_pop", "agg"),
-    ("grouping", "agg"),
-    ("string_agg", "agg"),
-    ("no operator maintains this yet", "ops"),
-];
+const REFUSED_HUNDREDTHS_MAX: [usize; 2] = [28, 28];
 
 /// So many defects are collected, and made small, before the test gives up, and so many of a kind.
 const DEFECTS_MAX: usize = 8;
@@ -184,18 +166,12 @@ impl Duel {
     }
 
     async fn ask(&self, sql: &str) -> Answer {
-        timeout(PATIENCE, ask(&self.ours, sql)).await.unwrap_or_else(|_| Err(hangs())).map_err(not_yet)
+        timeout(PATIENCE, ask(&self.ours, sql)).await.unwrap_or_else(|_| Err(hangs()))
     }
 
     async fn execute(&self, sql: &str) -> Result<u64, Failure> {
-        timeout(PATIENCE, execute(&self.ours, sql)).await.unwrap_or_else(|_| Err(hangs())).map_err(not_yet)
+        timeout(PATIENCE, execute(&self.ours, sql)).await.unwrap_or_else(|_| Err(hangs()))
     }
-}
-
-/// With the code of a refusal, where it is one in other words.
-fn not_yet(failure: Failure) -> Failure {
-    let is_waited_for = NOT_YET.iter().any(|(words, _)| failure.message.contains(words));
-    if is_waited_for { Failure { code: "0A000".to_owned(), ..failure } } else { failure }
 }
 
 fn hangs() -> Failure {
