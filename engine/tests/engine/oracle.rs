@@ -228,6 +228,8 @@ fn plain_aggregate() -> impl Strategy<Value = Aggregate> {
         (Count, None, DataType::Int64),
         (Count, column(2), DataType::Int64),
         (Sum, column(0), DataType::Int64),
+        (Sum, column(0), DataType::Int64),
+        (Sum, column(1), DataType::Int64),
         (Sum, column(4), numeric),
         (Sum, column(2), DataType::Float64),
         (Avg, column(1), exact),
@@ -287,7 +289,7 @@ fn reduce(input: impl Strategy<Value = Plan>) -> impl Strategy<Value = Plan> {
         Just(vec![3]),
         Just(vec![0, 3]),
     ];
-    (input, keys, prop::collection::vec(aggregate(), 0..4)).prop_map(|(input, keys, aggregates)| {
+    (input, keys, prop::collection::vec(aggregate(), 0..6)).prop_map(|(input, keys, aggregates)| {
         Plan::Reduce { input: Box::new(input), keys: columns(keys), aggregates }
     })
 }
