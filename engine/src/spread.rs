@@ -171,7 +171,7 @@ impl Spread {
             true => nearest_root(&numerator, &denominator, bits),
             false => nearest(&numerator, &denominator, 2 * bits),
         };
-        if value.is_infinite() { Err(DataError::out_of_range("value")) } else { Ok(Some(value)) }
+        if value.is_infinite() { Err(DataError::float_overflow()) } else { Ok(Some(value)) }
     }
 
     /// The variance as numerator and denominator, in squares of the sums' unit; `None`: NULL.
@@ -188,7 +188,7 @@ impl Spread {
         }
         let numerator = (&count * squares - sum.pow(2)).to_biguint();
         // Below zero only where some number is there less than no times.
-        let numerator = numerator.ok_or_else(|| DataError::new("XX000", "negative multiplicity"))?;
+        let numerator = numerator.ok_or_else(DataError::negative_multiplicity)?;
         Ok(Some((numerator, (count * divisor).into_parts().1)))
     }
 }

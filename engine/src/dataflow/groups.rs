@@ -134,8 +134,11 @@ fn column_of(data_type: DataType, cells: &[Cell]) -> ArrayRef {
             Arc::new(column.with_data_type(data_type.to_arrow()))
         }
         DataType::Text => {
-            let text = |cell| if let &Cell::Text(ref text) = cell { Some(text.as_str()) } else { None };
-            Arc::new(StringArray::from_iter(cells.iter().map(text)))
+            let texts = cells.iter().map(|cell| match cell {
+                Cell::Text(text) => Some(text.as_str()),
+                Cell::Value(_) | Cell::Encoded(_) => None,
+            });
+            Arc::new(StringArray::from_iter(texts))
         }
         DataType::Timestamp | DataType::Date | DataType::Interval => {
             arrow::array::new_null_array(&data_type.to_arrow(), cells.len())

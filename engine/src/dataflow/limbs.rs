@@ -99,7 +99,7 @@ pub(super) fn float_total(
     outside(&mut |value, count| exact.add(value, count));
     let total = exact.finish();
     if total.is_infinite() && exact.is_finite() {
-        return Err(DataError::out_of_range("value"));
+        return Err(DataError::float_overflow());
     }
     Ok(Outcome::Float64(divisor.map_or(total, |divisor| total / divisor as f64)))
 }

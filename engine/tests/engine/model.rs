@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use millrace_engine::{
     Aggregate, AggregateFunction, DataError, DataType, Expr, JoinKey, Literal, OrderKey, Plan, RelationId,
 };
+use num_bigint::BigInt;
 
 use crate::harness::{Bag, Row};
 
@@ -304,27 +305,158 @@ fn call(function: &str, left: Literal, right: Literal, data_type: DataType) -> R
     })
 }
 
+/// What an aggregate reads of some rows: its arguments, then what orders them; and how often.
+type Read = (Vec<Literal>, i64);
+
 fn aggregate(aggregate: &Aggregate, rows: &Rows) -> Result<Literal, DataError> {
-    let Some(argument) = aggregate.arguments.first() else {
+    use AggregateFunction as F;
+    if aggregate.arguments.is_empty() {
         return Ok(Literal::Int64(rows.iter().map(|(_, diff)| diff).sum()));
-    };
-    let mut net: BTreeMap<String, (Literal, i64)> = BTreeMap::new();
+    }
+    let read = read_by(aggregate, rows);
+    let values: Vec<(Literal, i64)> = read.iter().map(|(read, count)| (read[0].clone(), *count)).collect();
+    let count: i64 = values.iter().map(|(_, count)| count).sum();
+    let truths = || values.iter().map(|(value, _)| *value == Literal::Boolean(true));
+    match aggregate.function {
+        F::Count => Ok(Literal::Int64(count)),
+        _ if count == 0 => Ok(Literal::Null(aggregate.data_type)),
+        F::Sum => sum(&values, aggregate.data_type, 1),
+        F::Avg => sum(&values, aggregate.data_type, count),
+        F::Min => Ok(extreme(&values, false)),
+        F::Max => Ok(extreme(&values, true)),
+        F::BoolAnd => Ok(Literal::Boolean(truths().all(|truth| truth))),
+        F::BoolOr => Ok(Literal::Boolean(truths().any(|truth| truth))),
+        F::BitAnd => Ok(bits(&values, |a, b| a & b)),
+        F::BitOr => Ok(bits(&values, |a, b| a | b)),
+        F::BitXor => Ok(bits(&values, |a, b| a ^ b)),
+        F::VarPop => deviation(&values, aggregate.data_type, count, false),
+        F::VarSamp => deviation(&values, aggregate.data_type, count - 1, false),
+        F::StddevPop => deviation(&values, aggregate.data_type, count, true),
+        F::StddevSamp => deviation(&values, aggregate.data_type, count - 1, true),
+        F::StringAgg => Ok(joined(aggregate, read)),
+    }
+}
+
+/// What the aggregate reads, each combination once, those whose first argument is NULL left out.
+fn read_by(aggregate: &Aggregate, rows: &Rows) -> Vec<Read> {
+    let width = aggregate.arguments.len();
+    let mut net: BTreeMap<String, Read> = BTreeMap::new();
     for (row, diff) in rows {
-        let value = eval(argument, row).unwrap();
-        if !is_null(&value) {
-            net.entry(format!("{value:?}")).or_insert((value, 0)).1 += diff;
+        let exprs = aggregate.arguments.iter().chain(aggregate.order.iter().map(|key| &key.expr));
+        let read: Vec<Literal> = exprs.map(|expr| normal(eval(expr, row).unwrap())).collect();
+        if !is_null(&read[0]) {
+            net.entry(format!("{read:?}")).or_insert((read, 0)).1 += diff;
         }
     }
-    let values: Vec<(Literal, i64)> = net.into_values().filter(|(_, count)| *count != 0).collect();
+    net.retain(|_, (_, count)| *count != 0);
+    if !aggregate.distinct {
+        return net.into_values().collect();
+    }
+    let mut once: BTreeMap<String, Read> = BTreeMap::new();
+    for (read, _) in net.into_values() {
+        once.insert(format!("{:?}", &read[..width]), (read, 1));
+    }
+    once.into_values().collect()
+}
+
+fn bits(values: &[(Literal, i64)], fold: fn(i64, i64) -> i64) -> Literal {
+    let each = values.iter().flat_map(|(value, count)| std::iter::repeat_n(value, *count as usize));
+    let of = |value: &Literal| match value {
+        Literal::Int32(value) => i64::from(*value),
+        Literal::Int64(value) => *value,
+        other => panic!("bits of {other}"),
+    };
+    let folded = each.map(of).reduce(fold).unwrap();
+    if matches!(values[0].0, Literal::Int32(_)) {
+        Literal::Int32(folded as i32)
+    } else {
+        Literal::Int64(folded)
+    }
+}
+
+fn joined(aggregate: &Aggregate, mut read: Vec<Read>) -> Literal {
+    let width = aggregate.arguments.len();
+    let nulls = |a: &Literal, b: &Literal, first: bool| {
+        let order = is_null(a).cmp(&is_null(b));
+        if first { order.reverse() } else { order }
+    };
+    let valued =
+        |a: &Literal, b: &Literal| if is_null(a) || is_null(b) { Ordering::Equal } else { by_value(a, b) };
+    read.sort_by(|(a, _), (b, _)| {
+        let keys = aggregate.order.iter().enumerate().map(|(index, key)| {
+            let (a, b) = (&a[width + index], &b[width + index]);
+            let by_value = if key.descending { valued(b, a) } else { valued(a, b) };
+            nulls(a, b, key.nulls_first).then(by_value)
+        });
+        let ties =
+            (0..width).map(|index| nulls(&a[index], &b[index], true).then(valued(&a[index], &b[index])));
+        keys.chain(ties).fold(Ordering::Equal, Ordering::then)
+    });
+    let mut text: Option<String> = None;
+    for (read, count) in read {
+        let piece =
+            |literal: &Literal| if let Literal::Text(text) = literal { text.clone() } else { String::new() };
+        for _ in 0..count {
+            let before = text.map_or(String::new(), |text| text + &piece(&read[1]));
+            text = Some(before + &piece(&read[0]));
+        }
+    }
+    text.map_or(Literal::Null(DataType::Text), Literal::Text)
+}
+
+/// The definition: the squares of the distances from the mean, summed, over `divisor`, in decimal digits.
+/// Doubles are rounded by the standard library, which reads those digits.
+fn deviation(
+    values: &[(Literal, i64)],
+    data_type: DataType,
+    divisor: i64,
+    root: bool,
+) -> Result<Literal, DataError> {
+    const DIGITS: u32 = 2400;
     let count: i64 = values.iter().map(|(_, count)| count).sum();
-    match aggregate.function {
-        AggregateFunction::Count => Ok(Literal::Int64(count)),
-        _ if count == 0 => Ok(Literal::Null(aggregate.data_type)),
-        AggregateFunction::Sum => sum(&values, aggregate.data_type, 1),
-        AggregateFunction::Avg => sum(&values, aggregate.data_type, count),
-        AggregateFunction::Min => Ok(extreme(&values, false)),
-        AggregateFunction::Max => Ok(extreme(&values, true)),
-        other => panic!("the model has no {}", other.name()),
+    if divisor < 1 {
+        return Ok(Literal::Null(data_type));
+    }
+    let special = |(value, _): &(Literal, i64)| matches!(value, Literal::Float64(bits) if !f64::from_bits(*bits).is_finite());
+    if values.iter().any(special) {
+        return Ok(Literal::Float64(f64::NAN.to_bits()));
+    }
+    let sum: BigInt = values.iter().map(|(value, count)| whole(value) * count).sum();
+    let squares: BigInt =
+        values.iter().map(|(value, times)| (whole(value) * count - &sum).pow(2) * times).sum();
+    let divisor = BigInt::from(count).pow(2) * divisor;
+    let power = |exponent: u32| BigInt::from(10u8).pow(exponent);
+    if let DataType::Numeric { precision, scale } = data_type {
+        let value = match root {
+            true => (((squares * power(2 * u32::from(scale)) * 4u8) / divisor).sqrt() + 1u8) / 2u8,
+            false => (squares * power(scale.into()) * 2u8 + &divisor) / (divisor * 2u8),
+        };
+        let overflow = || DataError::new("22003", "value overflows numeric format");
+        let value =
+            i128::try_from(value).ok().filter(|value| *value < 10i128.pow(38)).ok_or_else(overflow)?;
+        return Ok(Literal::Numeric { value, precision, scale });
+    }
+    // Units of 2^-2148 are 5^2148 units of 10^-2148.
+    let digits = squares * power(2 * DIGITS - 2148) * BigInt::from(5u8).pow(2148) / divisor;
+    let (digits, exponent) = if root { (digits.sqrt(), DIGITS) } else { (digits, 2 * DIGITS) };
+    let value: f64 = format!("{digits}e-{exponent}").parse().unwrap();
+    if value.is_infinite() { Err(DataError::float_overflow()) } else { Ok(Literal::Float64(value.to_bits())) }
+}
+
+/// An integer as itself, a double in units of 2^-1074.
+fn whole(value: &Literal) -> BigInt {
+    match value {
+        Literal::Int32(value) => BigInt::from(*value),
+        Literal::Int64(value) => BigInt::from(*value),
+        Literal::Float64(bits) => {
+            let (exponent, fraction) = ((bits >> 52 & 0x7ff) as u32, bits & ((1 << 52) - 1));
+            let magnitude = match exponent {
+                0 => BigInt::from(fraction),
+                _ => BigInt::from(fraction | 1 << 52) << (exponent - 1),
+            };
+            if bits >> 63 == 1 { -magnitude } else { magnitude }
+        }
+        other => panic!("a deviation of {other}"),
     }
 }
 
@@ -343,7 +475,7 @@ fn sum(values: &[(Literal, i64)], data_type: DataType, divisor: i64) -> Result<L
             exact.add(f64::from_bits(*bits), *count);
         }
         if exact.finish().is_infinite() && exact.is_finite() {
-            return Err(DataError::out_of_range("value"));
+            return Err(DataError::float_overflow());
         }
         let total = exact.finish();
         let result = if divisor == 1 { total } else { total / divisor as f64 };

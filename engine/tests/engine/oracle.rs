@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use millrace_engine::{
     Aggregate, AggregateFunction, DataError, DataType, Expr, JoinKey, Literal, OrderKey, Plan, RelationId,
-    SubscriptionEvent, Tick,
+    SubscriptionEvent, Tick, ViewSpec,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -146,7 +146,7 @@ fn exists(inner: impl Strategy<Value = Plan> + Clone + 'static) -> impl Strategy
 fn copies() -> impl Strategy<Value = Expr> {
     let long = |value| Expr::Literal(Literal::Int64(value));
     prop_oneof![
-        8 => (-1i64..4).prop_map(move |value| long(value)),
+        8 => (-1i64..4).prop_map(long),
         1 => Just(Expr::Literal(Literal::Null(DataType::Int64))),
         1 => Just(Expr::Column(4)),
         1 => Just(call("divide", long(2), Expr::Column(4), DataType::Int64)),
@@ -206,27 +206,75 @@ fn join(inner: impl Strategy<Value = Plan> + Clone + 'static) -> impl Strategy<V
 }
 
 fn aggregate() -> impl Strategy<Value = Aggregate> {
+    (prop_oneof![5 => plain_aggregate(), 1 => joined_texts()], prop::bool::weighted(0.3)).prop_map(
+        |(mut aggregate, distinct)| {
+            aggregate.distinct = distinct && !aggregate.arguments.is_empty();
+            if aggregate.distinct {
+                let arguments = &aggregate.arguments;
+                aggregate.order.retain(|key| arguments.contains(&key.expr));
+            }
+            aggregate
+        },
+    )
+}
+
+fn plain_aggregate() -> impl Strategy<Value = Aggregate> {
     use AggregateFunction::*;
     let exact = DataType::Numeric { precision: 38, scale: 16 };
     let numeric = DataType::Numeric { precision: 38, scale: 0 };
+    let column = |index| Some(Expr::Column(index));
+    let truth = |column, value| Some(call("greater", Expr::Column(column), int(value), DataType::Boolean));
     let choices = vec![
         (Count, None, DataType::Int64),
-        (Count, Some(2), DataType::Int64),
-        (Sum, Some(0), DataType::Int64),
-        (Sum, Some(4), numeric),
-        (Sum, Some(2), DataType::Float64),
-        (Avg, Some(1), exact),
-        (Avg, Some(4), exact),
-        (Avg, Some(2), DataType::Float64),
-        (Min, Some(0), DataType::Int32),
-        (Max, Some(1), DataType::Int32),
-        (Min, Some(2), DataType::Float64),
-        (Max, Some(2), DataType::Float64),
-        (Max, Some(3), DataType::Text),
-        (Max, Some(4), DataType::Int64),
+        (Count, column(2), DataType::Int64),
+        (Sum, column(0), DataType::Int64),
+        (Sum, column(4), numeric),
+        (Sum, column(2), DataType::Float64),
+        (Avg, column(1), exact),
+        (Avg, column(4), exact),
+        (Avg, column(2), DataType::Float64),
+        (Min, column(0), DataType::Int32),
+        (Max, column(1), DataType::Int32),
+        (Min, column(2), DataType::Float64),
+        (Max, column(2), DataType::Float64),
+        (Max, column(3), DataType::Text),
+        (Max, column(4), DataType::Int64),
+        (BoolAnd, truth(0, 0), DataType::Boolean),
+        (BoolOr, truth(1, 1), DataType::Boolean),
+        (BitAnd, column(0), DataType::Int32),
+        (BitOr, column(4), DataType::Int64),
+        (BitXor, column(1), DataType::Int32),
+        (BitXor, column(4), DataType::Int64),
+        (VarPop, column(0), exact),
+        (VarSamp, column(4), exact),
+        (VarSamp, column(2), DataType::Float64),
+        (BoolAnd, truth(1, -2), DataType::Boolean),
+        (BoolOr, truth(0, 2), DataType::Boolean),
+        (StddevSamp, column(1), exact),
+        (StddevPop, column(4), exact),
+        (StddevSamp, column(2), DataType::Float64),
+        (StddevPop, column(2), DataType::Float64),
     ];
-    prop::sample::select(choices).prop_map(|(function, argument, data_type)| {
-        Aggregate::plain(function, argument.map(Expr::Column), data_type)
+    prop::sample::select(choices)
+        .prop_map(|(function, argument, data_type)| Aggregate::plain(function, argument, data_type))
+}
+
+/// `string_agg`, with a delimiter that may be NULL, in some order.
+fn joined_texts() -> impl Strategy<Value = Aggregate> {
+    let delimiter = prop_oneof![
+        3 => Just(Expr::Literal(Literal::Text(", ".to_owned()))),
+        1 => Just(Expr::Column(3)),
+        1 => Just(Expr::Literal(Literal::Null(DataType::Text))),
+    ];
+    let key = (0usize..5, any::<bool>(), any::<bool>()).prop_map(|(column, descending, nulls_first)| {
+        OrderKey { expr: Expr::Column(column), descending, nulls_first }
+    });
+    (delimiter, prop::collection::vec(key, 0..3)).prop_map(|(delimiter, order)| {
+        let mut aggregate =
+            Aggregate::plain(AggregateFunction::StringAgg, Some(Expr::Column(3)), DataType::Text);
+        aggregate.arguments.push(delimiter);
+        aggregate.order = order;
+        aggregate
     })
 }
 
@@ -252,7 +300,7 @@ fn view() -> impl Strategy<Value = Plan> {
         1 => exists(five_columns().boxed()),
         2 => top_k(five_columns()),
         1 => top_k(join(five_columns().boxed())),
-        7 => reduce(five_columns()),
+        14 => reduce(five_columns()),
     ]
 }
 
@@ -495,7 +543,9 @@ fn fold(
                 }
                 uppers[worker] = upper;
             }
-            SubscriptionEvent::Dropped => return Err("the subscription was dropped".to_owned()),
+            SubscriptionEvent::Dropped | SubscriptionEvent::Failed(_) => {
+                return Err("the subscription has ended".to_owned());
+            }
         }
     }
     for index in late..script.ticks.len() {
@@ -528,7 +578,10 @@ pub(crate) fn check_restored(script: &Script, workers: usize, cut: usize) -> Res
     second.table(LEFT, &COLUMNS, START);
     second.table(RIGHT, &COLUMNS, START);
     (0..=cut).for_each(|index| commit(&second, &history, index));
-    second.engine.restore(RelationId(VIEW), script.view.clone(), state).map_err(|e| e.to_string())?;
+    second
+        .engine
+        .restore(RelationId(VIEW), script.view.clone(), ViewSpec::default(), state)
+        .map_err(|e| e.to_string())?;
     let events = second.subscribe(VIEW, at - 1);
     second.commit(at, &[]);
     second.wait(VIEW, at + 1);

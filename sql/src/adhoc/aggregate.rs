@@ -1,11 +1,13 @@
 //! The aggregates of ad-hoc queries, with the answers that the engine's have: integer and numeric
-//! sums are exact, sums of doubles are exact and rounded once, in whatever order rows come.
+//! sums are exact, sums and deviations of doubles are exact and rounded once (by the engine's own
+//! arithmetic), texts are joined in one order, in whatever order rows come.
 
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::compute::{SortOptions, filter, is_not_null};
 use datafusion::arrow::datatypes::{
     DataType as ArrowType, Decimal128Type, Field, FieldRef, Float64Type, Int32Type, Int64Type, SchemaRef,
     i256,
@@ -16,41 +18,49 @@ use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Sign
 use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFunctionExpr};
 use datafusion::physical_plan::PhysicalExpr;
 use millrace_engine::{
-    Aggregate, AggregateFunction, DataError, DataType, ExactSum, Literal, NUMERIC_PRECISION_MAX,
+    Aggregate, AggregateFunction, ByteRows, DataError, DataType, Deviation, Direction, ExactSum, Literal,
+    NUMERIC_PRECISION_MAX, RowCodec, Spread, join_texts, normalise_keys,
 };
 
 use crate::compile::scalar;
 use crate::functions::{self, Inputs, normalize_float};
 
-/// The aggregate as DataFusion's operators take it; its output column is `c{position}`.
+/// The aggregate as DataFusion's operators take it, over its arguments and then what orders them; its
+/// output column is `c{position}`.
 pub(super) fn physical(
     call: &Aggregate,
-    argument_type: DataType,
-    argument: Arc<dyn PhysicalExpr>,
+    types: Vec<DataType>,
+    arguments: Vec<Arc<dyn PhysicalExpr>>,
     input: &SchemaRef,
     position: usize,
 ) -> Result<Arc<AggregateFunctionExpr>> {
+    let order = call.order.iter();
     let function = Function {
         function: call.function,
-        argument: argument_type,
+        signature: Signature::any(types.len(), Volatility::Immutable),
+        arguments: types,
         result: call.data_type,
         distinct: call.distinct,
-        signature: Signature::any(1, Volatility::Immutable),
+        order: order
+            .map(|key| SortOptions { descending: key.descending, nulls_first: key.nulls_first })
+            .collect(),
     };
-    let built = AggregateExprBuilder::new(Arc::new(AggregateUDF::new_from_impl(function)), vec![argument])
+    let built = AggregateExprBuilder::new(Arc::new(AggregateUDF::new_from_impl(function)), arguments)
         .schema(Arc::clone(input))
         .alias(format!("c{position}"))
         .build()?;
     Ok(Arc::new(built))
 }
 
-/// An aggregate over one type.
+/// An aggregate over certain types.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Function {
     function: AggregateFunction,
-    argument: DataType,
+    /// The arguments' types, then those of what orders them.
+    arguments: Vec<DataType>,
     result: DataType,
     distinct: bool,
+    order: Vec<SortOptions>,
     signature: Signature,
 }
 
@@ -68,9 +78,10 @@ impl AggregateUDFImpl for Function {
     }
 
     fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let state = State::new(self.function, self.argument);
+        let width = self.arguments.len() - self.order.len();
+        let state = State::new(self.function, &self.arguments, &self.order);
         let seen = self.distinct.then(HashSet::new);
-        Ok(Box::new(Accumulate { state, seen, result: self.result }))
+        Ok(Box::new(Accumulate { state, seen, width, result: self.result }))
     }
 
     /// Operators run in one step, without states between them.
@@ -100,32 +111,56 @@ enum State {
         best: Option<ArrayRef>,
         greatest: bool,
     },
+    /// `bool_and` or, where `any`, `bool_or` so far.
+    Truth {
+        value: Option<bool>,
+        any: bool,
+    },
+    /// The bits so far, of an integer or a bigint.
+    Bits {
+        value: Option<i64>,
+        fold: fn(i64, i64) -> i64,
+    },
+    /// The exact sums of a variance over numbers at a scale.
+    Spread {
+        spread: Box<Spread>,
+        deviation: Deviation,
+        scale: u8,
+    },
+    /// Texts and delimiters behind what orders them, encoded so that their bytes compare as they do.
+    Texts {
+        codec: RowCodec,
+        rows: ByteRows,
+    },
 }
 
 impl State {
-    fn new(function: AggregateFunction, argument: DataType) -> State {
-        let mean = function == AggregateFunction::Avg;
+    fn new(function: AggregateFunction, arguments: &[DataType], order: &[SortOptions]) -> State {
+        use AggregateFunction as F;
+        let argument = arguments.first().copied().unwrap_or(DataType::Boolean);
+        let scale = if let DataType::Numeric { scale, .. } = argument { scale } else { 0 };
+        let mean = function == F::Avg;
+        if let Some(deviation) = Deviation::of(function) {
+            return State::Spread { spread: Box::default(), deviation, scale };
+        }
         match function {
-            AggregateFunction::Count => State::Count(0),
-            AggregateFunction::Min => State::Extreme { best: None, greatest: false },
-            AggregateFunction::Max => State::Extreme { best: None, greatest: true },
-            AggregateFunction::Sum | AggregateFunction::Avg => match argument {
+            F::Count => State::Count(0),
+            F::Min | F::Max => State::Extreme { best: None, greatest: function == F::Max },
+            F::BoolAnd | F::BoolOr => State::Truth { value: None, any: function == F::BoolOr },
+            F::BitAnd => State::Bits { value: None, fold: |a, b| a & b },
+            F::BitOr => State::Bits { value: None, fold: |a, b| a | b },
+            F::BitXor => State::Bits { value: None, fold: |a, b| a ^ b },
+            F::StringAgg => State::Texts { codec: text_codec(arguments, order), rows: ByteRows::default() },
+            F::Sum | F::Avg | F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp => match argument {
                 DataType::Float64 => State::Float { sum: Box::default(), count: 0, mean },
-                DataType::Numeric { scale, .. } => State::Exact { sum: i256::ZERO, count: 0, scale, mean },
-                DataType::Boolean
-                | DataType::Int32
-                | DataType::Int64
-                | DataType::Text
-                | DataType::Timestamp
-                | DataType::Date
-                | DataType::Interval => State::Exact { sum: i256::ZERO, count: 0, scale: 0, mean },
+                _ => State::Exact { sum: i256::ZERO, count: 0, scale, mean },
             },
-            // The binder knows no others yet.
-            _ => State::Count(0),
         }
     }
 
-    fn update(&mut self, values: &ArrayRef) -> Result<()> {
+    /// Takes a batch: the arguments, then what orders them.
+    fn update(&mut self, columns: &[ArrayRef]) -> Result<()> {
+        let values = &columns[0];
         let valid = (values.len() - values.null_count()) as i64;
         match self {
             State::Count(count) => *count += valid,
@@ -145,6 +180,20 @@ impl State {
                     *best = Some(ScalarValue::try_from_array(&value, 0)?.to_array()?);
                 }
             }
+            State::Truth { value, any } => {
+                let fold = |a: bool, b: bool| if *any { a || b } else { a && b };
+                *value = (*value).into_iter().chain(values.as_boolean().iter().flatten()).reduce(fold);
+            }
+            State::Bits { value, fold } => {
+                let integers = integers(values)?.map(|integer| integer as i64);
+                *value = (*value).into_iter().chain(integers).reduce(*fold);
+            }
+            State::Spread { spread, .. } if *values.data_type() == ArrowType::Float64 => {
+                let values = values.as_primitive::<Float64Type>();
+                values.iter().flatten().for_each(|value| spread.add_double(value, 1));
+            }
+            State::Spread { spread, .. } => integers(values)?.for_each(|value| spread.add(value, 1)),
+            State::Texts { codec, rows } => rows.extend(texts(codec, columns)?.iter()),
         }
         Ok(())
     }
@@ -173,24 +222,78 @@ impl State {
                 // The engine keeps extremes as keys, in which -0 is 0.
                 Some(best) => distinct_key(ScalarValue::try_from_array(best, 0)?),
             },
+            State::Truth { value, .. } => ScalarValue::Boolean(*value),
+            State::Bits { value, .. } if result == DataType::Int32 => {
+                ScalarValue::Int32(value.map(|value| value as i32))
+            }
+            State::Bits { value, .. } => ScalarValue::Int64(*value),
+            State::Spread { spread, deviation, scale } => match result {
+                DataType::Numeric { scale: wanted, precision } => {
+                    let value = spread.numeric(*deviation, *scale, wanted)?;
+                    ScalarValue::Decimal128(value, precision, wanted as i8)
+                }
+                _ => ScalarValue::Float64(spread.double(*deviation)?),
+            },
+            State::Texts { codec, rows } => ScalarValue::Utf8(joined(codec, rows)?),
         })
     }
+
+    fn bytes(&self) -> usize {
+        match self {
+            State::Count(_) | State::Exact { .. } | State::Truth { .. } | State::Bits { .. } => 0,
+            State::Float { .. } => size_of::<ExactSum>(),
+            State::Extreme { best, .. } => best.as_ref().map_or(0, |best| best.get_array_memory_size()),
+            State::Spread { spread, .. } => spread.bytes(),
+            State::Texts { rows, .. } => rows.bytes(),
+        }
+    }
+}
+
+/// Encodes what orders texts, then the texts and their delimiters.
+fn text_codec(arguments: &[DataType], order: &[SortOptions]) -> RowCodec {
+    let (texts, keys) = arguments.split_at(arguments.len() - order.len());
+    let directions = order
+        .iter()
+        .map(|options| Direction { descending: options.descending, nulls_first: options.nulls_first });
+    let keys: Vec<(DataType, Direction)> = keys.iter().copied().zip(directions).collect();
+    RowCodec::ordered(&keys, texts)
+}
+
+/// The rows that have a text, encoded: what orders them first.
+fn texts(codec: &RowCodec, columns: &[ArrayRef]) -> Result<ByteRows> {
+    let has_text = is_not_null(&columns[0])?;
+    let (texts, keys) = columns.split_at(2);
+    let columns = keys.iter().chain(texts).map(|column| filter(column, &has_text));
+    let columns = normalise_keys(&columns.collect::<Result<Vec<ArrayRef>, _>>()?);
+    Ok(codec.encode(&columns, has_text.true_count())?)
+}
+
+/// The texts in their order, joined.
+fn joined(codec: &RowCodec, rows: &ByteRows) -> Result<Option<String>> {
+    let mut sorted: Vec<&[u8]> = rows.iter().collect();
+    sorted.sort_unstable();
+    let columns = codec.decode(sorted)?;
+    let [.., texts, delimiters] = columns.as_slice() else {
+        return Err(DataFusionError::Internal("texts without delimiters".to_owned()));
+    };
+    let parts = texts.as_string::<i32>().iter().zip(delimiters.as_string::<i32>());
+    let parts = parts.map(|(text, delimiter)| (text.unwrap_or_default(), delimiter, 1));
+    Ok(join_texts(parts)?)
+}
+
+/// The values that are not NULL, as integers: a numeric in units of its scale.
+fn integers(values: &ArrayRef) -> Result<Box<dyn Iterator<Item = i128> + '_>> {
+    Ok(match values.data_type() {
+        ArrowType::Int32 => Box::new(values.as_primitive::<Int32Type>().iter().flatten().map(i128::from)),
+        ArrowType::Int64 => Box::new(values.as_primitive::<Int64Type>().iter().flatten().map(i128::from)),
+        ArrowType::Decimal128(..) => Box::new(values.as_primitive::<Decimal128Type>().iter().flatten()),
+        other => return Err(DataFusionError::Internal(format!("integers of {other}"))),
+    })
 }
 
 /// The sum of a batch of integers or numerics: a batch cannot overflow 256 bits.
 fn exact_sum(values: &ArrayRef) -> Result<i256> {
-    let wide = |value: i128| i256::from_i128(value);
-    let sum = match values.data_type() {
-        ArrowType::Int32 => wide(values.as_primitive::<Int32Type>().iter().flatten().map(i128::from).sum()),
-        ArrowType::Int64 => wide(values.as_primitive::<Int64Type>().iter().flatten().map(i128::from).sum()),
-        ArrowType::Decimal128(..) => values
-            .as_primitive::<Decimal128Type>()
-            .iter()
-            .flatten()
-            .fold(i256::ZERO, |sum, value| sum.wrapping_add(wide(value))),
-        other => return Err(DataFusionError::Internal(format!("sum of {other}"))),
-    };
-    Ok(sum)
+    Ok(integers(values)?.fold(i256::ZERO, |sum, value| sum.wrapping_add(i256::from_i128(value))))
 }
 
 fn exact_result(sum: i256, scale: u8, result: DataType) -> Result<ScalarValue> {
@@ -224,8 +327,10 @@ fn replaces(value: &ArrayRef, best: &ArrayRef, greatest: bool) -> Result<bool> {
 /// One group's aggregate.
 struct Accumulate {
     state: State,
-    /// The values so far, where each counts once.
-    seen: Option<HashSet<ScalarValue>>,
+    /// The combinations of arguments so far, where each counts once.
+    seen: Option<HashSet<Vec<ScalarValue>>>,
+    /// How many of the columns are arguments.
+    width: usize,
     result: DataType,
 }
 
@@ -245,11 +350,12 @@ fn distinct_key(value: ScalarValue) -> ScalarValue {
 
 impl Accumulator for Accumulate {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let Some(values) = values.first() else { return Ok(()) };
         let Some(seen) = &mut self.seen else { return self.state.update(values) };
-        for row in (0..values.len()).filter(|row| values.is_valid(*row)) {
-            if seen.insert(distinct_key(ScalarValue::try_from_array(values, row)?)) {
-                self.state.update(&values.slice(row, 1))?;
+        for row in (0..values[0].len()).filter(|row| values[0].is_valid(*row)) {
+            let argument = |column: &ArrayRef| Ok(distinct_key(ScalarValue::try_from_array(column, row)?));
+            if seen.insert(values[..self.width].iter().map(argument).collect::<Result<_>>()?) {
+                let row: Vec<ArrayRef> = values.iter().map(|column| column.slice(row, 1)).collect();
+                self.state.update(&row)?;
             }
         }
         Ok(())
@@ -260,13 +366,8 @@ impl Accumulator for Accumulate {
     }
 
     fn size(&self) -> usize {
-        let seen: usize = self.seen.iter().flatten().map(ScalarValue::size).sum();
-        let state = match &self.state {
-            State::Count(_) | State::Exact { .. } => 0,
-            State::Float { .. } => size_of::<ExactSum>(),
-            State::Extreme { best, .. } => best.as_ref().map_or(0, |best| best.get_array_memory_size()),
-        };
-        size_of::<Accumulate>() + seen + state
+        let seen: usize = self.seen.iter().flatten().flatten().map(ScalarValue::size).sum();
+        size_of::<Accumulate>() + seen + self.state.bytes()
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
@@ -328,10 +429,10 @@ mod tests {
     }
 
     fn aggregate(function: AggregateFunction, batches: &[&[f64]]) -> f64 {
-        let mut state = State::new(function, DataType::Float64);
+        let mut state = State::new(function, &[DataType::Float64], &[]);
         for batch in batches {
             let values: ArrayRef = Arc::new(Float64Array::from(batch.to_vec()));
-            state.update(&values).unwrap();
+            state.update(&[values]).unwrap();
         }
         match state.finish(DataType::Float64).unwrap() {
             ScalarValue::Float64(value) => value.unwrap_or_default(),

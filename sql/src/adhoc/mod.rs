@@ -40,7 +40,7 @@ use crate::error::SqlError;
 use crate::functions;
 use crate::lower::join_keys;
 use crate::query::exprs::{calls, try_map_operands};
-use crate::query::rel::{JoinKind, Rel, SortKey, types_of};
+use crate::query::rel::{JoinKind, Rel, SortKey, aggregate_exprs, types_of};
 use crate::query::{RowStream, Snapshots};
 use first::{First, Range};
 use repeat::Repeat;
@@ -278,11 +278,14 @@ impl Builder {
             .iter()
             .enumerate()
             .map(|(index, call)| {
-                let count_rows = Expr::Literal(Literal::Boolean(true));
-                let argument = call.arguments.first().unwrap_or(&count_rows);
-                let data_type = types_of(std::slice::from_ref(argument), &columns)[0];
-                let compiled = self.compile(argument, &columns)?;
-                aggregate::physical(call, data_type, compiled, &schema, keys.len() + index)
+                let mut arguments: Vec<Expr> = aggregate_exprs(call).cloned().collect();
+                if arguments.is_empty() {
+                    arguments.push(Expr::Literal(Literal::Boolean(true)));
+                }
+                let compiled = arguments.iter().map(|argument| self.compile(argument, &columns));
+                let compiled = compiled.collect::<Result<_, SqlError>>()?;
+                let types = types_of(&arguments, &columns);
+                aggregate::physical(call, types, compiled, &schema, keys.len() + index)
                     .map_err(|error| from_datafusion(&error))
             })
             .collect::<Result<Vec<_>, SqlError>>()?;
@@ -317,8 +320,14 @@ impl Builder {
         };
         let mut sort = by(&keys);
         sort.extend(self.sort_keys(order, &columns)?);
-        let all = (0..columns.len()).map(Expr::Column);
-        let all = all.map(|column| self.compile(&column, &columns)).collect::<Result<Vec<_>, SqlError>>()?;
+        let mut all = Vec::new();
+        for (index, data_type) in columns.iter().enumerate() {
+            let column = Expr::Column(index);
+            all.push(self.compile_key(&column, &columns)?);
+            if *data_type == DataType::Float64 {
+                all.push(self.compile(&zero_as_text(column), &columns)?);
+            }
+        }
         sort.extend(by(&all));
         let limit = match range.fetch {
             Some(fetch) if keys.is_empty() => Some(range.skip.saturating_add(fetch)),
@@ -331,6 +340,19 @@ impl Builder {
         shown.extend(numbered.then_some(DataType::Int64));
         Ok(Arc::new(First::new(built, keys, range, numbered, schema_of(&shown))))
     }
+}
+
+/// The text of a double that is zero: -0.0 comes before 0.0, where nothing else tells rows apart. (Doubles
+/// themselves DataFusion's operators compare now by bits, now by value.)
+fn zero_as_text(column: Expr) -> Expr {
+    let is_zero = Expr::Call {
+        function: "equal".to_owned(),
+        version: functions::VERSION,
+        arguments: vec![column.clone(), Expr::Literal(Literal::Float64(0.0_f64.to_bits()))],
+        data_type: DataType::Boolean,
+    };
+    let text = Expr::Cast { input: Box::new(column), to: DataType::Text };
+    Expr::Case { branches: vec![(is_zero, text)], otherwise: None, data_type: DataType::Text }
 }
 
 /// Whether the expression is more than a value at hand, so that it could fail.

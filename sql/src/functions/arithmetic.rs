@@ -49,7 +49,7 @@ pub(super) fn check_overflow(result: f64, a: f64, b: f64) -> Result<f64, DataErr
 
 /// 22003 as PostgreSQL words it for floats.
 pub(crate) fn float_overflow() -> DataError {
-    DataError::new("22003", "value out of range: overflow")
+    DataError::float_overflow()
 }
 
 pub(super) fn float_underflow() -> DataError {

@@ -2,13 +2,17 @@
 //! (coalesce, nullif, greatest, least), now(), and aggregates.
 
 use datafusion::sql::sqlparser::ast::{
-    self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArguments,
+    self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
+    OrderByExpr,
 };
-use millrace_engine::{Aggregate, AggregateFunction, DataType, Expr, Literal};
+use millrace_engine::{Aggregate, AggregateFunction, DataType, Expr, Literal, OrderKey};
 
+use super::binder::sort_key;
 use super::expr::{AGGREGATE_BASE, ExprBinder, call, matched_type};
 use super::exprs::columns_of;
+use super::grouping::GROUPING;
 use super::outer::has_outer;
+use super::rel::{SortKey, aggregate_exprs};
 use super::scope::fold_name;
 use super::typed::Typed;
 use super::types::display_known;
@@ -31,30 +35,43 @@ pub(crate) fn now() -> Typed {
     Typed::Known(call("now", Vec::new(), DataType::Timestamp), DataType::Timestamp)
 }
 
-/// A function's arguments: `None` for `f(*)`.
-type Arguments<'a> = Option<Vec<&'a ast::Expr>>;
+/// What stands between the parentheses of a call.
+struct Arguments<'a> {
+    /// The arguments: `None` for `f(*)`.
+    exprs: Option<Vec<&'a ast::Expr>>,
+    distinct: bool,
+    order: &'a [OrderByExpr],
+}
 
-fn arguments_of(function: &ast::Function) -> Result<(Arguments<'_>, bool), SqlError> {
+fn arguments_of(function: &ast::Function) -> Result<Arguments<'_>, SqlError> {
+    let mut arguments = Arguments { exprs: Some(Vec::new()), distinct: false, order: &[] };
     let list = match &function.args {
-        FunctionArguments::None => return Ok((Some(Vec::new()), false)),
+        FunctionArguments::None => return Ok(arguments),
         FunctionArguments::Subquery(_) => return Err(SqlError::unsupported("a sub-query as an argument")),
         FunctionArguments::List(list) => list,
     };
-    if !list.clauses.is_empty() {
-        return Err(SqlError::unsupported("ORDER BY or another clause among a function's arguments"));
+    match list.clauses.as_slice() {
+        [] => {}
+        [FunctionArgumentClause::OrderBy(order)] => arguments.order = order,
+        _ => return Err(SqlError::unsupported("a clause other than ORDER BY among a function's arguments")),
     }
-    let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
-    let mut arguments = Vec::new();
+    if !function.within_group.is_empty() {
+        return Err(SqlError::unsupported("WITHIN GROUP"));
+    }
+    arguments.distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+    let mut exprs = Vec::new();
     for argument in &list.args {
         match argument {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => arguments.push(expr),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => exprs.push(expr),
             FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if list.args.len() == 1 => {
-                return Ok((None, distinct));
+                arguments.exprs = None;
+                return Ok(arguments);
             }
             other => return Err(SqlError::unsupported(format_args!("the argument {other}"))),
         }
     }
-    Ok((Some(arguments), distinct))
+    arguments.exprs = Some(exprs);
+    Ok(arguments)
 }
 
 /// A call as PostgreSQL's messages show it: `foo(integer, unknown)`.
@@ -81,29 +98,85 @@ fn aggregate_function(name: &str) -> Option<AggregateFunction> {
         "avg" => AggregateFunction::Avg,
         "min" => AggregateFunction::Min,
         "max" => AggregateFunction::Max,
+        "bool_and" | "every" => AggregateFunction::BoolAnd,
+        "bool_or" => AggregateFunction::BoolOr,
+        "bit_and" => AggregateFunction::BitAnd,
+        "bit_or" => AggregateFunction::BitOr,
+        "bit_xor" => AggregateFunction::BitXor,
+        "var_pop" => AggregateFunction::VarPop,
+        "var_samp" | "variance" => AggregateFunction::VarSamp,
+        "stddev_pop" => AggregateFunction::StddevPop,
+        "stddev_samp" | "stddev" => AggregateFunction::StddevSamp,
+        "string_agg" => AggregateFunction::StringAgg,
         _ => return None,
     })
 }
 
-/// The result's type of an aggregate over a type, as PostgreSQL has it; `None` where it has none.
-/// avg is numeric with 16 digits behind the point (or its argument's), where PostgreSQL's number varies.
+/// PostgreSQL's aggregates that are not there yet.
+fn is_missing_aggregate(name: &str) -> bool {
+    const MISSING: &[&str] = &[
+        "any_value",
+        "array_agg",
+        "corr",
+        "covar_pop",
+        "covar_samp",
+        "json_agg",
+        "json_object_agg",
+        "jsonb_agg",
+        "jsonb_object_agg",
+        "mode",
+        "percentile_cont",
+        "percentile_disc",
+        "range_agg",
+        "xmlagg",
+    ];
+    MISSING.contains(&name) || name.starts_with("regr_")
+}
+
+/// The result's type of an aggregate over a type, as PostgreSQL has it; `None` where it has none. Means and
+/// deviations are numeric with 16 digits behind the point (or their argument's), where PostgreSQL's number
+/// varies.
 fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<DataType> {
+    use AggregateFunction as F;
     use DataType::{Boolean, Date, Float64, Int32, Int64, Interval, Numeric, Text, Timestamp};
     Some(match (function, argument) {
-        (AggregateFunction::Count, _) => Int64,
-        (AggregateFunction::Sum, Int32) => Int64,
-        (AggregateFunction::Sum, Int64) => numeric_type(0),
-        (AggregateFunction::Sum, Numeric { scale, .. }) => numeric_type(scale),
-        (AggregateFunction::Sum | AggregateFunction::Avg, Float64) => Float64,
-        (AggregateFunction::Avg, Int32 | Int64) => numeric_type(quotient_scale(0, 0)),
-        (AggregateFunction::Avg, Numeric { scale, .. }) => numeric_type(quotient_scale(scale, 0)),
-        (AggregateFunction::Sum | AggregateFunction::Avg, Boolean | Text | Timestamp | Date | Interval) => {
-            return None;
-        }
-        (AggregateFunction::Min | AggregateFunction::Max, Boolean) => return None,
-        (AggregateFunction::Min | AggregateFunction::Max, other) => other,
-        _ => return None,
+        (F::Count, _) => Int64,
+        (F::Sum, Int32) => Int64,
+        (F::Sum, Int64) => numeric_type(0),
+        (F::Sum, Numeric { scale, .. }) => numeric_type(scale),
+        (F::Min | F::Max, Boolean) => return None,
+        (F::Min | F::Max, other) => other,
+        (F::BoolAnd | F::BoolOr, Boolean) => Boolean,
+        (F::BitAnd | F::BitOr | F::BitXor, Int32 | Int64) => argument,
+        (F::StringAgg, Text) => Text,
+        (F::BoolAnd | F::BoolOr | F::BitAnd | F::BitOr | F::BitXor | F::StringAgg, _) => return None,
+        (F::Sum | F::Avg | F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp, _) => match argument {
+            Float64 => Float64,
+            Int32 | Int64 => numeric_type(quotient_scale(0, 0)),
+            Numeric { scale, .. } => numeric_type(quotient_scale(scale, 0)),
+            Boolean | Text | Timestamp | Date | Interval => return None,
+        },
     })
+}
+
+/// The type of an argument that has none of its own; `None` where several would fit equally well.
+fn unknown_argument(function: AggregateFunction) -> Option<DataType> {
+    use AggregateFunction as F;
+    match function {
+        F::Sum | F::Avg | F::BitAnd | F::BitOr | F::BitXor => None,
+        F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp => Some(DataType::Float64),
+        F::BoolAnd | F::BoolOr => Some(DataType::Boolean),
+        F::Count | F::Min | F::Max | F::StringAgg => Some(DataType::Text),
+    }
+}
+
+/// The error of what an aggregate reads: an aggregate inside of it is nested.
+fn nested(error: SqlError) -> SqlError {
+    let refused = ["aggregate functions are not allowed", "grouping operations are not allowed"];
+    match refused.iter().any(|refused| error.message.starts_with(refused)) {
+        true => SqlError::new("42803", "aggregate function calls cannot be nested"),
+        false => error,
+    }
 }
 
 /// The value of a constant integer.
@@ -130,17 +203,46 @@ impl ExprBinder<'_> {
             let message = format!("window function {name} requires an OVER clause");
             return Err(SqlError::new("42809", message));
         }
-        let (arguments, distinct) = arguments_of(function)?;
-        if let Some(aggregate) = aggregate_function(&name) {
-            return self.aggregate(&name, aggregate, arguments, distinct, function.filter.as_deref());
+        if is_missing_aggregate(&name) {
+            let error = SqlError::unsupported(format_args!("the aggregate {name}"));
+            let hint = "There are no arrays yet; string_agg joins texts.";
+            return Err(if name == "array_agg" { error.hint(hint) } else { error });
         }
-        let Some(arguments) = arguments else { return Err(no_function(&name, &[])) };
-        if distinct || function.filter.is_some() {
-            let what = if function.filter.is_some() { "FILTER" } else { "DISTINCT" };
+        let arguments = arguments_of(function)?;
+        if let Some(aggregate) = aggregate_function(&name) {
+            return self.aggregate(&name, aggregate, &arguments, function.filter.as_deref());
+        }
+        let special = [
+            (arguments.distinct, "DISTINCT"),
+            (!arguments.order.is_empty(), "ORDER BY"),
+            (function.filter.is_some(), "FILTER"),
+        ];
+        let Some(arguments) = arguments.exprs else { return Err(no_function(&name, &[])) };
+        if let Some((_, what)) = special.iter().find(|(is_there, _)| *is_there) {
             let message = format!("{what} specified, but {name} is not an aggregate function");
             return Err(SqlError::new("42809", message));
         }
+        if name == GROUPING {
+            return self.grouping(&arguments);
+        }
         self.plain_call(&name, &arguments)
+    }
+
+    /// Binds GROUPING(…): a call that the aggregation replaces.
+    fn grouping(&self, arguments: &[&ast::Expr]) -> Result<Typed, SqlError> {
+        if self.aggregates.is_none() {
+            let message = format!("grouping operations are not allowed in {}", self.clause);
+            return Err(SqlError::new("42803", message));
+        }
+        if !(1..32).contains(&arguments.len()) {
+            return Err(SqlError::new("54023", "GROUPING must have fewer than 32 arguments"));
+        }
+        let mut keys = Vec::new();
+        for operand in self.bind_all(arguments)? {
+            let data_type = operand.data_type().unwrap_or(DataType::Text);
+            keys.push(self.parameters.as_type(operand, data_type)?);
+        }
+        Ok(Typed::Known(call(GROUPING, keys, DataType::Int32), DataType::Int32))
     }
 
     /// Binds a call that is no aggregate.
@@ -223,8 +325,7 @@ impl ExprBinder<'_> {
         &self,
         name: &str,
         function: AggregateFunction,
-        arguments: Option<Vec<&ast::Expr>>,
-        distinct: bool,
+        arguments: &Arguments,
         filter: Option<&ast::Expr>,
     ) -> Result<Typed, SqlError> {
         let Some(collected) = self.aggregates else {
@@ -233,22 +334,18 @@ impl ExprBinder<'_> {
         };
         let inner = ExprBinder::new(self.scope, self.parameters, "the argument of an aggregate function")
             .seeing(self);
-        let nested = |error: SqlError| match error.message.starts_with("aggregate functions are not allowed")
-        {
-            true => SqlError::new("42803", "aggregate function calls cannot be nested"),
-            false => error,
-        };
-        let (argument, data_type) =
-            inner.aggregate_argument(name, function, arguments, distinct).map_err(nested)?;
-        let argument = match filter {
-            None => argument,
-            Some(filter) => Some(inner.filtered(argument, filter)?),
-        };
-        if argument.iter().any(|argument| has_outer(argument) && columns_of(argument).is_empty()) {
+        let mut call = inner.aggregate_call(name, function, arguments).map_err(nested)?;
+        if let Some(filter) = filter {
+            let condition = ExprBinder::new(self.scope, self.parameters, "FILTER")
+                .seeing(self)
+                .bind_boolean(filter, "argument of FILTER")?;
+            self.filter_aggregate(&mut call, &condition);
+        }
+        let is_of_outer = aggregate_exprs(&call).any(has_outer);
+        if is_of_outer && aggregate_exprs(&call).all(|expr| columns_of(expr).is_empty()) {
             return Err(SqlError::unsupported("an aggregate of an outer query's columns inside a sub-query"));
         }
-        let arguments = argument.into_iter().collect();
-        let call = Aggregate { function, arguments, distinct, order: Vec::new(), data_type };
+        let data_type = call.data_type;
         let mut collected = collected.borrow_mut();
         let index = collected.iter().position(|known| *known == call).unwrap_or_else(|| {
             collected.push(call);
@@ -257,54 +354,100 @@ impl ExprBinder<'_> {
         Ok(Typed::Known(Expr::Column(AGGREGATE_BASE + index), data_type))
     }
 
-    /// The argument of an aggregate and the result's type.
-    fn aggregate_argument(
+    /// The call without its FILTER. Only `string_agg` keeps its ORDER BY: elsewhere it does not show.
+    fn aggregate_call(
         &self,
         name: &str,
         function: AggregateFunction,
-        arguments: Option<Vec<&ast::Expr>>,
-        distinct: bool,
-    ) -> Result<(Option<Expr>, DataType), SqlError> {
-        let Some(arguments) = arguments else {
-            return match (function, distinct) {
-                (AggregateFunction::Count, false) => Ok((None, DataType::Int64)),
-                (AggregateFunction::Count, true) => Err(SqlError::new("42601", "DISTINCT * is not allowed")),
-                _ => Err(no_function(name, &[])),
-            };
+        arguments: &Arguments,
+    ) -> Result<Aggregate, SqlError> {
+        let distinct = arguments.distinct;
+        let (exprs, data_type) = match (&arguments.exprs, function, distinct) {
+            (Some(exprs), _, _) => self.aggregate_arguments(name, function, exprs)?,
+            (None, AggregateFunction::Count, false) => (Vec::new(), DataType::Int64),
+            (None, AggregateFunction::Count, true) => {
+                return Err(SqlError::new("42601", "DISTINCT * is not allowed"));
+            }
+            (None, _, _) => return Err(no_function(name, &[])),
         };
-        let operands = self.bind_all(&arguments)?;
+        let mut order = Vec::new();
+        for item in arguments.order {
+            let typed = self.bind(&item.expr)?;
+            let key_type = typed.data_type().unwrap_or(DataType::Text);
+            let SortKey { descending, nulls_first, .. } = sort_key(item, 0);
+            let expr = self.parameters.as_type(typed, key_type)?;
+            if distinct && !exprs.contains(&expr) {
+                let message =
+                    "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list";
+                return Err(SqlError::new("42P10", message));
+            }
+            order.push(OrderKey { expr, descending, nulls_first });
+        }
+        if function != AggregateFunction::StringAgg {
+            order.clear();
+        }
+        Ok(Aggregate { function, arguments: exprs, distinct, order, data_type })
+    }
+
+    /// The arguments of an aggregate and the result's type.
+    fn aggregate_arguments(
+        &self,
+        name: &str,
+        function: AggregateFunction,
+        arguments: &[&ast::Expr],
+    ) -> Result<(Vec<Expr>, DataType), SqlError> {
+        let mut operands = self.bind_all(arguments)?;
         let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
-        let mut operands = operands.into_iter();
-        let (Some(operand), None) = (operands.next(), operands.next()) else {
-            let error = no_function(name, &types);
+        let wanted = if function == AggregateFunction::StringAgg { 2 } else { 1 };
+        if operands.len() != wanted {
             return Err(match (function, types.is_empty()) {
                 (AggregateFunction::Count, true) => {
                     SqlError::new("42809", "count(*) must be used to call a parameterless aggregate function")
                 }
-                _ => error,
+                _ => no_function(name, &types),
             });
-        };
-        let own = match (operand.data_type(), function) {
-            (Some(own), _) => own,
-            (None, AggregateFunction::Sum | AggregateFunction::Avg) => {
-                return Err(ambiguous_function(name, &types));
-            }
-            (None, _) => DataType::Text,
-        };
+        }
+        let own = types[0].or_else(|| unknown_argument(function));
+        let own = own.ok_or_else(|| ambiguous_function(name, &types))?;
         if own == DataType::Interval {
             return Err(super::interval_column());
         }
         let result = aggregate_type(function, own).ok_or_else(|| no_function(name, &types))?;
-        Ok((Some(self.parameters.as_type(operand, own)?), result))
+        let mut exprs = vec![self.parameters.as_type(operands.remove(0), own)?];
+        if let Some(delimiter) = operands.pop() {
+            if delimiter.data_type().is_some_and(|known| known != DataType::Text) {
+                return Err(no_function(name, &types));
+            }
+            exprs.push(self.parameters.as_type(delimiter, DataType::Text)?);
+        }
+        Ok((exprs, result))
     }
 
-    /// The argument of an aggregate with FILTER: NULL, which all aggregates skip, where it is not true.
-    fn filtered(&self, argument: Option<Expr>, filter: &ast::Expr) -> Result<Expr, SqlError> {
-        let condition = self.bind_boolean(filter, "argument of FILTER")?;
-        let value = argument.unwrap_or(Expr::Literal(Literal::Boolean(true)));
+    /// FILTER: where the condition is not true the argument is NULL, which all aggregates skip, and nothing
+    /// else that the aggregate reads is computed.
+    fn filter_aggregate(&self, call: &mut Aggregate, condition: &Expr) {
         let types: Vec<DataType> = self.types();
-        let data_type = value.data_type(&types).unwrap_or(DataType::Boolean);
-        Ok(Expr::Case { branches: vec![(condition, value)], otherwise: None, data_type })
+        let filtered = |value: Expr| {
+            let data_type = value.data_type(&types).unwrap_or(DataType::Boolean);
+            Expr::Case { branches: vec![(condition.clone(), value)], otherwise: None, data_type }
+        };
+        let arguments = call.arguments.clone();
+        if call.arguments.is_empty() {
+            call.arguments.push(Expr::Literal(Literal::Boolean(true)));
+        }
+        for (index, argument) in call.arguments.iter_mut().enumerate() {
+            if index == 0 || !matches!(argument, Expr::Column(_) | Expr::Literal(_)) {
+                *argument = filtered(argument.clone());
+            }
+        }
+        for key in &mut call.order {
+            key.expr = match arguments.iter().position(|argument| *argument == key.expr) {
+                // With DISTINCT the order must stay one of the arguments.
+                Some(argument) => call.arguments[argument].clone(),
+                None if matches!(key.expr, Expr::Column(_) | Expr::Literal(_)) => continue,
+                None => filtered(key.expr.clone()),
+            };
+        }
     }
 
     /// The types of the input's columns by position.

@@ -14,6 +14,7 @@ pub(crate) mod exprs; // walks over expressions
 mod forms; // LIKE, TRIM, INTERVAL, EXTRACT
 mod from; // tables and joins
 mod function; // calls and aggregates
+mod grouping; // GROUP BY and its sets
 mod names; // names of unaliased columns
 mod outer; // what stands for something outside the relation below
 pub(crate) mod rel; // the bound query

@@ -8,14 +8,15 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::sql::sqlparser::ast::{self, Distinct, GroupByExpr, OrderByExpr, Select, SelectItem};
-use millrace_engine::{Aggregate, DataType, Expr};
+use millrace_engine::{DataType, Expr};
 
 use super::binder::{Binder, BoundQuery, Environment, Targets, output_column, sort_key};
 use super::expr::{AGGREGATE_BASE, ExprBinder};
-use super::exprs::{columns_of, try_map_operands};
+use super::exprs::{calls, columns_of};
 use super::from::wildcard_table;
+use super::grouping::{GROUPING, Grouping, Regroup, refuse_grouping};
 use super::outer::{map_places, place, places_of};
-use super::rel::{Rel, SortKey, aggregate_exprs, map_aggregate};
+use super::rel::{Rel, SortKey};
 use super::scope::{Scope, ScopeColumn, fold};
 use super::typed::Typed;
 use super::unnest::{self, Subquery};
@@ -64,7 +65,7 @@ impl Binder<'_> {
             .collecting(&aggregates)
             .numbering(&windows);
         let items = self.bind_items(&select.projection, scope, &binder)?;
-        let keys = self.bind_group_by(&select.group_by, &items, &binder)?;
+        let grouping = self.bind_group_by(&select.group_by, &items, &binder)?;
         let having = match &select.having {
             None => Vec::new(),
             Some(having) => ExprBinder::new(scope, &self.parameters, "HAVING")
@@ -87,14 +88,17 @@ impl Binder<'_> {
 
         let windows = windows.into_found();
         let aggregates = aggregates.into_inner();
-        let grouped = !keys.is_empty() || !aggregates.is_empty() || select.having.is_some();
+        let grouped = grouping.is_there() || !aggregates.is_empty() || select.having.is_some();
         let subqueries = subqueries.into_inner();
-        let list = SelectList { outputs, having, windows, orders, distinct, subqueries };
+        let mut list = SelectList { outputs, having, windows, orders, distinct, subqueries };
         let (rel, list) = if grouped {
             let subqueries = list.subqueries.clone();
-            let list = list.regroup(&keys, scope)?;
-            (aggregate(rel, keys, aggregates, &subqueries)?, list)
+            let mut regroup = Regroup::new(&grouping, aggregates.len(), scope);
+            let list = list.regroup(&mut regroup)?;
+            let groupings = regroup.groupings;
+            (grouping.aggregate(rel, aggregates, &groupings, &subqueries)?, list)
         } else {
+            list.refuse_grouping()?;
             (rel, list)
         };
         Ok(BoundQuery { rel: list.build(rel, order_by)?, names, untyped })
@@ -131,44 +135,46 @@ impl Binder<'_> {
         Ok(items)
     }
 
-    /// The group keys: a bare name is an input column first, an output's alias else; a number is a
-    /// position in the select list.
+    /// The grouping sets. Of a key a bare name is an input column first, an output's alias else; a number
+    /// is a position in the select list.
     fn bind_group_by(
         &self,
         group_by: &GroupByExpr,
         items: &[Item],
         outputs: &ExprBinder,
-    ) -> Result<Vec<Expr>, SqlError> {
-        let scope = outputs.scope;
+    ) -> Result<Grouping, SqlError> {
         let exprs = match group_by {
             GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => exprs,
             other => return Err(SqlError::unsupported(other)),
         };
-        let binder = ExprBinder::new(scope, &self.parameters, "GROUP BY").seeing(outputs);
-        let mut keys: Vec<Expr> = Vec::new();
-        for expr in exprs {
-            let typed = match group_item(expr, items, scope)? {
-                Some(item) => item.value.clone(),
-                None => binder.bind(expr)?,
-            };
-            let data_type = typed.data_type().unwrap_or(DataType::Text);
-            let key = self.parameters.as_type(typed, data_type)?;
-            let (mut aggregate, mut window) = (false, false);
-            key.for_each_column(&mut |column| {
-                window |= column >= WINDOW_BASE;
-                aggregate |= (AGGREGATE_BASE..WINDOW_BASE).contains(&column);
-            });
-            if window {
-                return Err(SqlError::new("42P20", "window functions are not allowed in GROUP BY"));
-            }
-            if aggregate {
-                return Err(SqlError::new("42803", "aggregate functions are not allowed in GROUP BY"));
-            }
-            if !keys.contains(&key) {
-                keys.push(key);
-            }
-        }
-        Ok(keys)
+        let binder = ExprBinder::new(outputs.scope, &self.parameters, "GROUP BY").seeing(outputs);
+        Grouping::bind(exprs, &mut |expr| self.bind_group_key(expr, items, &binder))
+    }
+
+    fn bind_group_key(
+        &self,
+        expr: &ast::Expr,
+        items: &[Item],
+        binder: &ExprBinder,
+    ) -> Result<Expr, SqlError> {
+        let typed = match group_item(expr, items, binder.scope)? {
+            Some(item) => item.value.clone(),
+            None => binder.bind(expr)?,
+        };
+        let data_type = typed.data_type().unwrap_or(DataType::Text);
+        let key = self.parameters.as_type(typed, data_type)?;
+        let (mut aggregate, mut window) = (false, false);
+        key.for_each_column(&mut |column| {
+            window |= column >= WINDOW_BASE;
+            aggregate |= (AGGREGATE_BASE..WINDOW_BASE).contains(&column);
+        });
+        let (sqlstate, what) = match (window, aggregate) {
+            (true, _) => ("42P20", "window functions"),
+            (false, true) => ("42803", "aggregate functions"),
+            (false, false) if calls(&key, GROUPING) => ("42803", "grouping operations"),
+            (false, false) => return Ok(key),
+        };
+        Err(SqlError::new(sqlstate, format!("{what} are not allowed in GROUP BY")))
     }
 
     /// Gives items without a type their target's, or text.
@@ -229,30 +235,29 @@ struct SelectList {
 
 impl SelectList {
     /// The same over the output of the aggregation.
-    fn regroup(mut self, keys: &[Expr], scope: &Scope) -> Result<SelectList, SqlError> {
-        let mut over = |expr: &Expr| {
-            regroup(expr, keys).map_err(|column| {
-                let name = scope.display(column);
-                let message = format!(
-                    "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
-                );
-                SqlError::new("42803", message)
-            })
-        };
+    fn regroup(mut self, regroup: &mut Regroup) -> Result<SelectList, SqlError> {
         for expr in self.having.iter_mut() {
-            *expr = over(expr)?;
+            *expr = regroup.over(expr)?;
         }
         for expr in self.computed() {
-            *expr = over(expr)?;
+            *expr = regroup.over(expr)?;
         }
         let windows = std::mem::take(&mut self.windows).into_iter();
+        let mut over = |expr: &Expr| regroup.over(expr);
         self.windows = windows.map(|window| window.try_map(&mut over)).collect::<Result<_, _>>()?;
-        self.regroup_subqueries(keys, scope)?;
+        self.regroup_subqueries(regroup)?;
         Ok(self)
     }
 
+    /// Refuses GROUPING(…), as the query does not group.
+    fn refuse_grouping(&mut self) -> Result<(), SqlError> {
+        refuse_grouping(&self.having)?;
+        refuse_grouping(self.windows.iter().flat_map(Window::exprs))?;
+        refuse_grouping(self.computed().into_iter().map(|expr| &*expr))
+    }
+
     /// The sub-queries that are read above the aggregation, with their arguments over its output.
-    fn regroup_subqueries(&mut self, keys: &[Expr], scope: &Scope) -> Result<(), SqlError> {
+    fn regroup_subqueries(&mut self, regroup: &mut Regroup) -> Result<(), SqlError> {
         let mut open = self.places();
         open.extend(self.having.iter().flat_map(places_of));
         let mut done = BTreeSet::new();
@@ -262,14 +267,10 @@ impl SelectList {
             }
             let Some(subquery) = self.subqueries.get_mut(index) else { continue };
             open.extend(subquery.operands().flat_map(places_of));
-            let mut over = |expr: &Expr| {
-                regroup(expr, keys).map_err(|column| {
-                    let name = scope.display(column);
-                    let message = format!("subquery uses ungrouped column \"{name}\" from outer query");
-                    SqlError::new("42803", message)
-                })
-            };
-            *subquery = subquery.clone().try_map_outside(&mut over)?;
+            for operand in subquery.operands() {
+                regroup.over(operand)?;
+            }
+            *subquery = subquery.clone().try_map_outside(&mut |expr: &Expr| regroup.over_argument(expr))?;
         }
         Ok(())
     }
@@ -379,44 +380,6 @@ fn first_of_each(rel: Rel, on: Vec<usize>, keys: &[SortKey]) -> Result<Rel, SqlE
     let order = keys[leading..].to_vec();
     let keys = on.into_iter().map(Expr::Column).collect();
     Ok(Rel::TopK { input: Box::new(rel), keys, order, skip: 0, fetch: Some(1), numbered: false })
-}
-
-/// The aggregation; without keys and aggregates (HAVING alone) it is one row, whatever the input.
-fn aggregate(
-    input: Rel,
-    keys: Vec<Expr>,
-    aggregates: Vec<Aggregate>,
-    subqueries: &[Subquery],
-) -> Result<Rel, SqlError> {
-    if keys.is_empty() && aggregates.is_empty() {
-        return Ok(Rel::unit());
-    }
-    // What keys and aggregates read of sub-queries is computed below.
-    let read = keys.iter().chain(aggregates.iter().flat_map(aggregate_exprs)).cloned().collect();
-    let (input, read) = unnest::attach(input, read, subqueries)?;
-    let mut read = read.into_iter();
-    let keys = read.by_ref().take(keys.len()).collect();
-    let mut next = |own: &Expr| read.next().unwrap_or_else(|| own.clone());
-    let aggregates = aggregates.into_iter().map(|aggregate| map_aggregate(aggregate, &mut next)).collect();
-    Ok(Rel::Aggregate { input: Box::new(input), keys, aggregates })
-}
-
-/// An expression over the input as one over keys and aggregates.
-///
-/// # Errors
-/// A column that is neither in a key nor in an aggregate.
-fn regroup(expr: &Expr, keys: &[Expr]) -> Result<Expr, usize> {
-    if let Some(key) = keys.iter().position(|key| key == expr) {
-        return Ok(Expr::Column(key));
-    }
-    match expr {
-        Expr::Column(column) if *column >= WINDOW_BASE => Ok(expr.clone()),
-        Expr::Column(column) if *column >= AGGREGATE_BASE => {
-            Ok(Expr::Column(column - AGGREGATE_BASE + keys.len()))
-        }
-        Expr::Column(column) => Err(*column),
-        other => try_map_operands(other, &mut |operand| regroup(operand, keys)),
-    }
 }
 
 fn column_item(column: &ScopeColumn) -> Item {

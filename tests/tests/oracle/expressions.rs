@@ -60,7 +60,8 @@ pub(crate) fn gene() -> impl Strategy<Value = Gene> + Clone {
 }
 
 impl Gene {
-    fn kid(&self, index: usize) -> Gene {
+    /// The seed of a part of the expression.
+    pub(crate) fn kid(&self, index: usize) -> Gene {
         let default = || Gene { choice: self.choice / 7 + 3 * index as u16, kids: Vec::new() };
         self.kids.get(index).cloned().unwrap_or_else(default)
     }

@@ -51,7 +51,13 @@ struct SubqueryGene {
 #[derive(Clone, Debug)]
 enum Body {
     Rows(Vec<(usize, Gene)>),
-    Groups { keys: Vec<(usize, Gene)>, aggregates: Vec<(usize, Gene)>, having: Option<Gene> },
+    Groups {
+        keys: Vec<(usize, Gene)>,
+        aggregates: Vec<(usize, Gene)>,
+        having: Option<Gene>,
+        /// Which form of grouping sets, where there are several.
+        sets: Option<usize>,
+    },
 }
 
 /// What is put around a query: which of its rows are shown.
@@ -66,9 +72,11 @@ struct ShapeGene {
 
 /// Any view.
 pub(crate) fn view_gene() -> impl Strategy<Value = ViewGene> {
-    let items = |range| prop::collection::vec((0usize..60, gene()), range);
-    let groups = (items(0..3), items(1..4), prop::option::weighted(0.3, gene()))
-        .prop_map(|(keys, aggregates, having)| Body::Groups { keys, aggregates, having });
+    let items = |range| prop::collection::vec((0usize..80, gene()), range);
+    let having = prop::option::weighted(0.3, gene());
+    let sets = prop::option::weighted(0.25, 0usize..4);
+    let groups = (items(0..3), items(1..4), having, sets)
+        .prop_map(|(keys, aggregates, having, sets)| Body::Groups { keys, aggregates, having, sets });
     let body = prop_oneof![2 => items(1..4).prop_map(Body::Rows), 3 => groups];
     let keys = prop_oneof![8 => prop::collection::vec(0usize..40, 1..3), 1 => Just(Vec::new())];
     let join = (0usize..12, 0usize..8, keys, prop::option::weighted(0.4, gene()))
@@ -303,13 +311,20 @@ impl Body {
     fn render(&self, scope: &[Column]) -> Rendered {
         match self {
             Body::Rows(items) => (items.iter().map(|item| plain(item, scope)).collect(), String::new()),
-            Body::Groups { keys, aggregates, having } => {
+            Body::Groups { keys, aggregates, having, sets } => {
                 let mut items: Vec<(String, Type)> = keys.iter().map(|key| plain(key, scope)).collect();
                 let positions: Vec<String> = (1..=keys.len()).map(|position| position.to_string()).collect();
                 items.extend(aggregates.iter().map(|(choice, gene)| aggregate(*choice, gene, scope)));
                 let mut tail = String::new();
                 if !keys.is_empty() {
-                    tail = format!(" GROUP BY {}", positions.join(", "));
+                    let list = positions.join(", ");
+                    tail = match sets {
+                        None => format!(" GROUP BY {list}"),
+                        Some(0) => format!(" GROUP BY ROLLUP ({list})"),
+                        Some(1) => format!(" GROUP BY CUBE ({list})"),
+                        Some(2) => format!(" GROUP BY GROUPING SETS (({list}), (), ({}))", positions[0]),
+                        Some(_) => format!(" GROUP BY {}, ROLLUP ({list})", positions[0]),
+                    };
                 }
                 if let Some(having) = having {
                     let of = expression(having, Type::Int, scope);
@@ -334,17 +349,40 @@ fn aggregate(choice: usize, gene: &Gene, scope: &[Column]) -> (String, Type) {
     let of = |data_type| expression(gene, data_type, scope);
     let any = scope[choice % scope.len()].data_type;
     let ordered = if any == Type::Bool { Type::Int } else { any };
-    match choice % 15 {
-        0 => ("count(*)".to_owned(), Type::Big),
-        1 => (format!("count({})", of(any)), Type::Big),
-        2 | 3 => (format!("sum({})", of(Type::Int)), Type::Big),
-        4 => (format!("sum({})", of(Type::Big)), Type::Numeric),
-        5 => (format!("sum({})", of(Type::Double)), Type::Double),
-        6 | 7 => (format!("avg({})", of(Type::Int)), Type::Numeric),
-        8 => (format!("avg({})", of(Type::Double)), Type::Double),
-        9 => (format!("avg({})", of(Type::Big)), Type::Numeric),
-        10 | 11 => (format!("min({})", of(ordered)), ordered),
-        12 | 13 => (format!("max({})", of(ordered)), ordered),
-        _ => (format!("count(*) FILTER (WHERE {})", of(Type::Bool)), Type::Big),
+    let condition = || expression(&gene.kid(2), Type::Bool, scope);
+    match choice % 40 {
+        0 | 1 => ("count(*)".to_owned(), Type::Big),
+        2 => (format!("count({})", of(any)), Type::Big),
+        3..=5 => (format!("sum({})", of(Type::Int)), Type::Big),
+        6 => (format!("sum({})", of(Type::Big)), Type::Numeric),
+        7 => (format!("sum({})", of(Type::Double)), Type::Double),
+        8..=10 => (format!("avg({})", of(Type::Int)), Type::Numeric),
+        11 => (format!("avg({})", of(Type::Double)), Type::Double),
+        12 => (format!("avg({})", of(Type::Big)), Type::Numeric),
+        13 | 14 => (format!("min({})", of(ordered)), ordered),
+        15..=17 => (format!("max({})", of(ordered)), ordered),
+        18 => (format!("count(*) FILTER (WHERE {})", of(Type::Bool)), Type::Big),
+        19 => (format!("bool_and({})", of(Type::Bool)), Type::Bool),
+        20 => (format!("every({} > 1)", of(Type::Int)), Type::Bool),
+        21 => (format!("bool_or({} = 1)", of(Type::Int)), Type::Bool),
+        22 => (format!("bit_and({})", of(Type::Int)), Type::Int),
+        23 => (format!("bit_or({})", of(Type::Big)), Type::Big),
+        24 => (format!("bit_xor({})", of(Type::Int)), Type::Int),
+        25 => (format!("var_pop({})", of(Type::Int)), Type::Numeric),
+        26 | 27 => (format!("variance({})", of(Type::Double)), Type::Double),
+        28 => (format!("stddev({})", of(Type::Int)), Type::Numeric),
+        29 => (format!("stddev_pop({})", of(Type::Double)), Type::Double),
+        30 => (format!("var_samp({}) FILTER (WHERE {})", of(Type::Int), condition()), Type::Numeric),
+        31 => (format!("string_agg({}, ',')", of(Type::Text)), Type::Text),
+        32 | 33 => (
+            format!("string_agg({0}, '-' ORDER BY {0} DESC NULLS LAST, {1})", of(Type::Text), of(Type::Int)),
+            Type::Text,
+        ),
+        34 => (format!("string_agg(DISTINCT {0}, {0} ORDER BY {0} DESC)", of(Type::Text)), Type::Text),
+        35 => (format!("string_agg({}, '+') FILTER (WHERE {})", of(Type::Text), condition()), Type::Text),
+        36 => (format!("count(DISTINCT {})", of(any)), Type::Big),
+        37 => (format!("sum(DISTINCT {})", of(Type::Int)), Type::Big),
+        38 => (format!("sum(DISTINCT {}) FILTER (WHERE {})", of(Type::Double), condition()), Type::Double),
+        _ => (format!("bit_xor(DISTINCT {})", of(Type::Big)), Type::Big),
     }
 }

@@ -47,8 +47,10 @@ fn what_is_not_there_yet_says_so() {
         "SELECT rank() OVER (ORDER BY a) FROM t",
         "SELECT * FROM generate_series(1, 3)",
         "WITH RECURSIVE r AS (SELECT 1) SELECT * FROM r",
+        "SELECT array_agg(a) FROM t",
+        "SELECT mode() WITHIN GROUP (ORDER BY a) FROM t",
+        "SELECT count(*) FROM t GROUP BY CUBE (a, b, c, a + 1, a + 2, a + 3, a + 4)",
         "SELECT a::uuid FROM t",
-        "SELECT count(*) FROM t GROUP BY ROLLUP (a)",
         "SELECT interval '1 day'",
         "SELECT ts - ts FROM readings",
         "SELECT ts FROM readings GROUP BY ts, ts - '2024-01-01'",
@@ -116,6 +118,17 @@ fn result_types_of_aggregates() {
         ),
         "sum bigint, sum numeric(38,0), sum double precision, sum numeric(38,2), avg numeric(38,16), \
          avg numeric(38,16), avg double precision, avg numeric(38,16), min text, max numeric(10,2)"
+    );
+    assert_eq!(
+        columns(
+            "SELECT every(a > 1), bit_and(a), bit_or(b), variance(a), stddev(y), var_pop(x), string_agg(c, '') FROM t JOIN u USING (a)"
+        ),
+        "every boolean, bit_and integer, bit_or bigint, variance numeric(38,16), stddev numeric(38,16), \
+         var_pop double precision, string_agg text"
+    );
+    assert_eq!(
+        columns("SELECT a, grouping(a), a + 1, count(*) FROM t GROUP BY ROLLUP (a)"),
+        "a integer, grouping integer, ?column? integer, count bigint"
     );
 }
 

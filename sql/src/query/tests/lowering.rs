@@ -202,7 +202,7 @@ fn chains_of_joins_are_put_in_an_order_with_keys() {
 
 #[test]
 fn what_a_view_cannot_hold_yet() {
-    for sql in ["SELECT count(DISTINCT a) FROM t", "SELECT now()", "SELECT a FROM t WHERE random() < 0.5"] {
+    for sql in ["SELECT now()", "SELECT a FROM t WHERE random() < 0.5"] {
         let error = plan(sql).and_then(|query| query.lower()).unwrap_err();
         println!("{sql}\n  {}: {}", error.sqlstate, error.message);
         assert!(error.sqlstate == "0A000" || error.sqlstate == "42P17", "{sql}: {error:?}");
