@@ -47,11 +47,12 @@ fn run(plan: &Plan, workers: usize, ticks: &[[Vec<(Row, i64)>; 2]]) -> Harness {
     harness
 }
 
-/// The relation is in error at 21 only: a multiplicity below zero shows while it lasts.
-fn check_negative_at_21(harness: &Harness, after: &Bag) {
+/// The view is in error at 21 only: the table that lacks a row is named while it lasts.
+fn check_negative_at_21(harness: &Harness, table: &str, after: &Bag) {
     assert!(harness.read(3, 20).is_ok());
     let error = harness.read(3, 21).unwrap_err();
-    assert_eq!((error.sqlstate.as_str(), error.message.as_str()), ("XX000", "negative multiplicity"));
+    let message = format!("relation \"{table}\" has a negative multiplicity");
+    assert_eq!((error.sqlstate, error.message), ("XX000".to_owned(), message));
     assert_eq!(harness.read(3, 22).as_ref(), Ok(after));
 }
 
@@ -64,7 +65,7 @@ fn a_negative_number_of_matches_is_an_error_until_it_is_made_good() {
             [vec![], vec![(pair(1, 1), -2)]],
             [vec![], vec![(pair(1, 2), 1)]],
         ];
-        check_negative_at_21(&run(&exists(anti), 2, &ticks), &after);
+        check_negative_at_21(&run(&exists(anti), 2, &ticks), "t2", &after);
     }
 }
 
@@ -76,7 +77,7 @@ fn a_negative_number_of_rows_in_a_window_is_an_error_until_it_is_made_good() {
         [vec![(pair(1, 4), -1)], vec![]],
         [vec![(pair(1, 4), 2)], vec![]],
     ];
-    check_negative_at_21(&run(&least(Some(2), false), 2, &ticks), &bag(&[("1|4", 1), ("1|5", 1)]));
+    check_negative_at_21(&run(&least(Some(2), false), 2, &ticks), "t1", &bag(&[("1|4", 1), ("1|5", 1)]));
 }
 
 #[test]
@@ -174,8 +175,9 @@ fn equal_inputs_of_joins_are_arranged_once() {
     let updates = |plan: &Plan| {
         let harness = run(plan, 2, &[[rows.clone(), vec![]]]);
         assert_eq!(harness.read(3, 20).unwrap().len(), 1_000);
-        // The view's own rows are 1,000 updates.
-        harness.engine.state_size(RelationId(3)).updates - 1_000
+        // The table and the view hold 1,000 updates each; what views may share counts with the table.
+        let held = [1, 3].map(|id| harness.engine.state_size(RelationId(id)).updates);
+        held.iter().sum::<usize>() - 2_000
     };
     assert_eq!(updates(&self_join(key(0, 0))), 1_000);
     assert_eq!(updates(&self_join(key(0, 1))), 2_000);

@@ -105,7 +105,7 @@ fn plan(rel: &Rel) -> Result<Plan, SqlError> {
             Plan::Reduce { input: Box::new(plan(input)?), keys, aggregates: Vec::new() }
         }
         Rel::Sort { input, .. } => plan(input)?,
-        Rel::Limit { .. } => return Err(not_yet("LIMIT")),
+        Rel::Limit { input, skip, fetch } => top(input, Vec::new(), &[], *skip, *fetch, false)?,
         Rel::Repeat { input, count } => Plan::Repeat { input: Box::new(plan(input)?), count: count.clone() },
         Rel::TopK { input, keys, order, skip, fetch, numbered } => {
             top(input, keys.clone(), order, *skip, *fetch, *numbered)?

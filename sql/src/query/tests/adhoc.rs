@@ -104,7 +104,7 @@ impl Database {
     pub(super) fn try_select(&self, sql: &str) -> Result<Vec<String>, SqlError> {
         let query = Query::plan(&parse(sql), &self.catalog, Parameters::Values(&[]))?;
         let mut rows = text_rows(&query, &self.run(&query)?);
-        if !sql.contains("ORDER BY") {
+        if !is_ordered(sql) {
             rows.sort();
         }
         Ok(rows)
@@ -119,6 +119,16 @@ impl Drop for Database {
     fn drop(&mut self) {
         self.engine.shutdown();
     }
+}
+
+/// Whether the result has an order: an ORDER BY outside of all parentheses.
+fn is_ordered(sql: &str) -> bool {
+    let mut depth = 0;
+    let outside = sql.chars().filter(|c| {
+        depth += i32::from(*c == '(') - i32::from(*c == ')');
+        depth == 0
+    });
+    outside.collect::<String>().contains("ORDER BY")
 }
 
 const HOURLY: &str = "SELECT date_trunc('hour', ts) AS hour, count(*) AS n, min(value), max(value), \
