@@ -24,12 +24,7 @@ use crate::subscription::Subscription;
 
 /// Files whose forms are not there yet, with what they wait for.
 const WAITING: &[(&str, &str)] = &[
-    ("aggregates_bool_bit", "agg: bool_and, bool_or, every, bit_*"),
-    ("aggregates_distinct", "agg: DISTINCT in an aggregate of a view"),
-    ("aggregates_string", "agg: string_agg"),
-    ("aggregates_variance", "agg: variance, stddev"),
     ("distinct_on", "rel: DISTINCT ON"),
-    ("grouping_sets", "agg: GROUPING SETS, ROLLUP, CUBE, GROUPING"),
     ("joins_outer", "rel: LEFT, RIGHT, FULL JOIN in a view"),
     ("limit", "ops: ORDER BY with LIMIT in a view"),
     ("row_number", "rel: row_number() <= k"),
