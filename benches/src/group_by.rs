@@ -19,7 +19,7 @@ use differential_dataflow::input::InputSession;
 use differential_dataflow::operators::CountTotal;
 use millrace_engine::{
     Aggregate, AggregateFunction, Compiler, DataType, Delta, Engine, EngineConfig, EngineError, Expr, Plan,
-    RelationId, TableSpec, Tick, batch_of,
+    RelationId, TableSpec, Tick, ViewSpec, batch_of,
 };
 
 const WORKERS: usize = 2;
@@ -101,10 +101,14 @@ impl Ours {
                 reported.1.notify_all();
             }
         };
-        let config = EngineConfig { workers: WORKERS };
+        let config = EngineConfig { workers: WORKERS, view_bytes_max: None };
         let engine = Engine::start(config, Arc::new(Columns), Arc::new(progress)).expect("threads start");
         let columns = vec![DataType::Int64, DataType::Int64];
-        engine.create_table(STREAM, TableSpec { columns: columns.clone(), keep_rows: false }, 1);
+        engine.create_table(
+            STREAM,
+            TableSpec { name: "stream".to_owned(), columns: columns.clone(), keep_rows: false },
+            1,
+        );
         let plan = Plan::Reduce {
             input: Box::new(Plan::Get { relation: STREAM, columns }),
             keys: vec![Expr::Column(0)],
@@ -117,7 +121,7 @@ impl Ours {
                 ),
             ],
         };
-        engine.install(VIEW, plan, 1).expect("the plan is valid");
+        engine.install(VIEW, plan, ViewSpec::default(), 1).expect("the plan is valid");
         Ours { engine, upper }
     }
 

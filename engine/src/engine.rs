@@ -3,9 +3,10 @@
 //! One sequenced stream of commands goes to every worker; answers come back through callbacks,
 //! which must not block. Everything that a user can get wrong was checked before it comes here.
 
-use std::collections::HashMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::Thread;
 
 use timely::communication::WorkerGuards;
@@ -27,15 +28,31 @@ use crate::worker::{Command, Installation, WorkerState};
 pub struct EngineConfig {
     /// Worker threads, at least 1.
     pub workers: usize,
+    /// The bytes that a view may hold, over all workers, where it has no limit of its own; `None`:
+    /// any number.
+    pub view_bytes_max: Option<usize>,
 }
 
 /// A table as the engine sees it.
 #[derive(Clone, Debug)]
 pub struct TableSpec {
+    /// What errors call it.
+    pub name: String,
     /// Its columns.
     pub columns: Vec<DataType>,
     /// False for a stream (`append_only`, `retention = '0'`): passes changes on, keeps no rows.
     pub keep_rows: bool,
+}
+
+/// A view as the engine sees it, besides its plan.
+#[derive(Clone, Debug, Default)]
+pub struct ViewSpec {
+    /// What errors call it.
+    pub name: String,
+    /// Readers see the other rows where some are in error, and views over it do not inherit them.
+    pub skip_errors: bool,
+    /// The bytes that it may hold; `None`: as the engine's configuration says.
+    pub bytes_max: Option<usize>,
 }
 
 /// What a worker tells a subscriber. Each worker sends `Snapshot` once, then `Changes` in order.
@@ -61,6 +78,8 @@ pub enum SubscriptionEvent {
     },
     /// The relation was dropped; nothing follows.
     Dropped,
+    /// The view has failed for good; nothing follows.
+    Failed(DataError),
 }
 
 /// Receives a subscription's events, on the worker's thread: it must not block. Answers false when
@@ -69,6 +88,9 @@ pub type SubscriptionSink = Arc<dyn Fn(SubscriptionEvent) -> bool + Send + Sync>
 
 /// Receives one worker's answer to a read, on the worker's thread: it must not block.
 pub type ReadReply = Arc<dyn Fn(usize, Result<Snapshot, EngineError>) + Send + Sync>;
+
+/// Receives one worker's answer to `Engine::inspect`, on the worker's thread: it must not block.
+pub type InspectReply = Arc<dyn Fn(Vec<RelationReport>) + Send + Sync>;
 
 /// Told of every advance of a relation's upper (the least over all workers), on a worker's
 /// thread: it must not block.
@@ -98,19 +120,34 @@ struct Shared {
     compiler: Arc<dyn Compiler>,
     progress: Arc<Progress>,
     meters: Mutex<HashMap<RelationId, Arc<Meter>>>,
-    /// One lock for all workers' queues: every worker gets the commands in the same order.
-    queues: Mutex<Vec<(Sender<Command>, Thread)>>,
+    /// The meters of dropped views: each is gone with the last operator that holds state.
+    leaving: Mutex<Vec<Weak<Meter>>>,
+    queues: Arc<Queues>,
     guards: Mutex<Option<WorkerGuards<()>>>,
-    workers: usize,
+    config: EngineConfig,
 }
 
-impl Shared {
-    fn send(&self, command: &Command) {
-        for (queue, thread) in lock(&self.queues).iter() {
+/// The workers' queues, under one lock: every worker gets the commands in the same order. Workers
+/// have it, too: what one of them finds out and all must act on becomes a command.
+#[derive(Default)]
+pub(crate) struct Queues {
+    workers: Mutex<Vec<(Sender<Command>, Thread)>>,
+}
+
+impl Queues {
+    /// Gives every worker the command.
+    pub(crate) fn send(&self, command: &Command) {
+        for (queue, thread) in lock(&self.workers).iter() {
             // A worker that is gone takes no commands; callbacks and waits then end by themselves.
             let _ = queue.send(command.clone());
             thread.unpark();
         }
+    }
+}
+
+impl Shared {
+    fn send(&self, command: &Command) {
+        self.queues.send(command);
     }
 }
 
@@ -132,6 +169,8 @@ impl Engine {
         progress: ProgressSink,
     ) -> Result<Engine, EngineError> {
         let workers = config.workers.max(1);
+        let config = EngineConfig { workers, ..config };
+        let queues: Arc<Queues> = Arc::default();
         let progress = Arc::new(Progress::new(workers, progress));
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel()).unzip();
         let receivers: Mutex<Vec<Option<Receiver<Command>>>> =
@@ -139,34 +178,37 @@ impl Engine {
         let (started, starts) = mpsc::channel();
         let started = Mutex::new(started);
         let (thread_compiler, thread_progress) = (Arc::clone(&compiler), Arc::clone(&progress));
+        let thread_queues = Arc::clone(&queues);
         let guards = timely::execute(timely::Config::process(workers), move |worker| {
             let commands = lock(&receivers)[worker.index()].take();
             // `Engine::start` waits for every thread, so the receiver is there.
             let _ = lock(&started).send((worker.index(), std::thread::current()));
             if let Some(commands) = commands {
-                let state =
-                    WorkerState::new(worker, Arc::clone(&thread_compiler), Arc::clone(&thread_progress));
-                state.run(&commands);
+                let (compiler, progress) = (Arc::clone(&thread_compiler), Arc::clone(&thread_progress));
+                WorkerState::new(worker, compiler, progress, Arc::clone(&thread_queues)).run(&commands);
             }
         });
         let guards = guards.map_err(|_| EngineError::Stopped)?;
         let mut threads: Vec<(usize, Thread)> = starts.iter().take(workers).collect();
         threads.sort_by_key(|(index, _)| *index);
-        let queues = senders.into_iter().zip(threads.into_iter().map(|(_, thread)| thread)).collect();
+        *lock(&queues.workers) =
+            senders.into_iter().zip(threads.into_iter().map(|(_, thread)| thread)).collect();
+        let guards = Mutex::new(Some(guards));
         let shared = Shared {
             compiler,
             progress,
             meters: Mutex::default(),
-            queues: Mutex::new(queues),
-            guards: Mutex::new(Some(guards)),
-            workers,
+            leaving: Mutex::default(),
+            queues,
+            guards,
+            config,
         };
         Ok(Engine { shared: Arc::new(shared) })
     }
 
     /// The number of workers.
     pub fn workers(&self) -> usize {
-        self.shared.workers
+        self.shared.config.workers
     }
 
     /// Creates a table that is empty before `as_of` (the newest tick); its upper starts there.
@@ -182,8 +224,14 @@ impl Engine {
     /// # Errors
     /// `InvalidPlan`; then nothing was installed. (Checked on the caller's thread: expressions are
     /// compiled here before any worker sees the plan.)
-    pub fn install(&self, id: RelationId, plan: Plan, as_of: Tick) -> Result<(), EngineError> {
-        self.install_from(id, plan, Start::Fresh(as_of), Vec::new())
+    pub fn install(
+        &self,
+        id: RelationId,
+        plan: Plan,
+        spec: ViewSpec,
+        as_of: Tick,
+    ) -> Result<(), EngineError> {
+        self.install_from(id, plan, spec, Start::Fresh(as_of), Vec::new())
     }
 
     /// Checks a plan as `install` does, and installs nothing: before the plan goes into the log.
@@ -200,27 +248,35 @@ impl Engine {
     ///
     /// # Errors
     /// `InvalidPlan` also where the state comes from another number of workers.
-    pub fn restore(&self, id: RelationId, plan: Plan, state: SavedState) -> Result<(), EngineError> {
+    pub fn restore(
+        &self,
+        id: RelationId,
+        plan: Plan,
+        spec: ViewSpec,
+        state: SavedState,
+    ) -> Result<(), EngineError> {
         if state.workers.len() != self.workers() {
             return Err(EngineError::InvalidPlan(
                 "the state was saved by another number of workers".to_owned(),
             ));
         }
-        self.install_from(id, plan, Start::Restored(state.at), state.workers)
+        self.install_from(id, plan, spec, Start::Restored(state.at), state.workers)
     }
 
     fn install_from(
         &self,
         id: RelationId,
         plan: Plan,
+        spec: ViewSpec,
         start: Start,
         saved: Vec<Vec<SavedTrace>>,
     ) -> Result<(), EngineError> {
         self.check(&plan)?;
-        let meter = Arc::new(Meter::default());
+        let bytes_max = spec.bytes_max.or(self.shared.config.view_bytes_max);
+        let meter = Arc::new(Meter::new(self.workers(), bytes_max));
         lock(&self.shared.meters).insert(id, Arc::clone(&meter));
         self.shared.progress.expect(id);
-        self.send(&Command::Install(Arc::new(Installation { id, plan, start, saved, meter })));
+        self.send(&Command::Install(Arc::new(Installation { id, plan, spec, start, saved, meter })));
         Ok(())
     }
 
@@ -229,8 +285,10 @@ impl Engine {
         self.send(&Command::Drop(ids.into()));
         for id in ids {
             self.shared.progress.forget(*id);
-            lock(&self.shared.meters).remove(id);
+            let meter = lock(&self.shared.meters).remove(id);
+            lock(&self.shared.leaving).extend(meter.iter().map(Arc::downgrade));
         }
+        self.leaving();
     }
 
     /// Changes of tables at one tick, then every table is complete through `tick`. Ticks ascend.
@@ -284,6 +342,19 @@ impl Engine {
         workers.sort_by_key(|(worker, _)| *worker);
         let workers: Option<Vec<_>> = workers.into_iter().map(|(_, saved)| saved).collect();
         workers.filter(|workers| workers.len() == self.workers()).map(|workers| SavedState { at, workers })
+    }
+
+    /// The views that were dropped and still hold memory: their dataflows are on the way out.
+    pub fn leaving(&self) -> usize {
+        let mut leaving = lock(&self.shared.leaving);
+        leaving.retain(|meter| meter.strong_count() > 0);
+        leaving.len()
+    }
+
+    /// How each relation stands, worker by worker: every worker answers once, between two steps, also
+    /// while relations hydrate. `RelationReport::merge` puts the answers together.
+    pub fn inspect(&self, reply: InspectReply) {
+        self.send(&Command::Inspect(reply));
     }
 
     /// Stops the workers and waits for them.
@@ -347,4 +418,51 @@ pub struct StateSize {
     pub updates: usize,
     /// Bytes held.
     pub bytes: usize,
+}
+
+/// How a relation stands on a worker, or on all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelationReport {
+    /// Which.
+    pub relation: RelationId,
+    /// All ticks before this one are complete.
+    pub upper: Tick,
+    /// The first tick that can be read.
+    pub since: Tick,
+    /// Whether it can be read at all, at its upper less one.
+    pub is_hydrated: bool,
+    /// What it holds, what waits for its tick included.
+    pub state: StateSize,
+    /// The rows of other relations that it has taken in for its hydration.
+    pub hydration_rows: u64,
+    /// And all that there are to take in.
+    pub hydration_rows_all: u64,
+    /// Why it has failed for good.
+    pub failure: Option<DataError>,
+}
+
+impl RelationReport {
+    /// The reports of all workers as one a relation, in the order of the ids.
+    pub fn merge(workers: impl IntoIterator<Item = Vec<RelationReport>>) -> Vec<RelationReport> {
+        let mut merged: BTreeMap<RelationId, RelationReport> = BTreeMap::new();
+        for report in workers.into_iter().flatten() {
+            match merged.entry(report.relation) {
+                Entry::Vacant(place) => drop(place.insert(report)),
+                Entry::Occupied(mut place) => place.get_mut().add(report),
+            }
+        }
+        merged.into_values().collect()
+    }
+
+    /// Adds another worker's report of the same relation.
+    fn add(&mut self, other: RelationReport) {
+        self.upper = self.upper.min(other.upper);
+        self.since = self.since.max(other.since);
+        self.is_hydrated &= other.is_hydrated;
+        self.state.updates += other.state.updates;
+        self.state.bytes += other.state.bytes;
+        self.hydration_rows += other.hydration_rows;
+        self.hydration_rows_all += other.hydration_rows_all;
+        self.failure = self.failure.take().or(other.failure);
+    }
 }

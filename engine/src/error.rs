@@ -9,6 +9,9 @@ use arrow::error::ArrowError;
 use datafusion_common::DataFusionError;
 use serde::{Deserialize, Serialize};
 
+/// The message of a negative multiplicity before the relation's name is known.
+const NEGATIVE: &str = "negative multiplicity";
+
 /// What a row did wrong: a SQLSTATE and PostgreSQL's primary message.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DataError {
@@ -37,6 +40,25 @@ impl DataError {
     /// 22003 for a result beyond all doubles
     pub fn float_overflow() -> DataError {
         DataError::new("22003", "value out of range: overflow")
+    }
+
+    /// XX000: a collection holds a row less often than not at all. An operator does not know which
+    /// relation it works for: the publication puts its name in.
+    pub fn negative_multiplicity() -> DataError {
+        DataError::new("XX000", NEGATIVE)
+    }
+
+    /// 53200: a view holds more bytes than it may.
+    pub fn memory_limit(view: &str) -> DataError {
+        DataError::new("53200", format!("view \"{view}\" exceeded its memory limit"))
+    }
+
+    /// The error with the name of the relation in which it arose, where its message needs one.
+    pub fn in_relation(mut self, relation: &str) -> DataError {
+        if self.message == NEGATIVE {
+            self.message = format!("relation \"{relation}\" has a negative multiplicity");
+        }
+        self
     }
 
     /// The data error inside an error of an expression kernel.
@@ -94,6 +116,9 @@ pub enum EngineError {
     /// The relation was dropped, or never installed.
     #[error("relation {0} is not installed")]
     NoRelation(crate::RelationId),
+    /// The view has failed for good.
+    #[error("{0}")]
+    Failed(DataError),
     /// The tick has been compacted away.
     #[error("tick {tick} can no longer be read: history starts at {since}")]
     Compacted {

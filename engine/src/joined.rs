@@ -15,7 +15,7 @@ pub fn join_texts<'a>(
 ) -> Result<Option<String>, DataError> {
     let mut joined: Option<String> = None;
     for (text, delimiter, times) in parts {
-        let times = usize::try_from(times).map_err(|_| DataError::new("XX000", "negative multiplicity"))?;
+        let times = usize::try_from(times).map_err(|_| DataError::negative_multiplicity())?;
         let delimiter = delimiter.unwrap_or_default();
         let length = joined.as_ref().map_or(0, String::len);
         let added = times.checked_mul(text.len() + delimiter.len()).unwrap_or(usize::MAX);

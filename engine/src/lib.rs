@@ -24,8 +24,8 @@ mod planted; // bugs that the oracle must find
 
 pub use delta::{Col, Delta, Deltas, batch_bytes, batch_of, concat, empty_batch, filter};
 pub use engine::{
-    Engine, EngineConfig, ProgressSink, ReadReply, SavedState, StateSize, SubscriptionEvent,
-    SubscriptionSink, TableSpec,
+    Engine, EngineConfig, InspectReply, ProgressSink, ReadReply, RelationReport, SavedState, StateSize,
+    SubscriptionEvent, SubscriptionSink, TableSpec, ViewSpec,
 };
 pub use error::{DataError, EngineError};
 pub use exact::ExactSum;

@@ -78,7 +78,7 @@ pub enum Plan {
         anti: bool,
     },
     /// Each row as often as `count` says (a bigint over its columns), times its own multiplicity;
-    /// not at all where that is NULL, zero or negative.
+    /// not at all where that is NULL, zero or negative. More than 2^31 are an error (22003).
     Repeat {
         /// The input.
         input: Box<Plan>,

@@ -4,11 +4,13 @@
 //! merges, filters by tick and streams Arrow on its own thread. Invariant: what a snapshot shows
 //! does not change, however the relation goes on.
 
+use std::sync::Arc;
+
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 
 use crate::delta::{Col, Delta, batch_of};
 use crate::error::DataError;
-use crate::state::{MergedRows, NetRow, NetRows, RowCodec, Shared};
+use crate::state::{ByteRows, Lanes, MergedRows, NetRow, NetRows, RowCodec, Shared, Updates};
 use crate::types::{DataType, Tick};
 
 /// The most rows in a batch that a reader gets.
@@ -32,6 +34,10 @@ pub struct Snapshot {
     rows: Vec<Shared>,
     /// The same for error rows.
     errors: Vec<Shared>,
+    /// What errors call the relation.
+    name: Arc<str>,
+    /// The relation is read in spite of its errors.
+    skips_errors: bool,
 }
 
 impl Snapshot {
@@ -40,14 +46,56 @@ impl Snapshot {
     /// `rows` are keyed by whole rows of `columns`, `errors` by (SQLSTATE, message, operator id),
     /// both encoded by `RowCodec`, with empty values and multiplicities in lane 0.
     pub fn new(columns: Vec<DataType>, tick: Tick, rows: Vec<Shared>, errors: Vec<Shared>) -> Snapshot {
-        Snapshot { columns, tick, rows, errors }
+        Snapshot { columns, tick, rows, errors, name: "".into(), skips_errors: false }
+    }
+
+    /// The share that consists of these rows, each once.
+    ///
+    /// # Errors
+    /// XX000 where a row cannot be encoded: the batch does not have our types.
+    pub fn of_rows(columns: Vec<DataType>, tick: Tick, batch: &RecordBatch) -> Result<Snapshot, DataError> {
+        let keys = RowCodec::new(&columns).encode(batch.columns(), batch.num_rows())?;
+        let updates = Updates {
+            keys,
+            values: ByteRows::empty_rows(batch.num_rows()),
+            ticks: Col::Const(tick, batch.num_rows()),
+            lanes: Lanes::One(Col::Const(1, batch.num_rows())),
+        };
+        let rows = updates.sorted().map(Shared::from).into_iter().collect();
+        Ok(Snapshot::new(columns, tick, rows, Vec::new()))
+    }
+
+    /// The same share of a relation that errors call by this name.
+    pub(crate) fn named(self, name: Arc<str>) -> Snapshot {
+        Snapshot { name, ..self }
+    }
+
+    /// The same share of a relation that is read in spite of its errors.
+    pub(crate) fn skipping_errors(self) -> Snapshot {
+        Snapshot { skips_errors: true, ..self }
+    }
+
+    /// The relation's errors at the tick: the operator's id, the error, and how many rows have it. They
+    /// are listed also where the relation is read in spite of them.
+    pub fn errors(&self) -> Vec<(String, DataError, i64)> {
+        let mut errors = NetRows::new(self.errors.clone(), self.tick);
+        let mut found = Vec::new();
+        while let Some(error) = errors.next() {
+            let (operator, what) =
+                decode_error(errors.key(error)).unwrap_or_else(|damaged| (String::new(), damaged));
+            found.push((operator, what, error.count));
+        }
+        found
     }
 
     /// The least error of the relation at the tick, if it is in error: then no rows may be shown.
     pub fn error(&self) -> Option<DataError> {
+        if self.skips_errors {
+            return None;
+        }
         let mut errors = NetRows::new(self.errors.clone(), self.tick);
         let least = errors.find(|error| error.count > 0)?;
-        Some(decode_error(errors.key(least)).unwrap_or_else(|damaged| damaged))
+        Some(decode_error(errors.key(least)).map_or_else(|damaged| damaged, |(_, error)| error))
     }
 
     /// The rows in batches of at most 8,192, each repeated as often as its multiplicity says, in
@@ -61,6 +109,7 @@ impl Snapshot {
             columns: self.columns.clone(),
             rows: Some(NetRows::new(self.rows.clone(), self.tick)),
             open: None,
+            name: Arc::clone(&self.name),
         }
     }
 
@@ -117,11 +166,11 @@ fn decode_changes(
     Ok(Delta { rows, diffs, ticks })
 }
 
-/// The error in an error row; the second where the row cannot be decoded.
-fn decode_error(row: &[u8]) -> Result<DataError, DataError> {
+/// The operator and the error in an error row; the second where the row cannot be decoded.
+fn decode_error(row: &[u8]) -> Result<(String, DataError), DataError> {
     let columns = RowCodec::new(&ERROR_COLUMNS).decode([row])?;
     let text = |column: &ArrayRef| column.as_string::<i32>().value(0).to_owned();
-    Ok(DataError { sqlstate: text(&columns[0]), message: text(&columns[1]) })
+    Ok((text(&columns[2]), DataError { sqlstate: text(&columns[0]), message: text(&columns[1]) }))
 }
 
 /// Streams the rows of a snapshot.
@@ -132,6 +181,8 @@ struct RowStream {
     rows: Option<NetRows>,
     /// A row that has not been given as often as its count says.
     open: Option<NetRow>,
+    /// What errors call the relation.
+    name: Arc<str>,
 }
 
 impl RowStream {
@@ -143,7 +194,7 @@ impl RowStream {
         while picked.len() < READ_ROWS && bytes < READ_BYTES {
             let Some(mut row) = self.open.take().or_else(|| rows.next()) else { break };
             if row.count < 0 {
-                return Err(DataError::new("XX000", "negative multiplicity"));
+                return Err(DataError::negative_multiplicity().in_relation(&self.name));
             }
             picked.push(row);
             bytes += rows.key(row).len();
@@ -174,15 +225,12 @@ impl Iterator for RowStream {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::{Int64Array, StringArray};
     use arrow::datatypes::Int64Type;
     use proptest::collection::vec;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::state::{ByteRows, Updates};
 
     const COLUMNS: [DataType; 2] = [DataType::Int64, DataType::Text];
 
@@ -320,8 +368,10 @@ mod tests {
     #[test]
     fn a_negative_multiplicity_is_an_error_and_the_end() {
         let wrong = snapshot(2, batch(&[(Some(1), 1, 1), (Some(1), -2, 2)]).into_iter().collect());
+        let wrong = wrong.named("owed".into());
         let answers: Vec<_> = wrong.rows().collect();
-        assert_eq!(answers, [Err(DataError::new("XX000", "negative multiplicity"))]);
+        let expected = DataError::new("XX000", "relation \"owed\" has a negative multiplicity");
+        assert_eq!(answers, [Err(expected)]);
         // At the tick before there was nothing wrong.
         let before = Snapshot { tick: 1, ..wrong };
         assert_eq!(read(&before), [Some(1)]);

@@ -188,7 +188,7 @@ impl Spread {
         }
         let numerator = (&count * squares - sum.pow(2)).to_biguint();
         // Below zero only where some number is there less than no times.
-        let numerator = numerator.ok_or_else(|| DataError::new("XX000", "negative multiplicity"))?;
+        let numerator = numerator.ok_or_else(DataError::negative_multiplicity)?;
         Ok(Some((numerator, (count * divisor).into_parts().1)))
     }
 }

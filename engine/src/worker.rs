@@ -8,13 +8,14 @@
 //!   Engine ──commands──▶ [loop: take commands → step dataflows → answer reads, report uppers]
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
 use timely::container::NoopBuilder;
+use timely::dataflow::Scope;
 use timely::dataflow::operators::Input;
 use timely::dataflow::operators::core::input::Handle;
 use timely::worker::Worker;
@@ -22,11 +23,15 @@ use timely::worker::Worker;
 use crate::dataflow::arrangement::{SavedTrace, Start, TraceHandle, batches_of, size_of_trace};
 use crate::dataflow::meter::Meter;
 use crate::dataflow::publish::{Publication, PublishSpec, publish};
-use crate::dataflow::render::Renderer;
+use crate::dataflow::render::{Rendered, Renderer};
+use crate::dataflow::shared::{ArrangementKey, Export, SharedArrangement, shareable};
 use crate::dataflow::token::{Clock, Token};
 use crate::delta::{Delta, Deltas};
-use crate::engine::{ReadReply, StateSize, SubscriptionEvent, SubscriptionSink, TableSpec};
-use crate::error::EngineError;
+use crate::engine::{
+    InspectReply, Queues, ReadReply, RelationReport, StateSize, SubscriptionEvent, SubscriptionSink,
+    TableSpec, ViewSpec,
+};
+use crate::error::{DataError, EngineError};
 use crate::expr::Compiler;
 use crate::plan::Plan;
 use crate::progress::Progress;
@@ -56,6 +61,10 @@ pub(crate) enum Command {
     Measure(RelationId, std::sync::mpsc::Sender<StateSize>),
     /// The traces of a relation that is complete before the tick.
     Save(RelationId, Tick, std::sync::mpsc::Sender<(usize, Option<Vec<SavedTrace>>)>),
+    /// How all relations stand here.
+    Inspect(InspectReply),
+    /// A view can go on no more: it and what reads it give this error from now on.
+    Fail(RelationId, DataError),
     /// The end.
     Stop,
 }
@@ -66,11 +75,13 @@ pub(crate) struct Installation {
     pub(crate) id: RelationId,
     /// What it maintains.
     pub(crate) plan: Plan,
+    /// Its name and options.
+    pub(crate) spec: ViewSpec,
     /// Where it starts.
     pub(crate) start: Start,
     /// Each worker's saved traces, where it is restored.
     pub(crate) saved: Vec<Vec<SavedTrace>>,
-    /// Counts the rows its operators visit.
+    /// Counts what its operators do and hold.
     pub(crate) meter: Arc<Meter>,
 }
 
@@ -80,6 +91,31 @@ struct Installed {
     token: Token,
     input: Option<Handle<Tick, NoopBuilder<Deltas>>>,
     traces: Vec<TraceHandle>,
+    /// Which of its traces belong to shared arrangements.
+    borrowed: HashSet<usize>,
+    view: Option<InstalledView>,
+}
+
+impl Installed {
+    /// The traces that are its own.
+    fn own_traces(&self) -> impl Iterator<Item = &TraceHandle> {
+        self.traces
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| !self.borrowed.contains(place))
+            .map(|(_, trace)| trace)
+    }
+}
+
+/// What only a view has.
+struct InstalledView {
+    name: String,
+    reads: Vec<RelationId>,
+    meter: Arc<Meter>,
+    /// The shared arrangements that it uses, each once.
+    uses: Vec<ArrangementKey>,
+    /// The bytes that it had taken in when its traces were measured last.
+    measured: u64,
 }
 
 /// A read that waits for its tick.
@@ -96,15 +132,25 @@ pub(crate) struct WorkerState<'w> {
     progress: Arc<Progress>,
     installed: HashMap<RelationId, Installed>,
     published: HashMap<RelationId, Rc<Publication>>,
+    /// The arrangements that views share.
+    shared: HashMap<ArrangementKey, SharedArrangement>,
+    /// The views that have failed for good, until they are dropped.
+    failed: BTreeMap<RelationId, DataError>,
     reads: Vec<PendingRead>,
     clock: Clock,
+    queues: Arc<Queues>,
 }
 
 impl<'w> WorkerState<'w> {
     /// A worker without dataflows.
-    pub(crate) fn new(worker: &'w mut Worker, compiler: Arc<dyn Compiler>, progress: Arc<Progress>) -> Self {
-        let (installed, published, reads) = Default::default();
-        WorkerState { worker, compiler, progress, installed, published, reads, clock: Clock::default() }
+    pub(crate) fn new(
+        worker: &'w mut Worker,
+        compiler: Arc<dyn Compiler>,
+        progress: Arc<Progress>,
+        queues: Arc<Queues>,
+    ) -> Self {
+        let (installed, published, shared, failed, reads, clock) = Default::default();
+        WorkerState { worker, compiler, progress, installed, published, shared, failed, reads, clock, queues }
     }
 
     /// Runs until `Stop`, or until the engine's handles are gone.
@@ -113,8 +159,11 @@ impl<'w> WorkerState<'w> {
             // Work between commands never waits; without any, the worker parks until it is woken.
             self.worker.step_or_park((taken > 0).then_some(Duration::ZERO));
             self.report();
+            self.look_for_excess();
         }
         self.installed.drain().for_each(|(_, installed)| installed.token.press());
+        let worker = self.worker.index();
+        self.shared.drain().for_each(|(_, arrangement)| arrangement.stop(worker));
     }
 
     /// Executes what has arrived, up to a bound, so that a flood of commands cannot keep the
@@ -144,6 +193,8 @@ impl<'w> WorkerState<'w> {
             Command::Save(relation, at, reply) => {
                 drop(reply.send((self.worker.index(), self.save(relation, at))));
             }
+            Command::Inspect(reply) => reply(self.inspect()),
+            Command::Fail(id, error) => self.fail(id, &error),
             Command::Stop => {}
         }
     }
@@ -157,45 +208,123 @@ impl<'w> WorkerState<'w> {
                 keep_rows: spec.keep_rows,
                 start: Start::Fresh(as_of),
                 saved: None,
+                name: spec.name.into(),
+                skips_errors: false,
+                meter: None,
+                checks_counts: spec.keep_rows,
             };
             (input, publish(rows, errors, spec))
         });
         input.advance_to(as_of);
         let traces = publication.traces();
-        self.add(id, Installed { publication, token: Token::default(), input: Some(input), traces });
+        self.add(
+            id,
+            Installed {
+                publication,
+                token: Token::default(),
+                input: Some(input),
+                traces,
+                borrowed: HashSet::new(),
+                view: None,
+            },
+        );
     }
 
     fn install(&mut self, installation: &Installation) {
+        let reads = installation.plan.relations();
+        // What has failed is the same on all workers: none builds a dataflow over it.
+        if let Some(error) = reads.iter().find_map(|read| self.failed.get(read)).cloned() {
+            self.set_failed(installation.id, error);
+            return;
+        }
+        let uses = self.use_shared(installation);
         let token = Token::default();
         let saved = installation.saved.get(self.worker.index()).map(|saved| saved.iter().cloned().collect());
-        let (compiler, published, clock) = (&self.compiler, &self.published, &self.clock);
+        let parts =
+            Parts { compiler: self.compiler.as_ref(), relations: &self.published, clock: &self.clock };
+        let shared = &self.shared;
         let name = format!("view {}", installation.id);
         let rendered = self.worker.dataflow_named(&name, |scope| {
-            let renderer = Renderer {
-                scope,
-                compiler: compiler.as_ref(),
-                relations: published,
-                start: installation.start,
-                token: &token,
-                clock,
-                meter: &installation.meter,
-                saved,
-                traces: Vec::new(),
-                imports: HashMap::new(),
-                rendered: HashMap::new(),
-                arranged: HashMap::new(),
-                errors: Vec::new(),
-            };
+            let mut renderer = parts.renderer(scope, installation, &token, &installation.meter, shared);
+            renderer.saved = saved;
             renderer.view(&installation.plan)
         });
         match rendered {
-            Ok((publication, traces)) => {
-                self.add(installation.id, Installed { publication, token, input: None, traces });
+            Ok(Rendered { publication, traces, borrowed }) => {
+                let (name, meter) = (installation.spec.name.clone(), Arc::clone(&installation.meter));
+                let view = Some(InstalledView { name, reads, meter, uses, measured: 0 });
+                self.add(
+                    installation.id,
+                    Installed { publication, token, input: None, traces, borrowed, view },
+                );
             }
             // `Engine::install` has compiled the same plan; a difference would be a defect.
             Err(error) => {
                 token.press();
+                self.release_shared(&uses);
                 tracing::error!(%error, view = %installation.id, "a checked plan was not rendered");
+            }
+        }
+    }
+
+    /// Sees to it that the arrangements exist that a new view can share, and counts it among their users.
+    /// A restored view has them in its own saved state.
+    fn use_shared(&mut self, installation: &Installation) -> Vec<ArrangementKey> {
+        let Start::Fresh(as_of) = installation.start else { return Vec::new() };
+        let keeps_rows = |relation| self.published.get(&relation).is_some_and(|found| found.keeps_rows());
+        let mut uses = shareable(&installation.plan);
+        uses.retain(|key| key.relation().is_some_and(keeps_rows));
+        for key in &uses {
+            if !self.shared.contains_key(key)
+                && let Some(arrangement) = self.arrange(installation, key, as_of)
+            {
+                self.shared.insert(key.clone(), arrangement);
+            }
+            if let Some(arrangement) = self.shared.get_mut(key) {
+                arrangement.users += 1;
+            }
+        }
+        uses
+    }
+
+    /// Builds a shared arrangement for a view that wants it.
+    fn arrange(
+        &mut self,
+        installation: &Installation,
+        key: &ArrangementKey,
+        as_of: Tick,
+    ) -> Option<SharedArrangement> {
+        let (token, export, meter) =
+            (Token::default(), Export::new(as_of), Arc::new(Meter::new(self.worker.peers(), None)));
+        let parts =
+            Parts { compiler: self.compiler.as_ref(), relations: &self.published, clock: &self.clock };
+        let nothing = HashMap::new();
+        let name = format!("arrangement for view {}", installation.id);
+        let rendered = self.worker.dataflow_named(&name, |scope| {
+            let renderer = parts.renderer(scope, installation, &token, &meter, &nothing);
+            let (arranged, errors) = renderer.shared_arrangement(key, Rc::clone(&export))?;
+            Ok::<_, EngineError>((arranged.trace, errors))
+        });
+        match rendered {
+            Ok((trace, errors)) => {
+                Some(SharedArrangement::new(trace, export, errors, Arc::clone(&meter), token, as_of))
+            }
+            Err(error) => {
+                token.press();
+                tracing::error!(%error, view = %installation.id, "a checked plan was not arranged");
+                None
+            }
+        }
+    }
+
+    /// A view uses these no longer; the last user stops an arrangement.
+    fn release_shared(&mut self, uses: &[ArrangementKey]) {
+        for key in uses {
+            let Some(arrangement) = self.shared.get_mut(key) else { continue };
+            arrangement.users -= 1;
+            if arrangement.users == 0 {
+                arrangement.stop(self.worker.index());
+                self.shared.remove(key);
             }
         }
     }
@@ -206,16 +335,60 @@ impl<'w> WorkerState<'w> {
     }
 
     fn drop_relation(&mut self, id: RelationId) {
+        self.failed.remove(&id);
+        self.remove(id, None);
+    }
+
+    /// Takes a relation away and frees what it holds; who follows or waits for it hears why.
+    fn remove(&mut self, id: RelationId, failure: Option<&DataError>) {
         self.published.remove(&id);
         if let Some(installed) = self.installed.remove(&id) {
             installed.token.press();
-            installed.publication.close();
+            installed.publication.close(failure);
+            if let Some(view) = &installed.view {
+                view.meter.stop(self.worker.index());
+                self.release_shared(&view.uses);
+            }
         }
         let (gone, waiting) =
             std::mem::take(&mut self.reads).into_iter().partition(|read| read.relation == id);
         self.reads = waiting;
         let gone: Vec<PendingRead> = gone;
-        gone.iter().for_each(|read| (read.reply)(self.worker.index(), Err(EngineError::NoRelation(id))));
+        gone.iter().for_each(|read| (read.reply)(self.worker.index(), Err(no_relation(id, failure))));
+    }
+
+    /// A view fails for good, and with it every view that reads it.
+    fn fail(&mut self, id: RelationId, error: &DataError) {
+        if self.installed.get(&id).is_none_or(|installed| installed.view.is_none()) {
+            return;
+        }
+        self.remove(id, Some(error));
+        self.set_failed(id, error.clone());
+        let reads_it = |installed: &Installed| installed.view.as_ref().is_some_and(|v| v.reads.contains(&id));
+        let readers: Vec<RelationId> =
+            self.installed.iter().filter(|(_, installed)| reads_it(installed)).map(|(id, _)| *id).collect();
+        readers.into_iter().for_each(|reader| self.fail(reader, error));
+    }
+
+    /// Nobody waits for a view that has failed: it is told to be complete for ever.
+    fn set_failed(&mut self, id: RelationId, error: DataError) {
+        self.failed.insert(id, error);
+        self.progress.report(id, self.worker.index(), Tick::MAX);
+    }
+
+    /// Finds views that hold more than they may, and has all workers stop them.
+    fn look_for_excess(&mut self) {
+        let worker = self.worker.index();
+        for (id, installed) in &mut self.installed {
+            let Installed { traces, borrowed, view: Some(view), .. } = installed else { continue };
+            let is_own = |(place, _): &(usize, &TraceHandle)| !borrowed.contains(place);
+            let measure =
+                || traces.iter().enumerate().filter(is_own).map(|(_, trace)| size_of_trace(trace).1).sum();
+            if view.meter.finds_excess(worker, &mut view.measured, measure) {
+                tracing::warn!(view = view.name, "a view holds more than it may and is stopped");
+                self.queues.send(&Command::Fail(*id, DataError::memory_limit(&view.name)));
+            }
+        }
     }
 
     /// Sends this worker's part of the changes, then completes every table through `tick`.
@@ -246,13 +419,15 @@ impl<'w> WorkerState<'w> {
             if let Some(publication) = self.published.get(id) {
                 publication.compact(*since);
             }
+            let of_relation = self.shared.iter().filter(|(key, _)| key.relation() == Some(*id));
+            of_relation.for_each(|(_, arrangement)| arrangement.compact(*since));
         }
     }
 
     fn read(&mut self, relation: RelationId, tick: Tick, reply: ReadReply) {
         match self.published.get(&relation) {
             Some(_) => self.reads.push(PendingRead { relation, tick, reply }),
-            None => reply(self.worker.index(), Err(EngineError::NoRelation(relation))),
+            None => reply(self.worker.index(), Err(no_relation(relation, self.failed.get(&relation)))),
         }
         self.answer_reads();
     }
@@ -279,13 +454,65 @@ impl<'w> WorkerState<'w> {
     fn subscribe(&mut self, relation: RelationId, as_of: Tick, sink: SubscriptionSink) {
         match self.published.get(&relation) {
             Some(publication) => publication.subscribe(as_of, sink),
-            None => drop(sink(SubscriptionEvent::Dropped)),
+            None => drop(sink(match self.failed.get(&relation) {
+                Some(error) => SubscriptionEvent::Failed(error.clone()),
+                None => SubscriptionEvent::Dropped,
+            })),
+        }
+    }
+
+    /// How every relation stands here.
+    fn inspect(&self) -> Vec<RelationReport> {
+        let standing = self.installed.iter().map(|(id, installed)| self.inspect_one(*id, installed));
+        let failed = self.failed.iter().map(|(id, error)| RelationReport {
+            relation: *id,
+            upper: Tick::MAX,
+            since: Tick::MAX,
+            is_hydrated: false,
+            state: StateSize::default(),
+            hydration_rows: 0,
+            hydration_rows_all: 0,
+            failure: Some(error.clone()),
+        });
+        standing.chain(failed).collect()
+    }
+
+    /// The rows of a view's hydration, those of the arrangements that it shares included.
+    fn hydration(&self, view: Option<&InstalledView>) -> (u64, u64) {
+        let Some(view) = view else { return (0, 0) };
+        let shared = view.uses.iter().filter_map(|key| self.shared.get(key));
+        // The view's own meter counts for all workers: one of them tells it.
+        let own = Some(&view.meter).filter(|_| self.worker.index() == 0);
+        let meters = shared.map(|arrangement| &arrangement.meter).chain(own);
+        meters.map(|meter| meter.hydration()).fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
+    }
+
+    fn inspect_one(&self, id: RelationId, installed: &Installed) -> RelationReport {
+        let publication = &installed.publication;
+        let mut state = self.measure(id);
+        let (hydration_rows, hydration_rows_all) = self.hydration(installed.view.as_ref());
+        // What waits is counted over all workers: one of them tells it.
+        if let (Some(view), 0) = (&installed.view, self.worker.index()) {
+            state.bytes += view.meter.waiting_bytes();
+        }
+        RelationReport {
+            relation: id,
+            upper: publication.upper(),
+            since: publication.since(),
+            is_hydrated: installed.view.is_none() || publication.is_hydrated(),
+            state,
+            hydration_rows,
+            hydration_rows_all,
+            failure: None,
         }
     }
 
     fn measure(&self, relation: RelationId) -> StateSize {
         let Some(installed) = self.installed.get(&relation) else { return StateSize::default() };
-        let sizes = installed.traces.iter().map(size_of_trace);
+        // An arrangement that views share belongs to what it arranges, as an index does.
+        let shared = self.shared.iter().filter(|(key, _)| key.relation() == Some(relation));
+        let shared: Vec<TraceHandle> = shared.flat_map(|(_, arrangement)| arrangement.traces()).collect();
+        let sizes = installed.own_traces().chain(&shared).map(size_of_trace);
         sizes.fold(StateSize::default(), |total, (updates, bytes)| StateSize {
             updates: total.updates + updates,
             bytes: total.bytes + bytes,
@@ -313,6 +540,52 @@ impl<'w> WorkerState<'w> {
             self.answer_reads();
         }
     }
+}
+
+/// What rendering needs of the worker.
+struct Parts<'a> {
+    compiler: &'a dyn Compiler,
+    relations: &'a HashMap<RelationId, Rc<Publication>>,
+    clock: &'a Clock,
+}
+
+impl<'a> Parts<'a> {
+    /// A renderer of a view's dataflow, or of one that the view needs.
+    fn renderer<'scope>(
+        &self,
+        scope: Scope<'scope, Tick>,
+        installation: &Installation,
+        token: &'a Token,
+        meter: &'a Arc<Meter>,
+        shared: &'a HashMap<ArrangementKey, SharedArrangement>,
+    ) -> Renderer<'a, 'scope> {
+        Renderer {
+            scope,
+            compiler: self.compiler,
+            relations: self.relations,
+            start: installation.start,
+            token,
+            clock: self.clock,
+            name: installation.spec.name.as_str().into(),
+            skips_errors: installation.spec.skip_errors,
+            meter,
+            saved: None,
+            traces: Vec::new(),
+            imports: HashMap::new(),
+            rendered: HashMap::new(),
+            arranged: HashMap::new(),
+            erring: HashSet::new(),
+            taken_in: HashSet::new(),
+            errors: Vec::new(),
+            shared,
+            borrowed: HashSet::new(),
+        }
+    }
+}
+
+/// Why a relation cannot be read.
+fn no_relation(id: RelationId, failure: Option<&DataError>) -> EngineError {
+    failure.map_or(EngineError::NoRelation(id), |error| EngineError::Failed(error.clone()))
 }
 
 /// A worker's part of a delta: one of `peers` even pieces.

@@ -38,6 +38,10 @@ pub struct RawConfig {
     /// Commits wait while views are this many bytes of changes behind.
     #[arg(long, env = "MILLRACE_LAG_BYTES", default_value_t = 256 << 20, value_name = "BYTES")]
     pub lag_bytes: usize,
+
+    /// A materialized view that holds more bytes than this is stopped; 0: no limit.
+    #[arg(long, env = "MILLRACE_VIEW_MEMORY_BYTES", default_value_t = 4 << 30, value_name = "BYTES")]
+    pub view_memory_bytes: usize,
 }
 
 /// What the server works with.
@@ -53,6 +57,8 @@ pub struct Config {
     pub workers: usize,
     /// Commits wait while views are this many bytes of changes behind.
     pub lag_bytes: usize,
+    /// The bytes that a materialized view may hold where it has no limit of its own.
+    pub view_memory_bytes: Option<usize>,
 }
 
 impl TryFrom<RawConfig> for Config {
@@ -70,6 +76,7 @@ impl TryFrom<RawConfig> for Config {
             data: raw.data,
             workers,
             lag_bytes: raw.lag_bytes,
+            view_memory_bytes: Some(raw.view_memory_bytes).filter(|bytes| *bytes > 0),
         })
     }
 }
@@ -99,6 +106,8 @@ mod tests {
         assert_eq!((config.workers, config.pg_addr.port(), config.lag_bytes), (3, 0, 256 << 20));
         assert_eq!(config.data, PathBuf::from("/tmp/x"));
         assert!(resolve(&["--pg-addr", "[::1]:6432"]).is_ok());
+        assert_eq!(config.view_memory_bytes, Some(4 << 30));
+        assert_eq!(resolve(&["--view-memory-bytes", "0"]).unwrap().view_memory_bytes, None);
     }
 
     #[test]

@@ -10,11 +10,13 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use millrace_sql::{Relation, RelationKind};
+use millrace_engine::Tick;
+use millrace_sql::Relation;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::server::Server;
+use crate::session::system::kind_of;
 
 /// Serves until `shutdown`.
 ///
@@ -91,6 +93,10 @@ fn relation_metrics(server: &Server, text: &mut Text) {
     text.family("millrace_relation_upper", "gauge", "The first tick that is not complete.");
     for relation in catalog.relations() {
         let upper = server.progress().upper(relation.id).unwrap_or(relation.created);
+        // A view that has failed for good is told to be complete for ever.
+        if upper == Tick::MAX {
+            continue;
+        }
         text.of_relation("millrace_relation_upper", relation, upper);
     }
     text.family("millrace_relation_state_bytes", "gauge", "Bytes of state.");
@@ -120,10 +126,7 @@ impl Text {
     }
 
     fn of_relation(&mut self, name: &str, relation: &Relation, value: u64) {
-        let kind = match &relation.kind {
-            RelationKind::Table { .. } => "table",
-            RelationKind::MaterializedView { .. } => "materialized view",
-        };
+        let kind = kind_of(relation);
         let relation = label(&relation.name);
         let _ = writeln!(self.0, "{name}{{relation=\"{relation}\",kind=\"{kind}\"}} {value}");
     }

@@ -49,18 +49,19 @@ fn catalog_change(bytes: &[u8]) -> Result<CatalogChange, String> {
 mod tests {
     use expect_test::expect;
     use millrace_engine::{DataType, Plan, RelationId};
-    use millrace_sql::{Column, Relation, RelationKind};
+    use millrace_sql::{Column, OnError, Relation, RelationKind, ViewOptions};
 
     use super::*;
 
     fn group() -> Group {
         let columns = vec![DataType::Int32];
         let plan = Plan::Get { relation: RelationId(1), columns };
+        let options = ViewOptions { on_error: OnError::Skip, memory_limit: Some(1 << 20) };
         let view = Relation {
             id: RelationId(2),
             name: "v".to_owned(),
             columns: vec![Column { name: "a".to_owned(), data_type: DataType::Int32, nullable: true }],
-            kind: RelationKind::MaterializedView { sql: "select a from t".to_owned(), plan },
+            kind: RelationKind::MaterializedView { sql: "select a from t".to_owned(), plan, options },
             created: 9,
         };
         let catalog =
@@ -80,7 +81,7 @@ mod tests {
         let hex = |bytes: &Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let lines: Vec<String> = record.catalog.iter().map(hex).collect();
         expect![[r#"
-            00000201760101610101010f73656c65637420612066726f6d20740001010109
+            00000201760101610101010f73656c65637420612066726f6d207400010101010180804009
             0001020201"#]]
         .assert_eq(&lines.join("\n"));
     }

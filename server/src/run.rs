@@ -70,7 +70,7 @@ pub async fn start(
     shutdown: CancellationToken,
 ) -> Result<(Arc<Server>, CoordinatorTask), StartError> {
     let progress = Arc::new(Progress::default());
-    let engine_config = EngineConfig { workers: config.workers };
+    let engine_config = EngineConfig { workers: config.workers, view_bytes_max: config.view_memory_bytes };
     let engine = Engine::start(engine_config, Arc::new(ExprCompiler), progress.sink())?;
     let Recovered { catalog, newest } = tokio::select! {
         recovered = recover(replay, &engine, &progress, config.lag_bytes) => recovered?,

@@ -51,7 +51,28 @@ pub enum RelationKind {
         sql: String,
         /// What is maintained.
         plan: Plan,
+        /// WITH (…).
+        options: ViewOptions,
     },
+}
+
+/// What WITH says of a materialized view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewOptions {
+    /// What its readers get where rows cannot be computed.
+    pub on_error: OnError,
+    /// The bytes that it may hold; none: as the server was told.
+    pub memory_limit: Option<u64>,
+}
+
+/// What the readers of a view get where rows cannot be computed. Serialised: only append variants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnError {
+    /// The error.
+    #[default]
+    Fail,
+    /// The other rows.
+    Skip,
 }
 
 /// One change of the catalog, as it stands in the log.

@@ -7,6 +7,7 @@ use crate::catalog::{Catalog, RelationKind};
 use crate::error::SqlError;
 use crate::parse::quoted;
 use crate::statement::{CreateView, Explain, Name};
+use crate::system::{self, SystemRelation};
 
 /// The lines that EXPLAIN answers with.
 pub(crate) fn explain(explain: &Explain, scope: &Scope) -> Result<Vec<String>, SqlError> {
@@ -45,7 +46,13 @@ fn lines(plan: &Plan, catalog: &Catalog) -> Vec<String> {
 
 /// `Get r1` and `Scan r1` become `Get readings` and `Scan readings`.
 fn with_names(lines: Vec<String>, read: &[RelationId], catalog: &Catalog) -> Vec<String> {
-    let name = |id: &RelationId| Some((id.to_string(), quoted(&catalog.by_id(*id)?.name)));
+    let name = |id: &RelationId| {
+        let name = match SystemRelation::of_id(*id) {
+            Some(relation) => format!("{}.{}", system::SCHEMA, relation.name()),
+            None => quoted(&catalog.by_id(*id)?.name),
+        };
+        Some((id.to_string(), name))
+    };
     let names: Vec<(String, String)> = read.iter().filter_map(name).collect();
     lines.into_iter().map(|line| with_name(line, &names)).collect()
 }

@@ -7,6 +7,7 @@
 
 mod error; // a user's error with SQLSTATE
 mod catalog; // relations by name and id, and how they change
+mod system; // the relations of the schema millrace
 mod parse; // text to statements
 mod statement; // what a text asks for
 mod bind; // statements to bound statements: names and types
@@ -21,9 +22,10 @@ mod adhoc; // queries over snapshots, through DataFusion's operators
 
 pub use bind::{bind, describe};
 pub use bound::{Bound, CopyFormat, CopySource, Description, Subscribe};
-pub use catalog::{Catalog, CatalogChange, Column, Relation, RelationKind};
+pub use catalog::{Catalog, CatalogChange, Column, OnError, Relation, RelationKind, ViewOptions};
 pub use compile::ExprCompiler;
 pub use error::SqlError;
 pub use parse::parse;
 pub use query::{Parameters, Query, RowStream, Snapshots};
 pub use statement::{Statement, StatementKind};
+pub use system::SystemRelation;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use datafusion::sql::sqlparser::ast;
 
 use crate::bound::CopyFormat;
-use crate::catalog::Column;
+use crate::catalog::{Column, ViewOptions};
 use crate::error::SqlError;
 use crate::parse::Source;
 
@@ -98,7 +98,7 @@ pub struct CreateTable {
     pub keep_rows: bool,
 }
 
-/// CREATE MATERIALIZED VIEW [IF NOT EXISTS] name [(columns)] AS query.
+/// CREATE MATERIALIZED VIEW [IF NOT EXISTS] name [(columns)] [WITH (options)] AS query.
 #[derive(Clone, Debug)]
 pub struct CreateView {
     /// Its name.
@@ -107,6 +107,8 @@ pub struct CreateView {
     pub if_not_exists: bool,
     /// Names for the first columns of the query.
     pub columns: Vec<Name>,
+    /// WITH (…).
+    pub options: ViewOptions,
     /// What it shows.
     pub query: Arc<ast::Query>,
     /// The query as the user wrote it.

@@ -308,7 +308,7 @@ impl Accumulator {
         use AggregateFunction as F;
         let count = lanes[self.first];
         if count < 0 {
-            return Err(DataError::new("XX000", "negative multiplicity"));
+            return Err(DataError::negative_multiplicity());
         }
         let kept = &lanes[self.first + 1..self.first + 1 + self.kept.lanes()];
         match self.spec.function {

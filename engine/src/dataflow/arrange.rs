@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use timely::container::NoopBuilder;
 use timely::dataflow::Stream;
@@ -14,6 +15,8 @@ use timely::dataflow::operators::generic::{Operator, OperatorInfo};
 
 use super::arrangement::{Arrangement, SavedTrace, SharedHandle, Start};
 use super::edge::{Edge, by_leading_columns};
+use super::meter::Meter;
+use super::shared::Export;
 use crate::delta::Delta;
 use crate::error::DataError;
 use crate::state::{Lanes, RowCodec, Shared, Updates, normalise_keys};
@@ -80,6 +83,20 @@ pub(crate) fn arrange<'scope>(
     keys: usize,
     start: Start,
     saved: Option<SavedTrace>,
+    meter: &Arc<Meter>,
+) -> Arranged<'scope> {
+    arrange_and_export(input, columns, keys, start, saved, meter, None)
+}
+
+/// The same, which also tells `export` of each span when it is sealed.
+pub(crate) fn arrange_and_export<'scope>(
+    input: Edge<'scope>,
+    columns: &[DataType],
+    keys: usize,
+    start: Start,
+    saved: Option<SavedTrace>,
+    meter: &Arc<Meter>,
+    export: Option<Rc<Export>>,
 ) -> Arranged<'scope> {
     let scope = input.scope();
     let codec = KeyedCodec::new(columns, keys);
@@ -91,7 +108,7 @@ pub(crate) fn arrange<'scope>(
         "Arrange",
         |initial, info: OperatorInfo| {
             drop(initial);
-            let mut arrangement = Arrangement::new(scope, &info, start, saved);
+            let mut arrangement = Arrangement::new(scope, &info, start, saved).metered(meter);
             *made = Some(Rc::new(RefCell::new(arrangement.handle())));
             arrangement.release();
             let mut held: Option<Capability<Tick>> = None;
@@ -110,7 +127,11 @@ pub(crate) fn arrange<'scope>(
                     }
                 });
                 let upper = frontier.frontier().first().copied();
-                if let Some(batch) = arrangement.seal(upper)
+                let batch = arrangement.seal(upper);
+                if let Some(export) = &export {
+                    export.sealed(batch.as_ref(), arrangement.upper());
+                }
+                if let Some(batch) = batch
                     && let Some(capability) = &held
                 {
                     let sealed = Sealed { batch, upper: arrangement.upper() };

@@ -26,6 +26,7 @@ use timely::dataflow::operators::generic::OperatorInfo;
 use timely::progress::frontier::AntichainRef;
 use timely::progress::{Antichain, Stamp};
 
+use super::meter::{Meter, Waiting};
 use crate::state::{RowSpine, Shared, UpdateBatcher, Updates};
 use crate::types::Tick;
 
@@ -69,6 +70,9 @@ pub(crate) struct Arrangement {
     sealed: Tick,
     /// False for streams: batches are made but not kept.
     keep: bool,
+    /// Counts what waits in the batcher, where somebody wants to know.
+    waiting: Option<Waiting>,
+    worker: usize,
 }
 
 impl Arrangement {
@@ -90,6 +94,8 @@ impl Arrangement {
             upper: start.upper(),
             sealed: 0,
             keep: true,
+            waiting: None,
+            worker: scope.index(),
         };
         if let (Start::Restored(at), Some(saved)) = (start, saved) {
             arrangement.seed(at, saved);
@@ -100,6 +106,12 @@ impl Arrangement {
     /// The same, but where `keep` is false nothing enters the trace.
     pub(crate) fn keeping(mut self, keep: bool) -> Self {
         self.keep = keep;
+        self
+    }
+
+    /// The same, but what waits for its tick is counted, and nothing is taken in once the view goes.
+    pub(crate) fn metered(mut self, meter: &Arc<Meter>) -> Self {
+        self.waiting = Some(Waiting::new(meter, self.worker));
         self
     }
 
@@ -120,6 +132,16 @@ impl Arrangement {
     /// Takes updates at or after the upper.
     pub(crate) fn insert(&mut self, updates: Updates) {
         self.batcher.insert(updates);
+        self.count_waiting();
+    }
+
+    /// Tells the meter what waits; forgets it where the view goes, so that it is not merged first.
+    fn count_waiting(&mut self) {
+        let Some(waiting) = &mut self.waiting else { return };
+        if waiting.is_stopped() {
+            self.batcher = UpdateBatcher::default();
+        }
+        waiting.set(self.batcher.bytes());
     }
 
     /// Completes all ticks before `upper`: the batch of what came in them, already in the trace.
@@ -128,7 +150,9 @@ impl Arrangement {
         if until <= self.upper {
             return None;
         }
+        self.count_waiting();
         let batch = self.batcher.extract(upper);
+        self.count_waiting();
         self.upper = until;
         if let (Some(batch), true) = (&batch, self.keep) {
             self.insert_span(until, batch.clone());

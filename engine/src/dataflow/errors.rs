@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringArray};
+use arrow::array::{ArrayRef, AsArray, StringArray};
 
 use crate::delta::{Col, Delta, batch_of};
 use crate::error::DataError;
@@ -47,4 +47,19 @@ impl ErrorRows {
         let diffs = Col::Each(std::mem::take(&mut self.diffs));
         Some(Delta { rows, diffs, ticks: Col::Each(std::mem::take(&mut self.ticks)) })
     }
+}
+
+/// Errors with the name of the relation in which they arose, where their messages need one.
+pub(crate) fn in_relation(errors: Arc<Delta>, relation: &str) -> Arc<Delta> {
+    let nameless = DataError::negative_multiplicity().message;
+    let messages = errors.rows.column(1).as_string::<i32>();
+    if messages.iter().flatten().all(|message| message != nameless) {
+        return errors;
+    }
+    let named =
+        messages.iter().flatten().map(|message| DataError::new("", message).in_relation(relation).message);
+    let named: ArrayRef = Arc::new(StringArray::from_iter_values(named));
+    let columns = vec![Arc::clone(errors.rows.column(0)), named, Arc::clone(errors.rows.column(2))];
+    let rows = batch_of(&ERROR_COLUMNS, columns, errors.len()).expect("three text columns of one length");
+    Arc::new(errors.with_rows(rows))
 }

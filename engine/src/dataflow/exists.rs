@@ -75,7 +75,7 @@ pub(crate) fn exists<'scope>(
     let mut saved = saved.unwrap_or_default().into_iter();
     let mut side = |columns: &[DataType]| Side {
         codec: KeyedCodec::new(columns, spec.keys),
-        arrangement: Arrangement::new(scope, &info, spec.start, saved.next()),
+        arrangement: Arrangement::new(scope, &info, spec.start, saved.next()).metered(&meter),
     };
     let mut sides = [side(&spec.columns), side(&spec.columns[..spec.keys])];
     let traces = sides.iter().map(|side| side.arrangement.observer()).collect();
@@ -279,7 +279,7 @@ impl Unit {
             let (tick, before) = (batch.tick(row), count);
             count += batch.lane(row, 0);
             if (before < 0) != (count < 0) {
-                let error = DataError::new("XX000", "negative multiplicity");
+                let error = DataError::negative_multiplicity();
                 output.errors.push(error, if count < 0 { 1 } else { -1 }, tick);
             }
             let forgets = self.anti && planted::is_on(Bug::AntiForgetsFlipBack) && count <= 0;
@@ -301,7 +301,8 @@ impl Unit {
         let (tick, diff) = (batch.tick(row), batch.lane(row, 0));
         let value = batch.value(row);
         if *flip == 1 {
-            // First the update itself, where it belongs to this seal; then the flips after it.
+            // First the update itself, where it belongs to this seal; then the flips after it. A
+            // later step for the same update finds `flip` beyond 1: this one moves it on.
             *flip += passing[1..].partition_point(|(at, _)| *at <= tick);
             let passes = passing[*flip - 1].1 || planted::is_on(Bug::SemiIgnoresAbsence);
             if tick >= self.lower && passes {

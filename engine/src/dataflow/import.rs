@@ -1,6 +1,6 @@
 //! Import: the source through which a view reads a table or another view.
 //!
-//! First the snapshot from the relation's trace, in slices of at most 64k rows an activation, so
+//! First the snapshot from the relation's trace, in slices of one block an activation, so
 //! that hydrating one view does not stall the others; then the live Arrow changes as they are
 //! sealed. Everything up to the as-of tick comes out at the as-of tick, the rest at its own.
 //! Invariant: the capability stays at the as-of until the whole snapshot is out.
@@ -18,6 +18,7 @@ use super::arrangement::Start;
 use super::blocks::{BLOCK_BYTES, BLOCK_ROWS};
 use super::edge::{Edge, EdgeOutput, EdgeSession, send};
 use super::errors::ERROR_COLUMNS;
+use super::meter::Meter;
 use super::publish::{Follower, Publication, SealedChanges};
 use super::token::Token;
 use crate::delta::{Col, Delta, Deltas, batch_of};
@@ -25,8 +26,9 @@ use crate::planted::{self, Bug};
 use crate::state::{RowCodec, Shared};
 use crate::types::{DataType, Tick};
 
-/// The most rows of a snapshot that one activation gives.
-const SLICE_ROWS: usize = 1 << 16;
+/// A snapshot's activation ends after so many rows: one block, since everything that the view does with
+/// them comes before another view's turn (measured: benches/src/hydration.rs).
+const SLICE_ROWS: usize = BLOCK_ROWS;
 
 /// A snapshot on its way out: batches, and where we are in them.
 struct Slices {
@@ -85,6 +87,12 @@ struct Import {
     rows: Slices,
     errors: Slices,
     follower: Rc<Follower>,
+    /// False where the rows come in another way, and only the errors here.
+    wants_rows: bool,
+    /// The relation's errors are not the reader's.
+    skips_errors: bool,
+    /// Told how far the snapshot is out.
+    meter: Arc<Meter>,
     /// All ticks of the relation before this one are in the snapshot or the queue.
     upper: Tick,
 }
@@ -101,6 +109,7 @@ impl Import {
         while given < SLICE_ROWS {
             if let Some(delta) = self.rows.next(self.start.upper()) {
                 given += delta.len();
+                self.meter.give_rows(delta.len());
                 let Some(delta) = self.after_as_of(delta) else { continue };
                 let delta = if planted::is_on(Bug::StaleImport) { stale(&delta) } else { Some(delta) };
                 send(rows_out, &capability[0], delta.map(Deltas::one).unwrap_or_default());
@@ -123,8 +132,12 @@ impl Import {
     ) {
         let queue = std::mem::take(&mut *self.follower.queue.borrow_mut());
         for SealedChanges { rows, errors, upper } in queue {
-            send(rows_out, &capability[0], self.see(rows));
-            send(errors_out, &capability[1], self.see(errors));
+            if self.wants_rows {
+                send(rows_out, &capability[0], self.see(rows));
+            }
+            if !self.skips_errors {
+                send(errors_out, &capability[1], self.see(errors));
+            }
             self.upper = upper;
         }
     }
@@ -176,6 +189,29 @@ pub(crate) fn import<'scope>(
     relation: &Publication,
     start: Start,
     token: &Token,
+    meter: &Arc<Meter>,
+) -> (Edge<'scope>, Edge<'scope>) {
+    import_wanted(scope, relation, start, token, meter, true)
+}
+
+/// Renders an import of the relation's errors alone.
+pub(crate) fn import_errors<'scope>(
+    scope: Scope<'scope, Tick>,
+    relation: &Publication,
+    start: Start,
+    token: &Token,
+    meter: &Arc<Meter>,
+) -> Edge<'scope> {
+    import_wanted(scope, relation, start, token, meter, false).1
+}
+
+fn import_wanted<'scope>(
+    scope: Scope<'scope, Tick>,
+    relation: &Publication,
+    start: Start,
+    token: &Token,
+    meter: &Arc<Meter>,
+    wants_rows: bool,
 ) -> (Edge<'scope>, Edge<'scope>) {
     let mut builder = OperatorBuilder::new("Import".to_owned(), scope);
     let (rows_port, rows) = builder.new_output();
@@ -184,7 +220,7 @@ pub(crate) fn import<'scope>(
     let mut errors_port: EdgeOutput = OutputBuilder::from(errors_port);
     let activator = scope.activator_for(builder.operator_info().address);
     let token = token.register(activator.clone());
-    let mut state = begin(relation, start, activator.clone());
+    let mut state = begin(relation, start, activator.clone(), meter, wants_rows);
     builder.build(move |capabilities| {
         let mut capabilities: Option<[Capability<Tick>; 2]> = capabilities.try_into().ok();
         move |_frontiers| {
@@ -209,19 +245,33 @@ pub(crate) fn import<'scope>(
 }
 
 /// The snapshot and the queue, taken at the same moment.
-fn begin(relation: &Publication, start: Start, activator: Activator) -> Import {
-    let contents = relation.contents();
+fn begin(
+    relation: &Publication,
+    start: Start,
+    activator: Activator,
+    meter: &Arc<Meter>,
+    wants_rows: bool,
+) -> Import {
+    let mut contents = relation.contents();
+    if !wants_rows {
+        contents.rows.clear();
+    }
     let (rows, errors) = match start {
+        Start::Fresh(_) if relation.skips_errors() => (contents.rows, Vec::new()),
         Start::Fresh(_) => (contents.rows, contents.errors),
         Start::Restored(_) => (Vec::new(), Vec::new()),
     };
     activator.activate();
+    meter.expect_rows(rows.iter().map(|batch| batch.len()).sum());
     Import {
         has_past: relation.keeps_rows(),
         start,
         rows: Slices::new(&relation.columns, rows),
         errors: Slices::new(&ERROR_COLUMNS, errors),
         follower: relation.follow(activator),
+        wants_rows,
+        skips_errors: relation.skips_errors(),
+        meter: Arc::clone(meter),
         upper: relation.upper(),
     }
 }

@@ -22,13 +22,14 @@ use differential_dataflow::trace::TraceReader;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::Operator;
-use timely::progress::frontier::{AntichainRef, MutableAntichain};
+use timely::progress::frontier::MutableAntichain;
 
 use super::arrange::{Arranged, Sealed};
 use super::arrangement::{SharedHandle, Start};
 use super::blocks::{BLOCK_BYTES, BLOCK_ROWS, FUEL, FUEL_BYTES};
 use super::edge::{Edge, EdgeBuilder, send};
 use super::meter::Meter;
+use super::shared::move_up;
 use super::token::Token;
 use crate::delta::{Col, Delta, Deltas, batch_of};
 use crate::planted::{self, Bug};
@@ -60,8 +61,7 @@ impl Side {
         let mut trace = self.trace.borrow_mut();
         if let Some(frontier) = frontier.frontier().first().copied() {
             let since = frontier.saturating_sub(1);
-            trace.set_logical_compaction(AntichainRef::new(&[since]));
-            trace.set_physical_compaction(AntichainRef::new(&[self.seen.min(since.saturating_add(1))]));
+            move_up(&mut trace, since, self.seen.min(since.saturating_add(1)));
         }
     }
 }
@@ -176,7 +176,8 @@ impl Unit {
         for (row, other, inner) in &pairs.rows {
             let other = &self.others[*other];
             diffs.push(self.fresh.lane(*row, 0) * other.lane(*inner, 0));
-            ticks.push(self.fresh.tick(*row).max(other.tick(*inner)));
+            // Of a shared arrangement the past comes with its own ticks, which lie before the as-of.
+            ticks.push(self.fresh.tick(*row).max(other.tick(*inner)).max(output.as_of));
         }
         let delta = Delta { rows, diffs, ticks };
         (!delta.is_empty()).then_some(delta)
@@ -188,6 +189,8 @@ struct Output {
     left: RowCodec,
     right: RowCodec,
     columns: Vec<DataType>,
+    /// Nothing comes out before this tick.
+    as_of: Tick,
 }
 
 /// What the operator needs to know of its two inputs.
@@ -209,14 +212,15 @@ pub(crate) fn join<'scope>(
     token: &Token,
 ) -> Edge<'scope> {
     let scope = left.stream.scope();
+    let (seen, as_of) = match spec.start {
+        Start::Fresh(as_of) => (0, as_of),
+        Start::Restored(at) => (at, 0),
+    };
     let output = Output {
+        as_of,
         left: RowCodec::new(&spec.left),
         right: RowCodec::new(&spec.right),
         columns: [spec.left, spec.right].concat(),
-    };
-    let seen = match spec.start {
-        Start::Fresh(_) => 0,
-        Start::Restored(at) => at,
     };
     let mut sides = [Side { trace: left.trace, seen }, Side { trace: right.trace, seen }];
     left.stream.binary_frontier::<_, EdgeBuilder, _, _, _, _>(

@@ -11,6 +11,7 @@ pub(crate) mod stateless; // filter, project, repeat, constants
 pub(crate) mod arrangement; // the state of one collection
 pub(crate) mod arrange; // driver: keep a collection by key
 pub(crate) mod limbs; // wide integers as lanes
+pub(crate) mod shared; // arrangements that several views read
 pub(crate) mod accumulate; // aggregates as sums of lanes
 pub(crate) mod distinct; // arguments that count once
 pub(crate) mod groups; // rows of groups, and their columns
@@ -18,6 +19,7 @@ pub(crate) mod reduce; // driver: GROUP BY
 pub(crate) mod join; // driver: equi-join
 pub(crate) mod exists; // driver: semi and anti joins
 pub(crate) mod topk; // driver: the first rows of each group
+pub(crate) mod negative; // tables must not lack what is taken from them
 pub(crate) mod publish; // driver: what a relation offers to others
 pub(crate) mod import; // driver: reading another relation
 pub(crate) mod subscribe; // following a relation from outside

@@ -21,7 +21,9 @@ use timely::scheduling::Activator;
 
 use super::arrangement::{Arrangement, SavedTrace, Start, TraceHandle, batches_of, compact, observer};
 use super::edge::{Edge, by_leading_columns};
-use super::errors::ERROR_COLUMNS;
+use super::errors::{ERROR_COLUMNS, in_relation};
+use super::meter::{Meter, Waiting};
+use super::negative::NegativeRows;
 use super::subscribe::Subscriber;
 use crate::delta::Delta;
 use crate::engine::SubscriptionSink;
@@ -34,6 +36,10 @@ use crate::types::{DataType, Tick};
 pub(crate) struct Publication {
     /// The columns' types.
     pub(crate) columns: Vec<DataType>,
+    /// What errors call it.
+    name: Arc<str>,
+    /// Readers go on where rows are in error: they see the others.
+    skips_errors: bool,
     worker: usize,
     keep_rows: bool,
     upper: Cell<Tick>,
@@ -112,7 +118,13 @@ impl Publication {
     /// The share at `tick` that `contents` holds; a stream holds nothing at any tick.
     pub(crate) fn snapshot_of(&self, tick: Tick, contents: Contents) -> Snapshot {
         let Contents { rows, errors } = if self.keep_rows { contents } else { Contents::default() };
-        Snapshot::new(self.columns.clone(), tick, rows, errors)
+        let snapshot = Snapshot::new(self.columns.clone(), tick, rows, errors).named(Arc::clone(&self.name));
+        if self.skips_errors { snapshot.skipping_errors() } else { snapshot }
+    }
+
+    /// Whether readers see the other rows where some are in error.
+    pub(crate) fn skips_errors(&self) -> bool {
+        self.skips_errors
     }
 
     /// Whether rows are kept: false for streams.
@@ -150,9 +162,9 @@ impl Publication {
         vec![observer(&self.rows.borrow()), observer(&self.errors.borrow())]
     }
 
-    /// Tells subscribers that the relation is gone.
-    pub(crate) fn close(&self) {
-        self.subscribers.borrow_mut().drain(..).for_each(Subscriber::close);
+    /// Tells subscribers that the relation is gone, or why it has failed.
+    pub(crate) fn close(&self, failure: Option<&DataError>) {
+        self.subscribers.borrow_mut().drain(..).for_each(|subscriber| subscriber.close(failure));
     }
 
     fn sealed(&self, changes: SealedChanges, rows: Option<Shared>, errors: Option<Shared>) {
@@ -186,6 +198,14 @@ pub(crate) struct PublishSpec {
     pub(crate) start: Start,
     /// Saved rows and errors, where it is restored.
     pub(crate) saved: Option<[SavedTrace; 2]>,
+    /// What errors call it.
+    pub(crate) name: Arc<str>,
+    /// Readers go on where rows are in error.
+    pub(crate) skips_errors: bool,
+    /// Counts what waits; none for tables, of which nothing waits for long.
+    pub(crate) meter: Option<Arc<Meter>>,
+    /// Rows are checked for what lacks: of tables that keep them.
+    pub(crate) checks_counts: bool,
 }
 
 /// Half of a publication: its rows or its errors.
@@ -193,6 +213,9 @@ struct Half {
     arrangement: Arrangement,
     codec: RowCodec,
     pending: Vec<Arc<Delta>>,
+    /// The bytes of `pending`, and where they are counted.
+    pending_bytes: usize,
+    waiting: Option<Waiting>,
 }
 
 impl Half {
@@ -203,14 +226,33 @@ impl Half {
                 // Unreachable for rows of the relation's own types; a silent loss would be worse.
                 Err(error) => tracing::error!(%error, "a row could not be encoded and is not kept"),
             }
+            if self.waiting.is_some() {
+                self.pending_bytes += delta.bytes();
+            }
             self.pending.push(delta);
         }
+        self.count_waiting();
+    }
+
+    /// Tells the meter what waits; forgets it where the view goes.
+    fn count_waiting(&mut self) {
+        let Some(waiting) = &mut self.waiting else { return };
+        if waiting.is_stopped() {
+            self.pending.clear();
+            self.pending_bytes = 0;
+        }
+        waiting.set(self.pending_bytes);
     }
 
     /// Completes the ticks before `upper`: the Arrow batches and the sorted batch of them.
     fn seal(&mut self, upper: Option<Tick>) -> (Vec<Arc<Delta>>, Option<Shared>) {
         let batch = self.arrangement.seal(upper);
-        (split_before(&mut self.pending, upper), batch)
+        let sealed = split_before(&mut self.pending, upper);
+        if self.waiting.is_some() {
+            self.pending_bytes = self.pending.iter().map(|delta| delta.bytes()).sum();
+            self.count_waiting();
+        }
+        (sealed, batch)
     }
 }
 
@@ -227,15 +269,25 @@ pub(crate) fn publish<'scope>(
     let mut errors = builder.new_input(errors, by_leading_columns(&ERROR_COLUMNS, ERROR_COLUMNS.len()));
     let info = builder.operator_info();
     let [saved_rows, saved_errors] = spec.saved.map_or([None, None], |saved| saved.map(Some));
-    let half = |columns: &[DataType], saved, keep: bool| Half {
-        arrangement: Arrangement::new(scope, &info, spec.start, saved).keeping(keep),
-        codec: RowCodec::new(columns),
-        pending: Vec::new(),
+    let half = |columns: &[DataType], saved, keep: bool| {
+        let arrangement = Arrangement::new(scope, &info, spec.start, saved).keeping(keep);
+        Half {
+            arrangement: match &spec.meter {
+                Some(meter) => arrangement.metered(meter),
+                None => arrangement,
+            },
+            codec: RowCodec::new(columns),
+            pending: Vec::new(),
+            pending_bytes: 0,
+            waiting: spec.meter.as_ref().map(|meter| Waiting::new(meter, worker)),
+        }
     };
     let mut row_half = half(&spec.columns, saved_rows, spec.keep_rows);
     let mut error_half = half(&ERROR_COLUMNS, saved_errors, spec.keep_rows);
     let publication = Rc::new(Publication {
         columns: spec.columns.clone(),
+        name: Arc::clone(&spec.name),
+        skips_errors: spec.skips_errors,
         worker,
         keep_rows: spec.keep_rows,
         upper: Cell::new(spec.start.upper()),
@@ -251,13 +303,23 @@ pub(crate) fn publish<'scope>(
     row_half.arrangement.release();
     error_half.arrangement.release();
     let shared = Rc::clone(&publication);
+    let mut negative = spec.checks_counts.then(|| NegativeRows::new(&spec.name));
     builder.build(move |_capabilities| {
         move |frontiers: &[MutableAntichain<Tick>]| {
             rows.for_each(|_, deltas| row_half.insert(std::mem::take(&mut deltas.list)));
-            errors.for_each(|_, deltas| error_half.insert(std::mem::take(&mut deltas.list)));
+            errors.for_each(|_, deltas| {
+                let named =
+                    std::mem::take(&mut deltas.list).into_iter().map(|d| in_relation(d, &shared.name));
+                error_half.insert(named.collect());
+            });
             let upper = least(frontiers);
             if upper.is_none_or(|upper| upper > shared.upper()) && shared.upper() < Tick::MAX {
+                let checks = negative.is_some() && row_half.arrangement.pending().is_some();
+                let before = if checks { row_half.arrangement.batches() } else { Vec::new() };
                 let (rows, row_batch) = row_half.seal(upper);
+                if let (Some(negative), Some(batch)) = (&mut negative, &row_batch) {
+                    error_half.insert(negative.check(batch, &before).map(Arc::new).into_iter().collect());
+                }
                 let (errors, error_batch) = error_half.seal(upper);
                 let upper = upper.unwrap_or(Tick::MAX);
                 shared.sealed(SealedChanges { rows, errors, upper }, row_batch, error_batch);

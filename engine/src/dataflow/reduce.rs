@@ -169,7 +169,8 @@ pub(crate) fn reduce<'scope>(
     let info = builder.operator_info();
     let start = spec.start;
     let mut saved = saved.unwrap_or_default().into_iter();
-    let mut arrangement = || Arrangement::new(scope, &info, start, saved.next());
+    let arrangement_meter = Arc::clone(&meter);
+    let mut arrangement = || Arrangement::new(scope, &info, start, saved.next()).metered(&arrangement_meter);
     let worker = scope.worker();
     let owns_global = spec.keys == 0 && worker_of(&[], worker.peers()) == worker.index();
     let mut state = Reduce::new(spec, &mut arrangement, owns_global, meter);
@@ -452,7 +453,7 @@ fn joined(
     let parts = texts.iter().zip(delimiters).zip(&counts);
     let joined =
         join_texts(parts.map(|((text, delimiter), count)| (text.unwrap_or_default(), delimiter, *count)))?;
-    joined.map(Cell::Text).ok_or_else(|| DataError::new("XX000", "negative multiplicity"))
+    joined.map(Cell::Text).ok_or_else(DataError::negative_multiplicity)
 }
 
 /// Reads one group from before the first of its touched ticks to after the last.
@@ -509,7 +510,7 @@ impl GroupReader<'_> {
     /// The group's row: before the seal, or at a tick of it.
     fn read(&mut self, at: Option<Tick>) -> Group {
         match self.lanes[0].cmp(&0) {
-            Ordering::Less => return Group::Wrong(DataError::new("XX000", "negative multiplicity")),
+            Ordering::Less => return Group::Wrong(DataError::negative_multiplicity()),
             Ordering::Equal if self.reduce.spec.keys > 0 && !planted::is_on(Bug::EmptyGroupStays) => {
                 return Group::Absent;
             }
@@ -554,7 +555,7 @@ impl GroupReader<'_> {
         let Some(end) = end else { return joined(ordered, &batches, self.key, at, &reduce.meter) };
         let ranges = &mut self.walks[place].ranges;
         let found = ordered.extreme(&batches, self.key, at, end, ranges, &reduce.meter);
-        found.map(Cell::Encoded).ok_or_else(|| DataError::new("XX000", "negative multiplicity"))
+        found.map(Cell::Encoded).ok_or_else(DataError::negative_multiplicity)
     }
 }
 

@@ -4,7 +4,7 @@
 //! once, and so are the arrangements of an input by the same keys. The walk is the same on every worker and
 //! after every restart, so the traces that it makes can be saved and given back by their order.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,15 +13,16 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::Concatenate;
 
 use super::accumulate::{AggregateSpec, lay_out};
-use super::arrange::{Arranged, arrange};
+use super::arrange::{Arranged, arrange, arrange_and_export};
 use super::arrangement::{SavedTrace, Start, TraceHandle, observer};
 use super::edge::Edge;
 use super::exists::{ExistsSpec, exists};
-use super::import::import;
+use super::import::{import, import_errors};
 use super::join::{JoinSpec, join};
 use super::meter::Meter;
 use super::publish::{Publication, PublishSpec, publish};
 use super::reduce::{ReduceSpec, reduce};
+use super::shared::{ArrangementKey, Export, SharedArrangement, import_arranged};
 use super::stateless::{Projection, constant, project, repeat};
 use super::token::{Clock, Token};
 use super::topk::{TopKSpec, top_k};
@@ -48,7 +49,11 @@ pub(crate) struct Renderer<'a, 'scope> {
     pub(crate) token: &'a Token,
     /// Moves constants.
     pub(crate) clock: &'a Clock,
-    /// Counts visited rows.
+    /// What errors call the view.
+    pub(crate) name: Arc<str>,
+    /// Readers of the view go on where rows are in error.
+    pub(crate) skips_errors: bool,
+    /// Counts what the view does and holds.
     pub(crate) meter: &'a Arc<Meter>,
     /// Saved traces, in the order of rendering, where the dataflow is restored.
     pub(crate) saved: Option<VecDeque<SavedTrace>>,
@@ -60,8 +65,26 @@ pub(crate) struct Renderer<'a, 'scope> {
     pub(crate) rendered: HashMap<PlanId, Edge<'scope>>,
     /// Inputs of joins arranged so far, by their keys: each once a dataflow.
     pub(crate) arranged: HashMap<(PlanId, Vec<SideKey>), Arranged<'scope>>,
+    /// Relations whose errors came in with a shared arrangement.
+    pub(crate) erring: HashSet<RelationId>,
+    /// The shared arrangements that are taken in so far.
+    pub(crate) taken_in: HashSet<ArrangementKey>,
     /// The error collections of all operators so far.
     pub(crate) errors: Vec<Edge<'scope>>,
+    /// The arrangements of this worker that views share, where the dataflow may take them in.
+    pub(crate) shared: &'a HashMap<ArrangementKey, SharedArrangement>,
+    /// Which of `traces` belong to shared arrangements.
+    pub(crate) borrowed: HashSet<usize>,
+}
+
+/// A rendered view.
+pub(crate) struct Rendered {
+    /// What it offers to others.
+    pub(crate) publication: Rc<Publication>,
+    /// Its traces in the order of rendering, for saving.
+    pub(crate) traces: Vec<TraceHandle>,
+    /// Which of them belong to shared arrangements.
+    pub(crate) borrowed: HashSet<usize>,
 }
 
 impl<'scope> Renderer<'_, 'scope> {
@@ -69,17 +92,59 @@ impl<'scope> Renderer<'_, 'scope> {
     ///
     /// # Errors
     /// `InvalidPlan`, which checking the plan before has ruled out.
-    pub(crate) fn view(mut self, plan: &Plan) -> Result<(Rc<Publication>, Vec<TraceHandle>), EngineError> {
+    pub(crate) fn view(mut self, plan: &Plan) -> Result<Rendered, EngineError> {
         let rows = self.render(plan)?;
         let errors = self.scope.concatenate(std::mem::take(&mut self.errors));
         let saved = match (self.take_saved(), self.take_saved()) {
             (Some(rows), Some(errors)) => Some([rows, errors]),
             _ => None,
         };
-        let spec = PublishSpec { columns: plan.columns(), keep_rows: true, start: self.start, saved };
+        let spec = PublishSpec {
+            columns: plan.columns(),
+            keep_rows: true,
+            start: self.start,
+            saved,
+            name: Arc::clone(&self.name),
+            skips_errors: self.skips_errors,
+            meter: Some(Arc::clone(self.meter)),
+            checks_counts: false,
+        };
         let publication = publish(rows, errors, spec);
         self.traces.extend(publication.traces());
-        Ok((publication, self.traces))
+        Ok(Rendered { publication, traces: self.traces, borrowed: self.borrowed })
+    }
+
+    /// Renders an arrangement that views share: its batches, and the errors of its chain. Those of the
+    /// relation itself each view takes in once, however many arrangements it reads.
+    ///
+    /// # Errors
+    /// `InvalidPlan`, which checking the plan before has ruled out.
+    pub(crate) fn shared_arrangement(
+        mut self,
+        key: &ArrangementKey,
+        export: Rc<Export>,
+    ) -> Result<(Arranged<'scope>, Rc<Publication>), EngineError> {
+        let ArrangementKey { input, keys } = key;
+        if let Some(relation) = key.relation() {
+            self.get(relation)?;
+            self.errors.clear();
+        }
+        let all = (0..input.columns().len()).map(Expr::Column).collect();
+        let (rows, types) = self.by_keys(input, keys, all, input)?;
+        let export = Some(export);
+        let arranged = arrange_and_export(rows, &types, keys.len(), self.start, None, self.meter, export);
+        let errors = self.scope.concatenate(std::mem::take(&mut self.errors));
+        let spec = PublishSpec {
+            columns: Vec::new(),
+            keep_rows: true,
+            start: self.start,
+            saved: None,
+            name: Arc::clone(&self.name),
+            skips_errors: false,
+            meter: Some(Arc::clone(self.meter)),
+            checks_counts: false,
+        };
+        Ok((arranged, publish(self.scope.concatenate(Vec::new()), errors, spec)))
     }
 
     /// The rows of a plan; its errors are added to the dataflow's when it is met for the first time.
@@ -104,8 +169,8 @@ impl<'scope> Renderer<'_, 'scope> {
             Plan::Join { left, right, keys } => {
                 let specs = JoinSpec { left: left.columns(), right: right.columns(), start: self.start };
                 let (left_keys, right_keys) = sides(keys);
-                let left = self.keyed(left, left_keys, plan)?;
-                let right = self.keyed(right, right_keys, plan)?;
+                let left = self.join_input(left, left_keys, plan)?;
+                let right = self.join_input(right, right_keys, plan)?;
                 Ok(join(left, right, specs, Arc::clone(self.meter), self.token))
             }
             Plan::Reduce { input, keys, aggregates } => self.reduce(input, keys, aggregates, plan),
@@ -124,9 +189,11 @@ impl<'scope> Renderer<'_, 'scope> {
             return Ok(rows.clone());
         }
         let publication = self.relations.get(&relation).ok_or(EngineError::NoRelation(relation))?;
-        let (rows, errors) = import(self.scope, publication, self.start, self.token);
+        let (rows, errors) = import(self.scope, publication, self.start, self.token, self.meter);
         self.imports.insert(relation, (rows.clone(), errors.clone()));
-        self.errors.push(errors);
+        if !self.erring.contains(&relation) {
+            self.errors.push(errors);
+        }
         Ok(rows)
     }
 
@@ -154,8 +221,8 @@ impl<'scope> Renderer<'_, 'scope> {
         Ok(rows)
     }
 
-    /// A join input, arranged by its key expressions; rows whose NULL key matches nothing go.
-    fn keyed(
+    /// A join input by its key expressions: an arrangement that views share, or one of its own.
+    fn join_input(
         &mut self,
         input: &Plan,
         keys: Vec<SideKey>,
@@ -165,14 +232,53 @@ impl<'scope> Renderer<'_, 'scope> {
         if let Some(arranged) = self.arranged_already(&place, &input.columns()) {
             return Ok(arranged);
         }
-        let all = (0..input.columns().len()).map(Expr::Column).collect();
-        let (rows, types) = self.by_keys(input, &place.1, all, plan)?;
-        let saved = self.take_saved();
-        let arranged = arrange(rows, &types, place.1.len(), self.start, saved);
-        self.traces.push(observer(&arranged.trace.borrow()));
-        let shared = arranged.share();
+        let arranged = match ArrangementKey::new(input, &place.1) {
+            Some(key) => self.shared_or_own(key, input, &place.1, plan)?,
+            None => self.keyed(input, &place.1, plan)?,
+        };
+        let again = arranged.share();
         self.arranged.insert(place, arranged);
-        Ok(shared)
+        Ok(again)
+    }
+
+    /// The arrangement that views share under this key; where there is none, one of this view's own.
+    fn shared_or_own(
+        &mut self,
+        key: ArrangementKey,
+        input: &Plan,
+        keys: &[SideKey],
+        plan: &Plan,
+    ) -> Result<Arranged<'scope>, EngineError> {
+        let found = self.shared.get(&key).zip(key.relation());
+        let (Some((shared, relation)), Start::Fresh(as_of)) = (found, self.start) else {
+            return self.keyed(input, keys, plan);
+        };
+        if !self.imports.contains_key(&relation) && self.erring.insert(relation) {
+            let publication = self.relations.get(&relation).ok_or(EngineError::NoRelation(relation))?;
+            self.errors.push(import_errors(self.scope, publication, self.start, self.token, self.meter));
+        }
+        if self.taken_in.insert(key) {
+            self.errors.push(import_errors(self.scope, &shared.errors, self.start, self.token, self.meter));
+        }
+        let arranged = import_arranged(self.scope, shared, as_of, self.token);
+        self.borrowed.insert(self.traces.len());
+        self.traces.push(observer(&arranged.trace.borrow()));
+        Ok(arranged)
+    }
+
+    /// A join input, arranged by its key expressions; rows whose NULL key matches nothing go.
+    fn keyed(
+        &mut self,
+        input: &Plan,
+        keys: &[SideKey],
+        plan: &Plan,
+    ) -> Result<Arranged<'scope>, EngineError> {
+        let all = (0..input.columns().len()).map(Expr::Column).collect();
+        let (rows, types) = self.by_keys(input, keys, all, plan)?;
+        let saved = self.take_saved();
+        let arranged = arrange(rows, &types, keys.len(), self.start, saved, self.meter);
+        self.traces.push(observer(&arranged.trace.borrow()));
+        Ok(arranged)
     }
 
     /// The arrangement of an input by these keys, where there is one.

@@ -49,14 +49,20 @@ impl Subscriber {
         (self.sink)(SubscriptionEvent::Changes {
             worker: self.worker,
             changes: decode_changes(&relation.columns, &contents.rows, self.as_of),
-            errors: decode_errors(&contents.errors, self.as_of),
+            errors: match relation.skips_errors() {
+                true => Vec::new(),
+                false => decode_errors(&contents.errors, self.as_of),
+            },
             upper: relation.upper(),
         })
     }
 
-    /// The relation was dropped.
-    pub(crate) fn close(self) {
-        (self.sink)(SubscriptionEvent::Dropped);
+    /// The relation was dropped, or has failed for good.
+    pub(crate) fn close(self, failure: Option<&DataError>) {
+        (self.sink)(match failure {
+            Some(error) => SubscriptionEvent::Failed(error.clone()),
+            None => SubscriptionEvent::Dropped,
+        });
     }
 }
 

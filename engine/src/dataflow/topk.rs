@@ -104,7 +104,7 @@ pub(crate) fn top_k<'scope>(
     let info = builder.operator_info();
     let activator = scope.activator_for(Rc::clone(&info.address));
     let token = token.register(activator.clone());
-    let arrangement = Arrangement::new(scope, &info, spec.start, saved);
+    let arrangement = Arrangement::new(scope, &info, spec.start, saved).metered(&meter);
     let trace = arrangement.observer();
     let mut state = TopK::new(&spec, arrangement);
     let mut output = Output::new(&spec);
@@ -358,7 +358,7 @@ impl WindowWalk {
                 continue;
             }
             if counts[side] < 0 {
-                let error = DataError::new("XX000", "negative multiplicity");
+                let error = DataError::negative_multiplicity();
                 output.errors.push(error, if side == 0 { -1 } else { 1 }, tick);
             }
             let copies = if planted::is_on(Bug::TopKCopiesOnce) { counts[side].min(1) } else { counts[side] };

@@ -8,7 +8,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type};
 use millrace_engine::{
     DataError, DataType, Delta, Engine, EngineConfig, EngineError, Literal, Plan, RelationId, Snapshot,
-    SubscriptionEvent, TableSpec, Tick, batch_of, column_of_literals,
+    SubscriptionEvent, TableSpec, Tick, ViewSpec, batch_of, column_of_literals,
 };
 
 use crate::compiler::TestCompiler;
@@ -30,26 +30,38 @@ pub(crate) struct Harness {
 
 impl Harness {
     pub(crate) fn start(workers: usize) -> Harness {
+        Harness::limited(workers, None)
+    }
+
+    /// With a limit of what views may hold.
+    pub(crate) fn limited(workers: usize, view_bytes_max: Option<usize>) -> Harness {
         let uppers: Arc<(Mutex<BTreeMap<RelationId, Tick>>, Condvar)> = Arc::default();
         let reported = Arc::clone(&uppers);
         let sink = move |relation, upper| {
             reported.0.lock().unwrap().insert(relation, upper);
             reported.1.notify_all();
         };
-        let engine = Engine::start(EngineConfig { workers }, Arc::new(TestCompiler), Arc::new(sink)).unwrap();
+        let engine =
+            Engine::start(EngineConfig { workers, view_bytes_max }, Arc::new(TestCompiler), Arc::new(sink));
+        let engine = engine.unwrap();
         Harness { engine, uppers }
     }
 
     pub(crate) fn table(&self, id: u64, columns: &[DataType], as_of: Tick) {
         self.engine.create_table(
             RelationId(id),
-            TableSpec { columns: columns.to_vec(), keep_rows: true },
+            TableSpec { name: format!("t{id}"), columns: columns.to_vec(), keep_rows: true },
             as_of,
         );
     }
 
     pub(crate) fn view(&self, id: u64, plan: &Plan, as_of: Tick) {
-        self.engine.install(RelationId(id), plan.clone(), as_of).unwrap();
+        self.view_with(id, plan, ViewSpec::default(), as_of);
+    }
+
+    pub(crate) fn view_with(&self, id: u64, plan: &Plan, spec: ViewSpec, as_of: Tick) {
+        let spec = ViewSpec { name: format!("v{id}"), ..spec };
+        self.engine.install(RelationId(id), plan.clone(), spec, as_of).unwrap();
     }
 
     /// Commits rows with their diffs at a tick.

@@ -130,9 +130,7 @@ fn deletions_of_the_current_extreme_visit_as_much_as_a_change_of_a_small_group()
         for victim in victims {
             let small = visited_by_deletions(&plan, 100, victim, 50, 1);
             println!("{name}, {victim:?} of 10^2: {small:.1} rows a change");
-            for (values, deletions, group) in
-                [(1_000, 500, 1), (100_000, 2_000, 1), (100_000, 50_000, 20), (60_000, 50_000, 500)]
-            {
+            for (values, deletions, group) in [(1_000, 500, 1), (100_000, 1_000, 1), (100_000, 50_000, 100)] {
                 let large = visited_by_deletions(&plan, values, victim, deletions, group);
                 println!("{name}, {victim:?} of {values}, {group} commits at once: {large:.1} rows a change");
                 assert!(small > 0.0 && large < 3.0 * small, "{small} at 10^2 values, {large} at {values}");

@@ -9,6 +9,7 @@
 mod compiler;
 mod harness;
 mod model;
+mod guards;
 mod lifecycle;
 mod oracle;
 mod operators;

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use millrace_engine::{
     Aggregate, AggregateFunction, DataError, DataType, Expr, JoinKey, Literal, OrderKey, Plan, RelationId,
-    SubscriptionEvent, Tick,
+    SubscriptionEvent, Tick, ViewSpec,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -146,7 +146,7 @@ fn exists(inner: impl Strategy<Value = Plan> + Clone + 'static) -> impl Strategy
 fn copies() -> impl Strategy<Value = Expr> {
     let long = |value| Expr::Literal(Literal::Int64(value));
     prop_oneof![
-        8 => (-1i64..4).prop_map(move |value| long(value)),
+        8 => (-1i64..4).prop_map(long),
         1 => Just(Expr::Literal(Literal::Null(DataType::Int64))),
         1 => Just(Expr::Column(4)),
         1 => Just(call("divide", long(2), Expr::Column(4), DataType::Int64)),
@@ -206,7 +206,7 @@ fn join(inner: impl Strategy<Value = Plan> + Clone + 'static) -> impl Strategy<V
 }
 
 fn aggregate() -> impl Strategy<Value = Aggregate> {
-    (prop_oneof![2 => plain_aggregate(), 1 => joined_texts()], prop::bool::weighted(0.3)).prop_map(
+    (prop_oneof![5 => plain_aggregate(), 1 => joined_texts()], prop::bool::weighted(0.3)).prop_map(
         |(mut aggregate, distinct)| {
             aggregate.distinct = distinct && !aggregate.arguments.is_empty();
             if aggregate.distinct {
@@ -302,7 +302,7 @@ fn view() -> impl Strategy<Value = Plan> {
         1 => exists(five_columns().boxed()),
         2 => top_k(five_columns()),
         1 => top_k(join(five_columns().boxed())),
-        7 => reduce(five_columns()),
+        14 => reduce(five_columns()),
     ]
 }
 
@@ -545,7 +545,9 @@ fn fold(
                 }
                 uppers[worker] = upper;
             }
-            SubscriptionEvent::Dropped => return Err("the subscription was dropped".to_owned()),
+            SubscriptionEvent::Dropped | SubscriptionEvent::Failed(_) => {
+                return Err("the subscription has ended".to_owned());
+            }
         }
     }
     for index in late..script.ticks.len() {
@@ -578,7 +580,10 @@ pub(crate) fn check_restored(script: &Script, workers: usize, cut: usize) -> Res
     second.table(LEFT, &COLUMNS, START);
     second.table(RIGHT, &COLUMNS, START);
     (0..=cut).for_each(|index| commit(&second, &history, index));
-    second.engine.restore(RelationId(VIEW), script.view.clone(), state).map_err(|e| e.to_string())?;
+    second
+        .engine
+        .restore(RelationId(VIEW), script.view.clone(), ViewSpec::default(), state)
+        .map_err(|e| e.to_string())?;
     let events = second.subscribe(VIEW, at - 1);
     second.commit(at, &[]);
     second.wait(VIEW, at + 1);

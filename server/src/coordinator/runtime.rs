@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc as thread_channel};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use millrace_engine::{DataType, Engine, EngineError, RelationId, TableSpec, Tick};
-use millrace_sql::{CatalogChange, Relation, RelationKind, SqlError};
+use millrace_engine::{DataType, Engine, EngineError, RelationId, TableSpec, Tick, ViewSpec};
+use millrace_sql::{CatalogChange, OnError, Relation, RelationKind, SqlError};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -375,10 +375,18 @@ fn create(engine: &Engine, relation: &Relation, as_of: Tick) -> Result<(), Engin
     match &relation.kind {
         RelationKind::Table { keep_rows } => {
             let columns: Vec<DataType> = relation.columns.iter().map(|column| column.data_type).collect();
-            engine.create_table(relation.id, TableSpec { columns, keep_rows: *keep_rows }, as_of);
+            let spec = TableSpec { name: relation.name.clone(), columns, keep_rows: *keep_rows };
+            engine.create_table(relation.id, spec, as_of);
             Ok(())
         }
-        RelationKind::MaterializedView { plan, .. } => engine.install(relation.id, plan.clone(), as_of),
+        RelationKind::MaterializedView { plan, options, .. } => {
+            let spec = ViewSpec {
+                name: relation.name.clone(),
+                skip_errors: options.on_error == OnError::Skip,
+                bytes_max: options.memory_limit.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+            };
+            engine.install(relation.id, plan.clone(), spec, as_of)
+        }
     }
 }
 

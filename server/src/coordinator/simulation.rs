@@ -16,7 +16,7 @@ use std::sync::Arc;
 use arrow::array::{AsArray, Int32Array, RecordBatch};
 use arrow::datatypes::Int32Type;
 use millrace_engine::{DataType, Plan, RelationId, Tick, batch_of};
-use millrace_sql::{Catalog, CatalogChange, Column, Relation, RelationKind, SqlError};
+use millrace_sql::{Catalog, CatalogChange, Column, Relation, RelationKind, SqlError, ViewOptions};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -133,7 +133,15 @@ impl Model {
             Op::CreateView { name, over } => {
                 let Some(over) = self.relation(&self.catalog(), over) else { return };
                 let plan = Plan::Get { relation: over.id, columns: vec![DataType::Int32] };
-                self.create(name, RelationKind::MaterializedView { sql: String::new(), plan }, Vec::new());
+                self.create(
+                    name,
+                    RelationKind::MaterializedView {
+                        sql: String::new(),
+                        plan,
+                        options: ViewOptions::default(),
+                    },
+                    Vec::new(),
+                );
             }
             Op::Drop { relation, cascade } => {
                 let catalog = self.catalog();

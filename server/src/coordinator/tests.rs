@@ -13,7 +13,7 @@ use millrace_engine::{
     DataType, Engine, EngineConfig, Log, LogConfig, OsRandom, Plan, RealDisk, RelationId, Snapshot, Tick,
     batch_of,
 };
-use millrace_sql::{CatalogChange, Column, ExprCompiler, Relation, RelationKind, SqlError};
+use millrace_sql::{CatalogChange, Column, ExprCompiler, Relation, RelationKind, SqlError, ViewOptions};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +35,15 @@ struct Bench {
 
 fn engine(workers: usize) -> (Engine, Arc<Progress>) {
     let progress = Arc::new(Progress::default());
-    (Engine::start(EngineConfig { workers }, Arc::new(ExprCompiler), progress.sink()).unwrap(), progress)
+    (
+        Engine::start(
+            EngineConfig { workers, view_bytes_max: None },
+            Arc::new(ExprCompiler),
+            progress.sink(),
+        )
+        .unwrap(),
+        progress,
+    )
 }
 
 impl Bench {
@@ -139,7 +147,12 @@ async fn what_is_acknowledged_is_read_at_once() {
     let bench = Bench::empty(always());
     let table = bench.create_table().await;
     let plan = Plan::Get { relation: table, columns: vec![DataType::Int32] };
-    let view = bench.create("v", RelationKind::MaterializedView { sql: String::new(), plan }).await;
+    let view = bench
+        .create(
+            "v",
+            RelationKind::MaterializedView { sql: String::new(), plan, options: ViewOptions::default() },
+        )
+        .await;
     for value in 0..50 {
         let tick = bench.coordinator.commit(insert(table, &[value, value], 1)).await.unwrap();
         assert_eq!(bench.holds.newest_tick(), tick);
@@ -263,7 +276,12 @@ async fn a_restart_brings_back_catalog_rows_and_ticks() {
         bench.coordinator.commit(insert(table, &[value], 1)).await.unwrap();
     }
     let plan = Plan::Get { relation: table, columns: vec![DataType::Int32] };
-    bench.create("v", RelationKind::MaterializedView { sql: String::new(), plan }).await;
+    bench
+        .create(
+            "v",
+            RelationKind::MaterializedView { sql: String::new(), plan, options: ViewOptions::default() },
+        )
+        .await;
     let dropped = bench.create("gone", RelationKind::Table { keep_rows: true }).await;
     bench.coordinator.commit(insert(dropped, &[7], 1)).await.unwrap();
     let catalog = vec![CatalogChange::Drop(vec![dropped])];

@@ -18,6 +18,7 @@ mod not_null; // 23502
 mod parameters; // SET and SHOW
 mod read; // snapshots and queries at a tick
 mod response; // what a statement answers
+pub(crate) mod system; // the relations of the schema millrace
 #[cfg(test)]
 mod tests; // statements through sessions, with real workers
 mod write; // INSERT, DELETE and the retry of their commits

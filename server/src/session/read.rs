@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use futures::{StreamExt, stream};
 use millrace_engine::{DataType, Engine, EngineError, RelationId, Snapshot, Tick, batch_bytes, batch_of};
-use millrace_sql::{Column, Query, RowStream, Snapshots, SqlError};
+use millrace_sql::{Column, Query, RowStream, Snapshots, SqlError, SystemRelation};
 use tokio::sync::oneshot;
 
 use crate::coordinator::{Moment, is_provisional, tables_below};
 use crate::session::block::{Block, too_large};
-use crate::session::{Response, Session};
+use crate::session::{Response, Session, system};
 
 /// What one relation's workers answer.
 type Answer = Result<Vec<Snapshot>, EngineError>;
@@ -20,7 +20,7 @@ type Answer = Result<Vec<Snapshot>, EngineError>;
 impl Session {
     /// SELECT. Inside a block the relations count as read.
     pub(super) async fn select(&mut self, query: &Query, moment: &Moment) -> Result<RowStream, SqlError> {
-        let relations: BTreeSet<RelationId> = query.relations().into_iter().collect();
+        let relations = stored(query);
         self.check_readable(&relations, moment)?;
         if let Block::Open(transaction) = &mut self.block {
             transaction.gather(Vec::new(), relations)?;
@@ -55,6 +55,11 @@ impl Session {
     }
 }
 
+/// The relations of the catalog that a query reads: what others may change.
+pub(super) fn stored(query: &Query) -> BTreeSet<RelationId> {
+    query.relations().into_iter().filter(|id| SystemRelation::of_id(*id).is_none()).collect()
+}
+
 /// Each worker's share of each relation at the moment, which the caller keeps held.
 ///
 /// # Errors
@@ -65,9 +70,16 @@ async fn snapshots(
     moment: &Moment,
 ) -> Result<Snapshots, SqlError> {
     // All are asked before the first answer is awaited.
-    let answers: Vec<_> =
-        relations.iter().map(|relation| (*relation, read(engine, *relation, moment.tick))).collect();
-    let mut snapshots = HashMap::with_capacity(answers.len());
+    let is_stored = |relation: &&RelationId| SystemRelation::of_id(**relation).is_none();
+    let answers: Vec<_> = relations
+        .iter()
+        .filter(is_stored)
+        .map(|relation| (*relation, read(engine, *relation, moment.tick)))
+        .collect();
+    let mut snapshots = HashMap::with_capacity(relations.len());
+    for relation in relations.iter().copied().filter_map(SystemRelation::of_id) {
+        snapshots.insert(relation.id(), vec![system::snapshot(engine, relation, moment).await?]);
+    }
     for (relation, answer) in answers {
         let answer = answer.await.unwrap_or(Err(EngineError::Stopped));
         snapshots.insert(relation, answer.map_err(|error| read_error(error, moment))?);
@@ -76,7 +88,7 @@ async fn snapshots(
 }
 
 /// Asks the workers; the answer comes when all have, or one failed.
-fn read(engine: &Engine, relation: RelationId, tick: Tick) -> oneshot::Receiver<Answer> {
+pub(super) fn read(engine: &Engine, relation: RelationId, tick: Tick) -> oneshot::Receiver<Answer> {
     let (sender, receiver) = oneshot::channel();
     let gathering =
         Mutex::new(Gathering { missing: engine.workers(), snapshots: Vec::new(), sender: Some(sender) });
@@ -122,6 +134,9 @@ pub(crate) fn read_error(error: EngineError, moment: &Moment) -> SqlError {
             SqlError::new("42P01", format!("relation \"{name}\" does not exist"))
                 .detail("It was dropped while the statement ran.")
         }
+        EngineError::Failed(error) => SqlError::from(error)
+            .detail("It was stopped for good; the relations that it reads go on.")
+            .hint("Drop it, and create it with a larger memory_limit or of a query that keeps less."),
         EngineError::Stopped => SqlError::new("57P01", "the workers have stopped"),
         other => SqlError::internal(other),
     }

@@ -34,7 +34,12 @@ impl Drop for Running {
 
 fn server_with(append: AppendGroup) -> Running {
     let progress = Arc::new(Progress::default());
-    let engine = Engine::start(EngineConfig { workers: 2 }, Arc::new(ExprCompiler), progress.sink()).unwrap();
+    let engine = Engine::start(
+        EngineConfig { workers: 2, view_bytes_max: None },
+        Arc::new(ExprCompiler),
+        progress.sink(),
+    )
+    .unwrap();
     let catalog: Arc<Catalog> = Arc::default();
     let holds = Arc::new(Holds::new(0, catalog.clone()));
     let path = CommitPath::new(catalog, 0, 1 << 20);
@@ -433,4 +438,119 @@ async fn parameters_are_set_shown_and_rolled_back() {
     assert_eq!(sqlstate(&mut session, "set nonsense = 1").await, "42704");
     assert_eq!(run(&mut session, "discard all").await, ["DISCARD ALL"]);
     assert_eq!(session.statement_timeout(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_system_relations_are_read_like_tables() {
+    let server = server();
+    let mut session = session(&server);
+    run(&mut session, "create table t (a int)").await;
+    run(&mut session, "create materialized view v as select a, count(*) from t group by a").await;
+    run(&mut session, "insert into t values (1), (2), (2)").await;
+    let frontiers = "select relation, kind, lag, since <= upper, state_rows, state_bytes > 0 from \
+                     millrace.frontiers where upper > 0 order by relation";
+    // The view has taken in the insert once it has been read.
+    assert_eq!(run(&mut session, "select count(*) from v").await, ["2"]);
+    let expected = ["t|table|0|true|2|true", "v|materialized view|0|true|4|true"];
+    assert_eq!(run(&mut session, frontiers).await, expected);
+    let joined = "select h.relation, hydrated, rows, rows_all from millrace.hydration h \
+                  join millrace.frontiers as f using (relation) where kind like '%view' order by 1";
+    assert_eq!(run(&mut session, joined).await, ["v|true|0|0"]);
+    assert_eq!(run(&mut session, "copy (table millrace.view_errors) to stdout").await, [""; 0]);
+    assert_eq!(
+        run(&mut session, "explain select * from millrace.hydration").await,
+        ["Scan millrace.hydration"]
+    );
+    for (text, state) in [
+        ("select * from millrace.nothing", "42P01"),
+        ("select * from frontiers", "42P01"),
+        ("create materialized view w as select * from millrace.frontiers", "0A000"),
+        ("insert into millrace.frontiers values (1)", "42501"),
+        ("drop table millrace.frontiers", "42501"),
+        ("subscribe millrace.frontiers", "42501"),
+    ] {
+        assert_eq!(sqlstate(&mut session, text).await, state, "{text}");
+    }
+    // They count neither as read nor as written.
+    run(&mut session, "create table kept (relation text, n bigint)").await;
+    for text in [
+        "begin",
+        "insert into kept select relation, state_rows from millrace.frontiers where relation = 't'",
+        "create table later (a int)",
+        "select count(*) from millrace.hydration",
+        "select count(*) from millrace.view_errors",
+        "commit",
+    ] {
+        run(&mut session, text).await;
+    }
+    assert_eq!(run(&mut session, "select * from kept").await, ["t|2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_in_error_are_listed_and_a_view_may_be_read_without_them() {
+    let server = server();
+    let mut session = session(&server);
+    run(&mut session, "create table t (a int, b int)").await;
+    let query = "as select a / b as q from t";
+    run(&mut session, &format!("create materialized view strict with (on_error = fail) {query}")).await;
+    run(&mut session, &format!("create materialized view lenient with (on_error = 'skip') {query}")).await;
+    run(&mut session, "create materialized view over as select q + 1 as r from lenient").await;
+    let mut followed = Followed::start(&mut session, "subscribe lenient").await;
+    run(&mut session, "insert into t values (6, 2), (1, 0), (2, 0)").await;
+    assert_eq!(sqlstate(&mut session, "select * from strict").await, "22012");
+    assert_eq!(run(&mut session, "select * from lenient").await, ["3"]);
+    assert_eq!(run(&mut session, "select * from over").await, ["4"]);
+    assert_eq!(followed.next().await, "1|3");
+    let listed = "select relation, sqlstate, message, count, operator is null from millrace.view_errors \
+                  order by relation";
+    let expected = ["lenient|22012|division by zero|2|false", "strict|22012|division by zero|2|false"];
+    assert_eq!(run(&mut session, listed).await, expected);
+    run(&mut session, "delete from t where b = 0").await;
+    assert_eq!(run(&mut session, listed).await, [""; 0]);
+    assert_eq!(run(&mut session, "select * from strict").await, ["3"]);
+    for text in
+        ["(on_error = 'ignore')", "(on_errors = 'skip')", "(memory_limit = 'much')", "(memory_limit = 0)"]
+    {
+        let text = format!("create materialized view w with {text} {query}");
+        assert_eq!(sqlstate(&mut session, &text).await, "22023", "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_beyond_its_limit_fails_for_good_and_alone() {
+    let server = server();
+    let mut session = session(&server);
+    run(&mut session, "create table t (a int)").await;
+    run(&mut session, "create materialized view sums as select sum(a) from t").await;
+    run(&mut session, "insert into t values (1), (2), (3), (4)").await;
+    for _ in 0..2 {
+        run(&mut session, "insert into t select l.a + 5 * r.a from t l, t r").await;
+    }
+    // 74 million triples.
+    assert_eq!(run(&mut session, "select count(*) from t").await, ["420"]);
+    let view = "create materialized view pairs with (memory_limit = '4MB') as select l.a, m.a as b, r.a as c from t l, t m, t r";
+    run(&mut session, view).await;
+    let mut followed = Followed::start(&mut session, "subscribe pairs").await;
+    let error = try_run(&mut session, "select * from pairs").await.unwrap_err();
+    assert_eq!(
+        (error.sqlstate.as_str(), error.message.as_str()),
+        ("53200", "view \"pairs\" exceeded its memory limit")
+    );
+    assert_eq!(followed.try_next().await.unwrap_err().sqlstate, "53200");
+    run(&mut session, "create materialized view over as select count(*) from pairs").await;
+    assert_eq!(sqlstate(&mut session, "select * from over").await, "53200");
+    run(&mut session, "insert into t values (0)").await;
+    assert_eq!(run(&mut session, "select count(*) from sums").await, ["1"]);
+    let listed = "select relation, sqlstate, count, operator from millrace.view_errors order by relation";
+    assert_eq!(run(&mut session, listed).await, ["over|53200|1|null", "pairs|53200|1|null"]);
+    let frontiers =
+        "select relation, upper, lag, state_bytes from millrace.frontiers where upper is null order by 1";
+    assert_eq!(run(&mut session, frontiers).await, ["over|null|null|0", "pairs|null|null|0"]);
+    let hydrated = "select relation from millrace.hydration where not hydrated order by 1";
+    assert_eq!(run(&mut session, hydrated).await, ["over", "pairs"]);
+    run(&mut session, "drop materialized view pairs cascade").await;
+    assert_eq!(run(&mut session, "select count(*) from millrace.hydration").await, ["2"]);
+    assert_eq!(sqlstate(&mut session, "select * from pairs").await, "42P01");
+    run(&mut session, "insert into t values (1)").await;
+    assert_eq!(run(&mut session, "select count(*) from sums").await, ["1"]);
 }

@@ -13,7 +13,7 @@ use millrace_sql::{Bound, CatalogChange, Query, Relation, SqlError, Statement};
 
 use crate::coordinator::{Moment, Reads, Request, Write};
 use crate::session::block::{Block, command};
-use crate::session::read::collect;
+use crate::session::read::{collect, stored};
 use crate::session::{Notice, Response, Session, ddl, not_null};
 
 /// How often a lone statement starts again beside others.
@@ -146,7 +146,7 @@ impl Session {
         source: &Query,
         moment: &Moment,
     ) -> Result<Vec<RecordBatch>, SqlError> {
-        self.check_readable(&source.relations().into_iter().collect(), moment)?;
+        self.check_readable(&stored(source), moment)?;
         let rows = self.run_query(source, moment).await?;
         collect(rows, &types_of(table), STATEMENT_BYTES_MAX).await
     }
@@ -165,7 +165,7 @@ pub(super) fn types_of(relation: &Relation) -> Vec<DataType> {
 }
 
 fn relations_of(source: &Query, table: Option<RelationId>) -> BTreeSet<RelationId> {
-    source.relations().into_iter().chain(table).collect()
+    stored(source).into_iter().chain(table).collect()
 }
 
 fn rows_change(

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
 use futures::stream;
-use millrace_engine::{Snapshot, SubscriptionEvent, Tick};
+use millrace_engine::{DataError, Snapshot, SubscriptionEvent, Tick};
 use millrace_sql::{Relation, RowStream, SqlError, Subscribe};
 use tokio::sync::{Notify, watch};
 
@@ -84,10 +84,12 @@ struct FeedState {
 }
 
 /// Why no more events come.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum End {
     /// The relation was dropped.
     Dropped,
+    /// The view has failed for good.
+    Failed(DataError),
     /// The client is too slow.
     Overflow,
     /// The client is gone.
@@ -131,6 +133,7 @@ impl Feed {
                 state.fold.add(worker, changes, errors, upper);
             }
             SubscriptionEvent::Dropped => state.end = Some(End::Dropped),
+            SubscriptionEvent::Failed(error) => state.end = Some(End::Failed(error)),
         }
         let wants_more = state.end.is_none();
         drop(state);
@@ -221,9 +224,10 @@ impl Follower {
         if let Some(step) = state.fold.next(newest)? {
             return Ok(Some(step));
         }
-        match state.end {
+        match &state.end {
             None => Ok(None),
             Some(End::Dropped) => Err(self.dropped()),
+            Some(End::Failed(error)) => Err(error.clone().into()),
             Some(End::Overflow) => Err(self.too_slow()),
             Some(End::Left | End::Stopped) => Err(SqlError::new("57P01", "the workers have stopped")),
         }

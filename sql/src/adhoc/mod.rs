@@ -320,8 +320,14 @@ impl Builder {
         };
         let mut sort = by(&keys);
         sort.extend(self.sort_keys(order, &columns)?);
-        let all = (0..columns.len()).map(Expr::Column);
-        let all = all.map(|column| self.compile(&column, &columns)).collect::<Result<Vec<_>, SqlError>>()?;
+        let mut all = Vec::new();
+        for (index, data_type) in columns.iter().enumerate() {
+            let column = Expr::Column(index);
+            all.push(self.compile_key(&column, &columns)?);
+            if *data_type == DataType::Float64 {
+                all.push(self.compile(&zero_as_text(column), &columns)?);
+            }
+        }
         sort.extend(by(&all));
         let limit = match range.fetch {
             Some(fetch) if keys.is_empty() => Some(range.skip.saturating_add(fetch)),
@@ -334,6 +340,19 @@ impl Builder {
         shown.extend(numbered.then_some(DataType::Int64));
         Ok(Arc::new(First::new(built, keys, range, numbered, schema_of(&shown))))
     }
+}
+
+/// The text of a double that is zero: -0.0 comes before 0.0, where nothing else tells rows apart. (Doubles
+/// themselves DataFusion's operators compare now by bits, now by value.)
+fn zero_as_text(column: Expr) -> Expr {
+    let is_zero = Expr::Call {
+        function: "equal".to_owned(),
+        version: functions::VERSION,
+        arguments: vec![column.clone(), Expr::Literal(Literal::Float64(0.0_f64.to_bits()))],
+        data_type: DataType::Boolean,
+    };
+    let text = Expr::Cast { input: Box::new(column), to: DataType::Text };
+    Expr::Case { branches: vec![(is_zero, text)], otherwise: None, data_type: DataType::Text }
 }
 
 /// Whether the expression is more than a value at hand, so that it could fail.

@@ -18,7 +18,7 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
 };
-use millrace_engine::{DataError, DataType, Snapshot, schema_of};
+use millrace_engine::{DataType, Snapshot, schema_of};
 
 /// Batches that a scan is ahead of its reader.
 const BATCHES_AHEAD: usize = 2;
@@ -53,12 +53,11 @@ impl Source {
 
     fn scan(&self, snapshot: &Snapshot) -> SendableRecordBatchStream {
         let mut builder = RecordBatchReceiverStreamBuilder::new(self.schema(), BATCHES_AHEAD);
-        let (sender, name) = (builder.tx(), self.name.clone());
+        let sender = builder.tx();
         let rows = snapshot.rows();
         builder.spawn_blocking(move || {
             for batch in rows {
-                let batch = batch.map_err(|error| name_relation(error, &name));
-                if sender.blocking_send(batch).is_err() {
+                if sender.blocking_send(batch.map_err(DataFusionError::from)).is_err() {
                     break;
                 }
             }
@@ -66,11 +65,6 @@ impl Source {
         });
         builder.build()
     }
-}
-
-/// An error of the scan itself does not know which relation it was.
-fn name_relation(error: DataError, name: &str) -> DataFusionError {
-    DataError { message: format!("relation {name}: {}", error.message), ..error }.into()
 }
 
 impl fmt::Debug for Source {

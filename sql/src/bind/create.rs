@@ -27,7 +27,11 @@ pub(super) fn table(create: &CreateTable, scope: &Scope) -> Result<Bound, SqlErr
 pub(super) fn view(create: &CreateView, scope: &Scope) -> Result<Bound, SqlError> {
     let query = scope.plan_view(&create.query)?;
     let columns = named(query.columns(), &create.columns)?;
-    let kind = RelationKind::MaterializedView { sql: create.sql.clone(), plan: query.lower()? };
+    let kind = RelationKind::MaterializedView {
+        sql: create.sql.clone(),
+        plan: query.lower()?,
+        options: create.options,
+    };
     created(&create.name, create.if_not_exists, columns, kind, scope)
 }
 

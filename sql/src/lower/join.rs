@@ -184,17 +184,19 @@ impl Sides {
     }
 }
 
-/// A column as a key that tells apart whatever a condition could: 0.0 and -0.0 are equal, but not as text.
+/// A column as a key that tells apart whatever a condition could: 0.0 and -0.0 are equal, so are a month and 30
+/// days, but not as text.
 fn identity(column: usize, data_type: DataType) -> Expr {
     match data_type {
-        DataType::Float64 => Expr::Cast { input: Box::new(Expr::Column(column)), to: DataType::Text },
+        DataType::Float64 | DataType::Interval => {
+            Expr::Cast { input: Box::new(Expr::Column(column)), to: DataType::Text }
+        }
         DataType::Boolean
         | DataType::Int32
         | DataType::Int64
         | DataType::Text
         | DataType::Timestamp
         | DataType::Date
-        | DataType::Interval
         | DataType::Numeric { .. } => Expr::Column(column),
     }
 }
@@ -221,7 +223,10 @@ fn split(input: Plan, mut conditions: Vec<Expr>) -> (Plan, Option<Plan>) {
     let failing = Expr::Call {
         function: "is_distinct_from".to_owned(),
         version: crate::functions::VERSION,
-        arguments: vec![Expr::And(conditions.clone()), Expr::Literal(Literal::Boolean(true))],
+        arguments: one_predicate(conditions.clone())
+            .into_iter()
+            .chain([Expr::Literal(Literal::Boolean(true))])
+            .collect(),
         data_type: DataType::Boolean,
     };
     let failing = filter(input.clone(), vec![failing]);

@@ -11,6 +11,7 @@ use crate::compile::evaluate_constant;
 use crate::error::SqlError;
 use crate::query::exprs::calls;
 use crate::query::rel::{JoinKind, Rel, SortKey};
+use crate::system::{self, SystemRelation};
 pub(crate) use join::join_keys;
 use join::one_predicate;
 pub(crate) use optimize::optimize;
@@ -21,6 +22,7 @@ pub(crate) use optimize::optimize;
 /// 0A000 for what cannot be maintained yet, 42P17 for what never can.
 pub(crate) fn lower(rel: &Rel) -> Result<Plan, SqlError> {
     check_calls(rel)?;
+    check_relations(rel)?;
     // Without another look at which columns are needed: what breaks ties is settled by the query itself.
     let plan = plan(&optimize::fuse(without_sorts(rel.clone())))?;
     plan.check().map_err(SqlError::internal)?;
@@ -67,6 +69,18 @@ fn check_calls(rel: &Rel) -> Result<(), SqlError> {
         return Err(SqlError::new("42P17", message));
     }
     if now { Err(not_yet("now()")) } else { Ok(()) }
+}
+
+/// Refuses relations that have no changes to follow.
+fn check_relations(rel: &Rel) -> Result<(), SqlError> {
+    match rel.relations().into_iter().find_map(SystemRelation::of_id) {
+        None => Ok(()),
+        Some(relation) => {
+            let name = format!("{}.{}", system::SCHEMA, relation.name());
+            Err(SqlError::unsupported(format_args!("a materialized view over {name}"))
+                .hint("It shows the moment at which it is read; SELECT from it whenever you want to know."))
+        }
+    }
 }
 
 fn plan(rel: &Rel) -> Result<Plan, SqlError> {

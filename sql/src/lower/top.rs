@@ -7,7 +7,8 @@ use crate::query::exprs::conjuncts;
 
 /// A bound that a predicate puts on a number.
 struct Bound {
-    most: usize,
+    /// The greatest number; none: it says nothing that is not so anyway.
+    most: Option<usize>,
     /// Whether the predicate says no more than that.
     whole: bool,
 }
@@ -21,7 +22,7 @@ pub(super) fn bound(
     let mut kept = Vec::new();
     for predicate in predicates.into_iter().flat_map(conjuncts) {
         let found = bound_of(&predicate, number);
-        if let Some(Bound { most, .. }) = found {
+        if let Some(Bound { most: Some(most), .. }) = found {
             fetch = Some(fetch.map_or(most, |fetch| fetch.min(most)));
         }
         if !found.is_some_and(|bound| bound.whole) {
@@ -41,8 +42,11 @@ fn bound_of(predicate: &Expr, number: usize) -> Option<Bound> {
     let most = match (function.as_str(), number_first) {
         ("equal", _) | ("less_equal", true) | ("greater_equal", false) => limit,
         ("less", true) | ("greater", false) => limit.saturating_sub(1),
+        ("greater_equal", true) | ("less_equal", false) if limit <= 1 => {
+            return Some(Bound { most: None, whole: true });
+        }
         _ => return None,
     };
     let most = usize::try_from(most.max(0)).ok()?;
-    Some(Bound { most, whole: function != "equal" || most <= 1 })
+    Some(Bound { most: Some(most), whole: function != "equal" || most <= 1 })
 }

@@ -206,6 +206,8 @@ impl<'a> Cursor<'a> {
     fn spell_out_table(&mut self) {
         let start = self.parser.index();
         let tokens = std::mem::replace(&mut self.parser, Parser::new(self.dialect)).into_tokens();
+        let is_space = |token: &TokenWithSpan| matches!(token.token, Token::Whitespace(_));
+        let passed = tokens.iter().take(start).filter(|token| !is_space(token)).count();
         let mut written = Vec::with_capacity(tokens.len());
         let mut before = None;
         for (index, token) in tokens.into_iter().enumerate() {
@@ -215,7 +217,7 @@ impl<'a> Cursor<'a> {
                 Some(before) => unquoted(before).as_deref() == Some("as"),
                 None => false,
             };
-            if index >= start && !matches!(token.token, Token::Whitespace(_)) {
+            if index >= start && !is_space(&token) {
                 before = Some(token.token.clone());
             }
             if is_table && !is_name {
@@ -227,9 +229,7 @@ impl<'a> Cursor<'a> {
         }
         let parser = Parser::new(self.dialect).with_recursion_limit(RECURSION_MAX);
         self.parser = parser.with_tokens_with_locations(written);
-        while self.parser.index() < start {
-            self.parser.advance_token();
-        }
+        self.advance(passed);
     }
 
     /// Lets sqlparser parse what comes next.

@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// How often an expression may be begun at each token. Statements in use need two or three.
 const BEGINNINGS_PER_TOKEN: usize = 20;
@@ -46,6 +47,17 @@ impl Dialect for BoundedDialect {
     fn parse_prefix(&self, _parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
         self.budget.set(self.budget.get().saturating_sub(1));
         self.is_exhausted().then_some(Err(ParserError::RecursionLimitExceeded))
+    }
+
+    /// `IN ((SELECT …)::int, 2)`: sqlparser takes the inner parentheses for the whole list.
+    fn parse_infix(&self, parser: &mut Parser, expr: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
+        let token = |index| &parser.peek_nth_token_ref(index).token;
+        let is = |token: &Token, keyword| matches!(token, Token::Word(word) if word.keyword == keyword);
+        let negated = is(token(0), Keyword::NOT);
+        let first = usize::from(negated);
+        let is_nested = is(token(first), Keyword::IN)
+            && [first + 1, first + 2].iter().all(|index| *token(*index) == Token::LParen);
+        is_nested.then(|| parse_nested_in(parser, expr, negated))
     }
 
     fn identifier_quote_style(&self, identifier: &str) -> Option<char> {
@@ -138,5 +150,49 @@ impl Dialect for BoundedDialect {
 
     fn supports_comma_separated_trim(&self) -> bool {
         true
+    }
+}
+
+/// IN with two parentheses behind it: a query in more parentheses than it needs, or a list.
+fn parse_nested_in(parser: &mut Parser, expr: &Expr, negated: bool) -> Result<Expr, ParserError> {
+    if negated {
+        parser.expect_keyword_is(Keyword::NOT)?;
+    }
+    parser.expect_keyword_is(Keyword::IN)?;
+    parser.expect_token(&Token::LParen)?;
+    let expr = Box::new(expr.clone());
+    let query = parser.maybe_parse(|parser| {
+        let query = parser.parse_query()?;
+        parser.expect_token(&Token::RParen)?;
+        Ok(query)
+    })?;
+    if let Some(subquery) = query {
+        return Ok(Expr::InSubquery { expr, subquery, negated });
+    }
+    let list = parser.parse_comma_separated(Parser::parse_expr)?;
+    parser.expect_token(&Token::RParen)?;
+    Ok(Expr::InList { expr, list, negated })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(sql: &str) -> Result<Expr, ParserError> {
+        let dialect = BoundedDialect::new(sql.len());
+        Parser::new(&dialect).try_with_sql(sql)?.parse_expr()
+    }
+
+    #[test]
+    fn in_takes_a_query_in_parentheses_for_what_it_is() {
+        for list in
+            ["a IN ((SELECT 1)::int, 2)", "a NOT IN ((SELECT 1), 2)", "a IN ((1), 2)", "a IN ((1 + 2) * 3)"]
+        {
+            assert!(matches!(parsed(list), Ok(Expr::InList { .. })), "{list}: {:?}", parsed(list));
+        }
+        for query in ["a IN ((SELECT 1))", "a NOT IN (((SELECT 1)))", "a IN ((SELECT 1) UNION SELECT 2)"] {
+            assert!(matches!(parsed(query), Ok(Expr::InSubquery { .. })), "{query}: {:?}", parsed(query));
+        }
+        assert!(parsed("a IN ((SELECT 1)::int").is_err() && parsed("a IN ((1) 2)").is_err());
     }
 }

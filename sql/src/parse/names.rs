@@ -2,6 +2,7 @@
 
 use crate::error::SqlError;
 use crate::statement::Name;
+use crate::system;
 
 /// The longest name in bytes. PostgreSQL cuts longer ones; two views could then silently be one.
 const NAME_BYTES_MAX: usize = 63;
@@ -58,7 +59,7 @@ pub(super) fn resolve(mut parts: Vec<Name>) -> Result<Name, SqlError> {
 fn in_schema(schema: &Name, name: Name) -> Result<Name, SqlError> {
     match schema.value.as_str() {
         SCHEMA => Ok(Name { position: schema.position, ..name }),
-        "pg_catalog" | "information_schema" => {
+        "pg_catalog" | "information_schema" | system::SCHEMA => {
             Err(SqlError::new("42501", format!("permission denied for schema {}", schema.value))
                 .detail("The system's relations can only be read.")
                 .position(schema.position))

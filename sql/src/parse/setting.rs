@@ -133,3 +133,18 @@ fn value(cursor: &mut Cursor) -> Result<String, SqlError> {
     cursor.advance(1);
     Ok(value)
 }
+
+/// An option of WITH (…) and its value as text; no value is `true`.
+pub(super) fn option(cursor: &mut Cursor) -> Result<(String, String), SqlError> {
+    let name = cursor.option()?.value;
+    if !cursor.accept_token(&Token::Eq) {
+        return Ok((name, "true".to_owned()));
+    }
+    let value = match cursor.peek().clone() {
+        Token::Word(word) => word.value.to_ascii_lowercase(),
+        Token::SingleQuotedString(value) | Token::Number(value, _) => value,
+        _ => return Err(cursor.syntax_error()),
+    };
+    cursor.advance(1);
+    Ok((name, value))
+}

@@ -6,6 +6,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use millrace_engine::DataType;
 
 use super::cursor::Cursor;
+use super::setting::option;
 use crate::catalog::Column;
 use crate::error::SqlError;
 use crate::query::types::{Named, numeric};
@@ -199,21 +200,6 @@ fn is_stream(cursor: &mut Cursor) -> Result<bool, SqlError> {
             .position(position));
     }
     Ok(append_only)
-}
-
-/// A parameter and its value as text; no value is `true`.
-fn option(cursor: &mut Cursor) -> Result<(String, String), SqlError> {
-    let name = cursor.option()?.value;
-    if !cursor.accept_token(&Token::Eq) {
-        return Ok((name, "true".to_owned()));
-    }
-    let value = match cursor.peek().clone() {
-        Token::Word(word) => word.value.to_ascii_lowercase(),
-        Token::SingleQuotedString(value) | Token::Number(value, _) => value,
-        _ => return Err(cursor.syntax_error()),
-    };
-    cursor.advance(1);
-    Ok((name, value))
 }
 
 fn boolean(value: &str, name: &str, position: usize) -> Result<bool, SqlError> {

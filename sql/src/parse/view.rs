@@ -3,34 +3,104 @@
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
+use super::setting::option;
+use crate::catalog::{OnError, ViewOptions};
 use crate::error::SqlError;
 use crate::statement::CreateView;
 
-/// `CREATE MATERIALIZED VIEW [IF NOT EXISTS] name [(columns)] AS query [WITH DATA]`
+/// PostgreSQL's units of memory.
+const UNITS: [(&str, u32); 5] = [("TB", 40), ("GB", 30), ("MB", 20), ("kB", 10), ("B", 0)];
+
+/// `CREATE MATERIALIZED VIEW [IF NOT EXISTS] name [(columns)] [WITH (options)] AS query [WITH DATA]`
 pub(super) fn create(cursor: &mut Cursor) -> Result<CreateView, SqlError> {
     cursor.expect("create materialized view")?;
     let if_not_exists = cursor.accept("if not exists");
     let name = cursor.relation()?;
     let columns = cursor.names_in_parentheses()?;
-    refuse_options(cursor)?;
+    let options = options(cursor)?;
     cursor.expect("as")?;
     let mark = cursor.mark();
     let query = cursor.query()?;
     let sql = cursor.text_since(mark);
     cursor.refuse(&["with no data"], "CREATE MATERIALIZED VIEW")?;
     cursor.accept("with data");
-    Ok(CreateView { name, if_not_exists, columns, query, sql })
+    Ok(CreateView { name, if_not_exists, columns, options, query, sql })
 }
 
-fn refuse_options(cursor: &mut Cursor) -> Result<(), SqlError> {
+/// `WITH (on_error = 'fail' | 'skip', memory_limit = '64MB')`
+fn options(cursor: &mut Cursor) -> Result<ViewOptions, SqlError> {
     cursor.refuse(&["using", "tablespace"], "CREATE MATERIALIZED VIEW")?;
-    let with = cursor.position();
+    let mut options = ViewOptions::default();
     if !cursor.accept("with") {
-        return Ok(());
+        return Ok(options);
     }
     cursor.expect_token(&Token::LParen)?;
-    let name = cursor.option()?;
-    Err(SqlError::new("22023", format!("unrecognized parameter \"{}\"", name.value))
-        .detail("A materialized view has no parameters yet.")
-        .position(with))
+    loop {
+        let position = cursor.position();
+        let (name, value) = option(cursor)?;
+        match name.as_str() {
+            "on_error" => options.on_error = on_error(&value).map_err(|error| error.position(position))?,
+            "memory_limit" => {
+                let bytes =
+                    bytes_of(&value).ok_or_else(|| invalid(&name, &value, MEMORY_HINT).position(position))?;
+                options.memory_limit = Some(bytes);
+            }
+            _ => {
+                return Err(SqlError::new("22023", format!("unrecognized parameter \"{name}\""))
+                    .hint("A materialized view can have the parameters on_error and memory_limit.")
+                    .position(position));
+            }
+        }
+        if !cursor.accept_token(&Token::Comma) {
+            break;
+        }
+    }
+    cursor.expect_token(&Token::RParen)?;
+    Ok(options)
+}
+
+const MEMORY_HINT: &str = "It is a number of bytes, or one with a unit: B, kB, MB, GB, TB.";
+
+fn invalid(name: &str, value: &str, hint: &str) -> SqlError {
+    SqlError::new("22023", format!("invalid value for parameter \"{name}\": \"{value}\"")).hint(hint)
+}
+
+fn on_error(value: &str) -> Result<OnError, SqlError> {
+    match value {
+        "fail" => Ok(OnError::Fail),
+        "skip" => Ok(OnError::Skip),
+        _ => Err(invalid("on_error", value, "It is 'fail' or 'skip'.")),
+    }
+}
+
+/// A size of memory as PostgreSQL writes them; not zero.
+fn bytes_of(value: &str) -> Option<u64> {
+    let unit = UNITS.iter().find_map(|(unit, shift)| Some((value.strip_suffix(unit)?, *shift)));
+    let (number, shift) = unit.unwrap_or((value, 0));
+    let number: u64 = number.trim().parse().ok()?;
+    number.checked_mul(1 << shift).filter(|bytes| *bytes > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_with_and_without_a_unit() {
+        let sizes = ["64MB", "1 GB", "4096", "12kB", "7B", "0", "", "MB", "-1MB", "64mb", "99999999TB"];
+        let expected = [
+            Some(64 << 20),
+            Some(1 << 30),
+            Some(4096),
+            Some(12 << 10),
+            Some(7),
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+        ];
+        assert_eq!(sizes.map(bytes_of), expected);
+    }
 }

@@ -274,10 +274,10 @@ impl<'a> Binder<'a> {
         let fetch = limit.map(|limit| self.count(limit, "LIMIT", "2201W")).transpose()?.flatten();
         let fetch = if one_row { Some(1) } else { fetch };
         let skip = offset.map(|offset| self.count(offset, "OFFSET", "2201X")).transpose()?.flatten();
-        if fetch.is_none() && skip.is_none() {
+        let skip = skip.unwrap_or(0);
+        if fetch.is_none() && skip == 0 {
             return Ok(bound);
         }
-        let skip = skip.unwrap_or(0);
         Ok(BoundQuery { rel: limited(bound.rel, skip, fetch), ..bound })
     }
 

@@ -58,12 +58,34 @@ pub(crate) fn columns_of(expr: &Expr) -> Vec<usize> {
     columns
 }
 
-/// The conjuncts of a predicate.
+/// The conjuncts of a predicate. What all branches of an OR demand stands before it: `(a and b) or (a and c)`
+/// is `a and (b or c)`, so that an equality in every branch can be the key of a join.
 pub(crate) fn conjuncts(predicate: Expr) -> Vec<Expr> {
     match predicate {
         Expr::And(terms) => terms.into_iter().flat_map(conjuncts).collect(),
+        Expr::Or(branches) => factored(branches.into_iter().map(conjuncts).collect()),
         other => vec![other],
     }
+}
+
+/// The disjunction of some conjunctions, as conjuncts.
+fn factored(mut branches: Vec<Vec<Expr>>) -> Vec<Expr> {
+    let shared = |term: &&Expr| branches.iter().all(|branch| branch.contains(term));
+    let mut common: Vec<Expr> = branches.first().into_iter().flatten().filter(shared).cloned().collect();
+    branches.iter_mut().for_each(|branch| branch.retain(|term| !common.contains(term)));
+    // A branch that demands nothing else is true wherever the common terms are.
+    if branches.iter().any(Vec::is_empty) {
+        return common;
+    }
+    let conjunction = |mut terms: Vec<Expr>| match (terms.len(), terms.pop()) {
+        (1, Some(only)) => only,
+        (_, last) => {
+            terms.extend(last);
+            Expr::And(terms)
+        }
+    };
+    common.push(Expr::Or(branches.into_iter().map(conjunction).collect()));
+    common
 }
 
 /// Whether the expression calls a function of this name anywhere.
@@ -79,5 +101,27 @@ pub(crate) fn calls(expr: &Expr, name: &str) -> bool {
             branches.iter().any(|(condition, result)| calls(condition, name) || calls(result, name))
                 || otherwise.as_ref().is_some_and(|otherwise| calls(otherwise, name))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(index: usize) -> Expr {
+        Expr::Column(index)
+    }
+
+    fn shown(predicate: Expr) -> Vec<String> {
+        conjuncts(predicate).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_every_branch_demands_stands_before_the_or() {
+        let both = |a, b| Expr::And(vec![column(a), column(b)]);
+        assert_eq!(shown(Expr::Or(vec![both(0, 1), both(2, 0)])), ["#0", "(#1 or #2)"]);
+        assert_eq!(shown(Expr::Or(vec![both(0, 1), column(0)])), ["#0"]);
+        assert_eq!(shown(Expr::Or(vec![both(0, 1), both(2, 3)])), ["((#0 and #1) or (#2 and #3))"]);
+        assert_eq!(shown(Expr::Or(Vec::new())), ["()"]);
     }
 }

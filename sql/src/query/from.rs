@@ -16,6 +16,7 @@ use super::surroundings::Frame;
 use super::typed::Typed;
 use super::unnest::{self, Sides};
 use crate::error::SqlError;
+use crate::system::{self, SystemRelation};
 
 /// FROM clauses with more tables are refused, so that no walk over the joins exhausts the stack.
 const TABLES_MAX: usize = 100;
@@ -110,15 +111,36 @@ impl Binder<'_> {
             let scope = Scope::of_table(&alias_name, cte.columns());
             return renamed(Source { rel: cte.rel, scope }, alias);
         }
-        let relation = match schema.map(String::as_str) {
-            None | Some("public") => self.catalog.get(table),
+        let (rel, named) = self.scan(schema.map(String::as_str), table)?;
+        let scope = Scope::of_table(&alias_name, named);
+        renamed(Source { rel, scope }, alias)
+    }
+
+    /// All rows of a relation, and its columns' names and types.
+    ///
+    /// # Errors
+    /// 42P01.
+    pub(crate) fn scan(
+        &self,
+        schema: Option<&str>,
+        table: &str,
+    ) -> Result<(Rel, Vec<(String, DataType)>), SqlError> {
+        let found = match schema {
+            None | Some("public") => {
+                self.catalog.get(table).map(|relation| (relation.id, relation.columns.clone()))
+            }
+            Some(system::SCHEMA) => {
+                SystemRelation::of_name(table).map(|relation| (relation.id(), relation.columns()))
+            }
             Some(_) => None,
         };
-        let relation = relation.ok_or_else(|| missing_relation(&name.join(".")))?;
-        let columns: Vec<DataType> = relation.columns.iter().map(|column| column.data_type).collect();
-        let named = relation.columns.iter().map(|column| (column.name.clone(), column.data_type));
-        let scope = Scope::of_table(&alias_name, named);
-        renamed(Source { rel: Rel::Scan { relation: relation.id, columns }, scope }, alias)
+        let (relation, columns) = found.ok_or_else(|| {
+            let schema = schema.map(|schema| format!("{schema}.")).unwrap_or_default();
+            missing_relation(&format!("{schema}{table}"))
+        })?;
+        let types = columns.iter().map(|column| column.data_type).collect();
+        let named = columns.into_iter().map(|column| (column.name, column.data_type)).collect();
+        Ok((Rel::Scan { relation, columns: types }, named))
     }
 
     /// Joins two sources; the right one reads `arguments` over the left one's columns.

@@ -45,7 +45,8 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
         Expr::Ceil { field: CeilFloorKind::DateTimeField(DateTimeField::NoDateTime), .. } => strong("ceil"),
         Expr::Floor { .. } => strong("floor"),
         Expr::AtTimeZone { .. } => strong("timezone"),
-        Expr::Exists { .. } => strong("exists"),
+        // NOT before it is an operator, which has no name.
+        Expr::Exists { negated, .. } => (!negated).then(|| ("exists".to_owned(), true)),
         Expr::Array(_) => strong("array"),
         Expr::Tuple(_) => strong("row"),
         Expr::Subquery(query) => first_column(&query.body).map(|name| (name, true)),

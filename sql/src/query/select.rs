@@ -267,6 +267,9 @@ impl SelectList {
             }
             let Some(subquery) = self.subqueries.get_mut(index) else { continue };
             open.extend(subquery.operands().flat_map(places_of));
+            for operand in subquery.operands() {
+                regroup.over(operand)?;
+            }
             *subquery = subquery.clone().try_map_outside(&mut |expr: &Expr| regroup.over_argument(expr))?;
         }
         Ok(())

@@ -7,7 +7,6 @@ mod adhoc;
 mod errors;
 mod forms;
 mod lowering;
-mod subdev;
 mod subqueries;
 mod tpch;
 mod values;
@@ -16,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::sql::sqlparser::ast::{Expr, Query as SqlQuery};
+use datafusion::sql::sqlparser::ast::{Expr, Query as SqlQuery, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use futures::TryStreamExt;
@@ -76,8 +75,15 @@ fn catalog() -> Catalog {
 }
 
 fn parse(sql: &str) -> SqlQuery {
-    match crate::parse(sql).unwrap().pop().map(|statement| statement.kind) {
-        Some(StatementKind::Select(query)) => (*query).clone(),
+    // sqlparser alone cannot read TABLE; ours refuses what some tests want the binder to refuse.
+    if sql.contains("TABLE ") {
+        return match crate::parse(sql).unwrap().pop().map(|statement| statement.kind) {
+            Some(StatementKind::Select(query)) => (*query).clone(),
+            other => panic!("{other:?} is no query"),
+        };
+    }
+    match Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().pop() {
+        Some(Statement::Query(query)) => *query,
         other => panic!("{other:?} is no query"),
     }
 }

@@ -23,19 +23,7 @@ use crate::slt::{Expected, Kind, Outcome, Record, columns, lines, read};
 use crate::subscription::Subscription;
 
 /// Files whose forms are not there yet, with what they wait for.
-const WAITING: &[(&str, &str)] = &[
-    ("distinct_on", "rel: DISTINCT ON"),
-    ("joins_outer", "rel: LEFT, RIGHT, FULL JOIN in a view"),
-    ("limit", "ops: ORDER BY with LIMIT in a view"),
-    ("row_number", "rel: row_number() <= k"),
-    ("row_values", "sub: row values"),
-    ("set_operations", "rel: INTERSECT, EXCEPT"),
-    ("subquery_any_all", "sub: ANY, ALL"),
-    ("subquery_exists", "sub: EXISTS"),
-    ("subquery_from", "sub: LATERAL"),
-    ("subquery_in", "sub: IN"),
-    ("subquery_scalar", "sub: scalar sub-queries"),
-];
+const WAITING: &[(&str, &str)] = &[("row_values", "row values")];
 
 /// How a file is run.
 #[derive(Clone, Copy)]

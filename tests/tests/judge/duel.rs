@@ -15,27 +15,9 @@ use crate::differences::{Verdict, compare};
 use crate::minimise::minimise;
 use crate::script::{Script, Step, script};
 
-/// The largest share of queries, in hundredths, that may be refused with 0A000. To be lowered with
-/// every form that lands.
-const REFUSED_HUNDREDTHS_MAX: usize = 75;
-
-/// What we say, as an error other than 0A000, about what is not there yet, with what it waits for.
-/// Whoever makes it work takes it off.
-const NOT_YET: &[(&str, &str)] = &[
-    ("bool_and", "agg"),
-    ("bool_or", "agg"),
-    ("every", "agg"),
-    ("bit_and", "agg"),
-    ("bit_or", "agg"),
-    ("bit_xor", "agg"),
-    ("variance", "agg"),
-    ("stddev", "agg"),
-    ("var_pop", "agg"),
-    ("stddev_pop", "agg"),
-    ("grouping", "agg"),
-    ("string_agg", "agg"),
-    ("no operator maintains this yet", "ops"),
-];
+/// The largest share of queries, in hundredths, that may be refused with 0A000 when they are asked,
+/// and as views. To be lowered with every form that lands.
+const REFUSED_HUNDREDTHS_MAX: [usize; 2] = [2, 2];
 
 /// So many defects are collected, and made small, before the test gives up, and so many of a kind.
 const DEFECTS_MAX: usize = 8;
@@ -184,18 +166,12 @@ impl Duel {
     }
 
     async fn ask(&self, sql: &str) -> Answer {
-        timeout(PATIENCE, ask(&self.ours, sql)).await.unwrap_or_else(|_| Err(hangs())).map_err(not_yet)
+        timeout(PATIENCE, ask(&self.ours, sql)).await.unwrap_or_else(|_| Err(hangs()))
     }
 
     async fn execute(&self, sql: &str) -> Result<u64, Failure> {
-        timeout(PATIENCE, execute(&self.ours, sql)).await.unwrap_or_else(|_| Err(hangs())).map_err(not_yet)
+        timeout(PATIENCE, execute(&self.ours, sql)).await.unwrap_or_else(|_| Err(hangs()))
     }
-}
-
-/// With the code of a refusal, where it is one in other words.
-fn not_yet(failure: Failure) -> Failure {
-    let is_waited_for = NOT_YET.iter().any(|(words, _)| failure.message.contains(words));
-    if is_waited_for { Failure { code: "0A000".to_owned(), ..failure } } else { failure }
 }
 
 fn hangs() -> Failure {
@@ -210,7 +186,7 @@ fn number(variable: &str) -> Option<u64> {
 async fn random_queries_are_answered_as_postgresql_answers_them() {
     let is_nightly = std::env::var_os("MILLRACE_NIGHTLY").is_some();
     let first = number("MILLRACE_SEED").unwrap_or(1);
-    let scripts = number("MILLRACE_SCRIPTS").unwrap_or(if is_nightly { 10_000 } else { 400 });
+    let scripts = number("MILLRACE_SCRIPTS").unwrap_or(if is_nightly { 10_000 } else { 300 });
     let started = Instant::now();
     let mut duel = Duel::start().await;
     let mut defects: Vec<String> = Vec::new();
@@ -237,9 +213,9 @@ async fn random_queries_are_answered_as_postgresql_answers_them() {
         started.elapsed()
     );
     assert!(defects.is_empty(), "{} defects, or more of these kinds\n\n{shown}", defects.len());
-    for seen in [asked, views] {
+    for (seen, refused_max) in [asked, views].into_iter().zip(REFUSED_HUNDREDTHS_MAX) {
         let at_most = |count: usize, hundredths: usize| count * 100 <= seen.queries * hundredths;
-        assert!(at_most(seen.refused, REFUSED_HUNDREDTHS_MAX), "too many queries are refused: {seen:?}");
+        assert!(at_most(seen.refused, refused_max), "too many queries are refused: {seen:?}");
         assert!(at_most(seen.refused_by_postgres, 5), "a weak generator: {seen:?}");
         let open = seen.only_our_errors_of_data + seen.only_their_errors_of_data;
         assert!(at_most(open, 5), "too many errors on one side only: {seen:?}");

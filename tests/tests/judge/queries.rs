@@ -59,7 +59,10 @@ impl<'a> Writer<'a> {
 
     /// Whether to write something wrong here.
     pub(crate) fn slips(&mut self) -> bool {
-        self.may_slip && self.random.chance(10)
+        let slips = self.may_slip && self.random.chance(10);
+        // Once: of two mistakes either may be told.
+        self.may_slip &= !slips;
+        slips
     }
 
     fn top(&mut self) -> Query {

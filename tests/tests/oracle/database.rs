@@ -34,7 +34,9 @@ impl Database {
     pub(crate) async fn start(folder: &Path, workers: usize) -> Result<Database, String> {
         let address = ([127, 0, 0, 1], 0).into();
         let data = folder.to_owned();
-        let config = Config { pg_addr: address, http_addr: address, data, workers, lag_bytes: 1 << 20 };
+        let (lag_bytes, view_memory_bytes) = (1 << 20, None);
+        let config =
+            Config { pg_addr: address, http_addr: address, data, workers, lag_bytes, view_memory_bytes };
         let (log, replay) = Log::open(folder, Arc::new(RealDisk), LOG, Box::new(OsRandom))
             .map_err(|error| format!("the log does not open: {error}"))?;
         let started = tokio::time::timeout(PATIENCE, start(&config, log, replay, CancellationToken::new()));

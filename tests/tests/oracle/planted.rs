@@ -8,7 +8,8 @@ use crate::script::Script;
 
 /// Bugs that SQL cannot show yet; the engine's own oracle finds them. Until there are checkpoints a
 /// server never goes on from a saved trace; no SQL is lowered to semi and anti joins, repetitions and
-/// top-k yet; and the scripts' self-joins do not join one input by two of its columns.
+/// top-k yet; and mixing up two arrangements takes a join of one input with itself by two of its
+/// columns.
 const BELOW_SQL: [Bug; 9] = [
     Bug::SeedIgnored,
     Bug::AntiForgetsFlipBack,

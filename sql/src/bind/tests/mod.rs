@@ -10,7 +10,7 @@ use millrace_engine::{DataType, Expr, Literal, Plan, RelationId};
 
 use super::{bind, describe};
 use crate::bound::{Bound, CopySource, Subscribe};
-use crate::catalog::{Catalog, CatalogChange, Column, Relation, RelationKind};
+use crate::catalog::{Catalog, CatalogChange, Column, Relation, RelationKind, ViewOptions};
 use crate::parse::parse;
 use crate::parse::tests::failure;
 use crate::query::Query;
@@ -50,7 +50,7 @@ fn view(sql: &str, of: u64) -> RelationKind {
     let input = Box::new(Plan::Get { relation: RelationId(of), columns });
     let outputs = (0..3).map(Expr::Column).collect();
     let plan = Plan::Project { input, predicates: Vec::new(), outputs };
-    RelationKind::MaterializedView { sql: sql.to_owned(), plan }
+    RelationKind::MaterializedView { sql: sql.to_owned(), plan, options: ViewOptions::default() }
 }
 
 /// What binding gives for each text.
@@ -93,7 +93,14 @@ fn summary(bound: &Bound) -> String {
             let kind = match &relation.kind {
                 RelationKind::Table { keep_rows: true } => "table".to_owned(),
                 RelationKind::Table { keep_rows: false } => "stream".to_owned(),
-                RelationKind::MaterializedView { sql, plan } => format!("view <{sql}>\n{plan}"),
+                RelationKind::MaterializedView { sql, plan, options }
+                    if *options == ViewOptions::default() =>
+                {
+                    format!("view <{sql}>\n{plan}")
+                }
+                RelationKind::MaterializedView { sql, plan, options } => {
+                    format!("view {options:?} <{sql}>\n{plan}")
+                }
             };
             format!("create{exists} {} ({}) {}", relation.name, columns(&relation.columns), kind.trim_end())
         }

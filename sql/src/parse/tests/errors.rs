@@ -450,8 +450,8 @@ fn clauses_that_we_do_not_have() {
         ],
         expect![[r#"
             create materialized view v with (fillfactor = 70) as select 1
-                refused 22023 at 28: unrecognized parameter "fillfactor"
-                  detail: A materialized view has no parameters yet.
+                refused 22023 at 34: unrecognized parameter "fillfactor"
+                  hint: A materialized view can have the parameters on_error and memory_limit.
             create materialized view v using heap as select 1
                 refused 0A000 at 28: CREATE MATERIALIZED VIEW … USING is not supported
             create materialized view v as select 1 with no data

@@ -33,7 +33,7 @@ fn several_statements_each_with_its_text() {
                 delete öffnung@20
                 Commit
             table t; ; abort
-                select TABLE t
+                select SELECT * FROM t
                 Rollback
         "#]],
     );
@@ -165,7 +165,7 @@ fn changes() {
             INSERT INTO t WITH w AS (SELECT 1) SELECT * FROM w
                 insert t@13 [] WITH w AS (SELECT 1) SELECT * FROM w
             INSERT INTO t TABLE u
-                insert t@13 [] TABLE u
+                insert t@13 [] SELECT * FROM u
             INSERT INTO t VALUES ($1, $2)
                 insert t@13 [] VALUES ($1, $2)
             DELETE FROM t
@@ -195,9 +195,9 @@ fn queries() {
             VALUES (1, 'a'), (2, 'b')
                 select VALUES (1, 'a'), (2, 'b')
             TABLE t
-                select TABLE t
+                select SELECT * FROM t
             TABLE public.t
-                select TABLE public.t
+                select SELECT * FROM public.t
             WITH w (x) AS (SELECT 1) SELECT * FROM w
                 select WITH w (x) AS (SELECT 1) SELECT * FROM w
             (SELECT 1) UNION ALL (SELECT 2) ORDER BY 1
@@ -303,7 +303,7 @@ fn explain() {
             EXPLAIN (SELECT 1)
                 explain (SELECT 1)
             EXPLAIN TABLE t
-                explain TABLE t
+                explain SELECT * FROM t
             EXPLAIN CREATE MATERIALIZED VIEW v (a) AS SELECT 1
                 explain view v@34 [a@37] <SELECT 1>
             EXPLAIN MATERIALIZED VIEW v

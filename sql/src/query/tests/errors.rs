@@ -40,15 +40,11 @@ fn names_that_mean_nothing() {
 #[test]
 fn what_is_not_there_yet_says_so() {
     for sql in [
-        "SELECT (SELECT 1)",
-        "SELECT a FROM t WHERE a IN (SELECT a FROM u)",
-        "SELECT a FROM t WHERE EXISTS (SELECT 1 FROM u)",
         "SELECT t FROM t",
         "SELECT a, row_number() OVER (ORDER BY b ROWS UNBOUNDED PRECEDING) FROM t",
         "SELECT sum(b) OVER (PARTITION BY a) FROM t",
         "SELECT a FROM t ORDER BY a FETCH FIRST 2 ROWS WITH TIES",
         "SELECT rank() OVER (ORDER BY a) FROM t",
-        "SELECT * FROM t, LATERAL (SELECT 1) s",
         "SELECT * FROM generate_series(1, 3)",
         "WITH RECURSIVE r AS (SELECT 1) SELECT * FROM r",
         "SELECT array_agg(a) FROM t",
@@ -60,7 +56,7 @@ fn what_is_not_there_yet_says_so() {
         "SELECT ts FROM readings GROUP BY ts, ts - '2024-01-01'",
         "SELECT ts FROM readings ORDER BY ts - '2024-01-01'",
         "SELECT max(interval '1 day')",
-        "SELECT ts FROM readings WHERE ts IN (SELECT ts FROM readings) AND ts + '1 day' > ts",
+        "SELECT ts FROM readings WHERE ts - '2024-01-01' IN (SELECT ts - '2024-01-02' FROM readings)",
     ] {
         let error = plan(sql).unwrap_err();
         assert_eq!(error.sqlstate, "0A000", "{sql}: {}", error.message);

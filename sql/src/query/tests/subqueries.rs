@@ -73,6 +73,37 @@ fn answers_are_postgresqls() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The error of a second row is raised only where a row asks for the value.
+#[test]
+fn a_second_row_that_nobody_asks_for_is_no_error() {
+    let mut database = Database::new(1);
+    tables(&mut database);
+    database.insert("w", "VALUES (77, 1, true), (77, 2, true)");
+    for sql in [
+        "SELECT k FROM t WHERE b = (SELECT v FROM w WHERE w.a = t.a AND v < 100)",
+        "SELECT k, (SELECT v FROM w WHERE w.a = t.a + 70 AND w.a < 77) FROM t",
+        "SELECT k FROM t WHERE CASE WHEN k < 7 THEN true ELSE b = (SELECT v FROM w WHERE w.a = t.k * 11) END AND k < 7",
+        "SELECT k FROM t WHERE k = 99 AND b = (SELECT v FROM w WHERE w.a = t.a)",
+    ] {
+        assert!(!shown(&database, sql).contains("ERROR"), "{sql}\n{}", shown(&database, sql));
+    }
+    let asked = "SELECT k, (SELECT v FROM w WHERE w.a = t.a + 72) FROM t";
+    assert_eq!(
+        shown(&database, asked),
+        "ERROR 21000: more than one row returned by a subquery used as an expression\n"
+    );
+}
+
+/// What is equal is not always the same: a sub-query sees the sign of an outer zero.
+#[test]
+fn arguments_keep_their_form() {
+    let mut database = Database::new(1);
+    tables(&mut database);
+    database.insert("t", "VALUES (10, 1, 1, 'x', '-0'), (11, 1, 1, 'x', 0)");
+    let sql = "SELECT k, (SELECT min(t.x::text || u.s) FROM u WHERE u.x > t.x) FROM t WHERE k > 9";
+    assert_eq!(shown(&database, sql), "10|-0w\n11|0w\n");
+}
+
 /// What is wrong with the views of these queries, if anything: each shows what its query answers.
 fn differing(database: &Database, views: &[&str]) -> Vec<String> {
     let differs = |(index, sql): (usize, &&str)| {
@@ -240,7 +271,8 @@ impl Maker {
         let filter = self.filter(&sight, depth);
         if self.one_in(6) {
             let keys: Vec<String> = (0..width).map(|_| self.column(&sight)).collect();
-            let (keys, of) = (keys.join(", "), self.column(&sight));
+            let (keys, own) = (keys.join(", "), &sight[sight.len() - 1]);
+            let of = format!("{}.{}", own.0, own.1[0]);
             return format!("SELECT {keys} FROM {from} WHERE {filter} GROUP BY {keys} HAVING sum({of}) > 10");
         }
         let items: Vec<String> =
@@ -267,8 +299,8 @@ impl Maker {
         let mut sight = Sight::new();
         let from = self.table(&mut sight);
         let column = sight[0].1[0];
-        let value = self.scalar(&sight, 2);
-        let filter = self.filter(&sight, 3);
+        let value = self.scalar(&sight, 1);
+        let filter = self.filter(&sight, 2);
         let query = |filter: String| format!("SELECT q1.{column}, {value} FROM {from} WHERE {filter}");
         [
             query(filter.clone()),
@@ -287,20 +319,25 @@ fn all_ways_to_unnest_agree() {
     let seed = std::env::var("MILLRACE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
     println!("seed {seed}");
     let mut maker = Maker { state: seed, tables: 0 };
-    let mut rows = 0;
-    for _ in 0..400 {
+    let too_large = |answer: &str| answer.starts_with("ERROR 54001");
+    let (mut rows, mut compared) = (0, 0);
+    for _ in 0..200 {
         let queries = maker.query();
         let expected = shown(&database, &queries[0]);
-        assert!(!expected.contains("XX000"), "{}\n{expected}", queries[0]);
+        assert!(!expected.contains("ERROR") || too_large(&expected), "{}\n{expected}", queries[0]);
         for query in &queries {
             let pulled = shown(&database, query);
             let by_domain = crate::query::unnest::without_pulling(|| shown(&database, query));
-            assert_eq!(pulled, expected, "{query}\nand\n{}", queries[0]);
-            assert_eq!(by_domain, expected, "by domain: {query}");
+            for answer in [pulled, by_domain] {
+                if !too_large(&answer) && !too_large(&expected) {
+                    assert_eq!(answer, expected, "{query}\nand\n{}", queries[0]);
+                    compared += 1;
+                }
+            }
         }
         rows += expected.lines().count();
     }
-    assert!(rows > 400, "a weak generator: {rows} rows");
+    assert!(rows > 200 && compared > 800, "a weak generator: {rows} rows, {compared} comparisons");
 }
 
 fn error(sql: &str) -> String {

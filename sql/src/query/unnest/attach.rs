@@ -244,7 +244,9 @@ impl<'s> Attached<'s> {
             let keys = unnested.keys.clone();
             let Counted { rel, value } = counted(unnested, width);
             let on = regrouped(&keys, COUNTED_KEYS).map(|key| key.condition(width)).collect();
-            self.join(if strict { JoinKind::Inner } else { JoinKind::Left }, rel, on);
+            // An inner join would take the value for a key where it is compared, and compute it for rows that
+            // nobody asks for.
+            self.join(JoinKind::Left, rel, on);
             return Ok(value);
         }
         let on = unnested.on(width, &subquery.arguments);

@@ -17,7 +17,7 @@ use super::shape::top_of_limit;
 use super::{behind, columns_from};
 use crate::query::expr::call;
 use crate::query::exprs::map_columns;
-use crate::query::outer::{has_outer, is_correlated, map_outer};
+use crate::query::outer::{is_correlated, map_outer};
 use crate::query::rel::{JoinKind, Rel, SortKey, map_aggregate};
 
 /// `rel` for each row of `domain`, whose columns come first.
@@ -94,10 +94,9 @@ impl Domain<'_> {
         Rel::Join { kind: JoinKind::Inner, left, right, on: Vec::new() }
     }
 
+    /// Each side that reads arguments carries the domain, and so does each whose rows are kept without a match.
     fn join(&self, kind: JoinKind, left: &Rel, right: &Rel, on: &[Expr]) -> Rel {
-        let of_on = on.iter().any(has_outer);
         let (left_carries, right_carries) = match kind {
-            // The condition reads the domain from a side whose unmatched rows are not lost.
             JoinKind::Inner => {
                 let right_only = is_correlated(right) && !is_correlated(left);
                 (!right_only, is_correlated(right))
@@ -106,7 +105,6 @@ impl Domain<'_> {
             JoinKind::Right => (is_correlated(left), true),
             JoinKind::Full => (true, true),
         };
-        debug_assert!(!of_on || left_carries || right_carries);
         let width = left.columns().len();
         let left_width = if left_carries { width + self.width } else { width };
         let carried =

@@ -232,17 +232,49 @@ pub(crate) fn without_pulling<T>(test: impl FnOnce() -> T) -> T {
 
 /// The sub-query for each list of arguments that `base` has, as leading columns.
 fn by_domain(rel: &Rel, arguments: &[Expr], base: &Rel) -> Result<Unnested, SqlError> {
-    let domain = Rel::Distinct { input: Box::new(base.clone().project(arguments.to_vec())) };
-    let types = domain.columns();
-    let rel = domain::push(rel, &domain);
+    let columns = base.columns();
+    let types: Vec<DataType> =
+        arguments.iter().map(|argument| argument.data_type(&columns).unwrap_or(DataType::Boolean)).collect();
+    let arguments: Vec<Expr> = arguments
+        .iter()
+        .zip(&types)
+        .map(|(argument, own)| cast(argument.clone(), *own, told_apart(*own)))
+        .collect();
+    let mut exact = |expr: &Expr| {
+        map_outer(expr, &mut |index, own| match types.get(index) {
+            Some(data_type) => cast(outer(index, told_apart(*data_type)), told_apart(*data_type), *data_type),
+            None => own.clone(),
+        })
+    };
+    let domain = Rel::Distinct { input: Box::new(base.clone().project(arguments.clone())) };
+    let rel = domain::push(&rel.clone().map_exprs(&mut exact), &domain);
     check_size(&rel)?;
     let key = |(index, data_type): (usize, &DataType)| Key {
-        outer: outer(index, *data_type),
+        outer: outer(index, told_apart(*data_type)),
         inner: Expr::Column(index),
         nulls_equal: true,
     };
     let keys = types.iter().enumerate().map(key).collect();
-    Ok(Unnested { rel, start: types.len(), keys, rest: Vec::new(), missing: None }.told(arguments))
+    Ok(Unnested { rel, start: types.len(), keys, rest: Vec::new(), missing: None }.told(&arguments))
+}
+
+/// The type as which an argument stands in a domain: 0.0 and -0.0 are equal, so are a month and 30 days, but a
+/// sub-query may tell them apart; as text they differ.
+fn told_apart(data_type: DataType) -> DataType {
+    match data_type {
+        DataType::Float64 | DataType::Interval => DataType::Text,
+        DataType::Boolean
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::Text
+        | DataType::Timestamp
+        | DataType::Date
+        | DataType::Numeric { .. } => data_type,
+    }
+}
+
+fn cast(input: Expr, from: DataType, to: DataType) -> Expr {
+    if from == to { input } else { Expr::Cast { input: Box::new(input), to } }
 }
 
 /// Operators of a tree: beyond this a query is refused, since sub-queries within sub-queries may

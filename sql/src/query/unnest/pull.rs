@@ -18,6 +18,7 @@ use millrace_engine::{Aggregate, Expr};
 use super::domain::of_no_rows;
 use super::shape::top_of_limit;
 use super::{Key, Unnested, behind, columns_from};
+use crate::compile::evaluate_constant;
 use crate::query::exprs::{columns_of, map_columns, try_map_operands};
 use crate::query::outer::{has_outer, is_correlated};
 use crate::query::rel::{JoinKind, Rel, SortKey, aggregate_exprs};
@@ -131,12 +132,21 @@ fn project(input: &Rel, predicates: &[Expr], outputs: &[Expr]) -> Option<Unneste
     let (predicates, moved) = split(predicates);
     let mut above = Above { keys: pulled.keys, rest: pulled.rest };
     above.add(moved);
-    let missing =
-        pulled.missing.map(|missing| outputs.iter().map(|output| substitute(output, &missing)).collect());
+    let missing = pulled
+        .missing
+        .map(|missing| outputs.iter().map(|output| folded(substitute(output, &missing))).collect());
     let mut outputs = outputs.to_vec();
     let Above { keys, rest } = above.through(&mut outputs);
     let rel = Rel::Project { input: Box::new(pulled.rel), predicates, outputs };
     Some(Unnested { rel, start: 0, keys, rest, missing })
+}
+
+/// The value of an expression without columns; itself where it fails, or depends on more than that.
+fn folded(expr: Expr) -> Expr {
+    match evaluate_constant(&expr) {
+        Ok(value) => Expr::Literal(value),
+        Err(_) => expr,
+    }
 }
 
 /// The expression over expressions instead of columns.

@@ -11,7 +11,7 @@ const BATCH: u64 = 2_500;
 const SIDE_KEYS: u64 = 2_000;
 
 /// Queries that cannot be views yet, and what they wait for.
-const WAITING: &[(&str, &str)] = &[("q15", "count(DISTINCT)"), ("q16", "count(DISTINCT)")];
+const WAITING: &[(&str, &str)] = &[];
 
 /// Deletions after a batch, other rows each time.
 fn deletions(batch: u64) -> String {

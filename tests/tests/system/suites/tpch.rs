@@ -24,18 +24,7 @@ const ORDERS_PER_ROUND: usize = 150;
 const TEXT_BYTES: i32 = 4 << 20;
 
 /// Queries that cannot be views yet, and what they wait for.
-const WAITING: &[(&str, &str)] = &[
-    ("q02", "a correlated sub-query"),
-    ("q04", "EXISTS"),
-    ("q11", "a scalar sub-query"),
-    ("q15", "a scalar sub-query"),
-    ("q16", "NOT IN and count(DISTINCT)"),
-    ("q17", "a correlated sub-query"),
-    ("q18", "IN and LIMIT"),
-    ("q20", "IN and a correlated sub-query"),
-    ("q21", "EXISTS and LIMIT"),
-    ("q22", "a scalar sub-query and NOT EXISTS"),
-];
+const WAITING: &[(&str, &str)] = &[];
 
 /// Views that have no rows at this scale.
 const EMPTY: &[&str] = &[];

@@ -1,0 +1,163 @@
+//! The relations of the schema `millrace`, made when a query asks for them.
+//!
+//! The workers are asked once for all, between two of their steps, also while views hydrate; the
+//! answers come through callbacks, so nothing waits on a thread. Rows in error are read at the query's
+//! tick, as any read of the relations would be.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray};
+use millrace_engine::{
+    DataError, DataType, Engine, EngineError, RelationId, RelationReport, Snapshot, Tick, batch_of,
+};
+use millrace_sql::{Catalog, Relation, RelationKind, SqlError, SystemRelation};
+use tokio::sync::oneshot;
+
+use super::read::{read, read_error};
+use crate::coordinator::{Moment, is_provisional};
+
+/// The rows of a system relation at a moment, which the caller keeps held.
+///
+/// # Errors
+/// 57P01 where the workers have stopped.
+pub(super) async fn snapshot(
+    engine: &Engine,
+    relation: SystemRelation,
+    moment: &Moment,
+) -> Result<Snapshot, SqlError> {
+    let columns = match relation {
+        SystemRelation::Frontiers => frontiers(&reports(engine, &moment.catalog).await?, moment),
+        SystemRelation::Hydration => hydration(&reports(engine, &moment.catalog).await?, moment),
+        SystemRelation::ViewErrors => view_errors(&errors(engine, moment).await?),
+    };
+    let types: Vec<DataType> = relation.columns().iter().map(|column| column.data_type).collect();
+    let rows = columns.first().map_or(0, |column| column.len());
+    let batch = batch_of(&types, columns, rows).map_err(SqlError::internal)?;
+    Ok(Snapshot::of_rows(types, moment.tick, &batch)?)
+}
+
+/// How the relations of a catalog stand on all workers.
+///
+/// # Errors
+/// 57P01 where the workers have stopped.
+pub(crate) async fn reports(
+    engine: &Engine,
+    catalog: &Catalog,
+) -> Result<Vec<(Arc<Relation>, RelationReport)>, SqlError> {
+    let (sender, receiver) = oneshot::channel();
+    let workers = engine.workers();
+    let gathering = Mutex::new((Vec::with_capacity(workers), Some(sender)));
+    engine.inspect(Arc::new(move |report| {
+        let mut gathering = gathering.lock().unwrap_or_else(PoisonError::into_inner);
+        gathering.0.push(report);
+        if gathering.0.len() == workers
+            && let Some(sender) = gathering.1.take()
+        {
+            // Whoever asked may have been cancelled.
+            let _ = sender.send(std::mem::take(&mut gathering.0));
+        }
+    }));
+    let answers = receiver.await.map_err(|_| stopped())?;
+    // A relation that was dropped since has no name to be shown under.
+    let named = |report: RelationReport| Some((catalog.by_id(report.relation)?.clone(), report));
+    Ok(RelationReport::merge(answers).into_iter().filter_map(named).collect())
+}
+
+fn stopped() -> SqlError {
+    SqlError::new("57P01", "the workers have stopped")
+}
+
+fn texts<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values(values))
+}
+
+fn numbers(values: impl Iterator<Item = Option<u64>>) -> ArrayRef {
+    Arc::new(values.map(|value| value.map(as_bigint)).collect::<Int64Array>())
+}
+
+fn as_bigint(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// The name of a kind of relation.
+pub(crate) fn kind_of(relation: &Relation) -> &'static str {
+    match &relation.kind {
+        RelationKind::Table { keep_rows: true } => "table",
+        RelationKind::Table { keep_rows: false } => "stream",
+        RelationKind::MaterializedView { .. } => "materialized view",
+    }
+}
+
+fn frontiers(reports: &[(Arc<Relation>, RelationReport)], moment: &Moment) -> Vec<ArrayRef> {
+    // What has failed for good will never be complete, nor readable.
+    let of_living = |tick: fn(&RelationReport) -> Tick| {
+        numbers(reports.iter().map(move |(_, report)| report.failure.is_none().then(|| tick(report))))
+    };
+    let lag = |report: &RelationReport| (moment.tick + 1).saturating_sub(report.upper);
+    vec![
+        texts(reports.iter().map(|(relation, _)| relation.name.as_str())),
+        texts(reports.iter().map(|(relation, _)| kind_of(relation))),
+        of_living(|report| report.upper),
+        of_living(|report| report.since),
+        numbers(reports.iter().map(|(_, report)| report.failure.is_none().then(|| lag(report)))),
+        numbers(reports.iter().map(|(_, report)| Some(report.state.updates as u64))),
+        numbers(reports.iter().map(|(_, report)| Some(report.state.bytes as u64))),
+    ]
+}
+
+fn hydration(reports: &[(Arc<Relation>, RelationReport)], moment: &Moment) -> Vec<ArrayRef> {
+    let hydrated: BooleanArray = reports.iter().map(|(_, report)| Some(report.is_hydrated)).collect();
+    vec![
+        texts(reports.iter().map(|(relation, _)| relation.name.as_str())),
+        Arc::new(hydrated),
+        numbers(reports.iter().map(|(_, report)| Some(report.hydration_rows))),
+        numbers(reports.iter().map(|(_, report)| Some(report.hydration_rows_all))),
+        numbers(reports.iter().map(|(_, report)| Some(report.state.bytes as u64))),
+        numbers(reports.iter().map(|_| Some(moment.tick))),
+    ]
+}
+
+/// An error of a relation, and the operator in which it arose.
+type ErrorKey = (String, DataError, Option<String>);
+
+/// How many rows have which error at the moment.
+async fn errors(engine: &Engine, moment: &Moment) -> Result<BTreeMap<ErrorKey, i64>, SqlError> {
+    // All are asked before the first answer is awaited. What the same transaction has created cannot
+    // be read yet.
+    let relations: Vec<(RelationId, &str)> = moment
+        .catalog
+        .relations()
+        .filter(|relation| !is_provisional(relation.id))
+        .map(|relation| (relation.id, relation.name.as_str()))
+        .collect();
+    let answers: Vec<_> =
+        relations.iter().map(|(id, name)| (*name, read(engine, *id, moment.tick))).collect();
+    let mut found = BTreeMap::new();
+    for (name, answer) in answers {
+        match answer.await.unwrap_or(Err(EngineError::Stopped)) {
+            Ok(snapshots) => {
+                for (operator, error, count) in snapshots.iter().flat_map(Snapshot::errors) {
+                    *found.entry((name.to_owned(), error, Some(operator))).or_default() += count;
+                }
+            }
+            Err(EngineError::Failed(error)) => drop(found.insert((name.to_owned(), error, None), 1)),
+            Err(EngineError::NoRelation(_)) => {}
+            Err(error) => return Err(read_error(error, moment)),
+        }
+    }
+    found.retain(|_, count| *count > 0);
+    Ok(found)
+}
+
+fn view_errors(errors: &BTreeMap<ErrorKey, i64>) -> Vec<ArrayRef> {
+    let operators: StringArray = errors.keys().map(|(_, _, operator)| operator.as_deref()).collect();
+    let counts: Int64Array = errors.values().map(|count| Some(*count)).collect();
+    vec![
+        texts(errors.keys().map(|(relation, _, _)| relation.as_str())),
+        texts(errors.keys().map(|(_, error, _)| error.sqlstate.as_str())),
+        texts(errors.keys().map(|(_, error, _)| error.message.as_str())),
+        Arc::new(counts),
+        Arc::new(operators),
+    ]
+}
