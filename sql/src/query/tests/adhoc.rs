@@ -216,7 +216,10 @@ fn views_equal_their_queries() {
 fn check_views(database: &Database) {
     for (index, sql) in VIEWS.iter().enumerate() {
         let view = database.select(&format!("SELECT * FROM v{index}"));
-        assert_eq!(view, database.select(sql), "at tick {}: {sql}", database.tick);
+        // An aggregate may have an ORDER BY: then `select` leaves the rows as they come.
+        let mut query = database.select(sql);
+        query.sort();
+        assert_eq!(view, query, "at tick {}: {sql}", database.tick);
     }
 }
 
