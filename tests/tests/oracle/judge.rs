@@ -283,7 +283,7 @@ fn is_refusal(error: &SqlError) -> bool {
 
 /// Where several rows are wrong in different ways, which error is told first is open.
 fn same_error(found: &SqlError, fresh: &SqlError) -> bool {
-    const OF_ROWS: [&str; 3] = ["22012", "22003", "22P02"];
+    const OF_ROWS: [&str; 4] = ["22012", "22003", "22P02", "21000"];
     let is_of_row = |error: &SqlError| OF_ROWS.contains(&error.sqlstate.as_str());
     found.sqlstate == fresh.sqlstate || (is_of_row(found) && is_of_row(fresh))
 }

@@ -182,7 +182,8 @@ const VIEWS: &[&str] = &[
     "SELECT c, count(DISTINCT a) AS n, sum(DISTINCT x) AS s, avg(DISTINCT y) AS m, stddev(DISTINCT b) AS d FROM t GROUP BY c",
     "SELECT bool_and(a > 1) AS p, bool_or(a > 6) AS q, bit_and(a) AS r, bit_or(b) AS s, bit_xor(DISTINCT b) AS t FROM t",
     "SELECT c, var_pop(a) AS p, variance(y) AS q, stddev(b) AS r, stddev_pop(a) FILTER (WHERE b > 2) AS s FROM t GROUP BY c",
-    "SELECT c, var_pop(x) AS p, variance(x) FILTER (WHERE x < 1e10 AND x > -1e10) AS q, stddev(x / 1e200) AS r FROM t WHERE x < 1e299 OR x IS NULL GROUP BY c",
+    "SELECT c, var_pop(x) AS p, variance(x) FILTER (WHERE x < 1e10 AND x > -1e10) AS q, stddev(x / 1e200) AS r FROM t WHERE abs(x) < 1e299 OR x IS NULL GROUP BY c",
+    "SELECT stddev(x / 1e200) AS p, var_pop(x) FILTER (WHERE x > 1e301 OR abs(x) < 1) AS q FROM t",
     "SELECT string_agg(c, ',') AS p, string_agg(c, c ORDER BY x DESC NULLS FIRST, y) AS q, string_agg(DISTINCT c, '-' ORDER BY c DESC) AS r FROM t",
     "SELECT a % 2 AS k, string_agg(c || b, ',' ORDER BY 12 / b) FILTER (WHERE b <> 0) AS p FROM t GROUP BY a % 2",
     "SELECT a % 2 AS k, c, count(*) AS n, grouping(c) AS g, sum(b) AS s FROM t GROUP BY CUBE (a % 2, c)",
@@ -226,7 +227,10 @@ fn views_equal_their_queries() {
 fn check_views(database: &Database) {
     for (index, sql) in VIEWS.iter().enumerate() {
         let view = database.select(&format!("SELECT * FROM v{index}"));
-        assert_eq!(view, database.select(sql), "at tick {}: {sql}", database.tick);
+        // An aggregate may have an ORDER BY: then `select` leaves the rows as they come.
+        let mut query = database.select(sql);
+        query.sort();
+        assert_eq!(view, query, "at tick {}: {sql}", database.tick);
     }
 }
 
