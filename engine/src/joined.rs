@@ -18,7 +18,7 @@ pub fn join_texts<'a>(
         let times = usize::try_from(times).map_err(|_| DataError::negative_multiplicity())?;
         let delimiter = delimiter.unwrap_or_default();
         let length = joined.as_ref().map_or(0, String::len);
-        let added = times.checked_mul(text.len() + delimiter.len()).unwrap_or(usize::MAX);
+        let added = times.saturating_mul(text.len() + delimiter.len());
         if length.saturating_add(added) > BYTES_MAX {
             let message = format!("string buffer exceeds maximum allowed length ({BYTES_MAX} bytes)");
             return Err(DataError::new("54000", message));

@@ -351,12 +351,15 @@ fn aggregate(choice: usize, gene: &Gene, scope: &[Column]) -> (String, Type) {
     let ordered = if any == Type::Bool { Type::Int } else { any };
     let condition = || expression(&gene.kid(2), Type::Bool, scope);
     match choice % 40 {
-        0 | 1 => ("count(*)".to_owned(), Type::Big),
+        0 => ("count(*)".to_owned(), Type::Big),
+        1 => (format!("bool_or({} >= 2)", of(Type::Int)), Type::Bool),
         2 => (format!("count({})", of(any)), Type::Big),
-        3..=5 => (format!("sum({})", of(Type::Int)), Type::Big),
+        3 | 4 => (format!("sum({})", of(Type::Int)), Type::Big),
+        5 => (format!("bool_and({} >= 0)", of(Type::Int)), Type::Bool),
         6 => (format!("sum({})", of(Type::Big)), Type::Numeric),
         7 => (format!("sum({})", of(Type::Double)), Type::Double),
-        8..=10 => (format!("avg({})", of(Type::Int)), Type::Numeric),
+        8 | 9 => (format!("avg({})", of(Type::Int)), Type::Numeric),
+        10 => (format!("every({} < 6)", of(Type::Int)), Type::Bool),
         11 => (format!("avg({})", of(Type::Double)), Type::Double),
         12 => (format!("avg({})", of(Type::Big)), Type::Numeric),
         13 | 14 => (format!("min({})", of(ordered)), ordered),
