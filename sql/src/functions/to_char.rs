@@ -147,14 +147,16 @@ enum Part {
 /// The template pattern that begins here. Those of numbers may be written in lower case, too; those of
 /// words say by their letters how the word is written.
 fn pattern_at(text: &str) -> Option<(&'static str, Field)> {
-    let is_word = |field: Field| match field {
-        Field::MonthName(_)
-        | Field::MonthAbbreviation(_)
-        | Field::DayName(_)
-        | Field::DayAbbreviation(_)
-        | Field::Meridiem(..)
-        | Field::Era(..) => true,
-        _ => false,
+    let is_word = |field: Field| {
+        matches!(
+            field,
+            Field::MonthName(_)
+                | Field::MonthAbbreviation(_)
+                | Field::DayName(_)
+                | Field::DayAbbreviation(_)
+                | Field::Meridiem(..)
+                | Field::Era(..)
+        )
     };
     let begins = |(name, field): &&(&str, Field)| {
         text.starts_with(name)

@@ -63,7 +63,7 @@ fn month_of(word: &str) -> Option<usize> {
         let full = month.to_ascii_lowercase();
         word == full || word == &full[..3] || (word == "sept" && full == "september")
     };
-    MONTHS.iter().position(|month| names(&month)).map(|month| month + 1)
+    MONTHS.iter().position(names).map(|month| month + 1)
 }
 
 /// `jan 31 2024`, `31 january, 2024`, `2024-jan-31` and the like with the month as a number:

@@ -242,7 +242,7 @@ struct Number {
 }
 
 /// Takes a number off the front.
-fn number<'t>(text: &'t str) -> Option<(Number, &'t str)> {
+fn number(text: &str) -> Option<(Number, &str)> {
     let negative = text.starts_with('-');
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());

@@ -156,7 +156,7 @@ impl Duel {
         let theirs = execute(&self.theirs, sql).await.map_err(|failure| failure.code);
         let ours = self.execute(sql).await;
         let code = ours.as_ref().map_err(|failure| &failure.code);
-        if theirs.as_ref() == code.map(|count| count) {
+        if theirs.as_ref() == code {
             return Verdict::SameError;
         }
         Verdict::Wrong {

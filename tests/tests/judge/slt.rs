@@ -9,7 +9,7 @@
 //! query IT rowsort                  or nosort, where ORDER BY makes the order a part of the answer
 //! SELECT k, 'a' FROM t
 //! ----
-//! 1	a
+//! 1<tab>a
 //!
 //! query error 22012
 //! SELECT 1 / 0

@@ -41,18 +41,15 @@ impl Subscription {
         while self.heard < tick {
             let message = timeout(PATIENCE, self.messages.try_next()).await;
             let message = message.unwrap_or_else(|_| panic!("the subscription hangs before {tick}"))?;
-            match message.expect("a subscription never ends by itself") {
-                SimpleQueryMessage::Row(row) => {
-                    let at: i64 = row.get("tick").unwrap().parse().unwrap();
-                    if row.get("progressed") == Some("t") {
-                        self.heard = at;
-                    } else {
-                        assert!(at > self.heard, "a change of {at} after progress to {}", self.heard);
-                        let diff: i64 = row.get("diff").unwrap().parse().unwrap();
-                        *self.known.entry(values(&row, 3)).or_default() += diff;
-                    }
+            if let SimpleQueryMessage::Row(row) = message.expect("a subscription never ends by itself") {
+                let at: i64 = row.get("tick").unwrap().parse().unwrap();
+                if row.get("progressed") == Some("t") {
+                    self.heard = at;
+                } else {
+                    assert!(at > self.heard, "a change of {at} after progress to {}", self.heard);
+                    let diff: i64 = row.get("diff").unwrap().parse().unwrap();
+                    *self.known.entry(values(&row, 3)).or_default() += diff;
                 }
-                _ => {}
             }
         }
         self.known.retain(|_, count| *count != 0);

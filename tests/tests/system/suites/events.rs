@@ -218,7 +218,7 @@ impl Generator {
         let number = self.below(CHANNELS);
         let path: Vec<String> = (0..3).map(|_| self.text(5).replace(' ', "_")).collect();
         let mut url = address(&path.join("/"));
-        if number % 10 > 0 {
+        if !number.is_multiple_of(10) {
             url.push_str(&format!("&channel_id={}", (number as u32).reverse_bits() >> 1));
         }
         (format!("channel-{number}"), url)
