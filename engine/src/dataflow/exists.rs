@@ -27,16 +27,16 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::arrange::{KeyedCodec, keep_least, settle};
 use super::arrangement::{Arrangement, SavedTrace, Start, TraceHandle};
-use super::blocks::{BLOCK_BYTES, BLOCK_ROWS, FUEL, FUEL_BYTES};
+use super::blocks::{FUEL, FUEL_BYTES};
 use super::edge::{Edge, EdgeOutput, by_leading_columns, send};
-use super::errors::ErrorRows;
 use super::meter::Meter;
+use super::output::Output;
 use super::publish::least;
 use super::token::Token;
-use crate::delta::{Col, Delta, Deltas, batch_of};
+use crate::delta::{Delta, Deltas};
 use crate::error::DataError;
 use crate::planted::{self, Bug};
-use crate::state::{ByteRows, RowCodec, Shared, accumulate, key_range};
+use crate::state::{RowCodec, Shared, accumulate, key_range};
 use crate::types::{DataType, Tick};
 
 /// What the operator needs to know.
@@ -79,7 +79,8 @@ pub(crate) fn exists<'scope>(
     };
     let mut sides = [side(&spec.columns), side(&spec.columns[..spec.keys])];
     let traces = sides.iter().map(|side| side.arrangement.observer()).collect();
-    let mut output = Output::new(&spec);
+    let row = spec.columns[spec.keys..].to_vec();
+    let mut output = Output::new(RowCodec::new(&row), 0, row, &spec.operator);
     let mut todo: VecDeque<Unit> = VecDeque::new();
     builder.build(move |initial| {
         drop(initial);
@@ -306,11 +307,11 @@ impl Unit {
             *flip += passing[1..].partition_point(|(at, _)| *at <= tick);
             let passes = passing[*flip - 1].1 || planted::is_on(Bug::SemiIgnoresAbsence);
             if tick >= self.lower && passes {
-                output.push(value, diff, tick);
+                output.push(value, None, diff, tick);
             }
         }
         if let Some((at, passes)) = passing.get(*flip) {
-            output.push(value, if *passes { diff } else { -diff }, *at);
+            output.push(value, None, if *passes { diff } else { -diff }, *at);
             *flip += 1;
         }
         *fuel = fuel.saturating_sub(value.len() / FUEL_BYTES);
@@ -327,50 +328,4 @@ impl Unit {
 /// The number of updates of a batch.
 fn len_of(batch: &Option<Shared>) -> usize {
     batch.as_ref().map_or(0, |batch| batch.len())
-}
-
-/// A block of output on its way out.
-struct Output {
-    codec: RowCodec,
-    columns: Vec<DataType>,
-    rows: ByteRows,
-    diffs: Vec<i64>,
-    ticks: Vec<Tick>,
-    errors: ErrorRows,
-}
-
-impl Output {
-    fn new(spec: &ExistsSpec) -> Output {
-        let columns = spec.columns[spec.keys..].to_vec();
-        Output {
-            codec: RowCodec::new(&columns),
-            columns,
-            rows: ByteRows::default(),
-            diffs: Vec::new(),
-            ticks: Vec::new(),
-            errors: ErrorRows::new(Arc::clone(&spec.operator)),
-        }
-    }
-
-    fn push(&mut self, row: &[u8], diff: i64, tick: Tick) {
-        self.rows.push(row);
-        self.diffs.push(diff);
-        self.ticks.push(tick);
-    }
-
-    fn is_full(&self) -> bool {
-        self.rows.len() >= BLOCK_ROWS || self.rows.data_bytes() >= BLOCK_BYTES
-    }
-
-    /// The rows so far; afterwards there are none.
-    fn take_rows(&mut self) -> Deltas {
-        if self.rows.is_empty() {
-            return Deltas::default();
-        }
-        let rows = std::mem::take(&mut self.rows);
-        let columns = self.codec.decode(rows.iter()).expect("a trace holds its own encoding");
-        let batch = batch_of(&self.columns, columns, rows.len()).expect("a trace holds its own columns");
-        let (diffs, ticks) = (std::mem::take(&mut self.diffs), std::mem::take(&mut self.ticks));
-        Deltas::one(Delta { rows: batch, diffs: Col::Each(diffs), ticks: Col::Each(ticks) })
-    }
 }

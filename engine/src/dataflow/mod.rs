@@ -17,6 +17,7 @@ pub(crate) mod distinct; // arguments that count once
 pub(crate) mod groups; // rows of groups, and their columns
 pub(crate) mod reduce; // driver: GROUP BY
 pub(crate) mod join; // driver: equi-join
+pub(crate) mod output; // blocks of encoded rows on their way out
 pub(crate) mod exists; // driver: semi and anti joins
 pub(crate) mod topk; // driver: the first rows of each group
 pub(crate) mod negative; // tables must not lack what is taken from them

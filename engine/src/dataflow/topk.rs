@@ -23,24 +23,23 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use arrow::array::Int64Array;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::arrange::{keep_least, settle};
 use super::arrangement::{Arrangement, SavedTrace, Start, TraceHandle};
-use super::blocks::{BLOCK_BYTES, BLOCK_ROWS, FUEL};
+use super::blocks::FUEL;
 use super::edge::{Edge, EdgeOutput, by_leading_columns, send};
-use super::errors::ErrorRows;
 use super::meter::Meter;
+use super::output::Output;
 use super::publish::least;
 use super::token::Token;
-use crate::delta::{Col, Delta, Deltas, batch_of};
+use crate::delta::{Delta, Deltas};
 use crate::error::DataError;
 use crate::planted::{self, Bug};
 use crate::state::{
-    ByteRows, DeadRanges, Direction, End, KeyRanges, Lanes, LiveWalk, RowCodec, Shared, Updates, key_range,
+    DeadRanges, Direction, End, KeyRanges, Lanes, LiveWalk, RowCodec, Shared, Updates, key_range,
     normalise_keys,
 };
 use crate::types::{DataType, Tick};
@@ -77,6 +76,13 @@ impl TopKSpec {
         RowCodec::ordered(&order, row)
     }
 
+    /// Where rows go out: without what is compared, with their number where that is wanted.
+    fn output(&self) -> Output {
+        let mut columns = self.columns[self.keys + self.order.len()..].to_vec();
+        columns.extend(self.numbered.then_some(DataType::Int64));
+        Output::new(self.codec(), self.order.len(), columns, &self.operator)
+    }
+
     /// The positions that are kept.
     fn window(&self) -> Range<i64> {
         let bound = |rows: u64| i64::try_from(rows).unwrap_or(i64::MAX);
@@ -107,7 +113,7 @@ pub(crate) fn top_k<'scope>(
     let arrangement = Arrangement::new(scope, &info, spec.start, saved).metered(&meter);
     let trace = arrangement.observer();
     let mut state = TopK::new(&spec, arrangement);
-    let mut output = Output::new(&spec);
+    let mut output = spec.output();
     let mut todo: VecDeque<Unit> = VecDeque::new();
     builder.build(move |initial| {
         drop(initial);
@@ -384,66 +390,6 @@ fn without(range: &Range<i64>, other: &Range<i64>) -> impl Iterator<Item = i64> 
     // Where `other` is empty or apart, all of `range` is in one of the two.
     let apart = other.is_empty() || other.end <= range.start || other.start >= range.end;
     if apart { range.clone().chain(0..0) } else { below.chain(above) }
-}
-
-/// A block of output on its way out.
-struct Output {
-    codec: RowCodec,
-    /// The leading columns of the encoding that are left out.
-    order: usize,
-    columns: Vec<DataType>,
-    values: ByteRows,
-    numbers: Vec<i64>,
-    diffs: Vec<i64>,
-    ticks: Vec<Tick>,
-    errors: ErrorRows,
-}
-
-impl Output {
-    fn new(spec: &TopKSpec) -> Output {
-        let mut columns = spec.columns[spec.keys + spec.order.len()..].to_vec();
-        columns.extend(spec.numbered.then_some(DataType::Int64));
-        Output {
-            codec: spec.codec(),
-            order: spec.order.len(),
-            columns,
-            values: ByteRows::default(),
-            numbers: Vec::new(),
-            diffs: Vec::new(),
-            ticks: Vec::new(),
-            errors: ErrorRows::new(Arc::clone(&spec.operator)),
-        }
-    }
-
-    fn push(&mut self, value: &[u8], number: Option<i64>, diff: i64, tick: Tick) {
-        if diff != 0 {
-            self.values.push(value);
-            self.numbers.extend(number);
-            self.diffs.push(diff);
-            self.ticks.push(tick);
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.values.len() >= BLOCK_ROWS || self.values.data_bytes() >= BLOCK_BYTES
-    }
-
-    /// The rows so far; afterwards there are none.
-    fn take_rows(&mut self) -> Deltas {
-        if self.values.is_empty() {
-            return Deltas::default();
-        }
-        let values = std::mem::take(&mut self.values);
-        let decoded = self.codec.decode(values.iter()).expect("a trace holds its own encoding");
-        let mut columns = decoded[self.order..].to_vec();
-        let numbers = std::mem::take(&mut self.numbers);
-        if !numbers.is_empty() {
-            columns.push(Arc::new(Int64Array::from(numbers)));
-        }
-        let rows = batch_of(&self.columns, columns, values.len()).expect("a trace holds its own columns");
-        let (diffs, ticks) = (std::mem::take(&mut self.diffs), std::mem::take(&mut self.ticks));
-        Deltas::one(Delta { rows, diffs: Col::Each(diffs), ticks: Col::Each(ticks) })
-    }
 }
 
 #[cfg(test)]
