@@ -161,6 +161,16 @@ impl Delta {
         }
     }
 
+    /// The changes at or after a tick; `None` where there are none. All of them are not copied.
+    pub fn since(self: &Arc<Delta>, tick: Tick) -> Option<Arc<Delta>> {
+        if self.tick_min() >= tick {
+            return Some(Arc::clone(self));
+        }
+        let is_since = |row: &u32| self.ticks.get(*row as usize) >= tick;
+        let rows: Vec<u32> = (0..self.len() as u32).filter(is_since).collect();
+        (!rows.is_empty()).then(|| Arc::new(self.take(&rows).expect("row positions are in range")))
+    }
+
     /// The bytes that the columns take.
     pub fn bytes(&self) -> usize {
         batch_bytes(&self.rows) + self.diffs.bytes() + self.ticks.bytes()

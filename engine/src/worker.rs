@@ -5,14 +5,17 @@
 //! from another worker wakes it. Nothing here blocks on a channel.
 //!
 //! ```text
-//!   Engine ──commands──▶ [loop: take commands → step dataflows → answer reads, report uppers]
+//!   Engine ──commands──▶ [loop: take commands → step dataflows → answer reads, report uppers
+//!                               └─ nobody waits for a commit: a turn of background work]
 //! ```
+//! Background work (hydration, merging) gets one turn after the other while all live relations are
+//! complete through the newest commit; while some are not, one turn each `PATIENCE`: it never stops.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use timely::container::NoopBuilder;
 use timely::dataflow::Scope;
@@ -25,7 +28,7 @@ use crate::dataflow::meter::Meter;
 use crate::dataflow::publish::{Publication, PublishSpec, publish};
 use crate::dataflow::render::{Rendered, Renderer};
 use crate::dataflow::shared::{ArrangementKey, Export, SharedArrangement, shareable};
-use crate::dataflow::token::{Clock, Token};
+use crate::dataflow::turns::{Background, Clock, Token};
 use crate::delta::{Delta, Deltas};
 use crate::engine::{
     InspectReply, Queues, ReadReply, RelationReport, StateSize, SubscriptionEvent, SubscriptionSink,
@@ -39,6 +42,10 @@ use crate::types::{RelationId, Tick};
 
 /// The most commands between two steps of the dataflows.
 const COMMANDS_MAX: usize = 64;
+
+/// How long background work waits for a commit to be complete everywhere before it gets a turn all the
+/// same. A turn takes below a millisecond, so hydration has a fifth of a worker that is never idle.
+const PATIENCE: Duration = Duration::from_millis(2);
 
 /// One command of the sequence that every worker gets.
 #[derive(Clone)]
@@ -139,6 +146,11 @@ pub(crate) struct WorkerState<'w> {
     reads: Vec<PendingRead>,
     clock: Clock,
     queues: Arc<Queues>,
+    background: Background,
+    /// All live relations are complete before this tick.
+    live_upper: Tick,
+    /// When background work had its last turn.
+    turned: Instant,
 }
 
 impl<'w> WorkerState<'w> {
@@ -150,20 +162,50 @@ impl<'w> WorkerState<'w> {
         queues: Arc<Queues>,
     ) -> Self {
         let (installed, published, shared, failed, reads, clock) = Default::default();
-        WorkerState { worker, compiler, progress, installed, published, shared, failed, reads, clock, queues }
+        WorkerState {
+            worker,
+            compiler,
+            progress,
+            installed,
+            published,
+            shared,
+            failed,
+            reads,
+            clock,
+            queues,
+            background: Background::new(),
+            live_upper: 0,
+            turned: Instant::now(),
+        }
     }
 
     /// Runs until `Stop`, or until the engine's handles are gone.
     pub(crate) fn run(mut self, commands: &Receiver<Command>) {
         while let Some(taken) = self.take_commands(commands) {
             // Work between commands never waits; without any, the worker parks until it is woken.
-            self.worker.step_or_park((taken > 0).then_some(Duration::ZERO));
+            let wait = self.turn();
+            self.worker.step_or_park(if taken > 0 { Some(Duration::ZERO) } else { wait });
+            self.background.rest();
             self.report();
             self.look_for_excess();
         }
         self.installed.drain().for_each(|(_, installed)| installed.token.press());
         let worker = self.worker.index();
         self.shared.drain().for_each(|(_, arrangement)| arrangement.stop(worker));
+    }
+
+    /// Gives background work a turn, if it is time: how long the worker may park.
+    fn turn(&mut self) -> Option<Duration> {
+        if self.background.is_empty() {
+            return None;
+        }
+        let waited = self.turned.elapsed();
+        if self.live_upper < self.clock.now() && waited < PATIENCE {
+            return Some(PATIENCE - waited);
+        }
+        self.background.wake_one(&self.worker.activations());
+        self.turned = Instant::now();
+        Some(Duration::ZERO)
     }
 
     /// Executes what has arrived, up to a bound, so that a flood of commands cannot keep the
@@ -200,6 +242,8 @@ impl<'w> WorkerState<'w> {
     }
 
     fn create_table(&mut self, id: RelationId, spec: TableSpec, as_of: Tick) {
+        let token = Token::new(&self.background);
+        token.set_live();
         let (mut input, publication) = self.worker.dataflow_named(&format!("table {id}"), |scope| {
             let (input, rows) = scope.new_input_with_builder::<NoopBuilder<Deltas>>();
             let errors = timely::dataflow::operators::Concatenate::concatenate(&scope, Vec::new());
@@ -213,7 +257,7 @@ impl<'w> WorkerState<'w> {
                 meter: None,
                 checks_counts: spec.keep_rows,
             };
-            (input, publish(rows, errors, spec))
+            (input, publish(rows, errors, spec, &token))
         });
         input.advance_to(as_of);
         let traces = publication.traces();
@@ -221,7 +265,7 @@ impl<'w> WorkerState<'w> {
             id,
             Installed {
                 publication,
-                token: Token::default(),
+                token,
                 input: Some(input),
                 traces,
                 borrowed: HashSet::new(),
@@ -238,7 +282,7 @@ impl<'w> WorkerState<'w> {
             return;
         }
         let uses = self.use_shared(installation);
-        let token = Token::default();
+        let token = Token::new(&self.background);
         let saved = installation.saved.get(self.worker.index()).map(|saved| saved.iter().cloned().collect());
         let parts =
             Parts { compiler: self.compiler.as_ref(), relations: &self.published, clock: &self.clock };
@@ -294,8 +338,8 @@ impl<'w> WorkerState<'w> {
         key: &ArrangementKey,
         as_of: Tick,
     ) -> Option<SharedArrangement> {
-        let (token, export, meter) =
-            (Token::default(), Export::new(as_of), Arc::new(Meter::new(self.worker.peers(), None)));
+        let (token, export) = (Token::new(&self.background), Export::new(as_of));
+        let meter = Arc::new(Meter::new(self.worker.peers(), None));
         let parts =
             Parts { compiler: self.compiler.as_ref(), relations: &self.published, clock: &self.clock };
         let nothing = HashMap::new();
@@ -533,9 +577,17 @@ impl<'w> WorkerState<'w> {
     fn report(&mut self) {
         let worker = self.worker.index();
         let mut moved = false;
-        for (id, publication) in &self.published {
-            moved |= self.progress.report(*id, worker, publication.upper());
+        self.live_upper = Tick::MAX;
+        for (id, Installed { publication, token, .. }) in &self.installed {
+            let upper = publication.upper();
+            moved |= self.progress.report(*id, worker, upper);
+            if token.is_live() {
+                self.live_upper = self.live_upper.min(upper);
+            } else if publication.is_hydrated() {
+                token.set_live();
+            }
         }
+        self.shared.values().filter(|shared| shared.is_hydrated()).for_each(|shared| shared.token.set_live());
         if moved {
             self.answer_reads();
         }

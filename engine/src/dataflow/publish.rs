@@ -19,12 +19,16 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::frontier::MutableAntichain;
 use timely::scheduling::Activator;
 
-use super::arrangement::{Arrangement, SavedTrace, Start, TraceHandle, batches_of, compact, observer};
+use super::arrangement::{
+    Arrangement, SavedTrace, Sealing, Start, TraceHandle, batches_of, compact, observer,
+};
+use super::blocks::SEAL_FUEL;
 use super::edge::{Edge, by_leading_columns};
 use super::errors::{ERROR_COLUMNS, in_relation};
 use super::meter::{Meter, Waiting};
 use super::negative::NegativeRows;
 use super::subscribe::Subscriber;
+use super::turns::Token;
 use crate::delta::Delta;
 use crate::engine::SubscriptionSink;
 use crate::error::DataError;
@@ -65,12 +69,21 @@ pub(crate) struct Follower {
 /// The changes of a span of ticks that ends before `upper`.
 #[derive(Clone)]
 pub(crate) struct SealedChanges {
-    /// Changes of rows, not consolidated.
-    pub(crate) rows: Vec<Arc<Delta>>,
-    /// Changes of errors, not consolidated.
-    pub(crate) errors: Vec<Arc<Delta>>,
+    /// Changes of rows.
+    pub(crate) rows: Changes,
+    /// Changes of errors.
+    pub(crate) errors: Changes,
     /// All ticks before this one are complete.
     pub(crate) upper: Tick,
+}
+
+/// The changes of one span.
+#[derive(Clone)]
+pub(crate) enum Changes {
+    /// As they came, not consolidated.
+    AsTheyCame(Vec<Arc<Delta>>),
+    /// The first span of a view, which has all that the view was made from: its batch.
+    Sorted(Option<Shared>),
 }
 
 /// A relation's rows and errors at the moment when an import or a read asks.
@@ -212,6 +225,8 @@ pub(crate) struct PublishSpec {
 struct Half {
     arrangement: Arrangement,
     codec: RowCodec,
+    /// The first span of a view is still to be sealed: nothing is kept beside its batch.
+    hydrates: bool,
     pending: Vec<Arc<Delta>>,
     /// The bytes of `pending`, and where they are counted.
     pending_bytes: usize,
@@ -226,12 +241,21 @@ impl Half {
                 // Unreachable for rows of the relation's own types; a silent loss would be worse.
                 Err(error) => tracing::error!(%error, "a row could not be encoded and is not kept"),
             }
+            let Some(delta) = self.beyond_first_span(delta) else { continue };
             if self.waiting.is_some() {
                 self.pending_bytes += delta.bytes();
             }
             self.pending.push(delta);
         }
         self.count_waiting();
+    }
+
+    /// The part of a delta that followers are given as it came.
+    fn beyond_first_span(&self, delta: Arc<Delta>) -> Option<Arc<Delta>> {
+        if !self.hydrates {
+            return Some(delta);
+        }
+        delta.since(self.arrangement.upper() + 1)
     }
 
     /// Tells the meter what waits; forgets it where the view goes.
@@ -244,15 +268,18 @@ impl Half {
         waiting.set(self.pending_bytes);
     }
 
-    /// Completes the ticks before `upper`: the Arrow batches and the sorted batch of them.
-    fn seal(&mut self, upper: Option<Tick>) -> (Vec<Arc<Delta>>, Option<Shared>) {
-        let batch = self.arrangement.seal(upper);
+    /// Completes the ticks before `until`, which is prepared: the changes, and the batch of them.
+    fn seal(&mut self, until: Tick) -> (Changes, Option<Shared>) {
+        let batch = self.arrangement.seal(until);
+        let upper = Some(until).filter(|until| *until < Tick::MAX);
         let sealed = split_before(&mut self.pending, upper);
         if self.waiting.is_some() {
             self.pending_bytes = self.pending.iter().map(|delta| delta.bytes()).sum();
             self.count_waiting();
         }
-        (sealed, batch)
+        let first = std::mem::take(&mut self.hydrates);
+        let changes = if first { Changes::Sorted(batch.clone()) } else { Changes::AsTheyCame(sealed) };
+        (changes, batch)
     }
 }
 
@@ -261,6 +288,7 @@ pub(crate) fn publish<'scope>(
     rows: Edge<'scope>,
     errors: Edge<'scope>,
     spec: PublishSpec,
+    token: &Token,
 ) -> Rc<Publication> {
     let scope = rows.scope();
     let worker = scope.worker().index();
@@ -268,15 +296,17 @@ pub(crate) fn publish<'scope>(
     let mut rows = builder.new_input(rows, by_leading_columns(&spec.columns, spec.columns.len()));
     let mut errors = builder.new_input(errors, by_leading_columns(&ERROR_COLUMNS, ERROR_COLUMNS.len()));
     let info = builder.operator_info();
+    let turns = token.register(scope.activator_for(Rc::clone(&info.address)));
     let [saved_rows, saved_errors] = spec.saved.map_or([None, None], |saved| saved.map(Some));
     let half = |columns: &[DataType], saved, keep: bool| {
-        let arrangement = Arrangement::new(scope, &info, spec.start, saved).keeping(keep);
+        let arrangement = Arrangement::new(scope, &info, spec.start, saved, &turns).keeping(keep);
         Half {
             arrangement: match &spec.meter {
                 Some(meter) => arrangement.metered(meter),
                 None => arrangement,
             },
             codec: RowCodec::new(columns),
+            hydrates: spec.meter.is_some() && matches!(spec.start, Start::Fresh(_)),
             pending: Vec::new(),
             pending_bytes: 0,
             waiting: spec.meter.as_ref().map(|meter| Waiting::new(meter, worker)),
@@ -304,6 +334,7 @@ pub(crate) fn publish<'scope>(
     error_half.arrangement.release();
     let shared = Rc::clone(&publication);
     let mut negative = spec.checks_counts.then(|| NegativeRows::new(&spec.name));
+    let mut sealing = Sealing::default();
     builder.build(move |_capabilities| {
         move |frontiers: &[MutableAntichain<Tick>]| {
             rows.for_each(|_, deltas| row_half.insert(std::mem::take(&mut deltas.list)));
@@ -312,17 +343,27 @@ pub(crate) fn publish<'scope>(
                     std::mem::take(&mut deltas.list).into_iter().map(|d| in_relation(d, &shared.name));
                 error_half.insert(named.collect());
             });
-            let upper = least(frontiers);
-            if upper.is_none_or(|upper| upper > shared.upper()) && shared.upper() < Tick::MAX {
-                let checks = negative.is_some() && row_half.arrangement.pending().is_some();
-                let before = if checks { row_half.arrangement.batches() } else { Vec::new() };
-                let (rows, row_batch) = row_half.seal(upper);
-                if let (Some(negative), Some(batch)) = (&mut negative, &row_batch) {
-                    error_half.insert(negative.check(batch, &before).map(Arc::new).into_iter().collect());
+            let mut fuel = SEAL_FUEL;
+            while turns.is_due()
+                && let Some(until) = sealing.until(least(frontiers), shared.upper())
+            {
+                // Of a table the errors follow from the rows.
+                let ready = row_half.arrangement.prepare(until, &mut fuel)
+                    && (negative.is_some() || error_half.arrangement.prepare(until, &mut fuel));
+                if !ready {
+                    turns.again();
+                    break;
                 }
-                let (errors, error_batch) = error_half.seal(upper);
-                let upper = upper.unwrap_or(Tick::MAX);
-                shared.sealed(SealedChanges { rows, errors, upper }, row_batch, error_batch);
+                sealing.done();
+                let before = if negative.is_some() { row_half.arrangement.batches() } else { Vec::new() };
+                let (rows, row_batch) = row_half.seal(until);
+                if let Some(negative) = &mut negative {
+                    let lacking = row_batch.as_ref().and_then(|batch| negative.check(batch, &before));
+                    error_half.insert(lacking.map(Arc::new).into_iter().collect());
+                    error_half.arrangement.prepare(until, &mut isize::MAX.clone());
+                }
+                let (errors, error_batch) = error_half.seal(until);
+                shared.sealed(SealedChanges { rows, errors, upper: until }, row_batch, error_batch);
             }
             row_half.arrangement.exert();
             error_half.arrangement.exert();

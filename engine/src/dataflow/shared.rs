@@ -32,7 +32,7 @@ use super::arrangement::{SharedHandle, TraceHandle, observer};
 use super::meter::Meter;
 use super::publish::Publication;
 use super::render::SideKey;
-use super::token::Token;
+use super::turns::Token;
 use crate::expr::Expr;
 use crate::plan::{JoinKey, Plan};
 use crate::state::Shared;
@@ -141,6 +141,11 @@ impl SharedArrangement {
         traces
     }
 
+    /// Whether it has caught up with the as-of that it was made at.
+    pub(crate) fn is_hydrated(&self) -> bool {
+        self.export.upper.get() > self.export.started
+    }
+
     /// Stops its dataflow: nobody uses it any more.
     pub(crate) fn stop(&self, worker: usize) {
         self.meter.stop(worker);
@@ -160,6 +165,7 @@ pub(crate) fn move_up(trace: &mut TraceHandle, logical: Tick, physical: Tick) {
 
 /// Where an arrangement tells its batches to other dataflows of the worker.
 pub(crate) struct Export {
+    started: Tick,
     upper: Cell<Tick>,
     followers: RefCell<Vec<Weak<Follower>>>,
 }
@@ -173,7 +179,7 @@ struct Follower {
 impl Export {
     /// Of an arrangement that is complete before `upper`.
     pub(crate) fn new(upper: Tick) -> Rc<Export> {
-        Rc::new(Export { upper: Cell::new(upper), followers: RefCell::default() })
+        Rc::new(Export { started: upper, upper: Cell::new(upper), followers: RefCell::default() })
     }
 
     /// All ticks before `upper` are complete now; `batch` has just come into the trace.
