@@ -250,6 +250,7 @@ impl<'w> WorkerState<'w> {
             let spec = PublishSpec {
                 columns: spec.columns,
                 keep_rows: spec.keep_rows,
+                is_placed: false,
                 start: Start::Fresh(as_of),
                 saved: None,
                 name: spec.name.into(),

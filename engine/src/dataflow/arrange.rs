@@ -106,7 +106,7 @@ pub(crate) fn arrange_and_export<'scope>(
     let codec = KeyedCodec::new(columns, keys);
     let mut trace = None;
     let made = &mut trace;
-    let pact = by_leading_columns(columns, keys);
+    let pact = by_leading_columns(keys);
     let stream = input.unary_frontier::<NoopBuilder<Vec<Sealed>>, _, _, _>(
         pact,
         "Arrange",

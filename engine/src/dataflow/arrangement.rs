@@ -72,8 +72,6 @@ pub(crate) struct Arrangement {
     upper: Tick,
     /// The trace's own upper: behind `upper` where nothing came since.
     sealed: Tick,
-    /// False for streams: batches are made but not kept.
-    keep: bool,
     /// Counts what waits in the batcher, where somebody wants to know.
     waiting: Option<Waiting>,
     turns: Turns,
@@ -119,7 +117,6 @@ impl Arrangement {
             reader,
             upper: start.upper(),
             sealed: 0,
-            keep: true,
             waiting: None,
             turns: turns.clone(),
             worker: scope.index(),
@@ -128,12 +125,6 @@ impl Arrangement {
             arrangement.seed(at, saved);
         }
         arrangement
-    }
-
-    /// The same, but where `keep` is false nothing enters the trace.
-    pub(crate) fn keeping(mut self, keep: bool) -> Self {
-        self.keep = keep;
-        self
     }
 
     /// The same, but what waits for its tick is counted, and nothing is taken in once the view goes.
@@ -192,7 +183,7 @@ impl Arrangement {
         let batch = self.batcher.take();
         self.count_waiting();
         self.upper = until;
-        if let (Some(batch), true) = (&batch, self.keep) {
+        if let Some(batch) = &batch {
             self.insert_span(until, batch.clone());
         }
         batch

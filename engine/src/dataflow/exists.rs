@@ -63,8 +63,8 @@ pub(crate) fn exists<'scope>(
 ) -> (Edge<'scope>, Edge<'scope>, Vec<TraceHandle>) {
     let scope = left.scope();
     let mut builder = OperatorBuilder::new("Exists".to_owned(), scope);
-    let mut left = builder.new_input(left, by_leading_columns(&spec.columns, spec.keys));
-    let mut right = builder.new_input(right, by_leading_columns(&spec.columns, spec.keys));
+    let mut left = builder.new_input(left, by_leading_columns(spec.keys));
+    let mut right = builder.new_input(right, by_leading_columns(spec.keys));
     let (rows_port, rows) = builder.new_output();
     let (errors_port, errors) = builder.new_output();
     let mut rows_port: EdgeOutput = OutputBuilder::from(rows_port);

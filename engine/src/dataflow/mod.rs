@@ -2,6 +2,7 @@
 //!
 //! In reading order:
 
+pub(crate) mod placement; // which worker owns a row
 pub(crate) mod edge; // what travels between operators, and how it is exchanged
 pub(crate) mod turns; // when deferred work goes on, and stops; the clock of sources without input
 pub(crate) mod blocks; // how large a batch may become, how much an activation may do

@@ -23,7 +23,7 @@ use super::arrangement::{
     Arrangement, SavedTrace, Sealing, Start, TraceHandle, batches_of, compact, observer,
 };
 use super::blocks::SEAL_FUEL;
-use super::edge::{Edge, by_leading_columns};
+use super::edge::{Distribution, Edge, by_leading_columns, exchange};
 use super::errors::{ERROR_COLUMNS, in_relation};
 use super::meter::{Meter, Waiting};
 use super::negative::NegativeRows;
@@ -33,7 +33,7 @@ use crate::delta::Delta;
 use crate::engine::SubscriptionSink;
 use crate::error::DataError;
 use crate::snapshot::Snapshot;
-use crate::state::{ByteRows, Lanes, RowCodec, Shared, Updates};
+use crate::state::{ByteRows, Lanes, RowCodec, Shared, UpdateBatcher, Updates};
 use crate::types::{DataType, Tick};
 
 /// A relation's offer to imports, reads and subscriptions of the same worker.
@@ -52,7 +52,7 @@ pub(crate) struct Publication {
     errors: RefCell<TraceHandle>,
     /// A stream keeps no rows; what it passed on after its since is still here, for imports and
     /// subscriptions that start at a tick which is being held.
-    recent: RefCell<VecDeque<(Tick, Contents)>>,
+    recent: RefCell<VecDeque<SealedChanges>>,
     started: Tick,
     followers: RefCell<Vec<Weak<Follower>>>,
     subscribers: RefCell<Vec<Subscriber>>,
@@ -86,6 +86,33 @@ pub(crate) enum Changes {
     Sorted(Option<Shared>),
 }
 
+impl SealedChanges {
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.errors.is_empty()
+    }
+}
+
+impl Changes {
+    fn is_empty(&self) -> bool {
+        match self {
+            Changes::AsTheyCame(deltas) => deltas.is_empty(),
+            Changes::Sorted(batch) => batch.is_none(),
+        }
+    }
+
+    /// As one batch.
+    fn sorted(&self, columns: &[DataType]) -> Option<Shared> {
+        let deltas = match self {
+            Changes::AsTheyCame(deltas) => deltas,
+            Changes::Sorted(batch) => return batch.clone(),
+        };
+        let codec = RowCodec::new(columns);
+        let mut batcher = UpdateBatcher::new();
+        deltas.iter().for_each(|delta| insert_rows(&codec, delta, |updates| batcher.insert(updates)));
+        batcher.extract(None)
+    }
+}
+
 /// A relation's rows and errors at the moment when an import or a read asks.
 #[derive(Clone, Default)]
 pub(crate) struct Contents {
@@ -116,8 +143,8 @@ impl Publication {
         if !self.keep_rows {
             let recent = self.recent.borrow();
             return Contents {
-                rows: recent.iter().flat_map(|(_, contents)| contents.rows.clone()).collect(),
-                errors: recent.iter().flat_map(|(_, contents)| contents.errors.clone()).collect(),
+                rows: recent.iter().filter_map(|changes| changes.rows.sorted(&self.columns)).collect(),
+                errors: recent.iter().filter_map(|changes| changes.errors.sorted(&ERROR_COLUMNS)).collect(),
             };
         }
         Contents { rows: batches_of(&self.rows.borrow()), errors: batches_of(&self.errors.borrow()) }
@@ -166,7 +193,7 @@ impl Publication {
             self.since.set(since);
             compact(&mut self.rows.borrow_mut(), since);
             compact(&mut self.errors.borrow_mut(), since);
-            self.recent.borrow_mut().retain(|(upper, _)| *upper > since + 1);
+            self.recent.borrow_mut().retain(|changes| changes.upper > since + 1);
         }
     }
 
@@ -188,10 +215,13 @@ impl Publication {
             follower.activator.activate();
         }
         let mut subscribers = std::mem::take(&mut *self.subscribers.borrow_mut());
-        let fresh = Contents { rows: rows.into_iter().collect(), errors: errors.into_iter().collect() };
-        let is_news = !fresh.rows.is_empty() || !fresh.errors.is_empty();
-        if is_news && !self.keep_rows {
-            self.recent.borrow_mut().push_back((self.upper(), fresh.clone()));
+        let mut fresh = Contents { rows: rows.into_iter().collect(), errors: errors.into_iter().collect() };
+        if !self.keep_rows && !changes.is_empty() {
+            if !subscribers.is_empty() {
+                fresh.rows.extend(changes.rows.sorted(&self.columns));
+                fresh.errors.extend(changes.errors.sorted(&ERROR_COLUMNS));
+            }
+            self.recent.borrow_mut().push_back(changes);
         }
         subscribers.retain_mut(|subscriber| match subscriber.is_started() {
             true => subscriber.send(self, &fresh),
@@ -207,6 +237,8 @@ pub(crate) struct PublishSpec {
     pub(crate) columns: Vec<DataType>,
     /// False for streams: changes pass, nothing is kept.
     pub(crate) keep_rows: bool,
+    /// Whether equal rows come in at one worker, so that they need not be brought together.
+    pub(crate) is_placed: bool,
     /// Where it starts.
     pub(crate) start: Start,
     /// Saved rows and errors, where it is restored.
@@ -224,6 +256,8 @@ pub(crate) struct PublishSpec {
 /// Half of a publication: its rows or its errors.
 struct Half {
     arrangement: Arrangement,
+    /// False for streams: nothing enters the trace.
+    keep: bool,
     codec: RowCodec,
     /// The first span of a view is still to be sealed: nothing is kept beside its batch.
     hydrates: bool,
@@ -236,10 +270,8 @@ struct Half {
 impl Half {
     fn insert(&mut self, deltas: Vec<Arc<Delta>>) {
         for delta in deltas {
-            match row_updates(&self.codec, &delta) {
-                Ok(updates) => self.arrangement.insert(updates),
-                // Unreachable for rows of the relation's own types; a silent loss would be worse.
-                Err(error) => tracing::error!(%error, "a row could not be encoded and is not kept"),
+            if self.keep {
+                insert_rows(&self.codec, &delta, |updates| self.arrangement.insert(updates));
             }
             let Some(delta) = self.beyond_first_span(delta) else { continue };
             if self.waiting.is_some() {
@@ -293,18 +325,22 @@ pub(crate) fn publish<'scope>(
     let scope = rows.scope();
     let worker = scope.worker().index();
     let mut builder = OperatorBuilder::new("Publish".to_owned(), scope);
-    let mut rows = builder.new_input(rows, by_leading_columns(&spec.columns, spec.columns.len()));
-    let mut errors = builder.new_input(errors, by_leading_columns(&ERROR_COLUMNS, ERROR_COLUMNS.len()));
+    let stay = spec.is_placed || !spec.keep_rows;
+    let distribution =
+        if stay { Distribution::Here(worker) } else { Distribution::ByColumns(spec.columns.len()) };
+    let mut rows = builder.new_input(rows, exchange(distribution));
+    let mut errors = builder.new_input(errors, by_leading_columns(ERROR_COLUMNS.len()));
     let info = builder.operator_info();
     let turns = token.register(scope.activator_for(Rc::clone(&info.address)));
     let [saved_rows, saved_errors] = spec.saved.map_or([None, None], |saved| saved.map(Some));
-    let half = |columns: &[DataType], saved, keep: bool| {
-        let arrangement = Arrangement::new(scope, &info, spec.start, saved, &turns).keeping(keep);
+    let half = |columns: &[DataType], saved| {
+        let arrangement = Arrangement::new(scope, &info, spec.start, saved, &turns);
         Half {
             arrangement: match &spec.meter {
                 Some(meter) => arrangement.metered(meter),
                 None => arrangement,
             },
+            keep: spec.keep_rows,
             codec: RowCodec::new(columns),
             hydrates: spec.meter.is_some() && matches!(spec.start, Start::Fresh(_)),
             pending: Vec::new(),
@@ -312,8 +348,8 @@ pub(crate) fn publish<'scope>(
             waiting: spec.meter.as_ref().map(|meter| Waiting::new(meter, worker)),
         }
     };
-    let mut row_half = half(&spec.columns, saved_rows, spec.keep_rows);
-    let mut error_half = half(&ERROR_COLUMNS, saved_errors, spec.keep_rows);
+    let mut row_half = half(&spec.columns, saved_rows);
+    let mut error_half = half(&ERROR_COLUMNS, saved_errors);
     let publication = Rc::new(Publication {
         columns: spec.columns.clone(),
         name: Arc::clone(&spec.name),
@@ -377,8 +413,17 @@ pub(crate) fn least(frontiers: &[MutableAntichain<Tick>]) -> Option<Tick> {
     frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min()
 }
 
+/// Inserts a delta's rows as whole rows of a multiset.
+fn insert_rows(codec: &RowCodec, delta: &Delta, insert: impl FnOnce(Updates)) {
+    match row_updates(codec, delta) {
+        Ok(updates) => insert(updates),
+        // Unreachable for rows of the relation's own types; a silent loss would be worse.
+        Err(error) => tracing::error!(%error, "a row could not be encoded and is not kept"),
+    }
+}
+
 /// Whole rows as keys of a multiset.
-pub(crate) fn row_updates(codec: &RowCodec, delta: &Delta) -> Result<Updates, DataError> {
+fn row_updates(codec: &RowCodec, delta: &Delta) -> Result<Updates, DataError> {
     let keys = codec.encode(delta.rows.columns(), delta.len())?;
     let values = ByteRows::empty_rows(delta.len());
     Ok(Updates { keys, values, ticks: delta.ticks.clone(), lanes: Lanes::One(delta.diffs.clone()) })

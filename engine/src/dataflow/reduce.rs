@@ -31,11 +31,11 @@ use super::arrange::{keep_least, settle};
 use super::arrangement::{Arrangement, SavedTrace, Sealing, Start, TraceHandle};
 use super::blocks::{FUEL, SEAL_FUEL};
 use super::distinct::{Distinct, Step};
-use super::edge::worker_of;
 use super::edge::{Edge, EdgeOutput, by_leading_columns};
 use super::groups::Output;
 use super::meter::Meter;
 use super::ordered::{Ordered, OrderedSpec};
+use super::placement::worker_of_all;
 use super::publish::least;
 use super::touched::Unit;
 use super::turns::Token;
@@ -105,7 +105,7 @@ pub(crate) fn reduce<'scope>(
 ) -> (Edge<'scope>, Edge<'scope>, Vec<TraceHandle>) {
     let scope = input.scope();
     let mut builder = OperatorBuilder::new("Reduce".to_owned(), scope);
-    let mut input = builder.new_input(input, by_leading_columns(&spec.columns, spec.keys));
+    let mut input = builder.new_input(input, by_leading_columns(spec.keys));
     let (rows_port, rows) = builder.new_output();
     let (errors_port, errors) = builder.new_output();
     let mut rows_port: EdgeOutput = OutputBuilder::from(rows_port);
@@ -118,7 +118,7 @@ pub(crate) fn reduce<'scope>(
     let mut arrangement =
         || Arrangement::new(scope, &info, start, saved.next(), &turns).metered(&arrangement_meter);
     let worker = scope.worker();
-    let owns_global = spec.keys == 0 && worker_of(&[], worker.peers()) == worker.index();
+    let owns_global = spec.keys == 0 && worker_of_all(worker.peers()) == worker.index();
     let mut output = Output::new(&spec);
     let mut state = Reduce::new(spec, &mut arrangement, owns_global, meter);
     let traces = state.traces();

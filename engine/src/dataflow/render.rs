@@ -20,6 +20,7 @@ use super::exists::{ExistsSpec, exists};
 use super::import::{import, import_errors};
 use super::join::{JoinSpec, join};
 use super::meter::Meter;
+use super::placement::is_placed;
 use super::publish::{Publication, PublishSpec, publish};
 use super::reduce::{ReduceSpec, reduce};
 use super::shared::{ArrangementKey, Export, SharedArrangement, import_arranged};
@@ -102,6 +103,7 @@ impl<'scope> Renderer<'_, 'scope> {
         let spec = PublishSpec {
             columns: plan.columns(),
             keep_rows: true,
+            is_placed: is_placed(plan),
             start: self.start,
             saved,
             name: Arc::clone(&self.name),
@@ -138,6 +140,7 @@ impl<'scope> Renderer<'_, 'scope> {
         let spec = PublishSpec {
             columns: Vec::new(),
             keep_rows: true,
+            is_placed: false,
             start: self.start,
             saved: None,
             name: Arc::clone(&self.name),

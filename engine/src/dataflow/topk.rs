@@ -102,7 +102,7 @@ pub(crate) fn top_k<'scope>(
 ) -> (Edge<'scope>, Edge<'scope>, TraceHandle) {
     let scope = input.scope();
     let mut builder = OperatorBuilder::new("TopK".to_owned(), scope);
-    let mut input = builder.new_input(input, by_leading_columns(&spec.columns, spec.keys));
+    let mut input = builder.new_input(input, by_leading_columns(spec.keys));
     let (rows_port, rows) = builder.new_output();
     let (errors_port, errors) = builder.new_output();
     let mut rows_port: EdgeOutput = OutputBuilder::from(rows_port);
