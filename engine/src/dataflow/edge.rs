@@ -92,9 +92,7 @@ pub(crate) fn by_leading_columns(keys: usize) -> DistributorPact<impl FnOnce(usi
 }
 
 /// An exchange.
-pub(crate) fn exchange(
-    distribution: Distribution,
-) -> DistributorPact<impl FnOnce(usize) -> Distribution> {
+pub(crate) fn exchange(distribution: Distribution) -> DistributorPact<impl FnOnce(usize) -> Distribution> {
     DistributorPact(move |_peers| distribution)
 }
 

@@ -65,7 +65,11 @@ fn add_column(column: &ArrayRef, hashes: &mut [u64]) {
     }
 }
 
-fn add_numbers<T: ArrowPrimitiveType>(column: &ArrayRef, hashes: &mut [u64], word: impl Fn(T::Native) -> u64) {
+fn add_numbers<T: ArrowPrimitiveType>(
+    column: &ArrayRef,
+    hashes: &mut [u64],
+    word: impl Fn(T::Native) -> u64,
+) {
     let values: &PrimitiveArray<T> = column.as_primitive();
     add(column, hashes, |hash, row| mix(hash, word(values.value(row))));
 }
@@ -88,7 +92,8 @@ fn mix_bytes(hash: u64, bytes: &[u8]) -> u64 {
     let mut chunks = bytes.chunks_exact(8);
     let words = chunks.by_ref().map(|chunk| u64::from_le_bytes(chunk.try_into().unwrap_or_default()));
     let hash = words.fold(hash, mix);
-    let rest = chunks.remainder().iter().fold(bytes.len() as u64, |word, byte| (word << 8) | u64::from(*byte));
+    let rest =
+        chunks.remainder().iter().fold(bytes.len() as u64, |word, byte| (word << 8) | u64::from(*byte));
     mix(hash, rest)
 }
 
@@ -141,7 +146,9 @@ mod tests {
         assert_eq!((hashes[0], hashes[2]), (hashes[1], hashes[3]));
         let numeric = DataType::Numeric { precision: 38, scale: 5 };
         let all = [DataType::Boolean, DataType::Int32, DataType::Int64, DataType::Float64, DataType::Text];
-        for data_type in all.into_iter().chain([DataType::Timestamp, DataType::Date, DataType::Interval, numeric]) {
+        for data_type in
+            all.into_iter().chain([DataType::Timestamp, DataType::Date, DataType::Interval, numeric])
+        {
             let nulls = new_null_array(&data_type.to_arrow(), 2);
             assert_eq!(hash_rows(&[nulls], 2), [finish(mix(0, NULL)); 2], "{data_type:?}");
         }
@@ -162,8 +169,11 @@ mod tests {
     fn a_projection_that_loses_the_key_places_nothing() {
         let get = Plan::Get { relation: RelationId(1), columns: vec![DataType::Int64; 2] };
         let count = Aggregate::plain(AggregateFunction::Count, None, DataType::Int64);
-        let reduce =
-            Plan::Reduce { input: Box::new(get.clone()), keys: vec![Expr::Column(1)], aggregates: vec![count] };
+        let reduce = Plan::Reduce {
+            input: Box::new(get.clone()),
+            keys: vec![Expr::Column(1)],
+            aggregates: vec![count],
+        };
         let project = |outputs: Vec<usize>| Plan::Project {
             input: Box::new(reduce.clone()),
             predicates: Vec::new(),
