@@ -123,6 +123,9 @@ impl Changes {
     fn of_value(&mut self, fresh: &Shared, row: usize, before: &[Shared], positions: &mut [usize]) -> usize {
         let (key, value) = (fresh.key(row), fresh.value(row));
         let mut count = count_of(before, positions, key, value);
+        if planted::is_on(Bug::DistinctForgetsHistory) {
+            count = 0;
+        }
         let mut next = row;
         while next < fresh.len() && fresh.value(next) == value && fresh.key(next) == key {
             let was_there = count > 0;
