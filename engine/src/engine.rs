@@ -5,6 +5,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::Thread;
@@ -14,6 +15,7 @@ use timely::communication::WorkerGuards;
 use crate::dataflow::arrangement::{SavedTrace, Start};
 use crate::dataflow::meter::Meter;
 use crate::dataflow::render::{reduce_outputs, reduce_spec};
+use crate::dataflow::shared::ArrangementKey;
 use crate::delta::Delta;
 use crate::error::{DataError, EngineError};
 use crate::expr::{Compiler, Expr};
@@ -53,6 +55,27 @@ pub struct ViewSpec {
     pub skip_errors: bool,
     /// The bytes that it may hold; `None`: as the engine's configuration says.
     pub bytes_max: Option<usize>,
+}
+
+/// An index as the engine sees it: a relation's rows by the values of some expressions.
+#[derive(Clone, Debug)]
+pub struct IndexSpec {
+    /// Its name.
+    pub name: String,
+    /// What is indexed. Not a stream.
+    pub relation: RelationId,
+    /// The relation's columns.
+    pub columns: Vec<DataType>,
+    /// The keys, over these columns.
+    pub keys: Vec<Expr>,
+}
+
+impl IndexSpec {
+    /// The arrangement that the index is: that of a view's join by the same keys.
+    pub(crate) fn arrangement(&self) -> ArrangementKey {
+        let input = Plan::Get { relation: self.relation, columns: self.columns.clone() };
+        ArrangementKey { input, keys: self.keys.iter().map(|key| (key.clone(), false)).collect() }
+    }
 }
 
 /// What a worker tells a subscriber. Each worker sends `Snapshot` once, then `Changes` in order.
@@ -234,6 +257,31 @@ impl Engine {
         self.install_from(id, plan, spec, Start::Fresh(as_of), Vec::new())
     }
 
+    /// Creates an index, which can be read by key from `as_of` on, once it has taken in all rows. It goes
+    /// with its relation. The caller holds `as_of` until the call returns.
+    ///
+    /// # Errors
+    /// `InvalidPlan`; then nothing was created.
+    pub fn create_index(&self, id: RelationId, spec: IndexSpec, as_of: Tick) -> Result<(), EngineError> {
+        self.check_index(&spec)?;
+        self.shared.progress.expect(id);
+        self.send(&Command::CreateIndex(id, Arc::new(spec), as_of));
+        Ok(())
+    }
+
+    /// Checks an index as `create_index` does, and creates nothing.
+    ///
+    /// # Errors
+    /// `InvalidPlan`.
+    pub fn check_index(&self, spec: &IndexSpec) -> Result<(), EngineError> {
+        let input = spec.arrangement().input;
+        self.check(&Plan::Project {
+            input: Box::new(input),
+            predicates: Vec::new(),
+            outputs: spec.keys.clone(),
+        })
+    }
+
     /// Checks a plan as `install` does, and installs nothing: before the plan goes into the log.
     ///
     /// # Errors
@@ -301,7 +349,9 @@ impl Engine {
         self.send(&Command::Compact(since.into()));
     }
 
-    /// Each worker's share of a relation at `tick`, once the worker's upper is beyond it.
+    /// Each worker's share of a relation at `tick`, once the worker's upper is beyond it; of an index its
+    /// batches by key (`Snapshot::find`). An index answers `NoRelation` or `NotHydrated` where the relation
+    /// itself has to be read instead.
     pub fn read(&self, relation: RelationId, tick: Tick, reply: ReadReply) {
         self.send(&Command::Read(relation, tick, reply));
     }
@@ -319,6 +369,11 @@ impl Engine {
     /// The rows that the view's stateful operators have looked at so far, over all workers.
     pub fn rows_visited(&self, relation: RelationId) -> u64 {
         lock(&self.shared.meters).get(&relation).map_or(0, |meter| meter.visited())
+    }
+
+    /// The rows that readers have looked at so far, updates that cancel and seeks included.
+    pub fn rows_read(&self) -> u64 {
+        self.shared.progress.rows_read.load(Ordering::Relaxed)
     }
 
     /// Bytes of state that the relation's arrangements take, summed over the workers (the

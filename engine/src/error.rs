@@ -116,6 +116,9 @@ pub enum EngineError {
     /// The relation was dropped, or never installed.
     #[error("relation {0} is not installed")]
     NoRelation(crate::RelationId),
+    /// The index has not taken in all rows yet: the relation itself can be read.
+    #[error("index {0} is not complete yet")]
+    NotHydrated(crate::RelationId),
     /// The view has failed for good.
     #[error("{0}")]
     Failed(DataError),

@@ -14,6 +14,7 @@ mod exact; // exact sums of doubles
 mod spread; // exact variances
 mod joined; // texts joined by delimiters
 mod state; // sorted runs of updates: batches, merging, collecting, reading
+mod lookup; // rows of an index by key
 mod snapshot; // a relation at one tick, readable on any thread
 mod dataflow; // operators, drivers, rendering
 mod progress; // how far each relation is complete
@@ -24,8 +25,8 @@ mod planted; // bugs that the oracle must find
 
 pub use delta::{Col, Delta, Deltas, batch_bytes, batch_of, concat, empty_batch, filter};
 pub use engine::{
-    Engine, EngineConfig, InspectReply, ProgressSink, ReadReply, RelationReport, SavedState, StateSize,
-    SubscriptionEvent, SubscriptionSink, TableSpec, ViewSpec,
+    Engine, EngineConfig, IndexSpec, InspectReply, ProgressSink, ReadReply, RelationReport, SavedState,
+    StateSize, SubscriptionEvent, SubscriptionSink, TableSpec, ViewSpec,
 };
 pub use error::{DataError, EngineError};
 pub use exact::ExactSum;

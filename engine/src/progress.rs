@@ -1,7 +1,8 @@
-//! `Progress`: how far each relation is complete, over all workers.
+//! `Progress`: how far each relation is complete, over all workers; and what readers have looked at.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 
 use crate::engine::ProgressSink;
 use crate::types::{RelationId, Tick};
@@ -11,12 +12,14 @@ pub(crate) struct Progress {
     uppers: Mutex<HashMap<RelationId, Vec<Tick>>>,
     workers: usize,
     sink: ProgressSink,
+    /// The updates that readers have looked at.
+    pub(crate) rows_read: Arc<AtomicU64>,
 }
 
 impl Progress {
     /// No relations yet.
     pub(crate) fn new(workers: usize, sink: ProgressSink) -> Progress {
-        Progress { uppers: Mutex::default(), workers, sink }
+        Progress { uppers: Mutex::default(), workers, sink, rows_read: Arc::default() }
     }
 
     /// A relation is about to be created on every worker.

@@ -5,13 +5,15 @@
 //! does not change, however the relation goes on.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 
 use crate::delta::{Col, Delta, batch_of};
 use crate::error::DataError;
+use crate::lookup::{FoundRows, Lookup};
 use crate::state::{ByteRows, Lanes, MergedRows, NetRow, NetRows, RowCodec, Shared, Updates};
-use crate::types::{DataType, Tick};
+use crate::types::{DataType, Literal, Tick};
 
 /// The most rows in a batch that a reader gets.
 const READ_ROWS: usize = 8_192;
@@ -30,7 +32,8 @@ pub struct Snapshot {
     pub columns: Vec<DataType>,
     /// All changes at or before this tick are in, none after.
     pub tick: Tick,
-    /// Key: the row. Value: empty. Lane 0: its multiplicity.
+    /// Key: the row. Value: empty. Lane 0: its multiplicity. In the share of an index the key is what it
+    /// is by, and the value the row.
     rows: Vec<Shared>,
     /// The same for error rows.
     errors: Vec<Shared>,
@@ -38,6 +41,10 @@ pub struct Snapshot {
     name: Arc<str>,
     /// The relation is read in spite of its errors.
     skips_errors: bool,
+    /// Set in the share of an index.
+    lookup: Option<Lookup>,
+    /// Counts the updates that reading looks at.
+    visited: Arc<AtomicU64>,
 }
 
 impl Snapshot {
@@ -46,7 +53,8 @@ impl Snapshot {
     /// `rows` are keyed by whole rows of `columns`, `errors` by (SQLSTATE, message, operator id),
     /// both encoded by `RowCodec`, with empty values and multiplicities in lane 0.
     pub fn new(columns: Vec<DataType>, tick: Tick, rows: Vec<Shared>, errors: Vec<Shared>) -> Snapshot {
-        Snapshot { columns, tick, rows, errors, name: "".into(), skips_errors: false }
+        let (lookup, visited) = (None, Arc::default());
+        Snapshot { columns, tick, rows, errors, name: "".into(), skips_errors: false, lookup, visited }
     }
 
     /// The share that consists of these rows, each once.
@@ -73,6 +81,34 @@ impl Snapshot {
     /// The same share of a relation that is read in spite of its errors.
     pub(crate) fn skipping_errors(self) -> Snapshot {
         Snapshot { skips_errors: true, ..self }
+    }
+
+    /// The same, but what reading looks at is counted here.
+    pub(crate) fn counted(self, visited: Arc<AtomicU64>) -> Snapshot {
+        Snapshot { visited, ..self }
+    }
+
+    /// The same as the share of an index: its batches are by keys.
+    pub(crate) fn indexed(self, lookup: Lookup) -> Snapshot {
+        Snapshot { lookup: Some(lookup), ..self }
+    }
+
+    /// Whether the share shows all rows: false for that of an index at a tick at which some row's key
+    /// cannot be computed. The relation itself then has to be read.
+    pub fn is_complete(&self) -> bool {
+        self.lookup.as_ref().is_none_or(|lookup| lookup.is_complete(self.tick))
+    }
+
+    /// Of the share of an index the rows that have one of these keys; none of them is NULL.
+    ///
+    /// # Errors
+    /// XX000 where this is no index, or not by such keys.
+    pub fn find(self, keys: &[Vec<Literal>]) -> Result<Snapshot, DataError> {
+        let Some(lookup) = &self.lookup else {
+            return Err(DataError::new("XX000", "a relation cannot be read by key"));
+        };
+        let lookup = lookup.of_keys(keys)?;
+        Ok(Snapshot { lookup: Some(lookup), ..self })
     }
 
     /// The relation's errors at the tick: the operator's id, the error, and how many rows have it. They
@@ -107,7 +143,7 @@ impl Snapshot {
         RowStream {
             codec: RowCodec::new(&self.columns),
             columns: self.columns.clone(),
-            rows: Some(NetRows::new(self.rows.clone(), self.tick)),
+            rows: Some(FoundRows::new(&self.rows, self.lookup.as_ref(), self.tick, &self.visited)),
             open: None,
             name: Arc::clone(&self.name),
         }
@@ -178,7 +214,7 @@ struct RowStream {
     codec: RowCodec,
     columns: Vec<DataType>,
     /// `None` after an error.
-    rows: Option<NetRows>,
+    rows: Option<FoundRows>,
     /// A row that has not been given as often as its count says.
     open: Option<NetRow>,
     /// What errors call the relation.
@@ -197,14 +233,14 @@ impl RowStream {
                 return Err(DataError::negative_multiplicity().in_relation(&self.name));
             }
             picked.push(row);
-            bytes += rows.key(row).len();
+            bytes += rows.bytes(row).len();
             row.count -= 1;
             self.open = (row.count > 0).then_some(row);
         }
         if picked.is_empty() {
             return Ok(None);
         }
-        let decoded = self.codec.decode(picked.iter().map(|row| rows.key(*row)))?;
+        let decoded = self.codec.decode(picked.iter().map(|row| rows.bytes(*row)))?;
         let batch = batch_of(&self.columns, decoded, picked.len());
         batch.map(Some).map_err(|error| DataError::from_arrow(&error))
     }

@@ -11,6 +11,8 @@
 //! Background work (hydration, merging) gets one turn after the other while all live relations are
 //! complete through the newest commit; while some are not, one turn each `PATIENCE`: it never stops.
 
+mod index; // indexes: arrangements that are read by key
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,13 +33,14 @@ use crate::dataflow::shared::{ArrangementKey, Export, SharedArrangement, shareab
 use crate::dataflow::turns::{Background, Clock, Token};
 use crate::delta::{Delta, Deltas};
 use crate::engine::{
-    InspectReply, Queues, ReadReply, RelationReport, StateSize, SubscriptionEvent, SubscriptionSink,
-    TableSpec, ViewSpec,
+    IndexSpec, InspectReply, Queues, ReadReply, RelationReport, StateSize, SubscriptionEvent,
+    SubscriptionSink, TableSpec, ViewSpec,
 };
 use crate::error::{DataError, EngineError};
 use crate::expr::Compiler;
 use crate::plan::Plan;
 use crate::progress::Progress;
+use crate::snapshot::Snapshot;
 use crate::types::{RelationId, Tick};
 
 /// The most commands between two steps of the dataflows.
@@ -54,13 +57,15 @@ pub(crate) enum Command {
     CreateTable(RelationId, TableSpec, Tick),
     /// A view.
     Install(Arc<Installation>),
+    /// An index, from a tick on.
+    CreateIndex(RelationId, Arc<IndexSpec>, Tick),
     /// The end of relations.
     Drop(Arc<[RelationId]>),
     /// Changes at a tick, which completes every table through it.
     Commit(Tick, Arc<[(RelationId, Vec<Delta>)]>),
     /// Forget history before a relation's tick.
     Compact(Arc<[(RelationId, Tick)]>),
-    /// A worker's share at a tick.
+    /// A worker's share of a relation or of an index at a tick.
     Read(RelationId, Tick, ReadReply),
     /// Follow a relation.
     Subscribe(RelationId, Tick, SubscriptionSink),
@@ -139,8 +144,10 @@ pub(crate) struct WorkerState<'w> {
     progress: Arc<Progress>,
     installed: HashMap<RelationId, Installed>,
     published: HashMap<RelationId, Rc<Publication>>,
-    /// The arrangements that views share.
+    /// The arrangements that views and indexes share.
     shared: HashMap<ArrangementKey, SharedArrangement>,
+    /// Which arrangement each index is.
+    indexes: BTreeMap<RelationId, ArrangementKey>,
     /// The views that have failed for good, until they are dropped.
     failed: BTreeMap<RelationId, DataError>,
     reads: Vec<PendingRead>,
@@ -161,7 +168,7 @@ impl<'w> WorkerState<'w> {
         progress: Arc<Progress>,
         queues: Arc<Queues>,
     ) -> Self {
-        let (installed, published, shared, failed, reads, clock) = Default::default();
+        let (installed, published, shared, indexes, failed, reads, clock) = Default::default();
         WorkerState {
             worker,
             compiler,
@@ -169,6 +176,7 @@ impl<'w> WorkerState<'w> {
             installed,
             published,
             shared,
+            indexes,
             failed,
             reads,
             clock,
@@ -225,6 +233,7 @@ impl<'w> WorkerState<'w> {
         match command {
             Command::CreateTable(id, spec, as_of) => self.create_table(id, spec, as_of),
             Command::Install(installation) => self.install(&installation),
+            Command::CreateIndex(id, spec, as_of) => self.create_index(id, &spec, as_of),
             Command::Drop(ids) => ids.iter().for_each(|id| self.drop_relation(*id)),
             Command::Commit(tick, changes) => self.commit(tick, &changes),
             Command::Compact(relations) => self.compact(&relations),
@@ -290,7 +299,8 @@ impl<'w> WorkerState<'w> {
         let shared = &self.shared;
         let name = format!("view {}", installation.id);
         let rendered = self.worker.dataflow_named(&name, |scope| {
-            let mut renderer = parts.renderer(scope, installation, &token, &installation.meter, shared);
+            let (start, spec, meter) = (installation.start, &installation.spec, &installation.meter);
+            let mut renderer = parts.renderer(scope, start, spec, &token, meter, shared);
             renderer.saved = saved;
             renderer.view(&installation.plan)
         });
@@ -319,34 +329,32 @@ impl<'w> WorkerState<'w> {
         let keeps_rows = |relation| self.published.get(&relation).is_some_and(|found| found.keeps_rows());
         let mut uses = shareable(&installation.plan);
         uses.retain(|key| key.relation().is_some_and(keeps_rows));
-        for key in &uses {
-            if !self.shared.contains_key(key)
-                && let Some(arrangement) = self.arrange(installation, key, as_of)
-            {
-                self.shared.insert(key.clone(), arrangement);
-            }
-            if let Some(arrangement) = self.shared.get_mut(key) {
-                arrangement.users += 1;
-            }
-        }
+        uses.iter().for_each(|key| self.use_arrangement(key, &installation.spec, as_of));
         uses
     }
 
-    /// Builds a shared arrangement for a view that wants it.
-    fn arrange(
-        &mut self,
-        installation: &Installation,
-        key: &ArrangementKey,
-        as_of: Tick,
-    ) -> Option<SharedArrangement> {
+    /// One more uses an arrangement, which is made where it is the first.
+    fn use_arrangement(&mut self, key: &ArrangementKey, user: &ViewSpec, as_of: Tick) {
+        if !self.shared.contains_key(key)
+            && let Some(arrangement) = self.arrange(key, user, as_of)
+        {
+            self.shared.insert(key.clone(), arrangement);
+        }
+        if let Some(arrangement) = self.shared.get_mut(key) {
+            arrangement.users += 1;
+        }
+    }
+
+    /// Builds a shared arrangement for a view or an index that wants it.
+    fn arrange(&mut self, key: &ArrangementKey, user: &ViewSpec, as_of: Tick) -> Option<SharedArrangement> {
         let (token, export) = (Token::new(&self.background), Export::new(as_of));
         let meter = Arc::new(Meter::new(self.worker.peers(), None));
         let parts =
             Parts { compiler: self.compiler.as_ref(), relations: &self.published, clock: &self.clock };
         let nothing = HashMap::new();
-        let name = format!("arrangement for view {}", installation.id);
+        let name = format!("arrangement for {}", user.name);
         let rendered = self.worker.dataflow_named(&name, |scope| {
-            let renderer = parts.renderer(scope, installation, &token, &meter, &nothing);
+            let renderer = parts.renderer(scope, Start::Fresh(as_of), user, &token, &meter, &nothing);
             let (arranged, errors) = renderer.shared_arrangement(key, Rc::clone(&export))?;
             Ok::<_, EngineError>((arranged.trace, errors))
         });
@@ -356,7 +364,7 @@ impl<'w> WorkerState<'w> {
             }
             Err(error) => {
                 token.press();
-                tracing::error!(%error, view = %installation.id, "a checked plan was not arranged");
+                tracing::error!(%error, user = user.name, "a checked plan was not arranged");
                 None
             }
         }
@@ -381,6 +389,7 @@ impl<'w> WorkerState<'w> {
 
     fn drop_relation(&mut self, id: RelationId) {
         self.failed.remove(&id);
+        self.drop_index(id);
         self.remove(id, None);
     }
 
@@ -395,6 +404,12 @@ impl<'w> WorkerState<'w> {
                 self.release_shared(&view.uses);
             }
         }
+        self.drop_indexes_of(id);
+        self.refuse_reads(id, failure);
+    }
+
+    /// Whoever waits for a relation or an index that is gone hears why.
+    fn refuse_reads(&mut self, id: RelationId, failure: Option<&DataError>) {
         let (gone, waiting) =
             std::mem::take(&mut self.reads).into_iter().partition(|read| read.relation == id);
         self.reads = waiting;
@@ -470,30 +485,36 @@ impl<'w> WorkerState<'w> {
     }
 
     fn read(&mut self, relation: RelationId, tick: Tick, reply: ReadReply) {
-        match self.published.get(&relation) {
-            Some(_) => self.reads.push(PendingRead { relation, tick, reply }),
-            None => reply(self.worker.index(), Err(no_relation(relation, self.failed.get(&relation)))),
+        match self.answer(relation, tick) {
+            Some(answer) => reply(self.worker.index(), answer),
+            None => self.reads.push(PendingRead { relation, tick, reply }),
         }
-        self.answer_reads();
     }
 
     /// Answers the reads whose tick is complete.
     fn answer_reads(&mut self) {
-        let (published, worker) = (&self.published, self.worker.index());
-        self.reads.retain(|read| {
-            let Some(publication) = published.get(&read.relation) else { return false };
-            if publication.upper() <= read.tick {
-                return true;
+        let mut reads = std::mem::take(&mut self.reads);
+        reads.retain(|read| match self.answer(read.relation, read.tick) {
+            Some(answer) => {
+                (read.reply)(self.worker.index(), answer);
+                false
             }
-            let since = publication.since();
-            let answer = if read.tick < since {
-                Err(EngineError::Compacted { tick: read.tick, since })
-            } else {
-                Ok(publication.snapshot(read.tick))
-            };
-            (read.reply)(worker, answer);
-            false
+            None => true,
         });
+        self.reads = reads;
+    }
+
+    /// The answer to a read; `None` while its tick is not complete.
+    fn answer(&self, relation: RelationId, tick: Tick) -> Option<Result<Snapshot, EngineError>> {
+        if let Some(key) = self.indexes.get(&relation) {
+            return self.answer_by_key(relation, key, tick);
+        }
+        let Some(publication) = self.published.get(&relation) else {
+            return Some(Err(no_relation(relation, self.failed.get(&relation))));
+        };
+        let readable = is_readable(publication, tick)?;
+        let share = || publication.snapshot(tick).counted(Arc::clone(&self.progress.rows_read));
+        Some(readable.map(|()| share()))
     }
 
     fn subscribe(&mut self, relation: RelationId, as_of: Tick, sink: SubscriptionSink) {
@@ -509,6 +530,7 @@ impl<'w> WorkerState<'w> {
     /// How every relation stands here.
     fn inspect(&self) -> Vec<RelationReport> {
         let standing = self.installed.iter().map(|(id, installed)| self.inspect_one(*id, installed));
+        let indexes = self.indexes.iter().map(|(id, key)| self.inspect_index(*id, key));
         let failed = self.failed.iter().map(|(id, error)| RelationReport {
             relation: *id,
             upper: Tick::MAX,
@@ -519,7 +541,7 @@ impl<'w> WorkerState<'w> {
             hydration_rows_all: 0,
             failure: Some(error.clone()),
         });
-        standing.chain(failed).collect()
+        standing.chain(indexes).chain(failed).collect()
     }
 
     /// The rows of a view's hydration, those of the arrangements that it shares included.
@@ -553,15 +575,15 @@ impl<'w> WorkerState<'w> {
     }
 
     fn measure(&self, relation: RelationId) -> StateSize {
+        if let Some(key) = self.indexes.get(&relation) {
+            return self.measure_index(relation, key);
+        }
         let Some(installed) = self.installed.get(&relation) else { return StateSize::default() };
-        // An arrangement that views share belongs to what it arranges, as an index does.
+        // An arrangement that only views share belongs to what it arranges.
         let shared = self.shared.iter().filter(|(key, _)| key.relation() == Some(relation));
+        let shared = shared.filter(|(key, _)| self.index_of(key).is_none());
         let shared: Vec<TraceHandle> = shared.flat_map(|(_, arrangement)| arrangement.traces()).collect();
-        let sizes = installed.own_traces().chain(&shared).map(size_of_trace);
-        sizes.fold(StateSize::default(), |total, (updates, bytes)| StateSize {
-            updates: total.updates + updates,
-            bytes: total.bytes + bytes,
-        })
+        size_of(installed.own_traces().chain(&shared))
     }
 
     fn save(&self, relation: RelationId, at: Tick) -> Option<Vec<SavedTrace>> {
@@ -589,6 +611,9 @@ impl<'w> WorkerState<'w> {
             }
         }
         self.shared.values().filter(|shared| shared.is_hydrated()).for_each(|shared| shared.token.set_live());
+        for (id, key) in &self.indexes {
+            moved |= self.progress.report(*id, worker, self.index_upper(key));
+        }
         if moved {
             self.answer_reads();
         }
@@ -607,7 +632,8 @@ impl<'a> Parts<'a> {
     fn renderer<'scope>(
         &self,
         scope: Scope<'scope, Tick>,
-        installation: &Installation,
+        start: Start,
+        spec: &ViewSpec,
         token: &'a Token,
         meter: &'a Arc<Meter>,
         shared: &'a HashMap<ArrangementKey, SharedArrangement>,
@@ -616,11 +642,11 @@ impl<'a> Parts<'a> {
             scope,
             compiler: self.compiler,
             relations: self.relations,
-            start: installation.start,
+            start,
             token,
             clock: self.clock,
-            name: installation.spec.name.as_str().into(),
-            skips_errors: installation.spec.skip_errors,
+            name: spec.name.as_str().into(),
+            skips_errors: spec.skip_errors,
             meter,
             saved: None,
             traces: Vec::new(),
@@ -639,6 +665,23 @@ impl<'a> Parts<'a> {
 /// Why a relation cannot be read.
 fn no_relation(id: RelationId, failure: Option<&DataError>) -> EngineError {
     failure.map_or(EngineError::NoRelation(id), |error| EngineError::Failed(error.clone()))
+}
+
+/// Whether a relation can be read at a tick; `None` while the tick is not complete.
+fn is_readable(publication: &Publication, tick: Tick) -> Option<Result<(), EngineError>> {
+    if publication.upper() <= tick {
+        return None;
+    }
+    let since = publication.since();
+    Some(if tick < since { Err(EngineError::Compacted { tick, since }) } else { Ok(()) })
+}
+
+/// What traces hold.
+fn size_of<'t>(traces: impl Iterator<Item = &'t TraceHandle>) -> StateSize {
+    traces.map(size_of_trace).fold(StateSize::default(), |total, (updates, bytes)| StateSize {
+        updates: total.updates + updates,
+        bytes: total.bytes + bytes,
+    })
 }
 
 /// A worker's part of a delta: one of `peers` even pieces.

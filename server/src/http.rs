@@ -60,6 +60,13 @@ fn metrics_text(server: &Server) -> String {
         count(&counts.groups),
     );
     text.metric("millrace_rows_total", "counter", "Rows added and taken away.", count(&counts.rows));
+    let rows_read = server.engine().rows_read();
+    text.metric(
+        "millrace_rows_read_total",
+        "counter",
+        "Rows of relations that queries looked at.",
+        rows_read,
+    );
     text.metric(
         "millrace_conflicts_total",
         "counter",

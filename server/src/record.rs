@@ -48,8 +48,8 @@ fn catalog_change(bytes: &[u8]) -> Result<CatalogChange, String> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use expect_test::expect;
-    use millrace_engine::{DataType, Plan, RelationId};
-    use millrace_sql::{Column, OnError, Relation, RelationKind, ViewOptions};
+    use millrace_engine::{DataType, Expr, Plan, RelationId};
+    use millrace_sql::{Column, IndexKey, OnError, Relation, RelationKind, ViewOptions};
 
     use super::*;
 
@@ -64,8 +64,21 @@ mod tests {
             kind: RelationKind::MaterializedView { sql: "select a from t".to_owned(), plan, options },
             created: 9,
         };
-        let catalog =
-            vec![CatalogChange::Create(view), CatalogChange::Drop(vec![RelationId(2), RelationId(1)])];
+        let key = IndexKey { expr: Expr::Column(0), text: "a".to_owned() };
+        let index = Relation {
+            id: RelationId(3),
+            name: "v_a_idx".to_owned(),
+            columns: view.columns.clone(),
+            kind: RelationKind::Index {
+                on: RelationId(2),
+                columns: vec![DataType::Int32],
+                keys: vec![key],
+                definition: "CREATE INDEX".to_owned(),
+            },
+            created: 9,
+        };
+        let drop = CatalogChange::Drop(vec![RelationId(3), RelationId(2), RelationId(1)]);
+        let catalog = vec![CatalogChange::Create(view), CatalogChange::Create(index), drop];
         Group { tick: 9, catalog, changes: Vec::new() }
     }
 
@@ -82,7 +95,8 @@ mod tests {
         let lines: Vec<String> = record.catalog.iter().map(hex).collect();
         expect![[r#"
             00000201760101610101010f73656c65637420612066726f6d207400010101010180804009
-            0001020201"#]]
+            00000307765f615f69647801016101010202010101000001610c43524541544520494e44455809
+            000103030201"#]]
         .assert_eq(&lines.join("\n"));
     }
 

@@ -38,6 +38,7 @@ impl From<EngineError> for StartError {
             EngineError::Locked(_) => 75,
             EngineError::InvalidPlan(_)
             | EngineError::NoRelation(_)
+            | EngineError::NotHydrated(_)
             | EngineError::Failed(_)
             | EngineError::Compacted { .. }
             | EngineError::Stopped => 70,

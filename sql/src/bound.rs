@@ -11,20 +11,22 @@ use crate::query::Query;
 /// A statement that is ready to run.
 #[derive(Clone, Debug)]
 pub enum Bound {
-    /// CREATE TABLE or CREATE MATERIALIZED VIEW. `id` and `created` are placeholders (0) until commit.
+    /// CREATE TABLE, CREATE MATERIALIZED VIEW or CREATE INDEX. `id` and `created` are placeholders (0) until commit.
     Create {
         /// What is created.
         relation: Relation,
-        /// IF NOT EXISTS was given.
-        if_not_exists: bool,
+        /// What else was said of how.
+        terms: Terms,
     },
-    /// DROP TABLE / DROP MATERIALIZED VIEW: the ids, dependants first (CASCADE resolved). Empty
+    /// DROP TABLE / DROP MATERIALIZED VIEW / DROP INDEX: the ids, dependants first (CASCADE resolved). Empty
     /// when IF EXISTS found nothing.
     Drop {
         /// What goes.
         ids: Vec<RelationId>,
-        /// The command tag, `DROP TABLE` or `DROP MATERIALIZED VIEW`.
+        /// The command tag: `DROP TABLE`, `DROP MATERIALIZED VIEW` or `DROP INDEX`.
         tag: &'static str,
+        /// CONCURRENTLY was given: not within a transaction.
+        concurrently: bool,
         /// Notices, e.g. `table "x" does not exist, skipping`.
         notices: Vec<String>,
     },
@@ -89,6 +91,17 @@ pub enum Bound {
     },
     /// DISCARD ALL.
     Discard,
+}
+
+/// What a CREATE says besides what is created.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// IF NOT EXISTS was given.
+    pub if_not_exists: bool,
+    /// The name was chosen because none was given: where it is taken meanwhile, another will do.
+    pub chosen_name: bool,
+    /// CONCURRENTLY was given: not within a transaction.
+    pub concurrently: bool,
 }
 
 /// What COPY … TO STDOUT reads.

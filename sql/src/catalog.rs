@@ -3,10 +3,10 @@
 //! Every change is a `CatalogChange`, written to the log before it takes effect and replayed at
 //! start. Invariant: applying the same changes in the same order gives the same catalog.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use millrace_engine::{DataType, Plan, RelationId, Tick};
+use millrace_engine::{DataType, Expr, Plan, RelationId, Tick};
 use serde::{Deserialize, Serialize};
 
 use crate::error::SqlError;
@@ -22,7 +22,7 @@ pub struct Column {
     pub nullable: bool,
 }
 
-/// A table or a view, with everything needed to install it again after a restart.
+/// A table, a view or an index, with everything needed to install it again after a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relation {
     /// Its id.
@@ -54,6 +54,26 @@ pub enum RelationKind {
         /// WITH (…).
         options: ViewOptions,
     },
+    /// An index. Its columns are its keys.
+    Index {
+        /// What it is an index of.
+        on: RelationId,
+        /// The types of the columns of that.
+        columns: Vec<DataType>,
+        /// What it is by.
+        keys: Vec<IndexKey>,
+        /// The statement that creates it, as PostgreSQL would write it.
+        definition: String,
+    },
+}
+
+/// One of the values that an index is by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexKey {
+    /// The value, over the columns of the relation.
+    pub expr: Expr,
+    /// How it is written in SQL: a column's name, a call, or an expression in parentheses.
+    pub text: String,
 }
 
 /// What WITH says of a materialized view.
@@ -78,7 +98,7 @@ pub enum OnError {
 /// One change of the catalog, as it stands in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CatalogChange {
-    /// CREATE TABLE or CREATE MATERIALIZED VIEW. The id and `created` are assigned by the coordinator at commit.
+    /// CREATE TABLE, CREATE MATERIALIZED VIEW or CREATE INDEX. The id and `created` are assigned by the coordinator at commit.
     Create(Relation),
     /// DROP of these relations, dependants first.
     Drop(Vec<RelationId>),
@@ -128,11 +148,28 @@ impl Catalog {
         found
     }
 
+    /// The indexes of a relation, the oldest first.
+    pub fn indexes(&self, of: RelationId) -> impl Iterator<Item = &Arc<Relation>> {
+        self.by_id
+            .values()
+            .filter(move |relation| matches!(&relation.kind, RelationKind::Index { on, .. } if *on == of))
+    }
+
+    /// These relations with their indexes, dependants first: an index goes with its relation.
+    pub fn with_indexes(&self, ids: impl IntoIterator<Item = RelationId>) -> Vec<RelationId> {
+        let mut all: BTreeSet<RelationId> = ids.into_iter().collect();
+        let indexes: Vec<RelationId> =
+            all.iter().flat_map(|id| self.indexes(*id)).map(|index| index.id).collect();
+        all.extend(indexes);
+        // A dependant is created after what it reads and so has the greater id.
+        all.into_iter().rev().collect()
+    }
+
     /// Applies a change; on an error nothing is changed.
     ///
     /// # Errors
     /// 42P07 for a name that is taken, 42P01 for an id that does not exist, 2BP01 for a drop that
-    /// would leave a dependant behind.
+    /// would leave a dependant or an index behind.
     pub fn apply(&mut self, change: &CatalogChange) -> Result<(), SqlError> {
         match change {
             CatalogChange::Create(relation) => {
@@ -160,6 +197,12 @@ impl Catalog {
                             format!("cannot drop {} because other objects depend on it", relation.name),
                         )
                         .detail(format!("materialized view {name} depends on {}", relation.name)));
+                    }
+                    if let Some(index) = self.indexes(*id).find(|index| !ids.contains(&index.id)) {
+                        return Err(SqlError::internal(format_args!(
+                            "{} would be dropped without its index {}",
+                            relation.name, index.name
+                        )));
                     }
                 }
                 for id in ids {

@@ -14,7 +14,9 @@ pub(crate) fn explain(explain: &Explain, scope: &Scope) -> Result<Vec<String>, S
     match explain {
         Explain::Select(query) => {
             let query = scope.plan(query)?;
-            Ok(with_names(query.explain(), &query.relations(), scope.catalog))
+            let indexes = query.sources().indexes.into_keys();
+            let read: Vec<RelationId> = query.relations().into_iter().chain(indexes).collect();
+            Ok(with_names(query.explain(), &read, scope.catalog))
         }
         Explain::CreateView(create) => explain_new(create, scope),
         Explain::View(name) => explain_existing(name, scope.catalog),
@@ -32,7 +34,7 @@ fn explain_new(create: &CreateView, scope: &Scope) -> Result<Vec<String>, SqlErr
 fn explain_existing(name: &Name, catalog: &Catalog) -> Result<Vec<String>, SqlError> {
     match &relation(catalog, name)?.kind {
         RelationKind::MaterializedView { plan, .. } => Ok(lines(plan, catalog)),
-        RelationKind::Table { .. } => {
+        RelationKind::Table { .. } | RelationKind::Index { .. } => {
             Err(SqlError::new("42809", format!("\"{}\" is not a materialized view", name.value))
                 .position(name.position))
         }
@@ -44,7 +46,8 @@ fn lines(plan: &Plan, catalog: &Catalog) -> Vec<String> {
     with_names(plan.to_string().lines().map(str::to_owned).collect(), &plan.relations(), catalog)
 }
 
-/// `Get r1` and `Scan r1` become `Get readings` and `Scan readings`.
+/// `Get r1` and `Scan r1` become `Get readings` and `Scan readings`, and so for the names in
+/// `Index Scan using r2 on r1`.
 fn with_names(lines: Vec<String>, read: &[RelationId], catalog: &Catalog) -> Vec<String> {
     let name = |id: &RelationId| {
         let name = match SystemRelation::of_id(*id) {
@@ -58,10 +61,13 @@ fn with_names(lines: Vec<String>, read: &[RelationId], catalog: &Catalog) -> Vec
 }
 
 fn with_name(line: String, names: &[(String, String)]) -> String {
-    let Some((operator, id)) = line.rsplit_once(' ') else { return line };
-    let reads = matches!(operator.trim_start(), "Get" | "Scan");
-    match names.iter().find(|(by_id, _)| reads && by_id == id) {
-        Some((_, by_name)) => format!("{operator} {by_name}"),
-        None => line,
+    let reads = ["Get ", "Scan ", "Index Scan using "].iter().any(|read| line.trim_start().starts_with(read));
+    if !reads {
+        return line;
     }
+    let name = |word: &str| {
+        let found = names.iter().find(|(by_id, _)| by_id == word);
+        found.map_or_else(|| word.to_owned(), |(_, by_name)| by_name.clone())
+    };
+    line.split(' ').map(name).collect::<Vec<_>>().join(" ")
 }

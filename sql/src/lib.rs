@@ -21,11 +21,11 @@ mod compile; // engine expressions to physical expressions
 mod adhoc; // queries over snapshots, through DataFusion's operators
 
 pub use bind::{bind, describe};
-pub use bound::{Bound, CopyFormat, CopySource, Description, Subscribe};
-pub use catalog::{Catalog, CatalogChange, Column, OnError, Relation, RelationKind, ViewOptions};
+pub use bound::{Bound, CopyFormat, CopySource, Description, Subscribe, Terms};
+pub use catalog::{Catalog, CatalogChange, Column, IndexKey, OnError, Relation, RelationKind, ViewOptions};
 pub use compile::ExprCompiler;
 pub use error::SqlError;
 pub use parse::parse;
-pub use query::{Parameters, Query, RowStream, Snapshots};
+pub use query::{Parameters, Query, RowStream, Snapshots, Sources};
 pub use statement::{Statement, StatementKind};
 pub use system::SystemRelation;

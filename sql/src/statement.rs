@@ -39,7 +39,9 @@ pub enum StatementKind {
     CreateTable(CreateTable),
     /// CREATE MATERIALIZED VIEW.
     CreateView(CreateView),
-    /// DROP TABLE, DROP VIEW, DROP MATERIALIZED VIEW.
+    /// CREATE INDEX.
+    CreateIndex(CreateIndex),
+    /// DROP TABLE, DROP VIEW, DROP MATERIALIZED VIEW, DROP INDEX.
     Drop(Drop),
     /// INSERT.
     Insert(Insert),
@@ -115,11 +117,46 @@ pub struct CreateView {
     pub sql: String,
 }
 
+/// CREATE INDEX [CONCURRENTLY] [IF NOT EXISTS] [name] ON [ONLY] relation [USING method] (items).
+#[derive(Clone, Debug)]
+pub struct CreateIndex {
+    /// CONCURRENTLY was given: not within a transaction.
+    pub concurrently: bool,
+    /// IF NOT EXISTS was given.
+    pub if_not_exists: bool,
+    /// Its name; none: one is chosen.
+    pub name: Option<Name>,
+    /// What is indexed.
+    pub relation: Name,
+    /// `btree` or `hash`: every index here can be read by whole keys, and by nothing else.
+    pub method: Name,
+    /// What it is by, the first first.
+    pub items: Vec<IndexItem>,
+}
+
+/// One column or expression that an index is by. Its order says nothing to reads by key; it is kept for the
+/// index's definition.
+#[derive(Clone, Debug)]
+pub struct IndexItem {
+    /// The value.
+    pub expr: ast::Expr,
+    /// How it was written, without the parentheses around it.
+    pub text: String,
+    /// Where it stands.
+    pub position: usize,
+    /// ASC (false) or DESC (true), where one of them was given.
+    pub descending: Option<bool>,
+    /// NULLS FIRST (true) or NULLS LAST (false), where one of them was given.
+    pub nulls_first: Option<bool>,
+}
+
 /// DROP … [IF EXISTS] names [CASCADE | RESTRICT].
 #[derive(Clone, Debug)]
 pub struct Drop {
     /// Which kind of relation the user named.
     pub kind: DropKind,
+    /// CONCURRENTLY was given, for an index only: not within a transaction.
+    pub concurrently: bool,
     /// IF EXISTS was given.
     pub if_exists: bool,
     /// What goes.
@@ -137,6 +174,8 @@ pub enum DropKind {
     View,
     /// DROP MATERIALIZED VIEW.
     MaterializedView,
+    /// DROP INDEX.
+    Index,
 }
 
 /// INSERT INTO table [(columns)] source.

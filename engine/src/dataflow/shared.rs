@@ -1,4 +1,4 @@
-//! Shared arrangements: a relation by a key, kept once a worker for all views that need it.
+//! Shared arrangements: a relation by a key, kept once a worker for all views and indexes that need it.
 //!
 //! What can be shared is the input of a join that is a chain of filters and computations over one
 //! relation that keeps its rows. It is a dataflow of its own: relation → chain → arrange. A view takes
@@ -9,7 +9,7 @@
 //!   relation ─import─▶ chain ─▶ arrange ─┬─▶ trace ◀────────── handles of views' joins
 //!                        └▶ errors       └─ Export ─▶ queues ─▶ sources in views' dataflows
 //! ```
-//! Invariants: an arrangement lives as long as a view uses it, whichever made it; past updates keep
+//! Invariants: an arrangement lives as long as a view or an index uses it, whichever made it; past updates keep
 //! their own ticks, so whoever takes them in from a later as-of moves them up to that; all workers make
 //! and drop arrangements at the same commands.
 
@@ -28,9 +28,9 @@ use timely::progress::frontier::AntichainRef;
 use timely::scheduling::Activator;
 
 use super::arrange::{Arranged, Sealed};
-use super::arrangement::{SharedHandle, TraceHandle, observer};
+use super::arrangement::{SharedHandle, TraceHandle, batches_of, observer};
 use super::meter::Meter;
-use super::publish::Publication;
+use super::publish::{Contents, Publication};
 use super::render::SideKey;
 use super::turns::Token;
 use crate::expr::Expr;
@@ -108,8 +108,10 @@ pub(crate) struct SharedArrangement {
     pub(crate) meter: Arc<Meter>,
     /// Stops its dataflow.
     pub(crate) token: Token,
-    /// The views that use it.
+    /// The views and indexes that use it.
     pub(crate) users: usize,
+    /// Where it starts: it shows nothing before it is complete beyond this tick.
+    started: Tick,
 }
 
 impl SharedArrangement {
@@ -122,9 +124,24 @@ impl SharedArrangement {
         token: Token,
         as_of: Tick,
     ) -> SharedArrangement {
-        let arrangement = SharedArrangement { trace, export, errors, meter, token, users: 0 };
+        let arrangement = SharedArrangement { trace, export, errors, meter, token, users: 0, started: as_of };
         arrangement.compact(as_of.saturating_sub(1));
         arrangement
+    }
+
+    /// All ticks before this one are complete, in its rows and in its errors.
+    pub(crate) fn upper(&self) -> Tick {
+        self.export.upper.get().min(self.errors.upper())
+    }
+
+    /// Whether it shows more than the emptiness before its first seal.
+    pub(crate) fn is_hydrated(&self) -> bool {
+        self.upper() > self.started
+    }
+
+    /// Its batches by key, and those of its errors.
+    pub(crate) fn contents(&self) -> Contents {
+        Contents { rows: batches_of(&self.trace.borrow()), errors: self.errors.contents().errors }
     }
 
     /// Lets history before `since` go. What was not exported yet is not merged with what was.
@@ -139,11 +156,6 @@ impl SharedArrangement {
         let mut traces = vec![observer(&self.trace.borrow())];
         traces.extend(self.errors.traces());
         traces
-    }
-
-    /// Whether it has caught up with the as-of that it was made at.
-    pub(crate) fn is_hydrated(&self) -> bool {
-        self.export.upper.get() > self.export.started
     }
 
     /// Stops its dataflow: nobody uses it any more.
@@ -165,7 +177,6 @@ pub(crate) fn move_up(trace: &mut TraceHandle, logical: Tick, physical: Tick) {
 
 /// Where an arrangement tells its batches to other dataflows of the worker.
 pub(crate) struct Export {
-    started: Tick,
     upper: Cell<Tick>,
     followers: RefCell<Vec<Weak<Follower>>>,
 }
@@ -179,7 +190,7 @@ struct Follower {
 impl Export {
     /// Of an arrangement that is complete before `upper`.
     pub(crate) fn new(upper: Tick) -> Rc<Export> {
-        Rc::new(Export { started: upper, upper: Cell::new(upper), followers: RefCell::default() })
+        Rc::new(Export { upper: Cell::new(upper), followers: RefCell::default() })
     }
 
     /// All ticks before `upper` are complete now; `batch` has just come into the trace.

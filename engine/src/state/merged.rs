@@ -6,16 +6,19 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
+use std::ops::Range;
 
 use crate::types::Tick;
 
 use super::batch::Shared;
+use super::cursor::key_range;
 
-/// A batch with the number of its next update.
+/// A batch with the number of its next update, and where it ends to be read.
 struct Head {
     batch: Shared,
     index: usize,
     row: usize,
+    end: usize,
 }
 
 impl Head {
@@ -57,10 +60,16 @@ pub struct MergedRows {
 impl MergedRows {
     /// From the beginning of all these batches.
     pub fn new(batches: &[Shared]) -> MergedRows {
-        let heads = batches.iter().enumerate();
-        MergedRows {
-            heads: heads.map(|(index, batch)| Head { batch: batch.clone(), index, row: 0 }).collect(),
-        }
+        MergedRows::within(batches, |batch| 0..batch.len())
+    }
+
+    /// Of each batch the updates in the range that `range` tells.
+    pub fn within(batches: &[Shared], range: impl Fn(&Shared) -> Range<usize>) -> MergedRows {
+        let head = |(index, batch): (usize, &Shared)| {
+            let Range { start, end } = range(batch);
+            (start < end).then(|| Head { batch: batch.clone(), index, row: start, end })
+        };
+        MergedRows { heads: batches.iter().enumerate().filter_map(head).collect() }
     }
 }
 
@@ -70,7 +79,7 @@ impl Iterator for MergedRows {
     fn next(&mut self) -> Option<(usize, usize)> {
         let mut head = self.heads.peek_mut()?;
         let item = (head.index, head.row);
-        if head.row + 1 < head.batch.len() {
+        if head.row + 1 < head.end {
             head.row += 1;
         } else {
             PeekMut::pop(head);
@@ -97,19 +106,35 @@ pub struct NetRows {
     tick: Tick,
     /// The update that ended the last group.
     next: Option<(usize, usize)>,
+    visited: u64,
 }
 
 impl NetRows {
     /// All changes at or before `tick` count.
     pub fn new(batches: Vec<Shared>, tick: Tick) -> NetRows {
-        let mut merged = MergedRows::new(&batches);
+        let merged = MergedRows::new(&batches);
+        NetRows::of(batches, merged, tick)
+    }
+
+    /// The pairs that have this key: they are sought, not scanned for.
+    pub fn of_key(batches: Vec<Shared>, key: &[u8], tick: Tick) -> NetRows {
+        let merged = MergedRows::within(&batches, |batch| key_range(batch, 0, key));
+        NetRows::of(batches, merged, tick)
+    }
+
+    fn of(batches: Vec<Shared>, mut merged: MergedRows, tick: Tick) -> NetRows {
         let next = merged.next();
-        NetRows { batches, merged, tick, next }
+        NetRows { batches, merged, tick, next, visited: 0 }
     }
 
     /// The key of a net row.
     pub fn key(&self, row: NetRow) -> &[u8] {
         self.batches[row.batch].key(row.row)
+    }
+
+    /// The updates looked at since the last call.
+    pub fn take_visited(&mut self) -> u64 {
+        std::mem::take(&mut self.visited)
     }
 
     /// The net count of the group that begins with `first`.
@@ -124,6 +149,7 @@ impl NetRows {
             if updates.tick(row) <= self.tick {
                 count += updates.lane(row, 0);
             }
+            self.visited += 1;
             self.next = self.merged.next();
         }
         count

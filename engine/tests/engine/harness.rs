@@ -7,8 +7,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type};
 use millrace_engine::{
-    DataError, DataType, Delta, Engine, EngineConfig, EngineError, Literal, Plan, RelationId, Snapshot,
-    SubscriptionEvent, TableSpec, Tick, ViewSpec, batch_of, column_of_literals,
+    DataError, DataType, Delta, Engine, EngineConfig, EngineError, Expr, IndexSpec, Literal, Plan,
+    RelationId, Snapshot, SubscriptionEvent, TableSpec, Tick, ViewSpec, batch_of, column_of_literals,
 };
 
 use crate::compiler::TestCompiler;
@@ -64,6 +64,17 @@ impl Harness {
         self.engine.install(RelationId(id), plan.clone(), spec, as_of).unwrap();
     }
 
+    /// An index of a table of these columns.
+    pub(crate) fn index(&self, id: u64, table: u64, columns: &[DataType], keys: &[Expr], as_of: Tick) {
+        let spec = IndexSpec {
+            name: format!("i{id}"),
+            relation: RelationId(table),
+            columns: columns.to_vec(),
+            keys: keys.to_vec(),
+        };
+        self.engine.create_index(RelationId(id), spec, as_of).unwrap();
+    }
+
     /// Commits rows with their diffs at a tick.
     pub(crate) fn commit(&self, tick: Tick, changes: &[TableRows<'_>]) {
         let deltas = changes.iter().filter(|(_, _, rows)| !rows.is_empty());
@@ -94,15 +105,13 @@ impl Harness {
 
     /// The relation's rows at a tick, or its error.
     pub(crate) fn read(&self, id: u64, tick: Tick) -> Result<Bag, DataError> {
-        let snapshots: Vec<Snapshot> = self.snapshots(id, tick).into_iter().map(Result::unwrap).collect();
-        if let Some(error) = snapshots.iter().filter_map(Snapshot::error).min() {
-            return Err(error);
-        }
-        let mut bag = Bag::new();
-        for batch in snapshots.iter().flat_map(Snapshot::rows) {
-            rows_of(&batch?).into_iter().for_each(|row| *bag.entry(row).or_default() += 1);
-        }
-        Ok(bag)
+        rows_in(self.snapshots(id, tick).into_iter().map(Result::unwrap).collect())
+    }
+
+    /// The rows that have one of these keys of an index at a tick, or the relation's error.
+    pub(crate) fn find(&self, id: u64, tick: Tick, keys: &[Row]) -> Result<Bag, DataError> {
+        let shares = self.snapshots(id, tick).into_iter().map(Result::unwrap);
+        rows_in(shares.map(|share| share.find(keys)).collect::<Result<_, _>>()?)
     }
 
     /// Follows a relation; the events come through the channel.
@@ -113,6 +122,18 @@ impl Harness {
         self.engine.subscribe(RelationId(id), as_of, Arc::new(sink));
         receiver
     }
+}
+
+/// The rows of all workers' shares, or the least error.
+fn rows_in(snapshots: Vec<Snapshot>) -> Result<Bag, DataError> {
+    if let Some(error) = snapshots.iter().filter_map(Snapshot::error).min() {
+        return Err(error);
+    }
+    let mut bag = Bag::new();
+    for batch in snapshots.iter().flat_map(Snapshot::rows) {
+        rows_of(&batch?).into_iter().for_each(|row| *bag.entry(row).or_default() += 1);
+    }
+    Ok(bag)
 }
 
 impl Drop for Harness {

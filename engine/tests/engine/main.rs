@@ -2,7 +2,8 @@
 //!
 //! `oracle` proves each operator right at every tick under random changes, with 1 and 2 workers,
 //! and rebuilt from saved state in the middle; `incremental` that one change costs the same
-//! whatever the state; `operators` where scripts do not come; `lifecycle` reads, subscriptions, drops, errors and compaction.
+//! whatever the state; `operators` where scripts do not come; `lifecycle` reads, subscriptions, drops, errors and compaction;
+//! `index` reads by key, and who may drop what.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,3 +15,4 @@ mod lifecycle;
 mod oracle;
 mod operators;
 mod incremental;
+mod index;

@@ -60,7 +60,8 @@ fn resolve_change(
             Ok(CatalogChange::Create(relation))
         }
         CatalogChange::Drop(ids) => {
-            let ids: Vec<RelationId> = ids.into_iter().map(|id| final_id(final_ids, id)).collect();
+            // Indexes that were created since the statement was bound go with their relations.
+            let ids = catalog.with_indexes(ids.into_iter().map(|id| final_id(final_ids, id)));
             if ids.iter().any(|id| catalog.by_id(*id).is_none()) {
                 return Err(conflict());
             }
@@ -69,7 +70,7 @@ fn resolve_change(
     }
 }
 
-/// A view's plan reads final ids of relations that still exist.
+/// A view's plan and an index name final ids of relations that still exist.
 fn resolve_plan(
     catalog: &Catalog,
     relation: &mut Relation,
@@ -77,6 +78,10 @@ fn resolve_plan(
 ) -> Result<(), SqlError> {
     match &mut relation.kind {
         RelationKind::Table { .. } => Ok(()),
+        RelationKind::Index { on, .. } => {
+            *on = final_id(final_ids, *on);
+            if catalog.by_id(*on).is_some() { Ok(()) } else { Err(conflict()) }
+        }
         RelationKind::MaterializedView { plan, .. } => {
             rename(plan, final_ids);
             let exists = |id: &RelationId| catalog.by_id(*id).is_some();
@@ -109,6 +114,7 @@ pub(crate) fn tables_below(
             RelationKind::Table { .. } => {
                 tables.insert(id);
             }
+            RelationKind::Index { on, .. } => open.extend(seen.insert(*on).then_some(*on)),
             RelationKind::MaterializedView { plan, .. } => {
                 open.extend(plan.relations().into_iter().filter(|input| seen.insert(*input)));
             }

@@ -30,4 +30,5 @@ pub use progress::Progress;
 pub use request::{
     AloneId, CommitId, Effect, Event, Group, Reads, Request, Write, is_provisional, provisional_id,
 };
+pub(crate) use runtime::index_spec;
 pub use runtime::{Alone, AppendGroup, Coordinator, Counts, Parts, apply};

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc as thread_channel};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use millrace_engine::{DataType, Engine, EngineError, RelationId, TableSpec, Tick, ViewSpec};
-use millrace_sql::{CatalogChange, OnError, Relation, RelationKind, SqlError};
+use millrace_engine::{DataType, Engine, EngineError, IndexSpec, RelationId, TableSpec, Tick, ViewSpec};
+use millrace_sql::{CatalogChange, IndexKey, OnError, Relation, RelationKind, SqlError};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -379,6 +379,10 @@ fn create(engine: &Engine, relation: &Relation, as_of: Tick) -> Result<(), Engin
             engine.create_table(relation.id, spec, as_of);
             Ok(())
         }
+        RelationKind::Index { on, columns, keys, .. } => {
+            let spec = index_spec(&relation.name, *on, columns, keys);
+            engine.create_index(relation.id, spec, as_of)
+        }
         RelationKind::MaterializedView { plan, options, .. } => {
             let spec = ViewSpec {
                 name: relation.name.clone(),
@@ -388,6 +392,12 @@ fn create(engine: &Engine, relation: &Relation, as_of: Tick) -> Result<(), Engin
             engine.install(relation.id, plan.clone(), spec, as_of)
         }
     }
+}
+
+/// An index as the engine sees it.
+pub(crate) fn index_spec(name: &str, on: RelationId, columns: &[DataType], keys: &[IndexKey]) -> IndexSpec {
+    let keys = keys.iter().map(|key| key.expr.clone()).collect();
+    IndexSpec { name: name.to_owned(), relation: on, columns: columns.to_vec(), keys }
 }
 
 /// The wall clock, in microseconds since 1970.

@@ -408,6 +408,7 @@ impl Model {
         for id in relations {
             match &catalog.by_id(*id)?.kind {
                 RelationKind::Table { .. } => drop(tables.insert(*id)),
+                RelationKind::Index { on, .. } => tables.extend(self.tables_below(&BTreeSet::from([*on]))?),
                 RelationKind::MaterializedView { plan, .. } => {
                     tables.extend(self.tables_below(&plan.relations().into_iter().collect())?);
                 }

@@ -1,9 +1,9 @@
 //! CREATE and DROP as changes of the catalog. Ids and the tick of creation are given at commit.
 
 use millrace_engine::{Engine, RelationId};
-use millrace_sql::{CatalogChange, Relation, RelationKind, SqlError};
+use millrace_sql::{CatalogChange, Relation, RelationKind, SqlError, Terms};
 
-use crate::coordinator::{Moment, provisional_id};
+use crate::coordinator::{Moment, index_spec, provisional_id};
 use crate::session::Notice;
 use crate::session::write::Prepared;
 
@@ -15,7 +15,7 @@ use crate::session::write::Prepared;
 pub(super) fn create(
     engine: &Engine,
     relation: &Relation,
-    if_not_exists: bool,
+    terms: Terms,
     moment: &Moment,
     n: usize,
 ) -> Result<Prepared, SqlError> {
@@ -25,11 +25,16 @@ pub(super) fn create(
             engine.check(plan).map_err(SqlError::internal)?;
             "CREATE MATERIALIZED VIEW"
         }
+        RelationKind::Index { on, columns, keys, .. } => {
+            let spec = index_spec(&relation.name, *on, columns, keys);
+            engine.check_index(&spec).map_err(SqlError::internal)?;
+            "CREATE INDEX"
+        }
     };
     let prepared = Prepared { tag: tag.to_owned(), ..Prepared::default() };
     if moment.catalog.get(&relation.name).is_some() {
         let message = format!("relation \"{}\" already exists", relation.name);
-        if !if_not_exists {
+        if !terms.if_not_exists {
             return Err(SqlError::new("42P07", message));
         }
         let notice = Notice::new("42P07", format!("{message}, skipping"));

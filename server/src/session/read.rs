@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use futures::{StreamExt, stream};
 use millrace_engine::{DataType, Engine, EngineError, RelationId, Snapshot, Tick, batch_bytes, batch_of};
-use millrace_sql::{Column, Query, RowStream, Snapshots, SqlError, SystemRelation};
+use millrace_sql::{Column, Query, RowStream, Snapshots, Sources, SqlError, SystemRelation};
 use tokio::sync::oneshot;
 
 use crate::coordinator::{Moment, is_provisional, tables_below};
@@ -30,7 +30,7 @@ impl Session {
 
     /// The rows of a query at a moment.
     pub(super) async fn run_query(&self, query: &Query, moment: &Moment) -> Result<RowStream, SqlError> {
-        let snapshots = snapshots(self.server.engine(), &query.relations(), moment).await?;
+        let snapshots = snapshots(self.server.engine(), query.sources(), moment).await?;
         query.execute(snapshots, moment.tick)
     }
 
@@ -60,25 +60,32 @@ pub(super) fn stored(query: &Query) -> BTreeSet<RelationId> {
     query.relations().into_iter().filter(|id| SystemRelation::of_id(*id).is_none()).collect()
 }
 
-/// Each worker's share of each relation at the moment, which the caller keeps held.
+/// Each worker's share of each source at the moment, which the caller keeps held.
+///
+/// An index that has not taken in all rows yet, or lacks one whose key cannot be computed, or is gone since,
+/// is not waited for: its relation is read instead, and gives the same answer.
 ///
 /// # Errors
 /// 42P01 where a relation was dropped since; 57P01 where the workers have stopped.
-async fn snapshots(
-    engine: &Engine,
-    relations: &[RelationId],
-    moment: &Moment,
-) -> Result<Snapshots, SqlError> {
+async fn snapshots(engine: &Engine, sources: Sources, moment: &Moment) -> Result<Snapshots, SqlError> {
+    let Sources { mut relations, indexes } = sources;
     // All are asked before the first answer is awaited.
-    let is_stored = |relation: &&RelationId| SystemRelation::of_id(**relation).is_none();
-    let answers: Vec<_> = relations
-        .iter()
-        .filter(is_stored)
-        .map(|relation| (*relation, read(engine, *relation, moment.tick)))
-        .collect();
-    let mut snapshots = HashMap::with_capacity(relations.len());
+    let ask = |relation: RelationId| (relation, read(engine, relation, moment.tick));
+    let is_stored = |relation: &RelationId| SystemRelation::of_id(*relation).is_none();
+    let mut answers: Vec<_> = relations.iter().copied().filter(is_stored).map(ask).collect();
+    let by_key: Vec<_> = indexes.into_iter().map(|(index, relation)| (relation, ask(index))).collect();
+    let mut snapshots = HashMap::with_capacity(relations.len() + by_key.len());
     for relation in relations.iter().copied().filter_map(SystemRelation::of_id) {
         snapshots.insert(relation.id(), vec![system::snapshot(engine, relation, moment).await?]);
+    }
+    for (relation, (index, answer)) in by_key {
+        match answer.await {
+            Ok(Ok(shares)) if shares.iter().all(Snapshot::is_complete) => {
+                drop(snapshots.insert(index, shares))
+            }
+            _ if relations.insert(relation) => answers.push(ask(relation)),
+            _ => {}
+        }
     }
     for (relation, answer) in answers {
         let answer = answer.await.unwrap_or(Err(EngineError::Stopped));

@@ -86,6 +86,7 @@ pub(crate) fn kind_of(relation: &Relation) -> &'static str {
         RelationKind::Table { keep_rows: true } => "table",
         RelationKind::Table { keep_rows: false } => "stream",
         RelationKind::MaterializedView { .. } => "materialized view",
+        RelationKind::Index { .. } => "index",
     }
 }
 
@@ -128,7 +129,9 @@ async fn errors(engine: &Engine, moment: &Moment) -> Result<BTreeMap<ErrorKey, i
     let relations: Vec<(RelationId, &str)> = moment
         .catalog
         .relations()
-        .filter(|relation| !is_provisional(relation.id))
+        .filter(|relation| {
+            !is_provisional(relation.id) && !matches!(relation.kind, RelationKind::Index { .. })
+        })
         .map(|relation| (relation.id, relation.name.as_str()))
         .collect();
     let answers: Vec<_> =

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use millrace_engine::{DataType, Literal, RelationId};
-use millrace_sql::{Bound, CatalogChange, Query, Relation, SqlError, Statement};
+use millrace_sql::{Bound, CatalogChange, Query, Relation, SqlError, Statement, Terms};
 
 use crate::coordinator::{Moment, Reads, Request, Write};
 use crate::session::block::{Block, command};
@@ -59,6 +59,7 @@ impl Session {
     }
 
     async fn change_in_block(&mut self, bound: &Bound, moment: &Moment) -> Result<Prepared, SqlError> {
+        check_outside_block(bound)?;
         let mut prepared = self.prepare(bound, moment).await?;
         let Block::Open(transaction) = &mut self.block else {
             return Err(SqlError::internal("the block ended under a statement"));
@@ -107,11 +108,11 @@ impl Session {
     /// What the statement does, at a moment.
     async fn prepare(&self, bound: &Bound, moment: &Moment) -> Result<Prepared, SqlError> {
         match bound {
-            Bound::Create { relation, if_not_exists } => {
+            Bound::Create { relation, terms } => {
                 let engine = self.server().engine();
-                ddl::create(engine, relation, *if_not_exists, moment, self.changes_so_far())
+                ddl::create(engine, relation, *terms, moment, self.changes_so_far())
             }
-            Bound::Drop { ids, tag, notices } => Ok(ddl::drop(ids, tag, notices)),
+            Bound::Drop { ids, tag, notices, .. } => Ok(ddl::drop(ids, tag, notices)),
             Bound::Insert { table, source } => {
                 let batches = self.source_rows(table, source, moment).await?;
                 batches.iter().try_for_each(|batch| not_null::check(table, batch))?;
@@ -180,8 +181,24 @@ fn rows_change(
     Prepared { writes, reads, tag: tag(rows), ..Prepared::default() }
 }
 
+/// What is done concurrently is no part of a transaction, as in PostgreSQL.
+fn check_outside_block(bound: &Bound) -> Result<(), SqlError> {
+    let refuse = |statement: &str| {
+        Err(SqlError::new("25001", format!("{statement} cannot run inside a transaction block")))
+    };
+    if matches!(bound, Bound::Create { terms: Terms { concurrently: true, .. }, .. }) {
+        return refuse("CREATE INDEX CONCURRENTLY");
+    }
+    if matches!(bound, Bound::Drop { concurrently: true, .. }) {
+        return refuse("DROP INDEX CONCURRENTLY");
+    }
+    Ok(())
+}
+
 /// Whether a commit's refusal may turn out otherwise when the statement is bound and run again.
 fn is_retried(error: &SqlError, bound: &Bound) -> bool {
-    let name_taken = error.sqlstate == "42P07" && matches!(bound, Bound::Create { if_not_exists: true, .. });
+    let other_name = |terms: &Terms| terms.if_not_exists || terms.chosen_name;
+    let name_taken =
+        error.sqlstate == "42P07" && matches!(bound, Bound::Create { terms, .. } if other_name(terms));
     error.sqlstate == "40001" || name_taken
 }

@@ -33,14 +33,16 @@ use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, PhysicalExpr, execute_stream};
 use datafusion::prelude::SessionConfig;
 use futures::{StreamExt, TryStreamExt, stream};
-use millrace_engine::{Aggregate, Compiler, DataError, DataType, Expr, Literal, Tick, batch_of, schema_of};
+use millrace_engine::{
+    Aggregate, Compiler, DataError, DataType, Expr, Literal, Snapshot, Tick, batch_of, schema_of,
+};
 
 use crate::compile::{ExprCompiler, evaluate_constant, scalar};
 use crate::error::SqlError;
 use crate::functions;
-use crate::lower::join_keys;
+use crate::lower::{join_keys, key_literal};
 use crate::query::exprs::{calls, try_map_operands};
-use crate::query::rel::{JoinKind, Rel, SortKey, aggregate_exprs, types_of};
+use crate::query::rel::{JoinKind, Lookup, LookupKey, Rel, SortKey, aggregate_exprs, types_of};
 use crate::query::{RowStream, Snapshots};
 use first::{First, Range};
 use repeat::Repeat;
@@ -113,10 +115,12 @@ struct Builder {
 }
 
 impl Builder {
-    /// The error of a relation that is in error, the least one if there are several.
+    /// The error of a relation that is in error, the least one if there are several. An index shows those of
+    /// its relation.
     fn check_relations(&self, rel: &Rel) -> Result<(), SqlError> {
-        for relation in rel.relations() {
-            let snapshots = self.snapshots.get(&relation);
+        for (index, relation) in rel.relations_and_indexes() {
+            let snapshots = index.and_then(|index| self.snapshots.get(&index));
+            let snapshots = snapshots.or_else(|| self.snapshots.get(&relation));
             let errors = snapshots.into_iter().flatten().filter_map(|snapshot| snapshot.error());
             if let Some(error) = errors.min() {
                 return Err(error.into());
@@ -127,7 +131,10 @@ impl Builder {
 
     fn build(&self, rel: &Rel) -> Built {
         match rel {
-            Rel::Scan { relation, columns } => {
+            Rel::Scan { relation, columns, by } => {
+                if let Some(found) = by.as_ref().and_then(|lookup| self.look_up(lookup)) {
+                    return Ok(Arc::new(Source::new(&relation.to_string(), columns, found?)));
+                }
                 let snapshots = self.snapshots.get(relation).ok_or_else(|| {
                     SqlError::internal(format_args!("the query was given no snapshot of {relation}"))
                 })?;
@@ -162,6 +169,30 @@ impl Builder {
                 self.top(input, keys, order, range, *numbered)
             }
         }
+    }
+
+    /// The rows that have the keys of an index; `None` where the query was not given the index.
+    fn look_up(&self, lookup: &Lookup) -> Option<Result<Vec<Partition>, SqlError>> {
+        let shares = self.snapshots.get(&lookup.index)?;
+        let found = self.keys(lookup).and_then(|keys| {
+            let of_share = |share: &Snapshot| Ok(Partition::Snapshot(share.clone().find(&keys)?));
+            shares.iter().map(of_share).collect()
+        });
+        Some(found)
+    }
+
+    /// Every combination of the values that a lookup asks for.
+    fn keys(&self, lookup: &Lookup) -> Result<Vec<Vec<Literal>>, SqlError> {
+        let mut keys: Vec<Vec<Literal>> = vec![Vec::new()];
+        for LookupKey { data_type, values, .. } in &lookup.keys {
+            let values = values.iter().map(|value| key_literal(&self.at_tick(value), *data_type));
+            let values: Vec<Literal> = values.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+            let with_each = |key: Vec<Literal>| {
+                values.iter().map(move |value| [key.as_slice(), std::slice::from_ref(value)].concat())
+            };
+            keys = keys.into_iter().flat_map(with_each).collect();
+        }
+        Ok(keys)
     }
 
     fn compile(&self, expr: &Expr, columns: &[DataType]) -> Result<Arc<dyn PhysicalExpr>, SqlError> {

@@ -1,11 +1,11 @@
-//! CREATE TABLE and CREATE MATERIALIZED VIEW.
+//! CREATE TABLE and CREATE MATERIALIZED VIEW; and what all CREATEs share.
 
 use std::collections::HashSet;
 
 use millrace_engine::{RelationId, Tick};
 
 use super::Scope;
-use crate::bound::Bound;
+use crate::bound::{Bound, Terms};
 use crate::catalog::{Column, Relation, RelationKind};
 use crate::error::SqlError;
 use crate::statement::{CreateTable, CreateView, Name};
@@ -20,7 +20,7 @@ const CREATED_LATER: Tick = 0;
 /// Binds CREATE TABLE.
 pub(super) fn table(create: &CreateTable, scope: &Scope) -> Result<Bound, SqlError> {
     let kind = RelationKind::Table { keep_rows: create.keep_rows };
-    created(&create.name, create.if_not_exists, create.columns.clone(), kind, scope)
+    created(&create.name.value, terms(create.if_not_exists), create.columns.clone(), kind, scope)
 }
 
 /// Binds CREATE MATERIALIZED VIEW.
@@ -32,24 +32,29 @@ pub(super) fn view(create: &CreateView, scope: &Scope) -> Result<Bound, SqlError
         plan: query.lower()?,
         options: create.options,
     };
-    created(&create.name, create.if_not_exists, columns, kind, scope)
+    created(&create.name.value, terms(create.if_not_exists), columns, kind, scope)
 }
 
-fn created(
-    name: &Name,
-    if_not_exists: bool,
+fn terms(if_not_exists: bool) -> Terms {
+    Terms { if_not_exists, ..Terms::default() }
+}
+
+/// A new relation of this name.
+pub(super) fn created(
+    name: &str,
+    terms: Terms,
     columns: Vec<Column>,
     kind: RelationKind,
     scope: &Scope,
 ) -> Result<Bound, SqlError> {
-    if !if_not_exists && scope.catalog.get(&name.value).is_some() {
-        return Err(SqlError::new("42P07", format!("relation \"{}\" already exists", name.value)));
+    if !terms.if_not_exists && scope.catalog.get(name).is_some() {
+        return Err(SqlError::new("42P07", format!("relation \"{name}\" already exists")));
     }
     if columns.len() > COLUMNS_MAX {
         return Err(SqlError::new("54011", format!("tables can have at most {COLUMNS_MAX} columns")));
     }
-    let relation = Relation { id: ID_LATER, name: name.value.clone(), columns, kind, created: CREATED_LATER };
-    Ok(Bound::Create { relation, if_not_exists })
+    let relation = Relation { id: ID_LATER, name: name.to_owned(), columns, kind, created: CREATED_LATER };
+    Ok(Bound::Create { relation, terms })
 }
 
 /// A query's columns under the names that the user gave, which must differ.

@@ -23,16 +23,27 @@ pub(super) fn drop(drop: &Drop, scope: &Scope) -> Result<Bound, SqlError> {
             None => notices.push(format!("{}, skipping", missing(drop.kind, name))),
         }
     }
+    if drop.concurrently {
+        check_concurrent(drop)?;
+    }
     let dependants = dependants(&named, scope.catalog);
     if !drop.cascade {
         refuse_dependants(&named, &dependants, scope.catalog)?;
     }
     let described = dependants.iter().rev().map(|id| describe(*id, scope.catalog));
     notices.extend(described.map(|what| format!("drop cascades to {what}")));
-    // A dependant is created after what it reads and so has the greater id.
-    let mut ids: Vec<RelationId> = named.union(&dependants).copied().collect();
-    ids.reverse();
-    Ok(Bound::Drop { ids, tag: tag(drop.kind), notices })
+    let ids = scope.catalog.with_indexes(named.union(&dependants).copied());
+    Ok(Bound::Drop { ids, tag: tag(drop.kind), concurrently: drop.concurrently, notices })
+}
+
+/// DROP INDEX CONCURRENTLY takes one index and nothing with it, as in PostgreSQL.
+fn check_concurrent(drop: &Drop) -> Result<(), SqlError> {
+    let what = match () {
+        () if drop.names.len() > 1 => "dropping multiple objects",
+        () if drop.cascade => "CASCADE",
+        () => return Ok(()),
+    };
+    Err(SqlError::new("0A000", format!("DROP INDEX CONCURRENTLY does not support {what}")))
 }
 
 /// The relation of this name if it is of the kind; `None` where IF EXISTS forgives its absence.
@@ -40,22 +51,30 @@ fn find<'a>(drop: &Drop, name: &Name, catalog: &'a Catalog) -> Result<Option<&'a
     let Some(relation) = catalog.get(&name.value) else {
         return match drop.if_exists {
             true => Ok(None),
-            false => Err(SqlError::new("42P01", missing(drop.kind, name))),
+            false => Err(SqlError::new(undefined(drop.kind), missing(drop.kind, name))),
         };
     };
     let actual = match relation.kind {
         RelationKind::Table { .. } => DropKind::Table,
         RelationKind::MaterializedView { .. } => DropKind::MaterializedView,
+        RelationKind::Index { .. } => DropKind::Index,
     };
     if actual == drop.kind {
         return Ok(Some(relation));
     }
-    let article = word(drop.kind);
-    Err(SqlError::new("42809", format!("\"{}\" is not a {article}", name.value)).hint(format!(
-        "Use {} to remove a {}.",
+    Err(SqlError::new("42809", format!("\"{}\" is not {}", name.value, one(drop.kind))).hint(format!(
+        "Use {} to remove {}.",
         tag(actual),
-        word(actual)
+        one(actual)
     )))
+}
+
+/// PostgreSQL's SQLSTATE where there is none of this name.
+fn undefined(kind: DropKind) -> &'static str {
+    match kind {
+        DropKind::Table | DropKind::View | DropKind::MaterializedView => "42P01",
+        DropKind::Index => "42704",
+    }
 }
 
 fn missing(kind: DropKind, name: &Name) -> String {
@@ -96,7 +115,7 @@ fn dependence(
 ) -> String {
     let read = match catalog.by_id(view).map(|relation| &relation.kind) {
         Some(RelationKind::MaterializedView { plan, .. }) => plan.relations(),
-        Some(RelationKind::Table { .. }) | None => Vec::new(),
+        Some(RelationKind::Table { .. } | RelationKind::Index { .. }) | None => Vec::new(),
     };
     let reason = read.into_iter().find(|id| named.contains(id) || dependants.contains(id));
     let reason = reason.map_or_else(String::new, |id| describe(id, catalog));
@@ -108,6 +127,7 @@ fn describe(id: RelationId, catalog: &Catalog) -> String {
     match catalog.by_id(id).map(|relation| (&relation.kind, &relation.name)) {
         Some((RelationKind::Table { .. }, name)) => format!("table {name}"),
         Some((RelationKind::MaterializedView { .. }, name)) => format!("materialized view {name}"),
+        Some((RelationKind::Index { .. }, name)) => format!("index {name}"),
         None => format!("relation {id}"),
     }
 }
@@ -117,6 +137,17 @@ fn word(kind: DropKind) -> &'static str {
         DropKind::Table => "table",
         DropKind::View => "view",
         DropKind::MaterializedView => "materialized view",
+        DropKind::Index => "index",
+    }
+}
+
+/// The word with its article.
+fn one(kind: DropKind) -> &'static str {
+    match kind {
+        DropKind::Table => "a table",
+        DropKind::View => "a view",
+        DropKind::MaterializedView => "a materialized view",
+        DropKind::Index => "an index",
     }
 }
 
@@ -125,5 +156,6 @@ fn tag(kind: DropKind) -> &'static str {
         DropKind::Table => "DROP TABLE",
         DropKind::View => "DROP VIEW",
         DropKind::MaterializedView => "DROP MATERIALIZED VIEW",
+        DropKind::Index => "DROP INDEX",
     }
 }

@@ -14,7 +14,7 @@ use crate::parse::Source;
 /// Adds the position of the first piece of syntax that the error names.
 pub(super) fn locate(error: SqlError, syntax: &impl Visit, source: &Source) -> SqlError {
     let wanted = match (error.position, error.sqlstate.as_str()) {
-        (None, "42P01") => Wanted::Relation,
+        (None, "42P01" | "42809") => Wanted::Relation,
         (None, "42703" | "42702" | "42803") => Wanted::Column,
         (None, "42883") => Wanted::Function,
         (None, "42P02") => Wanted::Parameter,

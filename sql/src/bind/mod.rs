@@ -6,13 +6,14 @@ mod copy; // COPY
 mod create; // CREATE TABLE, CREATE MATERIALIZED VIEW
 mod drop; // DROP, with what depends on it
 mod follow; // SUBSCRIBE
+mod index; // CREATE INDEX
 mod locate; // where in the text a query's error lies
 mod relations; // relations and columns by name
 #[cfg(test)]
 mod tests; // goldens of what each statement is bound to, and of its errors
 
 pub(crate) use self::create::named;
-pub(crate) use self::relations::relation;
+pub(crate) use self::relations::{is_an_index, relation};
 
 use datafusion::sql::sqlparser::ast;
 use millrace_engine::{DataType, Literal};
@@ -45,7 +46,7 @@ impl Scope<'_> {
     }
 
     /// Adds the position to an error of a piece of syntax, if it can be found.
-    fn locate(&self, error: SqlError, syntax: &impl ast::Visit) -> SqlError {
+    pub(crate) fn locate(&self, error: SqlError, syntax: &impl ast::Visit) -> SqlError {
         locate::locate(error, syntax, self.source)
     }
 }
@@ -59,6 +60,7 @@ pub fn bind(statement: &Statement, catalog: &Catalog, parameters: &[Literal]) ->
     Ok(match &statement.kind {
         StatementKind::CreateTable(create) => create::table(create, &scope)?,
         StatementKind::CreateView(create) => create::view(create, &scope)?,
+        StatementKind::CreateIndex(create) => index::create(create, &scope)?,
         StatementKind::Drop(drop) => drop::drop(drop, &scope)?,
         StatementKind::Insert(insert) => change::insert(insert, &scope)?,
         StatementKind::Delete(delete) => change::delete(delete, &scope)?,
@@ -107,6 +109,7 @@ pub fn describe(
         StatementKind::Refused(error) => return Err(error.clone()),
         StatementKind::CreateTable(_)
         | StatementKind::CreateView(_)
+        | StatementKind::CreateIndex(_)
         | StatementKind::Drop(_)
         | StatementKind::CopyFrom(_)
         | StatementKind::CopyTo(_)

@@ -6,11 +6,20 @@ use crate::catalog::{Catalog, Relation, RelationKind};
 use crate::error::SqlError;
 use crate::statement::Name;
 
-/// The relation of this name, or 42P01.
+/// The table or view of this name, or 42P01; 42809 for an index, which has no rows of its own.
 pub(crate) fn relation<'a>(catalog: &'a Catalog, name: &Name) -> Result<&'a Arc<Relation>, SqlError> {
-    catalog.get(&name.value).ok_or_else(|| {
+    let found = catalog.get(&name.value).ok_or_else(|| {
         SqlError::new("42P01", format!("relation \"{}\" does not exist", name.value)).position(name.position)
-    })
+    })?;
+    match &found.kind {
+        RelationKind::Table { .. } | RelationKind::MaterializedView { .. } => Ok(found),
+        RelationKind::Index { .. } => Err(is_an_index(&name.value).position(name.position)),
+    }
+}
+
+/// 42809: an index where a table or a view is wanted.
+pub(crate) fn is_an_index(name: &str) -> SqlError {
+    SqlError::new("42809", format!("\"{name}\" is an index"))
 }
 
 /// The table of this name; `refusal` is the message where it is a view.
@@ -22,6 +31,7 @@ pub(super) fn table<'a>(
     let relation = relation(catalog, name)?;
     match &relation.kind {
         RelationKind::Table { .. } => Ok(relation),
+        RelationKind::Index { .. } => Err(is_an_index(&name.value).position(name.position)),
         RelationKind::MaterializedView { .. } => {
             Err(SqlError::new("42809", format!("{refusal} \"{}\"", name.value))
                 .detail("A materialized view shows the rows of its query.")

@@ -1,5 +1,6 @@
 //! From a bound query to the plan that maintains it.
 
+mod lookup; // which index answers a filter
 mod join; // outer joins and semi joins by what the engine has
 mod optimize; // filters down, columns away
 mod reorder; // joins in an order in which each has a key
@@ -14,6 +15,7 @@ use crate::query::rel::{JoinKind, Rel, SortKey};
 use crate::system::{self, SystemRelation};
 pub(crate) use join::join_keys;
 use join::one_predicate;
+pub(crate) use lookup::{choose_indexes, key_literal};
 pub(crate) use optimize::optimize;
 
 /// The plan that maintains an optimised query.
@@ -85,7 +87,7 @@ fn check_relations(rel: &Rel) -> Result<(), SqlError> {
 
 fn plan(rel: &Rel) -> Result<Plan, SqlError> {
     Ok(match rel {
-        Rel::Scan { relation, columns } => Plan::Get { relation: *relation, columns: columns.clone() },
+        Rel::Scan { relation, columns, .. } => Plan::Get { relation: *relation, columns: columns.clone() },
         Rel::Values { rows, columns } => {
             let row = |row: &Vec<Expr>| row.iter().map(evaluate_constant).collect::<Result<Vec<_>, _>>();
             Plan::Constant { rows: rows.iter().map(row).collect::<Result<_, _>>()?, columns: columns.clone() }

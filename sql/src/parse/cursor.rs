@@ -52,6 +52,12 @@ impl<'a> Cursor<'a> {
         (0..count).map_while(|n| unquoted(&self.parser.peek_nth_token_ref(n).token)).collect()
     }
 
+    /// Whether a word with a parenthesis behind it comes next.
+    pub(super) fn comes_call(&self) -> bool {
+        let is_word = matches!(self.peek(), Token::Word(_));
+        is_word && self.parser.peek_nth_token_ref(1).token == Token::LParen
+    }
+
     /// Where the next token stands, in characters from 1.
     pub(super) fn position(&self) -> usize {
         self.source.position(self.parser.peek_token_ref().span.start)

@@ -1,4 +1,4 @@
-//! DROP TABLE, DROP VIEW, DROP MATERIALIZED VIEW.
+//! DROP TABLE, DROP VIEW, DROP MATERIALIZED VIEW, DROP INDEX.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -7,19 +7,22 @@ use super::unsupported;
 use crate::error::SqlError;
 use crate::statement::{Drop, DropKind, StatementKind};
 
-/// `DROP kind [IF EXISTS] name, … [CASCADE | RESTRICT]`
+/// `DROP kind [IF EXISTS] name, … [CASCADE | RESTRICT]`; `DROP INDEX [CONCURRENTLY] …`
 pub(super) fn drop(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
-    let kind = match cursor.accept_one_of(&["drop table", "drop view", "drop materialized view"]) {
+    let kinds = ["drop table", "drop view", "drop materialized view", "drop index"];
+    let kind = match cursor.accept_one_of(&kinds) {
         Some("drop table") => DropKind::Table,
         Some("drop view") => DropKind::View,
+        Some("drop index") => DropKind::Index,
         Some(_) => DropKind::MaterializedView,
         None => return Err(unsupported::error(cursor)),
     };
+    let concurrently = kind == DropKind::Index && cursor.accept("concurrently");
     let if_exists = cursor.accept("if exists");
     let mut names = vec![cursor.relation()?];
     while cursor.accept_token(&Token::Comma) {
         names.push(cursor.relation()?);
     }
     let cascade = cursor.accept_one_of(&["cascade", "restrict"]) == Some("cascade");
-    Ok(StatementKind::Drop(Drop { kind, if_exists, names, cascade }))
+    Ok(StatementKind::Drop(Drop { kind, concurrently, if_exists, names, cascade }))
 }

@@ -15,6 +15,7 @@ mod depth; // refuses what would overflow the stack
 mod dialect; // what sqlparser takes for PostgreSQL, with bounded work
 mod drop; // DROP
 mod explain; // EXPLAIN
+mod index; // CREATE INDEX
 mod names; // folding, reserved words, the schema
 mod query; // clauses of queries that we refuse
 mod session; // BEGIN and its kin, DEALLOCATE, DISCARD
@@ -109,6 +110,7 @@ fn create(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
     match cursor.peek_words(3).get(1).map(String::as_str) {
         Some("table") => Ok(StatementKind::CreateTable(table::create(cursor)?)),
         Some("materialized") => Ok(StatementKind::CreateView(view::create(cursor)?)),
+        Some("index") => Ok(StatementKind::CreateIndex(index::create(cursor)?)),
         _ => Err(unsupported::error(cursor)),
     }
 }

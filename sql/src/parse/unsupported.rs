@@ -64,6 +64,11 @@ pub(super) fn error(cursor: &mut Cursor) -> SqlError {
         },
         _ => verb.clone(),
     };
+    let name = if words.get(1).is_some_and(|word| word == "unique") {
+        "create unique index".to_owned()
+    } else {
+        name
+    };
     let error = SqlError::unsupported(name.to_uppercase()).position(cursor.position());
     match hint(&name) {
         Some(hint) => error.hint(hint),
@@ -88,6 +93,8 @@ fn hint(name: &str) -> Option<&'static str> {
         "create view" | "create or replace view" | "create temp view" | "create temporary view" => {
             Some("Use CREATE MATERIALIZED VIEW.")
         }
+        "create unique index" => Some("Use CREATE INDEX: it does not keep duplicates out."),
+        "reindex" => Some("An index is always up to date."),
         "create stream" => Some("Use CREATE TABLE … WITH (append_only, retention = '0')."),
         "create or replace materialized view" => Some("Drop the view and create it again."),
         "refresh materialized view" => Some("A materialized view is always up to date."),

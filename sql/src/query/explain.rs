@@ -4,7 +4,7 @@ use std::fmt;
 
 use millrace_engine::Expr;
 
-use super::rel::{JoinKind, Rel, SortKey};
+use super::rel::{JoinKind, Lookup, LookupKey, Rel, SortKey};
 
 fn list<T: fmt::Display>(items: &[T], separator: &str) -> String {
     items.iter().map(T::to_string).collect::<Vec<_>>().join(separator)
@@ -19,7 +19,11 @@ impl Rel {
         write!(f, "{:indent$}", "", indent = depth * 2)?;
         let below = |f: &mut fmt::Formatter<'_>, input: &Rel| input.fmt_indented(f, depth + 1);
         match self {
-            Rel::Scan { relation, .. } => writeln!(f, "Scan {relation}"),
+            Rel::Scan { relation, by: None, .. } => writeln!(f, "Scan {relation}"),
+            Rel::Scan { relation, by: Some(lookup), .. } => {
+                writeln!(f, "Index Scan using {} on {relation}", lookup.index)?;
+                writeln!(f, "{:indent$}Index Cond: {lookup}", "", indent = depth * 2 + 2)
+            }
             Rel::Values { rows, .. } => writeln!(f, "Values {} rows", rows.len()),
             Rel::Project { input, predicates, outputs } => {
                 writeln!(f, "Project [{}]{}", list(outputs, ", "), conditions("where", predicates))?;
@@ -69,6 +73,22 @@ impl Rel {
 impl fmt::Display for Rel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.fmt_indented(f, 0)
+    }
+}
+
+impl fmt::Display for Lookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let conditions = list(&self.keys, " AND ");
+        if self.keys.len() == 1 { f.write_str(&conditions) } else { write!(f, "({conditions})") }
+    }
+}
+
+impl fmt::Display for LookupKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.values.as_slice() {
+            [value] => write!(f, "({} = {value})", self.text),
+            values => write!(f, "({} IN ({}))", self.text, list(values, ", ")),
+        }
     }
 }
 

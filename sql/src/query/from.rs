@@ -15,6 +15,8 @@ use super::scope::{Scope, ScopeColumn, fold, fold_name};
 use super::surroundings::Frame;
 use super::typed::Typed;
 use super::unnest::{self, Sides};
+use crate::bind::is_an_index;
+use crate::catalog::RelationKind;
 use crate::error::SqlError;
 use crate::system::{self, SystemRelation};
 
@@ -126,9 +128,12 @@ impl Binder<'_> {
         table: &str,
     ) -> Result<(Rel, Vec<(String, DataType)>), SqlError> {
         let found = match schema {
-            None | Some("public") => {
-                self.catalog.get(table).map(|relation| (relation.id, relation.columns.clone()))
-            }
+            None | Some("public") => match self.catalog.get(table) {
+                Some(relation) if matches!(relation.kind, RelationKind::Index { .. }) => {
+                    return Err(is_an_index(table));
+                }
+                found => found.map(|relation| (relation.id, relation.columns.clone())),
+            },
             Some(system::SCHEMA) => {
                 SystemRelation::of_name(table).map(|relation| (relation.id(), relation.columns()))
             }
@@ -140,7 +145,7 @@ impl Binder<'_> {
         })?;
         let types = columns.iter().map(|column| column.data_type).collect();
         let named = columns.into_iter().map(|column| (column.name, column.data_type)).collect();
-        Ok((Rel::Scan { relation, columns: types }, named))
+        Ok((Rel::scan(relation, types), named))
     }
 
     /// Joins two sources; the right one reads `arguments` over the left one's columns.

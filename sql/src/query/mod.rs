@@ -9,7 +9,7 @@
 
 mod binder; // WITH, VALUES, ORDER BY, LIMIT
 mod explain; // a Rel as text
-mod expr; // scalar expressions
+pub(crate) mod expr; // scalar expressions
 pub(crate) mod exprs; // walks over expressions
 mod forms; // LIKE, TRIM, INTERVAL, EXTRACT
 mod from; // tables and joins
@@ -32,7 +32,7 @@ mod unnest; // sub-queries become joins
 mod window; // row_number() OVER (…)
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -48,12 +48,22 @@ use binder::{Binder, BoundQuery, Environment, check_assignment};
 use expr::ExprBinder;
 use rel::Rel;
 use scope::Scope;
+use typed::ParameterTypes;
 
 /// The rows of a running query, in batches.
 pub type RowStream = Pin<Box<dyn Stream<Item = Result<RecordBatch, SqlError>> + Send>>;
 
-/// What a query reads: for each relation, every worker's share at the query's tick.
+/// What a query reads: for each of its sources, every worker's share at the query's tick.
 pub type Snapshots = HashMap<RelationId, Vec<Snapshot>>;
+
+/// What a query reads its rows from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// The relations that are scanned.
+    pub relations: BTreeSet<RelationId>,
+    /// The indexes that are read by key, with the relation of each.
+    pub indexes: BTreeMap<RelationId, RelationId>,
+}
 
 /// What is known of a statement's parameters `$1`, `$2`, … when it is planned.
 #[derive(Clone, Copy, Debug)]
@@ -128,8 +138,7 @@ impl Query {
                 .bind_conjuncts(condition, "argument of WHERE")?,
         };
         let columns = table.columns.iter().map(|column| column.data_type).collect();
-        let rel =
-            unnest::filter(Rel::Scan { relation: table.id, columns }, predicates, &subqueries.borrow())?;
+        let rel = unnest::filter(Rel::scan(table.id, columns), predicates, &subqueries.borrow())?;
         let names = table.columns.iter().map(|column| column.name.clone()).collect();
         let untyped = vec![false; table.columns.len()];
         Query::new(BoundQuery { rel, names, untyped }, binder)
@@ -145,7 +154,9 @@ impl Query {
             .into_iter()
             .map(|(name, data_type)| Column { name, data_type, nullable: true })
             .collect();
-        let rel = Arc::new(lower::optimize(bound.rel));
+        let mut rel = lower::optimize(bound.rel);
+        lower::choose_indexes(&mut rel, binder.catalog);
+        let rel = Arc::new(rel);
         Ok(Query { rel, columns, parameter_types: binder.parameters.finish() })
     }
 
@@ -162,6 +173,19 @@ impl Query {
     /// The relations that the query reads, each once.
     pub fn relations(&self) -> Vec<RelationId> {
         self.rel.relations()
+    }
+
+    /// What has to be read to run the query: relations, and indexes for those scans that can do with some
+    /// keys. Where an index cannot be read, or is not complete, the relation that it is of is read instead.
+    pub fn sources(&self) -> Sources {
+        let mut sources = Sources::default();
+        for (index, relation) in self.rel.relations_and_indexes() {
+            match index {
+                Some(index) => sources.indexes.extend([(index, relation)]),
+                None => sources.relations.extend([relation]),
+            }
+        }
+        sources
     }
 
     /// Runs the query. Batches have the types of `columns()`. Must be polled on a tokio runtime.
@@ -185,6 +209,27 @@ impl Query {
     pub fn explain(&self) -> Vec<String> {
         self.rel.to_string().lines().map(str::to_owned).collect()
     }
+}
+
+/// An expression that an index of `relation` is by: over the relation's columns, with its type (none for
+/// NULL and a quoted literal) and the name that its column has.
+///
+/// # Errors
+/// What binding it raises; 42P17 where its value does not follow from the row alone.
+pub(crate) fn index_expression(
+    relation: &Relation,
+    expr: &ast::Expr,
+) -> Result<(Expr, Option<DataType>, String), SqlError> {
+    let columns = relation.columns.iter().map(|column| (column.name.clone(), column.data_type));
+    let scope = Scope::of_table(&relation.name, columns);
+    let parameters = ParameterTypes::new(Parameters::Values(&[]));
+    let typed = ExprBinder::new(&scope, &parameters, "index expressions").bind(expr)?;
+    let data_type = typed.data_type();
+    let expr_bound = parameters.as_type(typed, data_type.unwrap_or(DataType::Text))?;
+    if exprs::calls(&expr_bound, "random") || exprs::calls(&expr_bound, "now") {
+        return Err(SqlError::new("42P17", "functions in index expression must be marked IMMUTABLE"));
+    }
+    Ok((expr_bound, data_type, names::name_in_index(expr)))
 }
 
 /// 0A000: a column would be an interval, of which equal ones differ in their parts.

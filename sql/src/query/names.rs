@@ -15,6 +15,11 @@ pub(crate) fn name_of(expr: &Expr) -> String {
     figure(expr).map_or_else(|| NAMELESS.to_owned(), |(name, _)| name)
 }
 
+/// The name of an index's column that is this expression.
+pub(crate) fn name_in_index(expr: &Expr) -> String {
+    figure(expr).map_or_else(|| "expr".to_owned(), |(name, _)| name)
+}
+
 /// A name, and whether it is a strong one, which CASE and casts take over.
 fn figure(expr: &Expr) -> Option<(String, bool)> {
     let strong = |name: &str| Some((name.to_owned(), true));

@@ -9,7 +9,12 @@ use millrace_engine::{Aggregate, DataType, Expr, RelationId};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Rel {
     /// A table or a materialized view.
-    Scan { relation: RelationId, columns: Vec<DataType> },
+    Scan {
+        relation: RelationId,
+        columns: Vec<DataType>,
+        /// Set where a query needs only the rows with certain keys of an index; a view takes all.
+        by: Option<Lookup>,
+    },
     /// Constant rows.
     Values { rows: Vec<Vec<Expr>>, columns: Vec<DataType> },
     /// Keeps rows for which every predicate is true, then computes the outputs.
@@ -39,6 +44,23 @@ pub(crate) enum Rel {
         fetch: Option<usize>,
         numbered: bool,
     },
+}
+
+/// The keys of an index that the rows of a scan have: every combination of a value of each key. Rows that
+/// have none of them pass no filter above the scan.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Lookup {
+    pub(crate) index: RelationId,
+    pub(crate) keys: Vec<LookupKey>,
+}
+
+/// A key of an index and the values that are looked for: constants, perhaps of another type.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LookupKey {
+    /// How SQL writes the key.
+    pub(crate) text: String,
+    pub(crate) data_type: DataType,
+    pub(crate) values: Vec<Expr>,
 }
 
 /// How rows without a match are kept.
@@ -73,6 +95,11 @@ impl Rel {
     /// The relation of one row without columns: what a SELECT without FROM reads.
     pub(crate) fn unit() -> Rel {
         Rel::Values { rows: vec![Vec::new()], columns: Vec::new() }
+    }
+
+    /// All rows of a relation.
+    pub(crate) fn scan(relation: RelationId, columns: Vec<DataType>) -> Rel {
+        Rel::Scan { relation, columns, by: None }
     }
 
     /// The types of the columns.
@@ -116,10 +143,20 @@ impl Rel {
 
     /// The relations that the tree reads, each once, in ascending order.
     pub(crate) fn relations(&self) -> Vec<RelationId> {
+        let mut found: Vec<RelationId> =
+            self.relations_and_indexes().into_iter().map(|(_, relation)| relation).collect();
+        found.sort();
+        found.dedup();
+        found
+    }
+
+    /// Every relation that a scan reads, with the index by which it is read if it is read by one: each
+    /// once, in ascending order.
+    pub(crate) fn relations_and_indexes(&self) -> Vec<(Option<RelationId>, RelationId)> {
         let mut found = Vec::new();
         self.visit(&mut |rel| {
-            if let Rel::Scan { relation, .. } = rel {
-                found.push(*relation);
+            if let Rel::Scan { relation, by, .. } = rel {
+                found.push((by.as_ref().map(|lookup| lookup.index), *relation));
             }
         });
         found.sort();
@@ -135,20 +172,22 @@ impl Rel {
             let (keys, order) = (Vec::new(), Vec::new());
             *self = Rel::TopK { input, keys, order, skip: *skip, fetch: *fetch, numbered: false };
         }
+        self.inputs_mut().into_iter().for_each(Rel::fix_limits);
+    }
+
+    /// The inputs, left to right, to be changed.
+    pub(crate) fn inputs_mut(&mut self) -> Vec<&mut Rel> {
         match self {
-            Rel::Scan { .. } | Rel::Values { .. } => {}
+            Rel::Scan { .. } | Rel::Values { .. } => Vec::new(),
             Rel::Project { input, .. }
             | Rel::Aggregate { input, .. }
             | Rel::Distinct { input }
             | Rel::Sort { input, .. }
             | Rel::Limit { input, .. }
             | Rel::Repeat { input, .. }
-            | Rel::TopK { input, .. } => input.fix_limits(),
-            Rel::Join { left, right, .. } => {
-                left.fix_limits();
-                right.fix_limits();
-            }
-            Rel::Union { inputs } => inputs.iter_mut().for_each(Rel::fix_limits),
+            | Rel::TopK { input, .. } => vec![input],
+            Rel::Join { left, right, .. } => vec![left, right],
+            Rel::Union { inputs } => inputs.iter_mut().collect(),
         }
     }
 

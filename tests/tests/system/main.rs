@@ -5,6 +5,7 @@
 mod crash; // kill -9 at every sync
 mod folder; // damage, locks, wrong folders and flags
 mod idle; // no work without a cause
+mod indexes; // reads by key
 mod page; // the blocks of a Markdown page
 mod quickstart; // docs/quickstart.md, as a new user follows it
 mod reference; // the examples under docs/reference

@@ -88,8 +88,8 @@ fn described(texts: &[&str], types: &[Option<DataType>]) -> String {
 
 fn summary(bound: &Bound) -> String {
     match bound {
-        Bound::Create { relation, if_not_exists } => {
-            let exists = if *if_not_exists { " if not exists" } else { "" };
+        Bound::Create { relation, terms } => {
+            let exists = if terms.if_not_exists { " if not exists" } else { "" };
             let kind = match &relation.kind {
                 RelationKind::Table { keep_rows: true } => "table".to_owned(),
                 RelationKind::Table { keep_rows: false } => "stream".to_owned(),
@@ -101,10 +101,14 @@ fn summary(bound: &Bound) -> String {
                 RelationKind::MaterializedView { sql, plan, options } => {
                     format!("view {options:?} <{sql}>\n{plan}")
                 }
+                RelationKind::Index { on, keys, definition, .. } => {
+                    let keys: Vec<String> = keys.iter().map(|key| key.expr.to_string()).collect();
+                    format!("index on {on} by [{}] <{definition}>", keys.join(", "))
+                }
             };
             format!("create{exists} {} ({}) {}", relation.name, columns(&relation.columns), kind.trim_end())
         }
-        Bound::Drop { ids, tag, notices } => format!("{tag} {ids:?} {notices:?}"),
+        Bound::Drop { ids, tag, notices, .. } => format!("{tag} {ids:?} {notices:?}"),
         Bound::Insert { table, source } => format!("insert {}: {}", table.name, query(source)),
         Bound::Delete { table, source } => format!("delete {}: {}", table.name, query(source)),
         Bound::Select(source) => format!("select {}", query(source)),

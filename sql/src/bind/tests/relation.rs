@@ -40,6 +40,111 @@ fn create_table() {
 }
 
 #[test]
+fn create_index() {
+    let many = vec!["sensor"; 33].join(", ");
+    let too_many = format!("CREATE INDEX ON readings ({many})");
+    check(
+        &[
+            "CREATE INDEX ON readings (sensor)",
+            "CREATE INDEX \"By Sensor\" ON readings USING hash (sensor)",
+            "CREATE INDEX IF NOT EXISTS hot ON readings (sensor DESC, at NULLS FIRST, value DESC NULLS LAST)",
+            "CREATE INDEX ON hot ((sensor), (value + 1), (value - 1), coalesce(value, 0), sensor)",
+            "CREATE INDEX ON readings ((readings.sensor || 'x'))",
+            "CREATE INDEX hot ON readings (sensor)",
+            "CREATE INDEX ON nothing (a)",
+            "CREATE INDEX ON readings (nothing)",
+            "CREATE INDEX ON readings ((nothing + 1))",
+            "CREATE INDEX ON readings ((sum(value)))",
+            "CREATE INDEX ON readings (((SELECT 1)))",
+            "CREATE INDEX ON readings (now())",
+            "CREATE INDEX ON events (id)",
+            "CREATE INDEX ON \"Odd Name\" (\"Select\", lower(b::text))",
+            "CREATE INDEX ON readings ((random()))",
+            "CREATE INDEX ON readings (('x'))",
+            "CREATE INDEX ON readings ((at - at))",
+            "CREATE INDEX ON readings ((value + $1))",
+            "CREATE INDEX ON readings USING gin (sensor)",
+            "CREATE INDEX ON readings USING tree (sensor)",
+            "CREATE INDEX ON readings USING hash (sensor, at)",
+            "CREATE INDEX ON readings USING hash (sensor ASC)",
+            "CREATE INDEX ON readings USING hash (sensor NULLS LAST)",
+            &too_many,
+            "DROP INDEX readings",
+            "DROP INDEX nothing",
+            "DROP INDEX IF EXISTS nothing",
+            "DROP INDEX CONCURRENTLY IF EXISTS nothing CASCADE",
+            "DROP INDEX CONCURRENTLY IF EXISTS nothing, none",
+        ],
+        expect![[r#"
+            CREATE INDEX ON readings (sensor)
+                create readings_sensor_idx (sensor text) index on r1 by [#1] <CREATE INDEX readings_sensor_idx ON public.readings USING btree (sensor)>
+            CREATE INDEX "By Sensor" ON readings USING hash (sensor)
+                create By Sensor (sensor text) index on r1 by [#1] <CREATE INDEX "By Sensor" ON public.readings USING hash (sensor)>
+            CREATE INDEX IF NOT EXISTS hot ON readings (sensor DESC, at NULLS FIRST, value DESC NULLS LAST)
+                create if not exists hot (sensor text, at timestamp, value double precision) index on r1 by [#1, #0, #2] <CREATE INDEX hot ON public.readings USING btree (sensor DESC, at NULLS FIRST, value DESC NULLS LAST)>
+            CREATE INDEX ON hot ((sensor), (value + 1), (value - 1), coalesce(value, 0), sensor)
+                create hot_sensor_expr_expr1_coalesce_sensor1_idx (sensor text, expr double precision, expr1 double precision, coalesce double precision, sensor1 text) index on r2 by [#1, add(#2, 1.0::double precision), subtract(#2, 1.0::double precision), coalesce(#2, 0.0::double precision), #1] <CREATE INDEX hot_sensor_expr_expr1_coalesce_sensor1_idx ON public.hot USING btree (sensor, (value + 1), (value - 1), coalesce(value, 0), sensor)>
+            CREATE INDEX ON readings ((readings.sensor || 'x'))
+                create readings_expr_idx (expr text) index on r1 by [concat(#1, 'x')] <CREATE INDEX readings_expr_idx ON public.readings USING btree ((readings.sensor || 'x'))>
+            CREATE INDEX hot ON readings (sensor)
+                error 42P07: relation "hot" already exists
+            CREATE INDEX ON nothing (a)
+                error 42P01 at 17: relation "nothing" does not exist
+            CREATE INDEX ON readings (nothing)
+                error 42703: column "nothing" does not exist
+            CREATE INDEX ON readings ((nothing + 1))
+                error 42703 at 28: column "nothing" does not exist
+            CREATE INDEX ON readings ((sum(value)))
+                error 42803: aggregate functions are not allowed in index expressions
+            CREATE INDEX ON readings (((SELECT 1)))
+                error 0A000: a sub-query in index expressions is not supported
+            CREATE INDEX ON readings (now())
+                error 42P17: functions in index expression must be marked IMMUTABLE
+            CREATE INDEX ON events (id)
+                error 42809 at 17: cannot create index on stream "events"
+                  detail: The table was created with append_only and retention = '0': it keeps no rows.
+                  hint: Create the index on a materialized view over it.
+            CREATE INDEX ON "Odd Name" ("Select", lower(b::text))
+                create Odd Name_Select_lower_idx (Select integer, lower text) index on r5 by [#0, lower(#1::text)] <CREATE INDEX "Odd Name_Select_lower_idx" ON public."Odd Name" USING btree ("Select", lower(b::text))>
+            CREATE INDEX ON readings ((random()))
+                error 42P17: functions in index expression must be marked IMMUTABLE
+            CREATE INDEX ON readings (('x'))
+                error 42704 at 27: data type unknown has no default operator class for access method "btree"
+                  hint: Cast it to a type.
+            CREATE INDEX ON readings ((at - at))
+                error 0A000 at 27: a column of type interval is not supported
+                  hint: An interval can be a part of an expression: add it to a timestamp, compare it, or cast it to text.
+            CREATE INDEX ON readings ((value + $1))
+                error 42P02 at 36: there is no parameter $1
+            CREATE INDEX ON readings USING gin (sensor)
+                error 0A000 at 32: CREATE INDEX … USING gin is not supported
+                  hint: An index can be read by whole keys: USING btree and USING hash mean the same.
+            CREATE INDEX ON readings USING tree (sensor)
+                error 42704 at 32: access method "tree" does not exist
+            CREATE INDEX ON readings USING hash (sensor, at)
+                error 0A000: access method "hash" does not support multicolumn indexes
+            CREATE INDEX ON readings USING hash (sensor ASC)
+                error 0A000: access method "hash" does not support ASC/DESC options
+            CREATE INDEX ON readings USING hash (sensor NULLS LAST)
+                error 0A000: access method "hash" does not support NULLS FIRST/LAST options
+            CREATE INDEX ON readings (sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor, sensor)
+                error 54011: cannot use more than 32 columns in an index
+            DROP INDEX readings
+                error 42809: "readings" is not an index
+                  hint: Use DROP TABLE to remove a table.
+            DROP INDEX nothing
+                error 42704: index "nothing" does not exist
+            DROP INDEX IF EXISTS nothing
+                DROP INDEX [] ["index \"nothing\" does not exist, skipping"]
+            DROP INDEX CONCURRENTLY IF EXISTS nothing CASCADE
+                error 0A000: DROP INDEX CONCURRENTLY does not support CASCADE
+            DROP INDEX CONCURRENTLY IF EXISTS nothing, none
+                error 0A000: DROP INDEX CONCURRENTLY does not support dropping multiple objects
+        "#]],
+    );
+}
+
+#[test]
 fn drop() {
     check(
         &[

@@ -131,7 +131,6 @@ pub(super) const OTHER_STATEMENTS: &[&str] = &[
     "CLOSE c",
     "CLOSE ALL",
     "CREATE TEMP TABLE t AS SELECT 1",
-    "CREATE INDEX i ON t (a)",
     "CREATE INDEX ON t USING btree (a DESC NULLS LAST) INCLUDE (b) WHERE a>1",
     "CREATE UNIQUE INDEX CONCURRENTLY i ON t (lower(a))",
     "CREATE ROLE bob WITH LOGIN PASSWORD 'x' SUPERUSER",

@@ -46,6 +46,88 @@ fn several_statements_each_with_its_text() {
 }
 
 #[test]
+fn indexes() {
+    check(
+        &[
+            "CREATE INDEX i ON t (a)",
+            "create index concurrently if not exists \"I\" on only public.T using Hash ((a))",
+            "CREATE INDEX ON t (a ASC, lower(b) DESC NULLS FIRST, (a + 1) NULLS LAST, substring(b from 2), \"date\", date)",
+            "DROP INDEX i",
+            "DROP INDEX CONCURRENTLY IF EXISTS i, public.j RESTRICT",
+            "CREATE INDEX IF NOT EXISTS ON t (a)",
+            "CREATE INDEX public.i ON t (a)",
+            "CREATE INDEX i ON t ()",
+            "CREATE INDEX i ON t",
+            "CREATE INDEX i ON t (a + 1)",
+            "CREATE INDEX i ON t (lower(a) || 'x')",
+            "CREATE INDEX i ON t ((a + 1)",
+            "CREATE INDEX i ON t ((select 1))",
+            "CREATE INDEX i ON t (a DESC ASC)",
+            "CREATE INDEX i ON t (a), (b)",
+            "CREATE INDEX i ON t (a text_pattern_ops)",
+            "CREATE INDEX i ON t (a COLLATE \"C\")",
+            "CREATE INDEX i ON t (a) INCLUDE (b)",
+            "CREATE INDEX i ON t (a) WITH (fillfactor = 70)",
+            "CREATE INDEX i ON t (a) TABLESPACE x",
+            "CREATE INDEX i ON t (a) WHERE a > 1",
+            "CREATE UNIQUE INDEX i ON t (a)",
+            "REINDEX TABLE t",
+        ],
+        expect![[r#"
+            CREATE INDEX i ON t (a)
+                index i@14 on t@19 using btree@19 (<a>@22 None None)
+            create index concurrently if not exists "I" on only public.T using Hash ((a))
+                index concurrently if not exists I@41 on t@53 using hash@68 (<a>@74 None None)
+            CREATE INDEX ON t (a ASC, lower(b) DESC NULLS FIRST, (a + 1) NULLS LAST, substring(b from 2), "date", date)
+                index ? on t@17 using btree@17 (<a>@20 Some(false) None, <lower(b)>@27 Some(true) Some(true), <a + 1>@54 None Some(false), <substring(b from 2)>@74 None None, <"date">@95 None None, <date>@103 None None)
+            DROP INDEX i
+                drop Index i@12
+            DROP INDEX CONCURRENTLY IF EXISTS i, public.j RESTRICT
+                drop Index concurrently if exists i@35, j@38
+            CREATE INDEX IF NOT EXISTS ON t (a)
+                error 42601 at 28: syntax error at or near "ON"
+            CREATE INDEX public.i ON t (a)
+                error 42601 at 20: syntax error at or near "."
+            CREATE INDEX i ON t ()
+                error 42601 at 22: syntax error at or near ")"
+            CREATE INDEX i ON t
+                error 42601 at 20: syntax error at end of input
+            CREATE INDEX i ON t (a + 1)
+                error 42601 at 24: syntax error at or near "+"
+            CREATE INDEX i ON t (lower(a) || 'x')
+                error 42601 at 31: syntax error at or near "||"
+            CREATE INDEX i ON t ((a + 1)
+                error 42601 at 29: syntax error at end of input
+            CREATE INDEX i ON t ((select 1))
+                error 42601 at 23: syntax error at or near "select"
+            CREATE INDEX i ON t (a DESC ASC)
+                error 42601 at 29: syntax error at or near "ASC"
+            CREATE INDEX i ON t (a), (b)
+                error 42601 at 24: syntax error at or near ","
+            CREATE INDEX i ON t (a text_pattern_ops)
+                refused 0A000 at 24: CREATE INDEX with an operator class is not supported
+            CREATE INDEX i ON t (a COLLATE "C")
+                refused 0A000 at 24: CREATE INDEX … COLLATE is not supported
+            CREATE INDEX i ON t (a) INCLUDE (b)
+                refused 0A000 at 25: CREATE INDEX … INCLUDE is not supported
+            CREATE INDEX i ON t (a) WITH (fillfactor = 70)
+                refused 0A000 at 25: CREATE INDEX … WITH is not supported
+            CREATE INDEX i ON t (a) TABLESPACE x
+                refused 0A000 at 25: CREATE INDEX … TABLESPACE is not supported
+            CREATE INDEX i ON t (a) WHERE a > 1
+                refused 0A000 at 25: CREATE INDEX … WHERE is not supported
+                  hint: Create a materialized view of these rows, and an index on it.
+            CREATE UNIQUE INDEX i ON t (a)
+                refused 0A000 at 1: CREATE UNIQUE INDEX is not supported
+                  hint: Use CREATE INDEX: it does not keep duplicates out.
+            REINDEX TABLE t
+                refused 0A000 at 1: REINDEX is not supported
+                  hint: An index is always up to date.
+        "#]],
+    );
+}
+
+#[test]
 fn create_table() {
     check(
         &[

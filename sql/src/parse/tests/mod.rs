@@ -8,7 +8,9 @@ mod robust;
 
 use crate::error::SqlError;
 use crate::parse::parse;
-use crate::statement::{CopySource, CreateView, Explain, Name, Statement, StatementKind, Subscribe};
+use crate::statement::{
+    CopySource, CreateView, Explain, IndexItem, Name, Statement, StatementKind, Subscribe,
+};
 
 /// What parsing gives for each text, one text after the other.
 fn parsed(texts: &[&str]) -> String {
@@ -50,8 +52,21 @@ fn summary(statement: &Statement) -> String {
             format!("table{exists} {} ({}){stream}", place(&create.name), columns.join(", "))
         }
         StatementKind::CreateView(create) => view(create),
+        StatementKind::CreateIndex(create) => {
+            let exists = if create.if_not_exists { " if not exists" } else { "" };
+            let concurrently = if create.concurrently { " concurrently" } else { "" };
+            let name = create.name.as_ref().map_or_else(|| "?".to_owned(), place);
+            let item = |item: &IndexItem| {
+                let IndexItem { text, position, descending, nulls_first, .. } = item;
+                format!("<{text}>@{position} {descending:?} {nulls_first:?}")
+            };
+            let items: Vec<String> = create.items.iter().map(item).collect();
+            let (relation, method) = (place(&create.relation), place(&create.method));
+            format!("index{concurrently}{exists} {name} on {relation} using {method} ({})", items.join(", "))
+        }
         StatementKind::Drop(drop) => {
             let exists = if drop.if_exists { " if exists" } else { "" };
+            let exists = if drop.concurrently { format!(" concurrently{exists}") } else { exists.to_owned() };
             let cascade = if drop.cascade { " cascade" } else { "" };
             format!("drop {:?}{exists} {}{cascade}", drop.kind, places(&drop.names))
         }

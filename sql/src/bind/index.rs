@@ -1,0 +1,201 @@
+//! CREATE INDEX: what an index is by, and the name that PostgreSQL would give it.
+
+use millrace_engine::{DataType, Expr};
+
+use super::Scope;
+use super::create::created;
+use super::relations::is_an_index;
+use crate::bound::{Bound, Terms};
+use crate::catalog::{Catalog, Column, IndexKey, Relation, RelationKind};
+use crate::error::SqlError;
+use crate::parse::quoted;
+use crate::query::{index_expression, interval_column};
+use crate::statement::{CreateIndex, IndexItem, Name};
+
+/// As many columns as PostgreSQL's indexes can have.
+const COLUMNS_MAX: usize = 32;
+/// The longest name in bytes.
+const NAME_BYTES_MAX: usize = 63;
+/// The methods that PostgreSQL has besides ours.
+const OTHER_METHODS: [&str; 4] = ["gin", "gist", "brin", "spgist"];
+
+/// Binds CREATE INDEX.
+pub(super) fn create(create: &CreateIndex, scope: &Scope) -> Result<Bound, SqlError> {
+    let relation = indexed(&create.relation, scope.catalog)?;
+    check_method(create)?;
+    if create.items.len() > COLUMNS_MAX {
+        let message = format!("cannot use more than {COLUMNS_MAX} columns in an index");
+        return Err(SqlError::new("54011", message));
+    }
+    let mut keys = Vec::new();
+    let mut columns: Vec<Column> = Vec::new();
+    for item in &create.items {
+        let (key, column) = key(item, &create.method, relation, scope)?;
+        let name = unique(&column.name, |name| columns.iter().any(|column| column.name == name));
+        columns.push(Column { name, ..column });
+        keys.push(key);
+    }
+    let chosen = || choose_name(&relation.name, &columns, scope.catalog);
+    let name = create.name.as_ref().map_or_else(chosen, |name| name.value.clone());
+    let terms = Terms {
+        if_not_exists: create.if_not_exists,
+        chosen_name: create.name.is_none(),
+        concurrently: create.concurrently,
+    };
+    let definition = definition(&name, &relation.name, create, &keys);
+    let types = relation.columns.iter().map(|column| column.data_type).collect();
+    let kind = RelationKind::Index { on: relation.id, columns: types, keys, definition };
+    created(&name, terms, columns, kind, scope)
+}
+
+/// The relation that is indexed, which must keep rows.
+fn indexed<'a>(name: &Name, catalog: &'a Catalog) -> Result<&'a Relation, SqlError> {
+    let relation = catalog.get(&name.value).ok_or_else(|| {
+        SqlError::new("42P01", format!("relation \"{}\" does not exist", name.value)).position(name.position)
+    })?;
+    match &relation.kind {
+        RelationKind::Table { keep_rows: true } | RelationKind::MaterializedView { .. } => Ok(relation),
+        RelationKind::Table { keep_rows: false } => {
+            let message = format!("cannot create index on stream \"{}\"", name.value);
+            Err(SqlError::new("42809", message)
+                .position(name.position)
+                .detail("The table was created with append_only and retention = '0': it keeps no rows.")
+                .hint("Create the index on a materialized view over it."))
+        }
+        RelationKind::Index { .. } => Err(is_an_index(&name.value).position(name.position)),
+    }
+}
+
+/// What the method does not take, in PostgreSQL's words.
+fn check_method(create: &CreateIndex) -> Result<(), SqlError> {
+    let method = create.method.value.as_str();
+    let refuse = |what: &str| {
+        Err(SqlError::new("0A000", format!("access method \"{method}\" does not support {what}")))
+    };
+    match method {
+        "btree" => Ok(()),
+        "hash" if create.items.len() > 1 => refuse("multicolumn indexes"),
+        "hash" if create.items.iter().any(|item| item.descending.is_some()) => refuse("ASC/DESC options"),
+        "hash" if create.items.iter().any(|item| item.nulls_first.is_some()) => {
+            refuse("NULLS FIRST/LAST options")
+        }
+        "hash" => Ok(()),
+        other if OTHER_METHODS.contains(&other) => {
+            Err(SqlError::unsupported(format_args!("CREATE INDEX … USING {other}"))
+                .position(create.method.position)
+                .hint("An index can be read by whole keys: USING btree and USING hash mean the same."))
+        }
+        other => Err(SqlError::new("42704", format!("access method \"{other}\" does not exist"))
+            .position(create.method.position)),
+    }
+}
+
+/// One key, and the column of the index that it is.
+fn key(
+    item: &IndexItem,
+    method: &Name,
+    relation: &Relation,
+    scope: &Scope,
+) -> Result<(IndexKey, Column), SqlError> {
+    let (expr, data_type, name) =
+        index_expression(relation, &item.expr).map_err(|error| scope.locate(error, &item.expr))?;
+    let Some(data_type) = data_type else {
+        let message =
+            format!("data type unknown has no default operator class for access method \"{}\"", method.value);
+        return Err(SqlError::new("42704", message).position(item.position).hint("Cast it to a type."));
+    };
+    if data_type == DataType::Interval {
+        return Err(interval_column().position(item.position));
+    }
+    let text = match &expr {
+        Expr::Column(column) => quoted(&relation.columns[*column].name),
+        Expr::Call { .. } if is_call(&item.text) => item.text.clone(),
+        _ => format!("({})", item.text),
+    };
+    Ok((IndexKey { expr, text }, Column { name, data_type, nullable: true }))
+}
+
+/// Whether a text is a call as it stands, so that it needs no parentheses: `lower(b)`, not `lower(b) || 'x'`.
+fn is_call(text: &str) -> bool {
+    let is_name = |name: &str| name.chars().all(|char| char.is_alphanumeric() || char == '_');
+    let Some((name, arguments)) = text.split_once('(') else { return false };
+    let plain = arguments.strip_suffix(')').is_some_and(|inner| !inner.contains(['(', ')', '\'', '"']));
+    is_name(name) && plain
+}
+
+/// The statement as PostgreSQL would show it.
+fn definition(name: &str, relation: &str, create: &CreateIndex, keys: &[IndexKey]) -> String {
+    let item = |(key, item): (&IndexKey, &IndexItem)| {
+        let descending = item.descending.unwrap_or(false);
+        let direction = if descending { " DESC" } else { "" };
+        let nulls = match item.nulls_first {
+            Some(first) if first != descending => {
+                if first {
+                    " NULLS FIRST"
+                } else {
+                    " NULLS LAST"
+                }
+            }
+            _ => "",
+        };
+        format!("{}{direction}{nulls}", key.text)
+    };
+    let items: Vec<String> = keys.iter().zip(&create.items).map(item).collect();
+    let (name, relation, method) = (quoted(name), quoted(relation), &create.method.value);
+    format!("CREATE INDEX {name} ON public.{relation} USING {method} ({})", items.join(", "))
+}
+
+/// The name, or the first of `name1`, `name2`, … that is not taken.
+fn unique(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let numbered = (1..).map(|number| {
+        let number = number.to_string();
+        format!("{}{number}", clipped(name, NAME_BYTES_MAX - number.len()))
+    });
+    let mut names = std::iter::once(name.to_owned()).chain(numbered);
+    names.find(|name| !is_taken(name)).unwrap_or_default()
+}
+
+/// The name of an index that was given none: `t_a_b_idx`, or with a number where that is taken.
+fn choose_name(relation: &str, columns: &[Column], catalog: &Catalog) -> String {
+    let columns: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    let columns = columns.join("_");
+    let labels = std::iter::once("idx".to_owned()).chain((1..).map(|number| format!("idx{number}")));
+    let mut names = labels.map(|label| joined(relation, &columns, &label));
+    names.find(|name| catalog.get(name).is_none()).unwrap_or_default()
+}
+
+/// PostgreSQL's `makeObjectName`: where the parts are too long together, the longer one is cut first.
+fn joined(relation: &str, columns: &str, label: &str) -> String {
+    let room = NAME_BYTES_MAX - label.len() - 2;
+    let (mut first, mut second) = (relation.len(), columns.len());
+    while first + second > room {
+        let longer = if first > second { &mut first } else { &mut second };
+        *longer -= 1;
+    }
+    format!("{}_{}_{label}", clipped(relation, first), clipped(columns, second))
+}
+
+/// The text cut to so many bytes, never within a character.
+fn clipped(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_are_cut_as_postgresql_cuts_them() {
+        let (relation, column) = ("a".repeat(61), "b".repeat(48));
+        let expected = format!("{}_{}_idx", "a".repeat(29), "b".repeat(29));
+        assert_eq!(joined(&relation, &column, "idx"), expected);
+        assert_eq!(joined(&"ä".repeat(31), "b", "idx"), format!("{}_b_idx", "ä".repeat(28)));
+        assert_eq!(unique(&"c".repeat(63), |name| name.ends_with('c')), format!("{}1", "c".repeat(62)));
+    }
+
+    #[test]
+    fn only_a_whole_call_stands_without_parentheses() {
+        let texts = ["lower(b)", "lower(b) || 'x'", "f(a) + g(b)", "a + 1", "lower(')')"];
+        assert_eq!(texts.map(is_call), [true, false, false, false, false]);
+    }
+}
