@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array, new_empty_array};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_empty_array};
 use arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
 use arrow::error::ArrowError;
 
@@ -87,6 +87,33 @@ impl<X: Copy + PartialEq> Col<X> {
         }
     }
 
+    /// The least and the greatest value; `None` without values.
+    pub fn span(&self) -> Option<(X, X)>
+    where
+        X: Ord,
+    {
+        match self {
+            Col::Const(_, 0) => None,
+            Col::Const(value, _) => Some((*value, *value)),
+            Col::Each(values) => Some((*values.iter().min()?, *values.iter().max()?)),
+        }
+    }
+
+    /// Appends all values of another, staying constant while it can.
+    pub fn append(&mut self, other: &Col<X>) {
+        match (&mut *self, other) {
+            (Col::Const(_, 0), _) => *self = other.clone(),
+            (Col::Const(value, len), Col::Const(other, more)) if value == other => *len += more,
+            (Col::Each(values), Col::Each(others)) => values.extend_from_slice(others),
+            (Col::Each(values), Col::Const(other, more)) => values.extend(std::iter::repeat_n(*other, *more)),
+            (Col::Const(value, len), _) => {
+                let mut values = vec![*value; *len];
+                values.extend(other.iter());
+                *self = Col::Each(values);
+            }
+        }
+    }
+
     /// The bytes that the column takes.
     pub fn bytes(&self) -> usize {
         match self {
@@ -129,7 +156,7 @@ impl Delta {
     /// # Errors
     /// Where a position is out of range.
     pub fn take(&self, rows: &[u32]) -> Result<Delta, ArrowError> {
-        let indices = UInt64Array::from_iter_values(rows.iter().map(|row| u64::from(*row)));
+        let indices = UInt32Array::from(rows.to_vec());
         let batch = if self.rows.num_columns() == 0 {
             batch_of(&[], Vec::new(), rows.len())?
         } else {
@@ -155,10 +182,17 @@ impl Delta {
 
     /// The earliest tick of a change.
     pub fn tick_min(&self) -> Tick {
-        match &self.ticks {
-            Col::Const(tick, _) => *tick,
-            Col::Each(ticks) => ticks.iter().copied().min().unwrap_or(Tick::MAX),
+        self.ticks.span().map_or(Tick::MAX, |(least, _)| least)
+    }
+
+    /// The changes at or after a tick; `None` where there are none. All of them are not copied.
+    pub fn since(self: &Arc<Delta>, tick: Tick) -> Option<Arc<Delta>> {
+        if self.tick_min() >= tick {
+            return Some(Arc::clone(self));
         }
+        let is_since = |row: &u32| self.ticks.get(*row as usize) >= tick;
+        let rows: Vec<u32> = (0..self.len() as u32).filter(is_since).collect();
+        (!rows.is_empty()).then(|| Arc::new(self.take(&rows).expect("row positions are in range")))
     }
 
     /// The bytes that the columns take.

@@ -5,16 +5,20 @@
 //! from another worker wakes it. Nothing here blocks on a channel.
 //!
 //! ```text
-//!   Engine ──commands──▶ [loop: take commands → step dataflows → answer reads, report uppers]
+//!   Engine ──commands──▶ [loop: take commands → step dataflows → answer reads, report uppers
+//!                               └─ nobody waits for a commit: a turn of background work]
 //! ```
+//! Background work (hydration, merging) gets one turn after the other while all live relations are
+//! complete through the newest commit; while some are not, one turn each `PATIENCE`: it never stops.
 
 mod index; // indexes: arrangements that are read by key
+mod sharing; // who uses which shared arrangement
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use timely::container::NoopBuilder;
 use timely::dataflow::Scope;
@@ -26,8 +30,8 @@ use crate::dataflow::arrangement::{SavedTrace, Start, TraceHandle, batches_of, s
 use crate::dataflow::meter::Meter;
 use crate::dataflow::publish::{Publication, PublishSpec, publish};
 use crate::dataflow::render::{Rendered, Renderer};
-use crate::dataflow::shared::{ArrangementKey, Export, SharedArrangement, shareable};
-use crate::dataflow::token::{Clock, Token};
+use crate::dataflow::shared::{ArrangementKey, SharedArrangement};
+use crate::dataflow::turns::{Background, Clock, Token};
 use crate::delta::{Delta, Deltas};
 use crate::engine::{
     IndexSpec, InspectReply, Queues, ReadReply, RelationReport, StateSize, SubscriptionEvent,
@@ -42,6 +46,10 @@ use crate::types::{RelationId, Tick};
 
 /// The most commands between two steps of the dataflows.
 const COMMANDS_MAX: usize = 64;
+
+/// How long background work waits for a commit to be complete everywhere before it gets a turn all the
+/// same. A turn takes below a millisecond, so hydration has a fifth of a worker that is never idle.
+const PATIENCE: Duration = Duration::from_millis(2);
 
 /// One command of the sequence that every worker gets.
 #[derive(Clone)]
@@ -146,6 +154,11 @@ pub(crate) struct WorkerState<'w> {
     reads: Vec<PendingRead>,
     clock: Clock,
     queues: Arc<Queues>,
+    background: Background,
+    /// All live relations are complete before this tick.
+    live_upper: Tick,
+    /// When background work had its last turn.
+    turned: Instant,
 }
 
 impl<'w> WorkerState<'w> {
@@ -169,6 +182,9 @@ impl<'w> WorkerState<'w> {
             reads,
             clock,
             queues,
+            background: Background::new(),
+            live_upper: 0,
+            turned: Instant::now(),
         }
     }
 
@@ -176,13 +192,29 @@ impl<'w> WorkerState<'w> {
     pub(crate) fn run(mut self, commands: &Receiver<Command>) {
         while let Some(taken) = self.take_commands(commands) {
             // Work between commands never waits; without any, the worker parks until it is woken.
-            self.worker.step_or_park((taken > 0).then_some(Duration::ZERO));
+            let wait = self.turn();
+            self.worker.step_or_park(if taken > 0 { Some(Duration::ZERO) } else { wait });
+            self.background.rest();
             self.report();
             self.look_for_excess();
         }
         self.installed.drain().for_each(|(_, installed)| installed.token.press());
         let worker = self.worker.index();
         self.shared.drain().for_each(|(_, arrangement)| arrangement.stop(worker));
+    }
+
+    /// Gives background work a turn, if it is time: how long the worker may park.
+    fn turn(&mut self) -> Option<Duration> {
+        if self.background.is_empty() {
+            return None;
+        }
+        let waited = self.turned.elapsed();
+        if self.live_upper < self.clock.now() && waited < PATIENCE {
+            return Some(PATIENCE - waited);
+        }
+        self.background.wake_one(&self.worker.activations());
+        self.turned = Instant::now();
+        Some(Duration::ZERO)
     }
 
     /// Executes what has arrived, up to a bound, so that a flood of commands cannot keep the
@@ -220,12 +252,15 @@ impl<'w> WorkerState<'w> {
     }
 
     fn create_table(&mut self, id: RelationId, spec: TableSpec, as_of: Tick) {
+        let token = Token::new(&self.background);
+        token.set_live();
         let (mut input, publication) = self.worker.dataflow_named(&format!("table {id}"), |scope| {
             let (input, rows) = scope.new_input_with_builder::<NoopBuilder<Deltas>>();
             let errors = timely::dataflow::operators::Concatenate::concatenate(&scope, Vec::new());
             let spec = PublishSpec {
                 columns: spec.columns,
                 keep_rows: spec.keep_rows,
+                is_placed: false,
                 start: Start::Fresh(as_of),
                 saved: None,
                 name: spec.name.into(),
@@ -233,7 +268,7 @@ impl<'w> WorkerState<'w> {
                 meter: None,
                 checks_counts: spec.keep_rows,
             };
-            (input, publish(rows, errors, spec))
+            (input, publish(rows, errors, spec, &token))
         });
         input.advance_to(as_of);
         let traces = publication.traces();
@@ -241,7 +276,7 @@ impl<'w> WorkerState<'w> {
             id,
             Installed {
                 publication,
-                token: Token::default(),
+                token,
                 input: Some(input),
                 traces,
                 borrowed: HashSet::new(),
@@ -258,7 +293,7 @@ impl<'w> WorkerState<'w> {
             return;
         }
         let uses = self.use_shared(installation);
-        let token = Token::default();
+        let token = Token::new(&self.background);
         let saved = installation.saved.get(self.worker.index()).map(|saved| saved.iter().cloned().collect());
         let parts =
             Parts { compiler: self.compiler.as_ref(), relations: &self.published, clock: &self.clock };
@@ -284,66 +319,6 @@ impl<'w> WorkerState<'w> {
                 token.press();
                 self.release_shared(&uses);
                 tracing::error!(%error, view = %installation.id, "a checked plan was not rendered");
-            }
-        }
-    }
-
-    /// Sees to it that the arrangements exist that a new view can share, and counts it among their users.
-    /// A restored view has them in its own saved state.
-    fn use_shared(&mut self, installation: &Installation) -> Vec<ArrangementKey> {
-        let Start::Fresh(as_of) = installation.start else { return Vec::new() };
-        let keeps_rows = |relation| self.published.get(&relation).is_some_and(|found| found.keeps_rows());
-        let mut uses = shareable(&installation.plan);
-        uses.retain(|key| key.relation().is_some_and(keeps_rows));
-        uses.iter().for_each(|key| self.use_arrangement(key, &installation.spec, as_of));
-        uses
-    }
-
-    /// One more uses an arrangement, which is made where it is the first.
-    fn use_arrangement(&mut self, key: &ArrangementKey, user: &ViewSpec, as_of: Tick) {
-        if !self.shared.contains_key(key)
-            && let Some(arrangement) = self.arrange(key, user, as_of)
-        {
-            self.shared.insert(key.clone(), arrangement);
-        }
-        if let Some(arrangement) = self.shared.get_mut(key) {
-            arrangement.users += 1;
-        }
-    }
-
-    /// Builds a shared arrangement for a view or an index that wants it.
-    fn arrange(&mut self, key: &ArrangementKey, user: &ViewSpec, as_of: Tick) -> Option<SharedArrangement> {
-        let (token, export, meter) =
-            (Token::default(), Export::new(as_of), Arc::new(Meter::new(self.worker.peers(), None)));
-        let parts =
-            Parts { compiler: self.compiler.as_ref(), relations: &self.published, clock: &self.clock };
-        let nothing = HashMap::new();
-        let name = format!("arrangement for {}", user.name);
-        let rendered = self.worker.dataflow_named(&name, |scope| {
-            let renderer = parts.renderer(scope, Start::Fresh(as_of), user, &token, &meter, &nothing);
-            let (arranged, errors) = renderer.shared_arrangement(key, Rc::clone(&export))?;
-            Ok::<_, EngineError>((arranged.trace, errors))
-        });
-        match rendered {
-            Ok((trace, errors)) => {
-                Some(SharedArrangement::new(trace, export, errors, Arc::clone(&meter), token, as_of))
-            }
-            Err(error) => {
-                token.press();
-                tracing::error!(%error, user = user.name, "a checked plan was not arranged");
-                None
-            }
-        }
-    }
-
-    /// A view uses these no longer; the last user stops an arrangement.
-    fn release_shared(&mut self, uses: &[ArrangementKey]) {
-        for key in uses {
-            let Some(arrangement) = self.shared.get_mut(key) else { continue };
-            arrangement.users -= 1;
-            if arrangement.users == 0 {
-                arrangement.stop(self.worker.index());
-                self.shared.remove(key);
             }
         }
     }
@@ -566,12 +541,20 @@ impl<'w> WorkerState<'w> {
     fn report(&mut self) {
         let worker = self.worker.index();
         let mut moved = false;
-        for (id, publication) in &self.published {
-            moved |= self.progress.report(*id, worker, publication.upper());
+        self.live_upper = Tick::MAX;
+        for (id, Installed { publication, token, .. }) in &self.installed {
+            let upper = publication.upper();
+            moved |= self.progress.report(*id, worker, upper);
+            if token.is_live() {
+                self.live_upper = self.live_upper.min(upper);
+            } else if publication.is_hydrated() {
+                token.set_live();
+            }
         }
         for (id, key) in &self.indexes {
             moved |= self.progress.report(*id, worker, self.index_upper(key));
         }
+        self.shared.values().filter(|shared| shared.is_hydrated()).for_each(|shared| shared.token.set_live());
         if moved {
             self.answer_reads();
         }

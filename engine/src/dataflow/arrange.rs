@@ -13,10 +13,12 @@ use timely::dataflow::Stream;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::{Operator, OperatorInfo};
 
-use super::arrangement::{Arrangement, SavedTrace, SharedHandle, Start};
+use super::arrangement::{Arrangement, SavedTrace, Sealing, SharedHandle, Start};
+use super::blocks::SEAL_FUEL;
 use super::edge::{Edge, by_leading_columns};
 use super::meter::Meter;
 use super::shared::Export;
+use super::turns::Token;
 use crate::delta::Delta;
 use crate::error::DataError;
 use crate::state::{Lanes, RowCodec, Shared, Updates, normalise_keys};
@@ -84,8 +86,9 @@ pub(crate) fn arrange<'scope>(
     start: Start,
     saved: Option<SavedTrace>,
     meter: &Arc<Meter>,
+    token: &Token,
 ) -> Arranged<'scope> {
-    arrange_and_export(input, columns, keys, start, saved, meter, None)
+    arrange_and_export(input, columns, keys, start, saved, meter, token, None)
 }
 
 /// The same, which also tells `export` of each span when it is sealed.
@@ -96,22 +99,25 @@ pub(crate) fn arrange_and_export<'scope>(
     start: Start,
     saved: Option<SavedTrace>,
     meter: &Arc<Meter>,
+    token: &Token,
     export: Option<Rc<Export>>,
 ) -> Arranged<'scope> {
     let scope = input.scope();
     let codec = KeyedCodec::new(columns, keys);
     let mut trace = None;
     let made = &mut trace;
-    let pact = by_leading_columns(columns, keys);
+    let pact = by_leading_columns(keys);
     let stream = input.unary_frontier::<NoopBuilder<Vec<Sealed>>, _, _, _>(
         pact,
         "Arrange",
         |initial, info: OperatorInfo| {
             drop(initial);
-            let mut arrangement = Arrangement::new(scope, &info, start, saved).metered(meter);
+            let turns = token.register(scope.activator_for(Rc::clone(&info.address)));
+            let mut arrangement = Arrangement::new(scope, &info, start, saved, &turns).metered(meter);
             *made = Some(Rc::new(RefCell::new(arrangement.handle())));
             arrangement.release();
             let mut held: Option<Capability<Tick>> = None;
+            let mut sealing = Sealing::default();
             move |(input, frontier), output| {
                 input.for_each(|capability, deltas| {
                     for delta in std::mem::take(&mut deltas.list) {
@@ -126,18 +132,28 @@ pub(crate) fn arrange_and_export<'scope>(
                         keep_least(&mut held, capability);
                     }
                 });
-                let upper = frontier.frontier().first().copied();
-                let batch = arrangement.seal(upper);
-                if let Some(export) = &export {
-                    export.sealed(batch.as_ref(), arrangement.upper());
-                }
-                if let Some(batch) = batch
-                    && let Some(capability) = &held
+                let frontier = frontier.frontier().first().copied();
+                let mut fuel = SEAL_FUEL;
+                while turns.is_due()
+                    && let Some(until) = sealing.until(frontier, arrangement.upper())
                 {
-                    let sealed = Sealed { batch, upper: arrangement.upper() };
-                    output.session_with_builder(capability).give_container(&mut vec![sealed]);
+                    if !arrangement.prepare(until, &mut fuel) {
+                        turns.again();
+                        break;
+                    }
+                    sealing.done();
+                    let batch = arrangement.seal(until);
+                    if let Some(export) = &export {
+                        export.sealed(batch.as_ref(), until);
+                    }
+                    if let Some(batch) = batch
+                        && let Some(capability) = &held
+                    {
+                        let sealed = Sealed { batch, upper: until };
+                        output.session_with_builder(capability).give_container(&mut vec![sealed]);
+                    }
+                    settle(&mut held, arrangement.pending());
                 }
-                settle(&mut held, arrangement.pending());
                 arrangement.exert();
             }
         },

@@ -4,9 +4,12 @@
 //! keeps it; drivers own one or more and say when a span of ticks is complete.
 //!
 //! ```text
-//!   updates → batcher ──seal(upper)──▶ batch [lower, upper) ──▶ trace ──▶ readers
+//!   updates → batcher ──seal(until)──▶ batch [lower, until) ──▶ trace ──▶ readers
 //!                                          └──▶ downstream
 //! ```
+//! A seal is made ready by fuel first (`prepare`), over as many activations as it takes; an operator
+//! keeps to the upper that it began with (`Sealing`).
+//!
 //!
 //! Invariants:
 //! - Nothing is sealed before the tick at which the dataflow starts (an empty batch merged with
@@ -27,6 +30,7 @@ use timely::progress::frontier::AntichainRef;
 use timely::progress::{Antichain, Stamp};
 
 use super::meter::{Meter, Waiting};
+use super::turns::Turns;
 use crate::state::{RowSpine, Shared, UpdateBatcher, Updates};
 use crate::types::Tick;
 
@@ -68,11 +72,30 @@ pub(crate) struct Arrangement {
     upper: Tick,
     /// The trace's own upper: behind `upper` where nothing came since.
     sealed: Tick,
-    /// False for streams: batches are made but not kept.
-    keep: bool,
     /// Counts what waits in the batcher, where somebody wants to know.
     waiting: Option<Waiting>,
+    turns: Turns,
     worker: usize,
+}
+
+/// The upper before which an operator is about to complete all ticks.
+#[derive(Default)]
+pub(crate) struct Sealing(Option<Tick>);
+
+impl Sealing {
+    /// What is to be sealed until; `None` where the frontier has not moved beyond `upper`. The end of
+    /// all ticks is the last tick.
+    pub(crate) fn until(&mut self, frontier: Option<Tick>, upper: Tick) -> Option<Tick> {
+        if self.0.is_none() {
+            self.0 = Some(frontier.unwrap_or(Tick::MAX)).filter(|until| *until > upper);
+        }
+        self.0
+    }
+
+    /// It is sealed.
+    pub(crate) fn done(&mut self) {
+        self.0 = None;
+    }
 }
 
 impl Arrangement {
@@ -82,31 +105,26 @@ impl Arrangement {
         info: &OperatorInfo,
         start: Start,
         saved: Option<SavedTrace>,
+        turns: &Turns,
     ) -> Self {
-        let activator = scope.activator_for(Rc::clone(&info.address));
-        let mut spine = RowSpine::new(info.clone(), None, Some(activator));
+        let merge_activator = turns.merge_activator(Rc::clone(&info.address));
+        let mut spine = RowSpine::new(info.clone(), None, Some(merge_activator));
         spine.set_exert_logic(idle_effort());
         let (reader, writer) = TraceAgent::new(spine, info.clone(), None);
         let mut arrangement = Arrangement {
-            batcher: UpdateBatcher::default(),
+            batcher: UpdateBatcher::with_boundary(start.upper()),
             writer,
             reader,
             upper: start.upper(),
             sealed: 0,
-            keep: true,
             waiting: None,
+            turns: turns.clone(),
             worker: scope.index(),
         };
         if let (Start::Restored(at), Some(saved)) = (start, saved) {
             arrangement.seed(at, saved);
         }
         arrangement
-    }
-
-    /// The same, but where `keep` is false nothing enters the trace.
-    pub(crate) fn keeping(mut self, keep: bool) -> Self {
-        self.keep = keep;
-        self
     }
 
     /// The same, but what waits for its tick is counted, and nothing is taken in once the view goes.
@@ -144,17 +162,28 @@ impl Arrangement {
         waiting.set(self.batcher.bytes());
     }
 
-    /// Completes all ticks before `upper`: the batch of what came in them, already in the trace.
-    pub(crate) fn seal(&mut self, upper: Option<Tick>) -> Option<Shared> {
-        let until = upper.unwrap_or(Tick::MAX);
+    /// Works, as far as the fuel goes, towards a seal of all ticks before `until`; true once `seal` only
+    /// has to be called. Until then all calls are for the same tick.
+    pub(crate) fn prepare(&mut self, until: Tick, fuel: &mut isize) -> bool {
+        if until <= self.upper {
+            return true;
+        }
+        self.count_waiting();
+        let is_ready = self.batcher.prepare(upper_of(until), fuel);
+        self.count_waiting();
+        is_ready
+    }
+
+    /// Completes all ticks before `until`, which is prepared: the batch of what came in them, already
+    /// in the trace.
+    pub(crate) fn seal(&mut self, until: Tick) -> Option<Shared> {
         if until <= self.upper {
             return None;
         }
-        self.count_waiting();
-        let batch = self.batcher.extract(upper);
+        let batch = self.batcher.take();
         self.count_waiting();
         self.upper = until;
-        if let (Some(batch), true) = (&batch, self.keep) {
+        if let Some(batch) = &batch {
             self.insert_span(until, batch.clone());
         }
         batch
@@ -202,10 +231,17 @@ impl Arrangement {
         release(&mut self.reader);
     }
 
-    /// Merges on while nothing arrives; wakes the operator again until it is done.
+    /// Merges on, a little, where the worker has time for it.
     pub(crate) fn exert(&mut self) {
-        self.writer.exert();
+        if self.turns.is_merging() {
+            self.writer.exert();
+        }
     }
+}
+
+/// The upper of a batcher; all where it is the end of all ticks.
+fn upper_of(until: Tick) -> Option<Tick> {
+    Some(until).filter(|until| *until < Tick::MAX)
 }
 
 /// The frontier {tick}; the end of all ticks is the last.
@@ -253,14 +289,17 @@ pub(crate) fn size_of_trace(trace: &TraceHandle) -> (usize, usize) {
 /// the spine: a merge that is started here takes all of them, so that a trickle of small commits
 /// would merge the same rows again and again.
 fn idle_effort() -> ExertionLogic {
-    const EFFORT: usize = 1 << 16;
+    /// Updates that each merge under way takes in at a time: well below a millisecond.
+    const EFFORT: usize = 1 << 12;
+    /// A merge that is begun takes all layers together that are smaller than this.
+    const SMALL: usize = 1 << 14;
     Arc::new(|layers| {
         if layers.iter().any(|(_, count, _)| *count > 1) {
             return Some(EFFORT);
         }
         let mut lengths = layers.iter().map(|(_, _, len)| *len).filter(|len| *len > 0);
         let largest = lengths.next()?;
-        (lengths.sum::<usize>() * 4 > largest).then_some(EFFORT)
+        (lengths.sum::<usize>() * 4 > largest).then_some(SMALL)
     })
 }
 

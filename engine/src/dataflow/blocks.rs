@@ -9,8 +9,13 @@ pub(crate) const BLOCK_ROWS: usize = 1 << 13;
 /// A batch takes no further row beyond this many encoded bytes.
 pub(crate) const BLOCK_BYTES: usize = 4 << 20;
 
-/// Steps of deferred work (pairs, updates, look-ups) of one activation; wide rows burn more.
-pub(crate) const FUEL: usize = 1 << 17;
+/// Steps of deferred work (pairs, updates, look-ups) of one activation; wide rows burn more. Everything
+/// that the dataflow does with the output comes before another view's turn, too, so this is one block
+/// (measured: benches/src/hydration.rs).
+pub(crate) const FUEL: usize = 1 << 13;
+
+/// Updates that one activation takes in on the way to a seal.
+pub(crate) const SEAL_FUEL: isize = 1 << 14;
 
 /// The bytes of a row that cost one more unit of fuel.
 pub(crate) const FUEL_BYTES: usize = 256;

@@ -1,8 +1,9 @@
 //! The distinct stage of a reduce: `sum(DISTINCT x)` and the like, inside the same operator.
 //!
 //! A trace (group, arguments) → count of rows. When ticks complete, each combination of arguments that
-//! comes to be there is a change +1, each that is there no longer -1; these changes are a delta in the
-//! layout of the reduce's input, and feed the accumulators with DISTINCT as rows feed the others.
+//! comes to be there is a change +1, each that is there no longer -1; these changes are deltas in the
+//! layout of the reduce's input, and feed the accumulators with DISTINCT as rows feed the others. They
+//! come in parts, by fuel, before the seal of what they feed is made ready.
 //!
 //! ```text
 //!   rows ──▶ (group, x) → count ──seal──▶ ±1 where x comes or goes ──▶ lanes, ordered traces
@@ -13,6 +14,7 @@ use arrow::array::{Array, ArrayRef, UInt32Array, new_null_array};
 use arrow::compute::take;
 
 use super::arrangement::{Arrangement, TraceHandle};
+use super::blocks::BLOCK_ROWS;
 use super::meter::Meter;
 use crate::delta::{Col, Delta, batch_of};
 use crate::error::DataError;
@@ -30,6 +32,25 @@ pub(super) struct Distinct {
     keys: usize,
     codec: RowCodec,
     arrangement: Arrangement,
+    seal: Option<Seal>,
+}
+
+/// What is still to be gone through of a seal.
+struct Seal {
+    before: Vec<Shared>,
+    positions: Vec<usize>,
+    fresh: Shared,
+    row: usize,
+}
+
+/// How far a stage has come.
+pub(super) enum Step {
+    /// A part of the changes, with the encoded groups.
+    Changes(ByteRows, Delta),
+    /// The fuel is burnt.
+    Unfinished,
+    /// That was all.
+    Done,
 }
 
 /// The rows of a batch, gathered: groups, arguments, and by how much each changes when.
@@ -49,7 +70,8 @@ impl Distinct {
         arrangement: Arrangement,
     ) -> Distinct {
         let types: Vec<DataType> = arguments.iter().map(|argument| columns[*argument]).collect();
-        Distinct { codec: RowCodec::new(&types), arguments, columns: columns.to_vec(), keys, arrangement }
+        let codec = RowCodec::new(&types);
+        Distinct { codec, arguments, columns: columns.to_vec(), keys, arrangement, seal: None }
     }
 
     /// Takes rows, whose encoded groups these are.
@@ -66,22 +88,33 @@ impl Distinct {
         Ok(())
     }
 
-    /// Completes the ticks before `upper`: what comes and goes in them, with the encoded groups.
-    pub(super) fn seal(&mut self, upper: Option<Tick>, meter: &Meter) -> Option<(ByteRows, Delta)> {
-        let before = self.arrangement.batches();
-        let fresh = self.arrangement.seal(upper)?;
-        meter.visit(fresh.len());
+    /// Works, as far as the fuel goes, towards what comes and goes in the ticks before `until`.
+    pub(super) fn advance(&mut self, until: Tick, fuel: &mut isize, meter: &Meter) -> Step {
+        if self.arrangement.upper() < until {
+            if !self.arrangement.prepare(until, fuel) {
+                return Step::Unfinished;
+            }
+            let before = self.arrangement.batches();
+            let positions = vec![0; before.len()];
+            let fresh = self.arrangement.seal(until);
+            self.seal = fresh.map(|fresh| Seal { before, positions, fresh, row: 0 });
+        }
         let mut changes = Changes::default();
-        let mut positions = vec![0; before.len()];
-        let mut row = 0;
-        while row < fresh.len() {
-            row = changes.of_value(&fresh, row, &before, &mut positions);
+        while let Some(seal) = &mut self.seal
+            && *fuel > 0
+            && changes.diffs.len() < BLOCK_ROWS
+        {
+            let next = changes.of_value(seal);
+            meter.visit(next - seal.row);
+            *fuel -= (next - seal.row) as isize;
+            seal.row = next;
+            self.seal.take_if(|seal| seal.row == seal.fresh.len());
         }
-        if changes.diffs.is_empty() {
-            return None;
+        if !changes.diffs.is_empty() {
+            let delta = self.delta(&changes);
+            return Step::Changes(changes.keys, delta);
         }
-        let delta = self.delta(&changes);
-        Some((changes.keys, delta))
+        if self.seal.is_some() { Step::Unfinished } else { Step::Done }
     }
 
     /// The changes in the layout of the input; the columns that nobody reads are NULL.
@@ -119,11 +152,12 @@ impl Distinct {
 }
 
 impl Changes {
-    /// Goes through the fresh updates of the value at `row`; answers the row behind them.
-    fn of_value(&mut self, fresh: &Shared, row: usize, before: &[Shared], positions: &mut [usize]) -> usize {
-        let (key, value) = (fresh.key(row), fresh.value(row));
+    /// Goes through the fresh updates of the value that is next; answers the row behind them.
+    fn of_value(&mut self, seal: &mut Seal) -> usize {
+        let Seal { before, positions, fresh, row } = seal;
+        let (key, value) = (fresh.key(*row), fresh.value(*row));
         let mut count = count_of(before, positions, key, value);
-        let mut next = row;
+        let mut next = *row;
         while next < fresh.len() && fresh.value(next) == value && fresh.key(next) == key {
             let was_there = count > 0;
             count += fresh.lane(next, 0);

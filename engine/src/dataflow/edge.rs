@@ -3,11 +3,9 @@
 //!
 //! Invariant of every edge: a message's capability is at or before every tick inside it.
 
-use std::hash::Hasher;
 use std::io::Write;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
 use timely::Accountable;
 use timely::communication::Push;
 use timely::container::NoopBuilder;
@@ -18,10 +16,10 @@ use timely::dataflow::channels::{ContainerBytes, Message};
 use timely::dataflow::operators::generic::{OutputBuilder, OutputBuilderSession};
 use timely::progress::Stamp;
 
+use super::placement::{hash_rows, worker_of};
 use crate::delta::{Delta, Deltas};
 use crate::planted::{self, Bug};
-use crate::state::{RowCodec, normalise_keys};
-use crate::types::{DataType, Tick};
+use crate::types::Tick;
 
 /// A stream of changes inside one dataflow.
 pub(crate) type Edge<'scope> = Stream<'scope, Tick, Deltas>;
@@ -89,47 +87,49 @@ where
 }
 
 /// The exchange that brings rows with equal leading columns to one worker.
-pub(crate) fn by_leading_columns(
-    types: &[DataType],
-    keys: usize,
-) -> DistributorPact<impl FnOnce(usize) -> KeyDistributor + use<>> {
-    let types = types[..keys].to_vec();
-    DistributorPact(move |_peers| KeyDistributor { codec: RowCodec::new(&types), keys })
+pub(crate) fn by_leading_columns(keys: usize) -> DistributorPact<impl FnOnce(usize) -> Distribution> {
+    exchange(Distribution::ByColumns(keys))
 }
 
-/// Splits batches by the hash of their first `keys` columns.
-pub(crate) struct KeyDistributor {
-    codec: RowCodec,
-    keys: usize,
+/// An exchange.
+pub(crate) fn exchange(distribution: Distribution) -> DistributorPact<impl FnOnce(usize) -> Distribution> {
+    DistributorPact(move |_peers| distribution)
 }
 
-impl KeyDistributor {
-    /// For each worker the positions of its rows; a key that cannot be encoded goes to worker 0.
-    fn route(&self, delta: &Delta, peers: usize) -> Vec<Vec<u32>> {
-        let columns: Vec<ArrayRef> = delta.rows.columns()[..self.keys].to_vec();
-        let mut routes = vec![Vec::new(); peers];
-        let Ok(keys) = self.codec.encode(&normalise_keys(&columns), delta.len()) else {
-            routes[0] = (0..delta.len() as u32).collect();
-            return routes;
+/// Where rows go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Distribution {
+    /// To the worker that the hash of so many leading columns tells.
+    ByColumns(usize),
+    /// To this worker, where they are already.
+    Here(usize),
+}
+
+impl Distribution {
+    /// For each worker the positions of its rows.
+    fn route(self, delta: &Delta, peers: usize) -> Vec<Vec<u32>> {
+        let mut routes = vec![Vec::with_capacity(2 * delta.len() / peers); peers];
+        let keys = match self {
+            Distribution::ByColumns(keys) => &delta.rows.columns()[..keys],
+            Distribution::Here(worker) => {
+                routes[worker] = (0..delta.len() as u32).collect();
+                return routes;
+            }
         };
-        let careless = planted::is_on(Bug::SkippedExchange);
-        for row in 0..delta.len() {
-            let by_chance = (row + delta.ticks.get(row) as usize / 10) % peers;
-            let worker = if careless { by_chance } else { worker_of(keys.get(row), peers) };
-            routes[worker].push(row as u32);
+        if planted::is_on(Bug::SkippedExchange) {
+            for row in 0..delta.len() {
+                routes[(row + delta.ticks.get(row) as usize / 10) % peers].push(row as u32);
+            }
+            return routes;
+        }
+        for (row, hash) in hash_rows(keys, delta.len()).into_iter().enumerate() {
+            routes[worker_of(hash, peers)].push(row as u32);
         }
         routes
     }
 }
 
-/// The worker that owns a key, of `peers`.
-pub(crate) fn worker_of(key: &[u8], peers: usize) -> usize {
-    let mut hasher = KeyHasher::default();
-    hasher.write(key);
-    (hasher.finish() % peers as u64) as usize
-}
-
-impl Distributor<Deltas> for KeyDistributor {
+impl Distributor<Deltas> for Distribution {
     fn partition<T: Clone, P: Push<Message<T, Deltas>>>(
         &mut self,
         container: &mut Deltas,
@@ -137,6 +137,9 @@ impl Distributor<Deltas> for KeyDistributor {
         pushers: &mut [P],
     ) {
         let mut outgoing: Vec<Deltas> = pushers.iter().map(|_| Deltas::default()).collect();
+        if let Distribution::Here(worker) = *self {
+            return Message::push_at(container, stamp.clone(), &mut pushers[worker]);
+        }
         for delta in std::mem::take(&mut container.list) {
             split(&delta, self.route(&delta, pushers.len()), &mut outgoing);
         }
@@ -160,27 +163,5 @@ fn split(delta: &Arc<Delta>, routes: Vec<Vec<u32>>, outgoing: &mut [Deltas]) {
             let part = delta.take(&rows).expect("row positions are in range");
             target.list.push(Arc::new(part));
         }
-    }
-}
-
-/// Multiply-and-rotate over words with a final mix: stable over processes and releases, unlike std's hasher.
-#[derive(Default)]
-struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        let mut chunks = bytes.chunks_exact(8);
-        for chunk in &mut chunks {
-            let word = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
-            self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
-        }
-        for byte in chunks.remainder() {
-            self.0 = (self.0.rotate_left(5) ^ u64::from(*byte)).wrapping_mul(0x517c_c1b7_2722_0a95);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        let mixed = (self.0 ^ (self.0 >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-        mixed ^ (mixed >> 29)
     }
 }

@@ -26,13 +26,13 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::arrange::{KeyedCodec, keep_least, settle};
-use super::arrangement::{Arrangement, SavedTrace, Start, TraceHandle};
-use super::blocks::{FUEL, FUEL_BYTES};
+use super::arrangement::{Arrangement, SavedTrace, Sealing, Start, TraceHandle};
+use super::blocks::{FUEL, FUEL_BYTES, SEAL_FUEL};
 use super::edge::{Edge, EdgeOutput, by_leading_columns, send};
 use super::meter::Meter;
 use super::output::Output;
 use super::publish::least;
-use super::token::Token;
+use super::turns::Token;
 use crate::delta::{Delta, Deltas};
 use crate::error::DataError;
 use crate::planted::{self, Bug};
@@ -63,25 +63,25 @@ pub(crate) fn exists<'scope>(
 ) -> (Edge<'scope>, Edge<'scope>, Vec<TraceHandle>) {
     let scope = left.scope();
     let mut builder = OperatorBuilder::new("Exists".to_owned(), scope);
-    let mut left = builder.new_input(left, by_leading_columns(&spec.columns, spec.keys));
-    let mut right = builder.new_input(right, by_leading_columns(&spec.columns, spec.keys));
+    let mut left = builder.new_input(left, by_leading_columns(spec.keys));
+    let mut right = builder.new_input(right, by_leading_columns(spec.keys));
     let (rows_port, rows) = builder.new_output();
     let (errors_port, errors) = builder.new_output();
     let mut rows_port: EdgeOutput = OutputBuilder::from(rows_port);
     let mut errors_port: EdgeOutput = OutputBuilder::from(errors_port);
     let info = builder.operator_info();
-    let activator = scope.activator_for(Rc::clone(&info.address));
-    let token = token.register(activator.clone());
+    let turns = token.register(scope.activator_for(Rc::clone(&info.address)));
     let mut saved = saved.unwrap_or_default().into_iter();
     let mut side = |columns: &[DataType]| Side {
         codec: KeyedCodec::new(columns, spec.keys),
-        arrangement: Arrangement::new(scope, &info, spec.start, saved.next()).metered(&meter),
+        arrangement: Arrangement::new(scope, &info, spec.start, saved.next(), &turns).metered(&meter),
     };
     let mut sides = [side(&spec.columns), side(&spec.columns[..spec.keys])];
     let traces = sides.iter().map(|side| side.arrangement.observer()).collect();
     let row = spec.columns[spec.keys..].to_vec();
     let mut output = Output::new(RowCodec::new(&row), 0, row, &spec.operator);
     let mut todo: VecDeque<Unit> = VecDeque::new();
+    let mut sealing = Sealing::default();
     builder.build(move |initial| {
         drop(initial);
         let mut held: [Option<Capability<Tick>>; 2] = [None, None];
@@ -96,17 +96,23 @@ pub(crate) fn exists<'scope>(
                     }
                 });
             }
-            let upper = least(frontiers);
-            let [left_side, right_side] = &mut sides;
-            if upper.is_none_or(|upper| upper > left_side.upper()) && left_side.upper() < Tick::MAX {
-                todo.extend(Unit::seal(left_side, right_side, upper, spec.anti, &held));
-                let pending = [&sides[0], &sides[1]].iter().filter_map(|side| side.pending()).min();
+            let mut seal_fuel = SEAL_FUEL;
+            while turns.is_due()
+                && let Some(until) = sealing.until(least(frontiers), sides[0].upper())
+            {
+                if !sides.iter_mut().all(|side| side.arrangement.prepare(until, &mut seal_fuel)) {
+                    turns.again();
+                    break;
+                }
+                sealing.done();
+                todo.extend(Unit::seal(&mut sides, until, spec.anti, &held));
+                let pending = sides.iter().filter_map(Side::pending).min();
                 held.iter_mut().for_each(|held| settle(held, pending));
             }
-            if token.is_pressed() {
+            if turns.is_pressed() {
                 todo.clear();
             }
-            let mut fuel = FUEL;
+            let mut fuel = if turns.is_due() { FUEL } else { 0 };
             while let Some(unit) = todo.front_mut().filter(|_| fuel > 0) {
                 unit.advance(&mut fuel, &meter, &mut output);
                 let [rows_capability, errors_capability] = &unit.capabilities;
@@ -119,7 +125,7 @@ pub(crate) fn exists<'scope>(
                 }
             }
             if !todo.is_empty() {
-                activator.activate();
+                turns.again();
             }
             sides.iter_mut().for_each(|side| side.arrangement.exert());
         }
@@ -149,10 +155,10 @@ impl Side {
         self.arrangement.pending()
     }
 
-    /// Completes the ticks before `upper`: the batches from before, and the fresh one.
-    fn seal(&mut self, upper: Option<Tick>) -> (Vec<Shared>, Option<Shared>) {
+    /// Completes the ticks before `until`, which is prepared: the batches from before, and the fresh one.
+    fn seal(&mut self, until: Tick) -> (Vec<Shared>, Option<Shared>) {
         let before = self.arrangement.batches();
-        let fresh = self.arrangement.seal(upper);
+        let fresh = self.arrangement.seal(until);
         self.arrangement.compact(self.upper().saturating_sub(1));
         (before, fresh)
     }
@@ -188,17 +194,16 @@ struct KeyWork {
 }
 
 impl Unit {
-    /// Completes the ticks before `upper` on both sides.
+    /// Completes the ticks before `until` on both sides.
     fn seal(
-        left: &mut Side,
-        right: &mut Side,
-        upper: Option<Tick>,
+        [left, right]: &mut [Side; 2],
+        until: Tick,
         anti: bool,
         held: &[Option<Capability<Tick>>; 2],
     ) -> Option<Unit> {
         let lower = left.upper();
-        let (mut left, fresh_left) = left.seal(upper);
-        let (right, fresh_right) = right.seal(upper);
+        let (mut left, fresh_left) = left.seal(until);
+        let (right, fresh_right) = right.seal(until);
         let fresh = [fresh_left, fresh_right];
         if fresh.iter().all(Option::is_none) {
             return None;

@@ -1,15 +1,15 @@
-//! What a reduce gives: the row of a group at one moment, and the changes of one seal as columns.
+//! What a reduce gives: the row of a group at one moment, and blocks of changes as columns.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray,
+    new_null_array,
 };
 use timely::dataflow::operators::Capability;
 
 use super::accumulate::Outcome;
-use super::blocks::chunks_by_size;
+use super::blocks::{BLOCK_BYTES, BLOCK_ROWS};
 use super::edge::{EdgeSession, send};
 use super::errors::ErrorRows;
 use super::reduce::ReduceSpec;
@@ -41,23 +41,48 @@ pub(super) enum Cell {
     Text(String),
 }
 
-/// Collects the output of one seal.
+/// A block of output.
 pub(super) struct Output {
+    key_codec: RowCodec,
+    /// The output's columns: keys, then aggregates.
+    columns: Vec<DataType>,
     keys: ByteRows,
-    cells: Vec<Vec<Cell>>,
+    cells: Vec<CellColumn>,
+    /// The encoded bytes so far.
+    bytes: usize,
     diffs: Vec<i64>,
     ticks: Vec<Tick>,
     errors: ErrorRows,
+    /// Room of rows that are no longer needed.
+    rooms: Vec<Vec<Cell>>,
 }
 
 impl Output {
     pub(super) fn new(spec: &ReduceSpec) -> Output {
+        let results = spec.layout.accumulators.iter().map(|accumulator| accumulator.spec.result);
         Output {
+            key_codec: RowCodec::new(&spec.columns[..spec.keys]),
+            columns: spec.output(),
             keys: ByteRows::default(),
-            cells: vec![Vec::new(); spec.layout.accumulators.len()],
+            cells: results.map(CellColumn::new).collect(),
+            bytes: 0,
             diffs: Vec::new(),
             ticks: Vec::new(),
             errors: ErrorRows::new(Arc::clone(&spec.operator)),
+            rooms: Vec::new(),
+        }
+    }
+
+    /// Room for the aggregates of a row.
+    pub(super) fn room(&mut self) -> Vec<Cell> {
+        self.rooms.pop().unwrap_or_default()
+    }
+
+    /// Takes back the room of a row.
+    pub(super) fn recycle(&mut self, group: Group) {
+        if let Group::Row(mut cells) = group {
+            cells.clear();
+            self.rooms.push(cells);
         }
     }
 
@@ -67,94 +92,130 @@ impl Output {
             Group::Wrong(error) => self.errors.push(error.clone(), diff, tick),
             Group::Row(cells) => {
                 self.keys.push(key);
-                self.cells.iter_mut().zip(cells).for_each(|(column, cell)| column.push(cell.clone()));
+                self.cells.iter_mut().zip(cells).for_each(|(column, cell)| column.push(cell));
+                self.bytes += key.len() + cells.iter().map(Cell::bytes).sum::<usize>();
                 self.diffs.push(diff);
                 self.ticks.push(tick + Tick::from(planted::is_on(Bug::TickOffByOne)));
             }
         }
     }
 
+    /// Whether a block is full.
+    pub(super) fn is_full(&self) -> bool {
+        self.diffs.len() >= BLOCK_ROWS || self.bytes >= BLOCK_BYTES
+    }
+
+    /// Sends the block; afterwards it is empty.
     pub(super) fn send(
-        mut self,
-        spec: &ReduceSpec,
-        held: &[Option<Capability<Tick>>; 2],
-        ports: [&mut EdgeSession<'_>; 2],
+        &mut self,
+        [rows, errors]: &[Capability<Tick>; 2],
+        [rows_port, errors_port]: [&mut EdgeSession<'_>; 2],
     ) {
-        let [rows_port, errors_port] = ports;
-        if let (Some(capability), false) = (&held[0], self.diffs.is_empty()) {
-            let rows: Vec<usize> = (0..self.diffs.len()).collect();
-            let blocks = chunks_by_size(&rows, |row| self.bytes(*row));
-            let blocks = blocks.map(|rows| Arc::new(self.build(spec, rows[0]..rows[0] + rows.len())));
-            send(rows_port, capability, Deltas { list: blocks.collect() });
+        if !self.diffs.is_empty() {
+            send(rows_port, rows, Deltas::one(self.take_rows()));
         }
-        if let (Some(capability), Some(errors)) = (&held[1], self.errors.take()) {
-            send(errors_port, capability, Deltas::one(errors));
+        if let Some(wrong) = self.errors.take() {
+            send(errors_port, errors, Deltas::one(wrong));
         }
     }
 
-    /// The encoded bytes of a row.
-    fn bytes(&self, row: usize) -> usize {
-        let cell = |column: &Vec<Cell>| match &column[row] {
-            Cell::Value(_) => size_of::<Outcome>(),
-            Cell::Encoded(value) => value.len(),
-            Cell::Text(value) => value.len(),
-        };
-        self.keys.get(row).len() + self.cells.iter().map(cell).sum::<usize>()
-    }
-
-    fn build(&self, spec: &ReduceSpec, rows: Range<usize>) -> Delta {
-        let codec = RowCodec::new(&spec.columns[..spec.keys]);
-        let keys = codec.decode(rows.clone().map(|row| self.keys.get(row)));
-        let mut columns = keys.expect("a group key is its own encoding");
-        for (accumulator, cells) in spec.layout.accumulators.iter().zip(&self.cells) {
-            columns.push(column_of(accumulator.spec.result, &cells[rows.clone()]));
-        }
-        let batch = batch_of(&spec.output(), columns, rows.len()).expect("the output has the spec's types");
-        let (diffs, ticks) = (self.diffs[rows.clone()].to_vec(), self.ticks[rows].to_vec());
+    fn take_rows(&mut self) -> Delta {
+        let keys = std::mem::take(&mut self.keys);
+        let mut columns = self.key_codec.decode(keys.iter()).expect("a group key is its own encoding");
+        columns.extend(self.cells.iter_mut().map(CellColumn::take));
+        let batch = batch_of(&self.columns, columns, keys.len()).expect("the output has the spec's types");
+        self.bytes = 0;
+        let (diffs, ticks) = (std::mem::take(&mut self.diffs), std::mem::take(&mut self.ticks));
         Delta { rows: batch, diffs: Col::Each(diffs), ticks: Col::Each(ticks) }
     }
 }
 
-/// The cells of one aggregate as a column of its type.
-fn column_of(data_type: DataType, cells: &[Cell]) -> ArrayRef {
-    if cells.iter().any(|cell| matches!(cell, Cell::Encoded(_))) {
-        return extreme_column(data_type, cells);
-    }
-    let outcomes = cells.iter().map(|cell| match cell {
-        Cell::Value(outcome) => *outcome,
-        Cell::Encoded(_) | Cell::Text(_) => Outcome::Null,
-    });
-    match data_type {
-        DataType::Boolean => Arc::new(BooleanArray::from_iter(outcomes.map(Outcome::boolean))),
-        DataType::Int32 => Arc::new(Int32Array::from_iter(outcomes.map(Outcome::int32))),
-        DataType::Int64 => Arc::new(Int64Array::from_iter(outcomes.map(Outcome::int64))),
-        DataType::Float64 => Arc::new(Float64Array::from_iter(outcomes.map(Outcome::float64))),
-        DataType::Numeric { .. } => {
-            let column = Decimal128Array::from_iter(outcomes.map(Outcome::numeric));
-            Arc::new(column.with_data_type(data_type.to_arrow()))
-        }
-        DataType::Text => {
-            let texts = cells.iter().map(|cell| match cell {
-                Cell::Text(text) => Some(text.as_str()),
-                Cell::Value(_) | Cell::Encoded(_) => None,
-            });
-            Arc::new(StringArray::from_iter(texts))
-        }
-        DataType::Timestamp | DataType::Date | DataType::Interval => {
-            arrow::array::new_null_array(&data_type.to_arrow(), cells.len())
+impl Cell {
+    /// About the bytes that it takes encoded.
+    fn bytes(&self) -> usize {
+        match self {
+            Cell::Value(_) => size_of::<Outcome>(),
+            Cell::Encoded(value) => value.len(),
+            Cell::Text(value) => value.len(),
         }
     }
 }
 
-/// Encoded values, and NULLs between them, as a column.
-fn extreme_column(data_type: DataType, cells: &[Cell]) -> ArrayRef {
-    let codec = RowCodec::new(&[data_type]);
-    let null = codec.encode(&[arrow::array::new_null_array(&data_type.to_arrow(), 1)], 1);
-    let null = null.expect("NULL has an encoding");
-    let encoded = cells.iter().map(|cell| match cell {
-        Cell::Encoded(value) => value.as_slice(),
-        Cell::Value(_) | Cell::Text(_) => null.get(0),
-    });
-    let mut columns = codec.decode(encoded).expect("a trace holds its own encoding");
-    columns.pop().expect("one column was encoded")
+/// One aggregate's column of a block.
+struct CellColumn {
+    data_type: DataType,
+    outcomes: Vec<Outcome>,
+    /// Encoded values of an ordered trace, NULL as encoded, too; empty where there are none.
+    encoded: ByteRows,
+    null: ByteRows,
+    texts: Vec<Option<String>>,
+}
+
+impl CellColumn {
+    fn new(data_type: DataType) -> CellColumn {
+        let null = RowCodec::new(&[data_type]).encode(&[new_null_array(&data_type.to_arrow(), 1)], 1);
+        CellColumn {
+            data_type,
+            outcomes: Vec::new(),
+            encoded: ByteRows::default(),
+            null: null.expect("NULL has an encoding"),
+            texts: Vec::new(),
+        }
+    }
+
+    /// Appends a cell. Only NULL is found in more than one form: among encoded values and texts it is
+    /// an outcome.
+    fn push(&mut self, cell: &Cell) {
+        let rows = self.outcomes.len();
+        match cell {
+            Cell::Value(outcome) => {
+                if !self.encoded.is_empty() {
+                    self.encoded.push(self.null.get(0));
+                }
+                if !self.texts.is_empty() {
+                    self.texts.push(None);
+                }
+                return self.outcomes.push(*outcome);
+            }
+            Cell::Encoded(value) => {
+                (self.encoded.len()..rows).for_each(|_| self.encoded.push(self.null.get(0)));
+                self.encoded.push(value);
+            }
+            Cell::Text(text) => {
+                self.texts.resize(rows, None);
+                self.texts.push(Some(text.clone()));
+            }
+        }
+        self.outcomes.push(Outcome::Null);
+    }
+
+    /// The cells as an array; afterwards there are none.
+    fn take(&mut self) -> ArrayRef {
+        let outcomes = std::mem::take(&mut self.outcomes);
+        let encoded = std::mem::take(&mut self.encoded);
+        if !encoded.is_empty() {
+            let decoded = RowCodec::new(&[self.data_type]).decode(encoded.iter());
+            let mut columns = decoded.expect("a trace holds its own encoding");
+            return columns.pop().expect("one column was encoded");
+        }
+        let outcomes = outcomes.into_iter();
+        match self.data_type {
+            DataType::Boolean => Arc::new(BooleanArray::from_iter(outcomes.map(Outcome::boolean))),
+            DataType::Int32 => Arc::new(Int32Array::from_iter(outcomes.map(Outcome::int32))),
+            DataType::Int64 => Arc::new(Int64Array::from_iter(outcomes.map(Outcome::int64))),
+            DataType::Float64 => Arc::new(Float64Array::from_iter(outcomes.map(Outcome::float64))),
+            DataType::Numeric { .. } => {
+                let column = Decimal128Array::from_iter(outcomes.map(Outcome::numeric));
+                Arc::new(column.with_data_type(self.data_type.to_arrow()))
+            }
+            DataType::Text => {
+                let mut texts = std::mem::take(&mut self.texts);
+                texts.resize(outcomes.len(), None);
+                Arc::new(StringArray::from_iter(texts))
+            }
+            DataType::Timestamp | DataType::Date | DataType::Interval => {
+                new_null_array(&self.data_type.to_arrow(), outcomes.len())
+            }
+        }
+    }
 }

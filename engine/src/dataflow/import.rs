@@ -1,10 +1,11 @@
 //! Import: the source through which a view reads a table or another view.
 //!
-//! First the snapshot from the relation's trace, in slices of one block an activation, so
-//! that hydrating one view does not stall the others; then the live Arrow changes as they are
-//! sealed. Everything up to the as-of tick comes out at the as-of tick, the rest at its own.
+//! First the snapshot from the relation's trace, then the live changes as they are sealed; in slices,
+//! so that hydrating one view does not stall the others. Everything up to the as-of tick comes out at
+//! the as-of tick, the rest at its own.
 //! Invariant: the capability stays at the as-of until the whole snapshot is out.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -19,18 +20,46 @@ use super::blocks::{BLOCK_BYTES, BLOCK_ROWS};
 use super::edge::{Edge, EdgeOutput, EdgeSession, send};
 use super::errors::ERROR_COLUMNS;
 use super::meter::Meter;
-use super::publish::{Follower, Publication, SealedChanges};
-use super::token::Token;
+use super::publish::{Changes, Follower, Publication, SealedChanges};
+use super::turns::Token;
 use crate::delta::{Col, Delta, Deltas, batch_of};
 use crate::planted::{self, Bug};
 use crate::state::{RowCodec, Shared};
 use crate::types::{DataType, Tick};
 
-/// A snapshot's activation ends after so many rows: one block, since everything that the view does with
-/// them comes before another view's turn (measured: benches/src/hydration.rs).
-const SLICE_ROWS: usize = BLOCK_ROWS;
+/// An activation ends after so many rows while the view hydrates, since everything that the view does
+/// with them comes before another view's turn (measured: benches/src/hydration.rs).
+const SLICE_ROWS: usize = 1 << 11;
 
-/// A snapshot on its way out: batches, and where we are in them.
+/// An activation of a live view ends after so many: what is sorted whole need not be merged.
+const LIVE_ROWS: usize = 1 << 16;
+
+/// Changes on their way out.
+enum Source {
+    /// Of batches.
+    Sorted(Slices),
+    /// As they came.
+    AsTheyCame(VecDeque<Arc<Delta>>),
+}
+
+impl Source {
+    /// A part of up to so many rows; `None` at the end.
+    fn next(&mut self, rows_max: usize) -> Option<Arc<Delta>> {
+        match self {
+            Source::Sorted(slices) => slices.next(rows_max).map(Arc::new),
+            Source::AsTheyCame(deltas) => {
+                let delta = deltas.pop_front()?;
+                if delta.len() <= rows_max {
+                    return Some(delta);
+                }
+                deltas.push_front(Arc::new(delta.slice(rows_max, delta.len() - rows_max)));
+                Some(Arc::new(delta.slice(0, rows_max)))
+            }
+        }
+    }
+}
+
+/// Batches on their way out, and where we are in them.
 struct Slices {
     codec: RowCodec,
     columns: Vec<DataType>,
@@ -44,8 +73,8 @@ impl Slices {
         Slices { codec: RowCodec::new(columns), columns: columns.to_vec(), batches, row: 0 }
     }
 
-    /// The next rows, at `as_of` or later; `None` at the end.
-    fn next(&mut self, as_of: Tick) -> Option<Delta> {
+    /// The next rows; `None` at the end.
+    fn next(&mut self, rows_max: usize) -> Option<Delta> {
         let batch = loop {
             let batch = self.batches.last()?;
             if self.row < batch.len() {
@@ -54,7 +83,7 @@ impl Slices {
             self.batches.pop();
             self.row = 0;
         };
-        let range = self.row..self.row + rows_of_block(batch, self.row);
+        let range = self.row..self.row + rows_of_block(batch, self.row, rows_max.min(BLOCK_ROWS));
         let decoded = self.codec.decode(range.clone().map(|row| batch.key(row)));
         let columns = decoded.expect("a trace holds its own encoding");
         let rows = batch_of(&self.columns, columns, range.len()).expect("a trace holds its own columns");
@@ -62,7 +91,7 @@ impl Slices {
         let mut ticks = Col::Const(0, 0);
         for row in range.clone() {
             diffs.push(batch.lane(row, 0));
-            ticks.push(batch.tick(row).max(as_of));
+            ticks.push(batch.tick(row));
         }
         self.row = range.end;
         Some(Delta { rows, diffs, ticks })
@@ -70,22 +99,31 @@ impl Slices {
 }
 
 /// How many rows from `row` on make a block.
-fn rows_of_block(batch: &Shared, row: usize) -> usize {
+fn rows_of_block(batch: &Shared, row: usize, rows_max: usize) -> usize {
     let mut bytes = 0;
     let fits = |row: &usize| {
         bytes += batch.key(*row).len();
         bytes <= BLOCK_BYTES
     };
-    (row..batch.len()).take(BLOCK_ROWS).take_while(fits).count().max(1)
+    (row..batch.len()).take(rows_max).take_while(fits).count().max(1)
+}
+
+/// One span of ticks on its way out: the snapshot, or what was sealed at once after it.
+struct Span {
+    rows: Source,
+    errors: Source,
+    /// All ticks of the relation before this one are complete when the span is out.
+    upper: Tick,
+    is_snapshot: bool,
 }
 
 /// The state of one import.
 struct Import {
+    columns: Vec<DataType>,
     /// A stream has no past: what it passed on up to the as-of is not seen.
     has_past: bool,
     start: Start,
-    rows: Slices,
-    errors: Slices,
+    span: Option<Span>,
     follower: Rc<Follower>,
     /// False where the rows come in another way, and only the errors here.
     wants_rows: bool,
@@ -93,72 +131,72 @@ struct Import {
     skips_errors: bool,
     /// Told how far the snapshot is out.
     meter: Arc<Meter>,
-    /// All ticks of the relation before this one are in the snapshot or the queue.
+    /// All ticks of the relation before this one are out.
     upper: Tick,
 }
 
 impl Import {
-    /// Gives up to a slice; true while the snapshot goes on.
-    fn give_snapshot(
+    /// Gives up to `rows_max` rows of the span at hand, then of the next ones: true while there are more.
+    fn give(
         &mut self,
+        rows_max: usize,
         capability: &[Capability<Tick>; 2],
         rows_out: &mut EdgeSession<'_>,
         errors_out: &mut EdgeSession<'_>,
     ) -> bool {
         let mut given = 0;
-        while given < SLICE_ROWS {
-            if let Some(delta) = self.rows.next(self.start.upper()) {
+        while let Some(mut span) = self.span.take().or_else(|| self.next_span()) {
+            if given >= rows_max {
+                self.span = Some(span);
+                return true;
+            }
+            if let Some(delta) = span.rows.next(rows_max - given) {
                 given += delta.len();
-                self.meter.give_rows(delta.len());
-                let Some(delta) = self.after_as_of(delta) else { continue };
-                let delta = if planted::is_on(Bug::StaleImport) { stale(&delta) } else { Some(delta) };
-                send(rows_out, &capability[0], delta.map(Deltas::one).unwrap_or_default());
-            } else if let Some(delta) = self.errors.next(self.start.upper()) {
+                self.meter.give_rows(if span.is_snapshot { delta.len() } else { 0 });
+                send(rows_out, &capability[0], self.see(&delta, span.is_snapshot));
+                self.span = Some(span);
+            } else if let Some(delta) = span.errors.next(rows_max - given) {
                 given += delta.len();
-                send(errors_out, &capability[1], Deltas::one(delta));
+                send(errors_out, &capability[1], self.see(&delta, span.is_snapshot));
+                self.span = Some(span);
             } else {
-                return false;
+                self.upper = span.upper;
             }
         }
-        true
+        false
     }
 
-    /// Gives everything that was sealed since the last time.
-    fn give_live(
-        &mut self,
-        capability: &[Capability<Tick>; 2],
-        rows_out: &mut EdgeSession<'_>,
-        errors_out: &mut EdgeSession<'_>,
-    ) {
-        let queue = std::mem::take(&mut *self.follower.queue.borrow_mut());
-        for SealedChanges { rows, errors, upper } in queue {
-            if self.wants_rows {
-                send(rows_out, &capability[0], self.see(rows));
-            }
-            if !self.skips_errors {
-                send(errors_out, &capability[1], self.see(errors));
-            }
-            self.upper = upper;
-        }
+    /// The next span that the relation has sealed.
+    fn next_span(&mut self) -> Option<Span> {
+        let SealedChanges { rows, errors, upper } = self.follower.queue.borrow_mut().pop_front()?;
+        let rows = if self.wants_rows { rows } else { Changes::Sorted(None) };
+        let errors = if self.skips_errors { Changes::Sorted(None) } else { errors };
+        let (rows, errors) = (source(&self.columns, rows), source(&ERROR_COLUMNS, errors));
+        Some(Span { rows, errors, upper, is_snapshot: false })
+    }
+
+    /// What the dataflow sees of changes: earlier ones come at its as-of tick; where it is
+    /// restored they are in its own state already, and of a stream they are past.
+    fn see(&self, delta: &Arc<Delta>, is_snapshot: bool) -> Deltas {
+        let seen = match self.start {
+            Start::Fresh(as_of) if !self.has_past => delta.since(as_of + 1),
+            _ if delta.tick_min() >= self.start.upper() => Some(Arc::clone(delta)),
+            Start::Fresh(as_of) => Some(Arc::new(not_before(delta, as_of))),
+            Start::Restored(at) => delta.since(at),
+        };
+        let seen = match planted::is_on(Bug::StaleImport) && is_snapshot {
+            true => seen.and_then(|delta| stale(&delta)).map(Arc::new),
+            false => seen,
+        };
+        Deltas { list: seen.into_iter().collect() }
     }
 }
 
-impl Import {
-    /// What the dataflow sees of live changes: earlier ones come at its as-of tick; where it is
-    /// restored they are in its own state already, and of a stream they are past.
-    fn see(&self, list: Vec<Arc<Delta>>) -> Deltas {
-        let see = |delta: Arc<Delta>| match self.start {
-            Start::Fresh(as_of) if !self.has_past => only_from(&delta, as_of + 1).map(Arc::new),
-            _ if delta.tick_min() >= self.start.upper() => Some(delta),
-            Start::Fresh(as_of) => Some(Arc::new(not_before(&delta, as_of))),
-            Start::Restored(at) => only_from(&delta, at).map(Arc::new),
-        };
-        Deltas { list: list.into_iter().filter_map(see).collect() }
-    }
-
-    /// A part of the snapshot; of a stream only what came after the as-of.
-    fn after_as_of(&self, delta: Delta) -> Option<Delta> {
-        if self.has_past { Some(delta) } else { only_from(&delta, self.start.upper() + 1) }
+/// Changes as they come out.
+fn source(columns: &[DataType], changes: Changes) -> Source {
+    match changes {
+        Changes::AsTheyCame(deltas) => Source::AsTheyCame(deltas.into()),
+        Changes::Sorted(batch) => Source::Sorted(Slices::new(columns, batch.into_iter().collect())),
     }
 }
 
@@ -172,13 +210,6 @@ fn not_before(delta: &Delta, as_of: Tick) -> Delta {
     let mut ticks = Col::Const(0, 0);
     delta.ticks.iter().for_each(|tick| ticks.push(tick.max(as_of)));
     Delta { rows: delta.rows.clone(), diffs: delta.diffs.clone(), ticks }
-}
-
-/// The changes at or after `at`.
-fn only_from(delta: &Delta, at: Tick) -> Option<Delta> {
-    let rows: Vec<u32> =
-        (0..delta.len()).filter(|row| delta.ticks.get(*row) >= at).map(|row| row as u32).collect();
-    (!rows.is_empty()).then(|| delta.take(&rows).expect("row positions are in range"))
 }
 
 /// Renders an import: the relation's rows and its errors, from `start` on.
@@ -219,25 +250,24 @@ fn import_wanted<'scope>(
     let mut rows_port: EdgeOutput = OutputBuilder::from(rows_port);
     let mut errors_port: EdgeOutput = OutputBuilder::from(errors_port);
     let activator = scope.activator_for(builder.operator_info().address);
-    let token = token.register(activator.clone());
-    let mut state = begin(relation, start, activator.clone(), meter, wants_rows);
+    let turns = token.register(activator.clone());
+    let mut state = begin(relation, start, activator, meter, wants_rows);
     builder.build(move |capabilities| {
         let mut capabilities: Option<[Capability<Tick>; 2]> = capabilities.try_into().ok();
         move |_frontiers| {
-            if token.is_pressed() {
+            if turns.is_pressed() {
                 capabilities = None;
             }
-            let Some(held) = capabilities.as_mut() else { return };
+            let Some(held) = capabilities.as_mut().filter(|_| turns.is_due()) else { return };
             held.iter_mut().for_each(|capability| raise(capability, state.start.upper()));
             let (mut rows_out, mut errors_out) = (rows_port.activate(), errors_port.activate());
-            if state.give_snapshot(held, &mut rows_out, &mut errors_out) {
-                activator.activate();
-                return;
-            }
-            state.give_live(held, &mut rows_out, &mut errors_out);
+            let rows_max = if turns.is_live() { LIVE_ROWS } else { SLICE_ROWS };
+            let goes_on = state.give(rows_max, held, &mut rows_out, &mut errors_out);
             held.iter_mut().for_each(|capability| raise(capability, state.upper));
             if state.upper == Tick::MAX {
                 capabilities = None;
+            } else if goes_on {
+                turns.again();
             }
         }
     });
@@ -263,16 +293,22 @@ fn begin(
     };
     activator.activate();
     meter.expect_rows(rows.iter().map(|batch| batch.len()).sum());
+    let snapshot = Span {
+        rows: Source::Sorted(Slices::new(&relation.columns, rows)),
+        errors: Source::Sorted(Slices::new(&ERROR_COLUMNS, errors)),
+        upper: relation.upper(),
+        is_snapshot: true,
+    };
     Import {
+        columns: relation.columns.clone(),
         has_past: relation.keeps_rows(),
         start,
-        rows: Slices::new(&relation.columns, rows),
-        errors: Slices::new(&ERROR_COLUMNS, errors),
+        span: Some(snapshot),
         follower: relation.follow(activator),
         wants_rows,
         skips_errors: relation.skips_errors(),
         meter: Arc::clone(meter),
-        upper: relation.upper(),
+        upper: 0,
     }
 }
 

@@ -30,7 +30,7 @@ use super::blocks::{BLOCK_BYTES, BLOCK_ROWS, FUEL, FUEL_BYTES};
 use super::edge::{Edge, EdgeBuilder, send};
 use super::meter::Meter;
 use super::shared::move_up;
-use super::token::Token;
+use super::turns::Token;
 use crate::delta::{Col, Delta, Deltas, batch_of};
 use crate::planted::{self, Bug};
 use crate::state::{RowCodec, Shared, key_range};
@@ -230,8 +230,7 @@ pub(crate) fn join<'scope>(
         "Join",
         |initial, info| {
             drop(initial);
-            let activator = scope.activator_for(info.address);
-            let token = token.register(activator.clone());
+            let turns = token.register(scope.activator_for(info.address));
             let mut todo: VecDeque<Unit> = VecDeque::new();
             move |(left, left_frontier), (right, right_frontier), port| {
                 left.for_each(|capability, sealed| {
@@ -242,10 +241,10 @@ pub(crate) fn join<'scope>(
                     let capability = capability.retain_least(0);
                     accept(&mut sides, 1, capability, std::mem::take(sealed), &mut todo);
                 });
-                if token.is_pressed() {
+                if turns.is_pressed() {
                     todo.clear();
                 }
-                let mut fuel = FUEL;
+                let mut fuel = if turns.is_due() { FUEL } else { 0 };
                 while let Some(unit) = todo.front_mut().filter(|_| fuel > 0) {
                     let pairs = unit.advance(&mut fuel, &meter);
                     if let Some(delta) = unit.gather(&pairs, &output) {
@@ -256,7 +255,7 @@ pub(crate) fn join<'scope>(
                     }
                 }
                 if !todo.is_empty() {
-                    activator.activate();
+                    turns.again();
                 }
                 sides[0].compact(right_frontier);
                 sides[1].compact(left_frontier);

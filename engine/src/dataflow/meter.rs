@@ -103,6 +103,22 @@ impl Meter {
     }
 }
 
+/// Rows that an operator looked at, counted on the spot: its meter is shared by all workers.
+#[derive(Debug, Default)]
+pub(crate) struct Visits(usize);
+
+impl Visits {
+    /// Adds rows.
+    pub(crate) fn add(&mut self, rows: usize) {
+        self.0 += rows;
+    }
+
+    /// The rows so far; afterwards there are none.
+    pub(crate) fn take(&mut self) -> usize {
+        std::mem::take(&mut self.0)
+    }
+}
+
 /// The bytes that wait at one place of a view on one worker, counted in its meter for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Waiting {

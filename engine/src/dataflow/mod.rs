@@ -2,8 +2,9 @@
 //!
 //! In reading order:
 
+pub(crate) mod placement; // which worker owns a row
 pub(crate) mod edge; // what travels between operators, and how it is exchanged
-pub(crate) mod token; // stopping a dataflow; the clock of sources without input
+pub(crate) mod turns; // when deferred work goes on, and stops; the clock of sources without input
 pub(crate) mod blocks; // how large a batch may become, how much an activation may do
 pub(crate) mod meter; // counting visited rows
 pub(crate) mod errors; // rows of the error collection
@@ -14,7 +15,9 @@ pub(crate) mod limbs; // wide integers as lanes
 pub(crate) mod shared; // arrangements that several views read
 pub(crate) mod accumulate; // aggregates as sums of lanes
 pub(crate) mod distinct; // arguments that count once
+pub(crate) mod ordered; // arguments kept in order
 pub(crate) mod groups; // rows of groups, and their columns
+pub(crate) mod touched; // the groups that a seal touches
 pub(crate) mod reduce; // driver: GROUP BY
 pub(crate) mod join; // driver: equi-join
 pub(crate) mod output; // blocks of encoded rows on their way out

@@ -19,17 +19,21 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::frontier::MutableAntichain;
 use timely::scheduling::Activator;
 
-use super::arrangement::{Arrangement, SavedTrace, Start, TraceHandle, batches_of, compact, observer};
-use super::edge::{Edge, by_leading_columns};
+use super::arrangement::{
+    Arrangement, SavedTrace, Sealing, Start, TraceHandle, batches_of, compact, observer,
+};
+use super::blocks::SEAL_FUEL;
+use super::edge::{Distribution, Edge, by_leading_columns, exchange};
 use super::errors::{ERROR_COLUMNS, in_relation};
 use super::meter::{Meter, Waiting};
 use super::negative::NegativeRows;
 use super::subscribe::Subscriber;
+use super::turns::Token;
 use crate::delta::Delta;
 use crate::engine::SubscriptionSink;
 use crate::error::DataError;
 use crate::snapshot::Snapshot;
-use crate::state::{ByteRows, Lanes, RowCodec, Shared, Updates};
+use crate::state::{ByteRows, Lanes, RowCodec, Shared, UpdateBatcher, Updates};
 use crate::types::{DataType, Tick};
 
 /// A relation's offer to imports, reads and subscriptions of the same worker.
@@ -48,7 +52,7 @@ pub(crate) struct Publication {
     errors: RefCell<TraceHandle>,
     /// A stream keeps no rows; what it passed on after its since is still here, for imports and
     /// subscriptions that start at a tick which is being held.
-    recent: RefCell<VecDeque<(Tick, Contents)>>,
+    recent: RefCell<VecDeque<SealedChanges>>,
     started: Tick,
     followers: RefCell<Vec<Weak<Follower>>>,
     subscribers: RefCell<Vec<Subscriber>>,
@@ -65,12 +69,48 @@ pub(crate) struct Follower {
 /// The changes of a span of ticks that ends before `upper`.
 #[derive(Clone)]
 pub(crate) struct SealedChanges {
-    /// Changes of rows, not consolidated.
-    pub(crate) rows: Vec<Arc<Delta>>,
-    /// Changes of errors, not consolidated.
-    pub(crate) errors: Vec<Arc<Delta>>,
+    /// Changes of rows.
+    pub(crate) rows: Changes,
+    /// Changes of errors.
+    pub(crate) errors: Changes,
     /// All ticks before this one are complete.
     pub(crate) upper: Tick,
+}
+
+/// The changes of one span.
+#[derive(Clone)]
+pub(crate) enum Changes {
+    /// As they came, not consolidated.
+    AsTheyCame(Vec<Arc<Delta>>),
+    /// The first span of a view, which has all that the view was made from: its batch.
+    Sorted(Option<Shared>),
+}
+
+impl SealedChanges {
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.errors.is_empty()
+    }
+}
+
+impl Changes {
+    fn is_empty(&self) -> bool {
+        match self {
+            Changes::AsTheyCame(deltas) => deltas.is_empty(),
+            Changes::Sorted(batch) => batch.is_none(),
+        }
+    }
+
+    /// As one batch.
+    fn sorted(&self, columns: &[DataType]) -> Option<Shared> {
+        let deltas = match self {
+            Changes::AsTheyCame(deltas) => deltas,
+            Changes::Sorted(batch) => return batch.clone(),
+        };
+        let codec = RowCodec::new(columns);
+        let mut batcher = UpdateBatcher::new();
+        deltas.iter().for_each(|delta| insert_rows(&codec, delta, |updates| batcher.insert(updates)));
+        batcher.extract(None)
+    }
 }
 
 /// A relation's rows and errors at the moment when an import or a read asks.
@@ -103,8 +143,8 @@ impl Publication {
         if !self.keep_rows {
             let recent = self.recent.borrow();
             return Contents {
-                rows: recent.iter().flat_map(|(_, contents)| contents.rows.clone()).collect(),
-                errors: recent.iter().flat_map(|(_, contents)| contents.errors.clone()).collect(),
+                rows: recent.iter().filter_map(|changes| changes.rows.sorted(&self.columns)).collect(),
+                errors: recent.iter().filter_map(|changes| changes.errors.sorted(&ERROR_COLUMNS)).collect(),
             };
         }
         Contents { rows: batches_of(&self.rows.borrow()), errors: batches_of(&self.errors.borrow()) }
@@ -153,7 +193,7 @@ impl Publication {
             self.since.set(since);
             compact(&mut self.rows.borrow_mut(), since);
             compact(&mut self.errors.borrow_mut(), since);
-            self.recent.borrow_mut().retain(|(upper, _)| *upper > since + 1);
+            self.recent.borrow_mut().retain(|changes| changes.upper > since + 1);
         }
     }
 
@@ -175,10 +215,13 @@ impl Publication {
             follower.activator.activate();
         }
         let mut subscribers = std::mem::take(&mut *self.subscribers.borrow_mut());
-        let fresh = Contents { rows: rows.into_iter().collect(), errors: errors.into_iter().collect() };
-        let is_news = !fresh.rows.is_empty() || !fresh.errors.is_empty();
-        if is_news && !self.keep_rows {
-            self.recent.borrow_mut().push_back((self.upper(), fresh.clone()));
+        let mut fresh = Contents { rows: rows.into_iter().collect(), errors: errors.into_iter().collect() };
+        if !self.keep_rows && !changes.is_empty() {
+            if !subscribers.is_empty() {
+                fresh.rows.extend(changes.rows.sorted(&self.columns));
+                fresh.errors.extend(changes.errors.sorted(&ERROR_COLUMNS));
+            }
+            self.recent.borrow_mut().push_back(changes);
         }
         subscribers.retain_mut(|subscriber| match subscriber.is_started() {
             true => subscriber.send(self, &fresh),
@@ -194,6 +237,8 @@ pub(crate) struct PublishSpec {
     pub(crate) columns: Vec<DataType>,
     /// False for streams: changes pass, nothing is kept.
     pub(crate) keep_rows: bool,
+    /// Whether equal rows come in at one worker, so that they need not be brought together.
+    pub(crate) is_placed: bool,
     /// Where it starts.
     pub(crate) start: Start,
     /// Saved rows and errors, where it is restored.
@@ -211,7 +256,11 @@ pub(crate) struct PublishSpec {
 /// Half of a publication: its rows or its errors.
 struct Half {
     arrangement: Arrangement,
+    /// False for streams: nothing enters the trace.
+    keep: bool,
     codec: RowCodec,
+    /// The first span of a view is still to be sealed: nothing is kept beside its batch.
+    hydrates: bool,
     pending: Vec<Arc<Delta>>,
     /// The bytes of `pending`, and where they are counted.
     pending_bytes: usize,
@@ -221,17 +270,24 @@ struct Half {
 impl Half {
     fn insert(&mut self, deltas: Vec<Arc<Delta>>) {
         for delta in deltas {
-            match row_updates(&self.codec, &delta) {
-                Ok(updates) => self.arrangement.insert(updates),
-                // Unreachable for rows of the relation's own types; a silent loss would be worse.
-                Err(error) => tracing::error!(%error, "a row could not be encoded and is not kept"),
+            if self.keep {
+                insert_rows(&self.codec, &delta, |updates| self.arrangement.insert(updates));
             }
+            let Some(delta) = self.beyond_first_span(delta) else { continue };
             if self.waiting.is_some() {
                 self.pending_bytes += delta.bytes();
             }
             self.pending.push(delta);
         }
         self.count_waiting();
+    }
+
+    /// The part of a delta that followers are given as it came.
+    fn beyond_first_span(&self, delta: Arc<Delta>) -> Option<Arc<Delta>> {
+        if !self.hydrates {
+            return Some(delta);
+        }
+        delta.since(self.arrangement.upper() + 1)
     }
 
     /// Tells the meter what waits; forgets it where the view goes.
@@ -244,15 +300,18 @@ impl Half {
         waiting.set(self.pending_bytes);
     }
 
-    /// Completes the ticks before `upper`: the Arrow batches and the sorted batch of them.
-    fn seal(&mut self, upper: Option<Tick>) -> (Vec<Arc<Delta>>, Option<Shared>) {
-        let batch = self.arrangement.seal(upper);
+    /// Completes the ticks before `until`, which is prepared: the changes, and the batch of them.
+    fn seal(&mut self, until: Tick) -> (Changes, Option<Shared>) {
+        let batch = self.arrangement.seal(until);
+        let upper = Some(until).filter(|until| *until < Tick::MAX);
         let sealed = split_before(&mut self.pending, upper);
         if self.waiting.is_some() {
             self.pending_bytes = self.pending.iter().map(|delta| delta.bytes()).sum();
             self.count_waiting();
         }
-        (sealed, batch)
+        let first = std::mem::take(&mut self.hydrates);
+        let changes = if first { Changes::Sorted(batch.clone()) } else { Changes::AsTheyCame(sealed) };
+        (changes, batch)
     }
 }
 
@@ -261,29 +320,36 @@ pub(crate) fn publish<'scope>(
     rows: Edge<'scope>,
     errors: Edge<'scope>,
     spec: PublishSpec,
+    token: &Token,
 ) -> Rc<Publication> {
     let scope = rows.scope();
     let worker = scope.worker().index();
     let mut builder = OperatorBuilder::new("Publish".to_owned(), scope);
-    let mut rows = builder.new_input(rows, by_leading_columns(&spec.columns, spec.columns.len()));
-    let mut errors = builder.new_input(errors, by_leading_columns(&ERROR_COLUMNS, ERROR_COLUMNS.len()));
+    let stay = spec.is_placed || !spec.keep_rows;
+    let distribution =
+        if stay { Distribution::Here(worker) } else { Distribution::ByColumns(spec.columns.len()) };
+    let mut rows = builder.new_input(rows, exchange(distribution));
+    let mut errors = builder.new_input(errors, by_leading_columns(ERROR_COLUMNS.len()));
     let info = builder.operator_info();
+    let turns = token.register(scope.activator_for(Rc::clone(&info.address)));
     let [saved_rows, saved_errors] = spec.saved.map_or([None, None], |saved| saved.map(Some));
-    let half = |columns: &[DataType], saved, keep: bool| {
-        let arrangement = Arrangement::new(scope, &info, spec.start, saved).keeping(keep);
+    let half = |columns: &[DataType], saved| {
+        let arrangement = Arrangement::new(scope, &info, spec.start, saved, &turns);
         Half {
             arrangement: match &spec.meter {
                 Some(meter) => arrangement.metered(meter),
                 None => arrangement,
             },
+            keep: spec.keep_rows,
             codec: RowCodec::new(columns),
+            hydrates: spec.meter.is_some() && matches!(spec.start, Start::Fresh(_)),
             pending: Vec::new(),
             pending_bytes: 0,
             waiting: spec.meter.as_ref().map(|meter| Waiting::new(meter, worker)),
         }
     };
-    let mut row_half = half(&spec.columns, saved_rows, spec.keep_rows);
-    let mut error_half = half(&ERROR_COLUMNS, saved_errors, spec.keep_rows);
+    let mut row_half = half(&spec.columns, saved_rows);
+    let mut error_half = half(&ERROR_COLUMNS, saved_errors);
     let publication = Rc::new(Publication {
         columns: spec.columns.clone(),
         name: Arc::clone(&spec.name),
@@ -304,6 +370,7 @@ pub(crate) fn publish<'scope>(
     error_half.arrangement.release();
     let shared = Rc::clone(&publication);
     let mut negative = spec.checks_counts.then(|| NegativeRows::new(&spec.name));
+    let mut sealing = Sealing::default();
     builder.build(move |_capabilities| {
         move |frontiers: &[MutableAntichain<Tick>]| {
             rows.for_each(|_, deltas| row_half.insert(std::mem::take(&mut deltas.list)));
@@ -312,17 +379,27 @@ pub(crate) fn publish<'scope>(
                     std::mem::take(&mut deltas.list).into_iter().map(|d| in_relation(d, &shared.name));
                 error_half.insert(named.collect());
             });
-            let upper = least(frontiers);
-            if upper.is_none_or(|upper| upper > shared.upper()) && shared.upper() < Tick::MAX {
-                let checks = negative.is_some() && row_half.arrangement.pending().is_some();
-                let before = if checks { row_half.arrangement.batches() } else { Vec::new() };
-                let (rows, row_batch) = row_half.seal(upper);
-                if let (Some(negative), Some(batch)) = (&mut negative, &row_batch) {
-                    error_half.insert(negative.check(batch, &before).map(Arc::new).into_iter().collect());
+            let mut fuel = SEAL_FUEL;
+            while turns.is_due()
+                && let Some(until) = sealing.until(least(frontiers), shared.upper())
+            {
+                // Of a table the errors follow from the rows.
+                let ready = row_half.arrangement.prepare(until, &mut fuel)
+                    && (negative.is_some() || error_half.arrangement.prepare(until, &mut fuel));
+                if !ready {
+                    turns.again();
+                    break;
                 }
-                let (errors, error_batch) = error_half.seal(upper);
-                let upper = upper.unwrap_or(Tick::MAX);
-                shared.sealed(SealedChanges { rows, errors, upper }, row_batch, error_batch);
+                sealing.done();
+                let before = if negative.is_some() { row_half.arrangement.batches() } else { Vec::new() };
+                let (rows, row_batch) = row_half.seal(until);
+                if let Some(negative) = &mut negative {
+                    let lacking = row_batch.as_ref().and_then(|batch| negative.check(batch, &before));
+                    error_half.insert(lacking.map(Arc::new).into_iter().collect());
+                    error_half.arrangement.prepare(until, &mut isize::MAX.clone());
+                }
+                let (errors, error_batch) = error_half.seal(until);
+                shared.sealed(SealedChanges { rows, errors, upper: until }, row_batch, error_batch);
             }
             row_half.arrangement.exert();
             error_half.arrangement.exert();
@@ -336,8 +413,17 @@ pub(crate) fn least(frontiers: &[MutableAntichain<Tick>]) -> Option<Tick> {
     frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min()
 }
 
+/// Inserts a delta's rows as whole rows of a multiset.
+fn insert_rows(codec: &RowCodec, delta: &Delta, insert: impl FnOnce(Updates)) {
+    match row_updates(codec, delta) {
+        Ok(updates) => insert(updates),
+        // Unreachable for rows of the relation's own types; a silent loss would be worse.
+        Err(error) => tracing::error!(%error, "a row could not be encoded and is not kept"),
+    }
+}
+
 /// Whole rows as keys of a multiset.
-pub(crate) fn row_updates(codec: &RowCodec, delta: &Delta) -> Result<Updates, DataError> {
+fn row_updates(codec: &RowCodec, delta: &Delta) -> Result<Updates, DataError> {
     let keys = codec.encode(delta.rows.columns(), delta.len())?;
     let values = ByteRows::empty_rows(delta.len());
     Ok(Updates { keys, values, ticks: delta.ticks.clone(), lanes: Lanes::One(delta.diffs.clone()) })

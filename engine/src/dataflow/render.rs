@@ -20,12 +20,13 @@ use super::exists::{ExistsSpec, exists};
 use super::import::{import, import_errors};
 use super::join::{JoinSpec, join};
 use super::meter::Meter;
+use super::placement::is_placed;
 use super::publish::{Publication, PublishSpec, publish};
 use super::reduce::{ReduceSpec, reduce};
 use super::shared::{ArrangementKey, Export, SharedArrangement, import_arranged};
 use super::stateless::{Projection, constant, project, repeat};
-use super::token::{Clock, Token};
 use super::topk::{TopKSpec, top_k};
+use super::turns::{Clock, Token};
 use crate::delta::{Delta, batch_of};
 use crate::error::EngineError;
 use crate::expr::{Compiler, Expr};
@@ -102,6 +103,7 @@ impl<'scope> Renderer<'_, 'scope> {
         let spec = PublishSpec {
             columns: plan.columns(),
             keep_rows: true,
+            is_placed: is_placed(plan),
             start: self.start,
             saved,
             name: Arc::clone(&self.name),
@@ -109,7 +111,7 @@ impl<'scope> Renderer<'_, 'scope> {
             meter: Some(Arc::clone(self.meter)),
             checks_counts: false,
         };
-        let publication = publish(rows, errors, spec);
+        let publication = publish(rows, errors, spec, self.token);
         self.traces.extend(publication.traces());
         Ok(Rendered { publication, traces: self.traces, borrowed: self.borrowed })
     }
@@ -132,11 +134,13 @@ impl<'scope> Renderer<'_, 'scope> {
         let all = (0..input.columns().len()).map(Expr::Column).collect();
         let (rows, types) = self.by_keys(input, keys, all, input)?;
         let export = Some(export);
-        let arranged = arrange_and_export(rows, &types, keys.len(), self.start, None, self.meter, export);
+        let (start, meter, token) = (self.start, self.meter, self.token);
+        let arranged = arrange_and_export(rows, &types, keys.len(), start, None, meter, token, export);
         let errors = self.scope.concatenate(std::mem::take(&mut self.errors));
         let spec = PublishSpec {
             columns: Vec::new(),
             keep_rows: true,
+            is_placed: false,
             start: self.start,
             saved: None,
             name: Arc::clone(&self.name),
@@ -144,7 +148,7 @@ impl<'scope> Renderer<'_, 'scope> {
             meter: Some(Arc::clone(self.meter)),
             checks_counts: false,
         };
-        Ok((arranged, publish(self.scope.concatenate(Vec::new()), errors, spec)))
+        Ok((arranged, publish(self.scope.concatenate(Vec::new()), errors, spec, self.token)))
     }
 
     /// The rows of a plan; its errors are added to the dataflow's when it is met for the first time.
@@ -276,7 +280,7 @@ impl<'scope> Renderer<'_, 'scope> {
         let all = (0..input.columns().len()).map(Expr::Column).collect();
         let (rows, types) = self.by_keys(input, keys, all, plan)?;
         let saved = self.take_saved();
-        let arranged = arrange(rows, &types, keys.len(), self.start, saved, self.meter);
+        let arranged = arrange(rows, &types, keys.len(), self.start, saved, self.meter, self.token);
         self.traces.push(observer(&arranged.trace.borrow()));
         Ok(arranged)
     }
@@ -411,7 +415,7 @@ impl<'scope> Renderer<'_, 'scope> {
         let spec = reduce_spec(&columns, keys.len(), &outputs, aggregates, self.start, plan)?;
         let saved =
             self.saved.is_some().then(|| (0..spec.trace_count()).filter_map(|_| self.take_saved()).collect());
-        let (rows, errors, traces) = reduce(rows, spec, saved, Arc::clone(self.meter));
+        let (rows, errors, traces) = reduce(rows, spec, saved, Arc::clone(self.meter), self.token);
         self.traces.extend(traces);
         self.errors.push(errors);
         Ok(rows)

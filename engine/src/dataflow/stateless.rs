@@ -18,7 +18,7 @@ use timely::progress::operate::FrontierInterest;
 
 use super::edge::{Edge, EdgeOutput, send};
 use super::errors::ErrorRows;
-use super::token::Token;
+use super::turns::Token;
 use crate::delta::{Col, Delta, Deltas, batch_of, concat};
 use crate::error::{DataError, EngineError};
 use crate::expr::{Compiler, Expr};
@@ -241,7 +241,7 @@ fn each_batch<'scope>(
 pub(crate) fn constant<'scope>(
     scope: timely::dataflow::Scope<'scope, crate::types::Tick>,
     delta: Option<Delta>,
-    clock: super::token::Clock,
+    clock: super::turns::Clock,
     token: &Token,
 ) -> Edge<'scope> {
     let mut builder = OperatorBuilder::new("Constant".to_owned(), scope);

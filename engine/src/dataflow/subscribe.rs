@@ -69,7 +69,7 @@ impl Subscriber {
 /// Changes after `as_of`, consolidated, by tick and row.
 fn changes_after(batches: &[Shared], as_of: Tick) -> Vec<(Tick, &[u8], i64)> {
     let mut changes: Vec<(Tick, &[u8], i64)> = Vec::new();
-    for batch in batches {
+    for batch in batches.iter().filter(|batch| batch.tick_max() > as_of) {
         for row in (0..batch.len()).filter(|row| batch.tick(*row) > as_of) {
             changes.push((batch.tick(row), batch.key(row), batch.lane(row, 0)));
         }

@@ -28,13 +28,13 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::arrange::{keep_least, settle};
-use super::arrangement::{Arrangement, SavedTrace, Start, TraceHandle};
-use super::blocks::FUEL;
+use super::arrangement::{Arrangement, SavedTrace, Sealing, Start, TraceHandle};
+use super::blocks::{FUEL, SEAL_FUEL};
 use super::edge::{Edge, EdgeOutput, by_leading_columns, send};
 use super::meter::Meter;
 use super::output::Output;
 use super::publish::least;
-use super::token::Token;
+use super::turns::Token;
 use crate::delta::{Delta, Deltas};
 use crate::error::DataError;
 use crate::planted::{self, Bug};
@@ -102,19 +102,19 @@ pub(crate) fn top_k<'scope>(
 ) -> (Edge<'scope>, Edge<'scope>, TraceHandle) {
     let scope = input.scope();
     let mut builder = OperatorBuilder::new("TopK".to_owned(), scope);
-    let mut input = builder.new_input(input, by_leading_columns(&spec.columns, spec.keys));
+    let mut input = builder.new_input(input, by_leading_columns(spec.keys));
     let (rows_port, rows) = builder.new_output();
     let (errors_port, errors) = builder.new_output();
     let mut rows_port: EdgeOutput = OutputBuilder::from(rows_port);
     let mut errors_port: EdgeOutput = OutputBuilder::from(errors_port);
     let info = builder.operator_info();
-    let activator = scope.activator_for(Rc::clone(&info.address));
-    let token = token.register(activator.clone());
-    let arrangement = Arrangement::new(scope, &info, spec.start, saved).metered(&meter);
+    let turns = token.register(scope.activator_for(Rc::clone(&info.address)));
+    let arrangement = Arrangement::new(scope, &info, spec.start, saved, &turns).metered(&meter);
     let trace = arrangement.observer();
     let mut state = TopK::new(&spec, arrangement);
     let mut output = spec.output();
     let mut todo: VecDeque<Unit> = VecDeque::new();
+    let mut sealing = Sealing::default();
     builder.build(move |initial| {
         drop(initial);
         let mut held: [Option<Capability<Tick>>; 2] = [None, None];
@@ -127,16 +127,23 @@ pub(crate) fn top_k<'scope>(
                     }
                 }
             });
-            let upper = least(frontiers);
-            if upper.is_none_or(|upper| upper > state.upper()) && state.upper() < Tick::MAX {
-                todo.extend(state.seal(upper, &held));
+            let mut seal_fuel = SEAL_FUEL;
+            while turns.is_due()
+                && let Some(until) = sealing.until(least(frontiers), state.upper())
+            {
+                if !state.arrangement.prepare(until, &mut seal_fuel) {
+                    turns.again();
+                    break;
+                }
+                sealing.done();
+                todo.extend(state.seal(until, &held));
                 let pending = state.arrangement.pending();
                 held.iter_mut().for_each(|held| settle(held, pending));
             }
-            if token.is_pressed() {
+            if turns.is_pressed() {
                 todo.clear();
             }
-            let mut fuel = FUEL;
+            let mut fuel = if turns.is_due() { FUEL } else { 0 };
             while let Some(unit) = todo.front_mut().filter(|_| fuel > 0) {
                 let before = fuel;
                 unit.advance(&state.walk, &mut state.dead, &mut fuel, &mut output);
@@ -153,7 +160,7 @@ pub(crate) fn top_k<'scope>(
             if todo.is_empty() {
                 state.trim();
             } else {
-                activator.activate();
+                turns.again();
             }
             state.arrangement.exert();
         }
@@ -210,10 +217,10 @@ impl TopK {
         })
     }
 
-    /// Completes the ticks before `upper`.
-    fn seal(&mut self, upper: Option<Tick>, held: &[Option<Capability<Tick>>; 2]) -> Option<Unit> {
+    /// Completes the ticks before `until`, which is prepared.
+    fn seal(&mut self, until: Tick, held: &[Option<Capability<Tick>>; 2]) -> Option<Unit> {
         let mut batches = self.arrangement.batches();
-        let fresh = self.arrangement.seal(upper);
+        let fresh = self.arrangement.seal(until);
         self.arrangement.compact(self.upper().saturating_sub(1));
         let fresh = fresh?;
         batches.push(fresh.clone());

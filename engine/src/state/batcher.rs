@@ -1,7 +1,7 @@
 //! `UpdateBatcher`: collects updates until their ticks are complete, then gives them as one batch.
 //!
-//! Each container is sorted when it arrives, and sorted chunks of similar size are merged at once,
-//! so that few chunks, each at least twice as long as the next, wait for `extract`.
+//! What arrives is sorted some thousand updates at a time and goes to a `Ladder` of sorted chunks. The
+//! one batch is made by fuel (`prepare`), so that a large one does not hold up the worker.
 
 use std::cmp::Ordering;
 
@@ -11,8 +11,8 @@ use crate::types::Tick;
 use super::batch::{Batch, Shared};
 use super::builder::{BatchBuilder, SizeHint};
 use super::bytes::ByteRows;
+use super::ladder::Ladder;
 use super::lanes::{Lanes, add_lanes};
-use super::merger::merge;
 use super::run::{compare_keys, prefix_of};
 
 /// Updates in any order. Invariant: the four columns have one length.
@@ -47,6 +47,14 @@ impl Updates {
         self.lanes.push(lanes);
     }
 
+    /// Appends all of these.
+    fn append(&mut self, other: &Updates) {
+        self.keys.append(&other.keys);
+        self.values.append(&other.values);
+        self.ticks.append(&other.ticks);
+        self.lanes.append(&other.lanes);
+    }
+
     /// The number of updates.
     pub fn len(&self) -> usize {
         self.keys.len()
@@ -55,6 +63,11 @@ impl Updates {
     /// Whether there are no updates.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
+    }
+
+    /// The bytes of memory that the updates take.
+    fn bytes(&self) -> usize {
+        self.keys.bytes() + self.values.bytes() + self.ticks.bytes() + self.lanes.bytes()
     }
 
     /// The updates sorted and consolidated; `None` where they cancel.
@@ -103,11 +116,47 @@ impl Updates {
     }
 }
 
-/// Holds updates until their ticks are complete. Invariant: chunks are sorted by length,
-/// descending, each at least twice as long as the next.
-#[derive(Debug, Default)]
+/// Updates that are sorted together while a dataflow hydrates: in well below a millisecond.
+const SORTED_HYDRATING: usize = 1 << 13;
+
+/// And afterwards: what is sorted together need not be merged.
+const SORTED_LIVE: usize = 1 << 16;
+
+/// Holds updates until their ticks are complete.
+///
+/// ```text
+///   insert ─┬─▶ early: ticks up to the boundary ─┐ prepare(upper): what lies before `upper`
+///           └─▶ late: all others ────────split───┴──▶ ready ─unite─▶ one batch ─▶ take
+/// ```
+/// A dataflow that hydrates has most of its updates at one tick, its as-of; while the large batch of
+/// these is made, later ones come in. The boundary keeps the two apart, so that nothing large is split.
+#[derive(Debug)]
 pub struct UpdateBatcher {
-    chunks: Vec<Shared>,
+    boundary: Tick,
+    early: Side,
+    late: Side,
+    /// What lies before the upper that is being prepared.
+    ready: Ladder,
+    /// Whether what lies before that is in `ready` already.
+    is_split: bool,
+    /// How many updates are sorted together.
+    sorted: usize,
+}
+
+/// The updates on one side of the boundary.
+#[derive(Debug, Default)]
+struct Side {
+    /// Not sorted yet.
+    fresh: Option<Updates>,
+    /// The least tick among them.
+    fresh_min: Tick,
+    ladder: Ladder,
+}
+
+impl Default for UpdateBatcher {
+    fn default() -> UpdateBatcher {
+        UpdateBatcher::with_boundary(Tick::MIN)
+    }
 }
 
 impl UpdateBatcher {
@@ -116,66 +165,119 @@ impl UpdateBatcher {
         UpdateBatcher::default()
     }
 
-    /// Takes updates in; they are sorted here.
-    pub fn insert(&mut self, updates: Updates) {
-        if let Some(chunk) = updates.sorted() {
-            self.add(chunk.into());
-        }
+    /// The same; updates up to the boundary tick and later ones are merged with their like alone.
+    pub fn with_boundary(boundary: Tick) -> UpdateBatcher {
+        let (early, late, ready) = Default::default();
+        UpdateBatcher { boundary, early, late, ready, is_split: false, sorted: SORTED_HYDRATING }
     }
 
-    /// Adds a chunk, merging it with others while they are less than twice as long.
-    fn add(&mut self, mut chunk: Shared) {
-        while let Some(last) = self.chunks.pop_if(|last| last.len() < 2 * chunk.len()) {
-            match merge(&last, &chunk) {
-                Some(merged) => chunk = merged,
-                None => return,
+    /// Takes updates in.
+    pub fn insert(&mut self, updates: Updates) {
+        let Some((least, greatest)) = updates.ticks.span() else { return };
+        let side = if greatest <= self.boundary { &mut self.early } else { &mut self.late };
+        side.insert(updates, least, self.sorted);
+    }
+
+    /// Works, as far as the fuel goes, on making one batch of all updates before `upper` (`None`: all);
+    /// true once `take` gives it. Until then all calls have the same `upper`, and no update before it
+    /// may come in.
+    pub fn prepare(&mut self, upper: Option<Tick>, fuel: &mut isize) -> bool {
+        if !self.is_split {
+            for side in [&mut self.early, &mut self.late] {
+                side.sort(fuel);
+                if !side.ladder.finish_merges(fuel) {
+                    return false;
+                }
+            }
+            self.split(upper, fuel);
+        }
+        self.ready.unite(fuel)
+    }
+
+    /// Moves what lies before `upper` into `ready`.
+    fn split(&mut self, upper: Option<Tick>, fuel: &mut isize) {
+        for Side { ladder, .. } in [&mut self.early, &mut self.late] {
+            for chunk in ladder.take() {
+                let (before, rest) = split(chunk, upper, fuel);
+                before.into_iter().for_each(|chunk| self.ready.add(chunk));
+                rest.into_iter().for_each(|chunk| ladder.add(chunk));
             }
         }
-        self.chunks.push(chunk);
+        self.is_split = true;
+    }
+
+    /// The batch that was prepared; `None` where the updates cancel or there were none.
+    pub fn take(&mut self) -> Option<Shared> {
+        self.is_split = false;
+        self.sorted = SORTED_LIVE;
+        self.ready.take().next()
     }
 
     /// Gives all updates before `upper` (`None`: all), sorted and consolidated, and keeps the rest.
     pub fn extract(&mut self, upper: Option<Tick>) -> Option<Shared> {
-        let mut ready: Option<Shared> = None;
-        let mut kept = Vec::new();
-        // Shortest first: what is merged so far is about as long as the next chunk, so that the
-        // work is linear in all updates held.
-        while let Some(chunk) = self.chunks.pop() {
-            let (before, rest) = split(chunk, upper);
-            kept.extend(rest);
-            ready = match (ready, before) {
-                (Some(left), Some(right)) => merge(&left, &right),
-                (one, other) => one.or(other),
-            };
-        }
-        kept.into_iter().rev().for_each(|chunk| self.add(chunk));
-        ready
+        self.prepare(upper, &mut isize::MAX.clone());
+        self.take()
     }
 
-    /// The least tick of an update held; `None` when there is none. Updates that cancel between
-    /// chunks are held until the chunks meet: the tick may then be lower than what `extract` gives.
+    /// The least tick of an update held; `None` when there is none. Updates that cancel are held until
+    /// they meet: the tick may then be lower than what `take` gives.
     pub fn tick_min(&self) -> Option<Tick> {
-        self.chunks.iter().map(|chunk| chunk.tick_min()).min()
+        let fresh = self.fresh().map(|(_, least)| least);
+        self.ladders().filter_map(Ladder::tick_min).chain(fresh).min()
     }
 
     /// Updates held.
     pub fn len(&self) -> usize {
-        self.chunks.iter().map(|chunk| chunk.len()).sum()
+        let sorted = self.ladders().flat_map(Ladder::chunks).map(|chunk| chunk.len());
+        sorted.chain(self.fresh().map(|(fresh, _)| fresh.len())).sum()
     }
 
     /// Whether no updates are held.
     pub fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
+        self.len() == 0
     }
 
     /// The bytes of memory that the updates take.
     pub fn bytes(&self) -> usize {
-        self.chunks.iter().map(|chunk| chunk.bytes()).sum()
+        let sorted = self.ladders().flat_map(Ladder::chunks).map(|chunk| chunk.bytes());
+        sorted.chain(self.fresh().map(|(fresh, _)| fresh.bytes())).sum()
+    }
+
+    fn ladders(&self) -> impl Iterator<Item = &Ladder> {
+        [&self.early.ladder, &self.late.ladder, &self.ready].into_iter()
+    }
+
+    /// What is not sorted yet, and the least tick in it.
+    fn fresh(&self) -> impl Iterator<Item = (&Updates, Tick)> {
+        let sides = [&self.early, &self.late].into_iter();
+        sides.filter_map(|side| side.fresh.as_ref().map(|fresh| (fresh, side.fresh_min)))
+    }
+}
+
+impl Side {
+    /// Takes updates in, of which `least` is the least tick; sorts when there are enough of them.
+    fn insert(&mut self, updates: Updates, least: Tick, sorted: usize) {
+        self.fresh_min = if self.fresh.is_some() { self.fresh_min.min(least) } else { least };
+        match &mut self.fresh {
+            Some(fresh) => fresh.append(&updates),
+            None => self.fresh = Some(updates),
+        }
+        if self.fresh.as_ref().is_some_and(|fresh| fresh.len() >= sorted) {
+            self.sort(&mut 0);
+        }
+    }
+
+    fn sort(&mut self, fuel: &mut isize) {
+        let Some(fresh) = self.fresh.take() else { return };
+        *fuel -= fresh.len() as isize;
+        if let Some(chunk) = fresh.sorted() {
+            self.ladder.add(chunk.into());
+        }
     }
 }
 
 /// The updates before `upper`, and the others.
-fn split(chunk: Shared, upper: Option<Tick>) -> (Option<Shared>, Option<Shared>) {
+fn split(chunk: Shared, upper: Option<Tick>, fuel: &mut isize) -> (Option<Shared>, Option<Shared>) {
     let Some(upper) = upper else { return (Some(chunk), None) };
     if chunk.tick_max() < upper {
         return (Some(chunk), None);
@@ -183,6 +285,7 @@ fn split(chunk: Shared, upper: Option<Tick>) -> (Option<Shared>, Option<Shared>)
     if chunk.tick_min() >= upper {
         return (None, Some(chunk));
     }
+    *fuel -= chunk.len() as isize;
     let mut parts = [BatchBuilder::new(chunk.stride()), BatchBuilder::new(chunk.stride())];
     for row in 0..chunk.len() {
         let tick = chunk.tick(row);

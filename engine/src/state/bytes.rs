@@ -54,6 +54,24 @@ impl ByteRows {
         self.bytes.extend_from_slice(row);
     }
 
+    /// Appends all rows of another.
+    pub fn append(&mut self, other: &ByteRows) {
+        match (&mut self.offsets, &other.offsets) {
+            (_, Offsets::Fixed { len: 0, .. }) => {}
+            (Offsets::Fixed { width, len }, Offsets::Fixed { width: other_width, len: other_len })
+                if *len == 0 || *width == *other_width =>
+            {
+                *width = *other_width;
+                *len += other_len;
+                self.bytes.extend_from_slice(&other.bytes);
+            }
+            (Offsets::Fixed { .. } | Offsets::Narrow(_) | Offsets::Wide(_), _) => {
+                self.bytes.reserve(other.bytes.len());
+                other.iter().for_each(|row| self.push(row));
+            }
+        }
+    }
+
     /// Notes where the next row ends, in the narrowest form that can say so.
     fn push_offset(&mut self, end: usize) {
         if let Offsets::Fixed { width, len } = self.offsets {
@@ -158,6 +176,11 @@ mod tests {
         let bytes: ByteRows = rows.iter().copied().collect();
         assert_eq!(bytes.len(), rows.len());
         assert_eq!(bytes.iter().collect::<Vec<_>>(), rows);
+        for cut in 0..=rows.len() {
+            let [mut whole, rest] = [&rows[..cut], &rows[cut..]].map(|part| part.iter().copied().collect());
+            ByteRows::append(&mut whole, &rest);
+            assert_eq!(whole.iter().collect::<Vec<_>>(), rows, "cut at {cut}");
+        }
     }
 
     #[test]

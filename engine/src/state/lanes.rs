@@ -93,6 +93,21 @@ impl Lanes {
         }
     }
 
+    /// Appends all rows of another.
+    ///
+    /// # Panics
+    /// Where it has another stride.
+    pub fn append(&mut self, other: &Lanes) {
+        assert_eq!(other.stride(), self.stride(), "one stride for all updates of a collection");
+        match (self, other) {
+            (Lanes::One(column), Lanes::One(more)) => column.append(more),
+            (Lanes::Many { values, .. }, Lanes::Many { values: more, .. }) => values.extend_from_slice(more),
+            (Lanes::One(_), Lanes::Many { .. }) | (Lanes::Many { .. }, Lanes::One(_)) => {
+                unreachable!("one stride, one form")
+            }
+        }
+    }
+
     /// The bytes of memory that the lanes take.
     pub fn bytes(&self) -> usize {
         match self {

@@ -16,6 +16,7 @@ mod bytes; // rows of bytes
 mod codec; // columns to rows of bytes and back
 mod cursor;
 mod dead; // ranges of cancelled values, remembered
+mod ladder; // sorted chunks, merged by fuel
 mod lanes;
 mod merged;
 mod merger;

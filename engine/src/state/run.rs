@@ -21,8 +21,8 @@ pub const RUN_ROWS: usize = 1 << RUN_BITS;
 /// no all-zero lanes.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// The first eight bytes of each key, big-endian, zero-padded: they order as the keys do, except
-    /// that different keys may have equal prefixes. Most comparisons end here.
+    /// The prefix of each key (`prefix_of`): they order as the keys do, except that different keys may
+    /// have equal prefixes. Most comparisons end here.
     pub(super) prefixes: Vec<u64>,
     pub(super) keys: ByteRows,
     pub(super) values: ByteRows,
@@ -55,11 +55,7 @@ impl Run {
 
     /// The least and the greatest tick; `None` without updates.
     pub(super) fn tick_span(&self) -> Option<(Tick, Tick)> {
-        match &self.ticks {
-            Col::Const(_, 0) => None,
-            Col::Const(tick, _) => Some((*tick, *tick)),
-            Col::Each(ticks) => Some((*ticks.iter().min()?, *ticks.iter().max()?)),
-        }
+        self.ticks.span()
     }
 
     /// The bytes of memory that the run takes.
@@ -82,15 +78,28 @@ impl Run {
     }
 }
 
-/// The first eight bytes of a key, big-endian, zero-padded.
+/// What of a key most comparisons need, as a number: keys with different prefixes order as these do.
+///
+/// A key begins with a byte that tells NULL (0) from a number or an empty text (1) from a text (2), and
+/// only these; so one bit and the 63 that follow it say more than the first eight bytes. (NULL has
+/// the prefix of the least number.)
 #[inline]
 pub(super) fn prefix_of(key: &[u8]) -> u64 {
-    if let Some(first) = key.first_chunk::<8>() {
-        return u64::from_be_bytes(*first);
+    let Some((first, rest)) = key.split_first() else { return 0 };
+    let rest = match rest.first_chunk::<8>() {
+        Some(bytes) => u64::from_be_bytes(*bytes),
+        None => {
+            let mut padded = [0; 8];
+            padded[..rest.len()].copy_from_slice(rest);
+            u64::from_be_bytes(padded)
+        }
+    };
+    match first {
+        0 => 0,
+        1 => rest >> 1,
+        2 => (1 << 63) | rest >> 1,
+        _ => u64::MAX,
     }
-    let mut padded = [0; 8];
-    padded[..key.len()].copy_from_slice(key);
-    u64::from_be_bytes(padded)
 }
 
 /// Orders two keys given with their prefixes; the bytes are asked for only where those are equal.
@@ -113,8 +122,28 @@ mod tests {
 
     #[test]
     fn prefixes_order_as_keys_do() {
-        let keys: [&[u8]; 8] =
-            [b"", b"\0", b"\0\0\0\0\0\0\0\0\0", b"a", b"a\0", b"a\x01", b"abcdefgh", b"abcdefghi"];
+        let keys: [&[u8]; 20] = [
+            b"",
+            b"\0",
+            b"\0\0\0\0\0\0\0\0\0",
+            b"\x01",
+            b"\x01\0",
+            b"\x01\0\x01",
+            b"\x01\x01\0",
+            b"\x01aaaaaaaa",
+            b"\x01aaaaaaab",
+            b"\x01aaaaaaac",
+            b"\x01\xff\xff\xff\xff\xff\xff\xff\xff",
+            b"\x02",
+            b"\x02a",
+            b"\x02a\0",
+            b"\x02abcdefgh",
+            b"\x02abcdefghi",
+            b"\x02\xff\xff\xff\xff\xff\xff\xff\xff",
+            b"\x03",
+            b"\x03a",
+            b"\xff",
+        ];
         for (i, left) in keys.iter().enumerate() {
             for (j, right) in keys.iter().enumerate() {
                 let order = compare_keys(prefix_of(left), prefix_of(right), || left, || right);

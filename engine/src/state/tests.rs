@@ -106,9 +106,12 @@ proptest! {
     #[test]
     fn the_batcher_gives_each_update_once(
         steps in vec((vec(updates(1, 0..6, 0..30), 0..4), 0_u64..4), 1..6),
+        boundary in 0_u64..10,
+        fuels in vec(1_isize..30, 1..5),
     ) {
         // Updates come at or after the upper, which moves on by the step's amount after each step.
-        let (mut batcher, mut model, mut upper) = (UpdateBatcher::new(), Model::default(), 0);
+        let mut batcher = UpdateBatcher::with_boundary(boundary);
+        let (mut model, mut upper) = (Model::default(), 0);
         for (containers, advance) in steps {
             for container in containers {
                 let later: Vec<Update> = container.into_iter().map(|(k, v, t, l)| (k, v, t + upper, l)).collect();
@@ -116,7 +119,14 @@ proptest! {
                 batcher.insert(super::model::container(1, &later));
             }
             upper += advance;
-            let found = batcher.extract(Some(upper)).map(|batch| updates_of(&batch)).unwrap_or_default();
+            let mut steps = fuels.iter().cycle();
+            while !batcher.prepare(Some(upper), &mut steps.next().copied().unwrap_or(1)) {
+                // What is later may come in meanwhile.
+                let late = (b"late".to_vec(), Vec::new(), upper + 1, vec![1]);
+                model.add(&late);
+                batcher.insert(super::model::container(1, &[late]));
+            }
+            let found = batcher.take().map(|batch| updates_of(&batch)).unwrap_or_default();
             let (before, rest): (Vec<_>, Vec<_>) = model.updates().into_iter().partition(|update| update.2 < upper);
             prop_assert_eq!(found, before);
             model = Model::of(&rest);
@@ -128,6 +138,26 @@ proptest! {
         let found = batcher.extract(None).map(|batch| updates_of(&batch)).unwrap_or_default();
         prop_assert_eq!(found, model.updates());
         prop_assert!(batcher.is_empty() && batcher.bytes() == 0);
+    }
+
+    #[test]
+    fn large_chunks_become_one_by_any_fuel(lengths in vec(1_u32..6_000, 1..12), fuel in 500_isize..20_000) {
+        // Multiples of different numbers, so that some updates meet and others do not.
+        let updates = lengths.iter().zip(1_u32..).map(|(length, step)| -> Vec<Update> {
+            let update = |value: u32| ((value * step).to_be_bytes().to_vec(), Vec::new(), 1, vec![1 - i64::from(step % 3)]);
+            (0..*length).map(update).collect()
+        });
+        let (mut batcher, mut all, mut calls) = (UpdateBatcher::with_boundary(1), Vec::new(), 0);
+        for part in updates {
+            batcher.insert(super::model::container(1, &part));
+            all.extend(part);
+        }
+        while !batcher.prepare(Some(2), &mut fuel.clone()) {
+            calls += 1;
+        }
+        let found = batcher.take().map(|batch| updates_of(&batch)).unwrap_or_default();
+        prop_assert_eq!(found, Model::of(&all).updates());
+        prop_assert!(calls <= all.len() * 12 / fuel as usize + 1, "{} calls for {} updates", calls, all.len());
     }
 
     #[test]
