@@ -4,6 +4,7 @@
 //! whole batch. `Deltas` is the container that timely moves: between worker threads as it is,
 //! between processes as Arrow IPC.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_empty_array};
@@ -101,14 +102,24 @@ impl<X: Copy + PartialEq> Col<X> {
 
     /// Appends all values of another, staying constant while it can.
     pub fn append(&mut self, other: &Col<X>) {
+        self.append_range(other, 0..other.len());
+    }
+
+    /// Appends some values of another, staying constant while it can.
+    #[inline]
+    pub fn append_range(&mut self, other: &Col<X>, rows: Range<usize>) {
         match (&mut *self, other) {
-            (Col::Const(_, 0), _) => *self = other.clone(),
-            (Col::Const(value, len), Col::Const(other, more)) if value == other => *len += more,
-            (Col::Each(values), Col::Each(others)) => values.extend_from_slice(others),
-            (Col::Each(values), Col::Const(other, more)) => values.extend(std::iter::repeat_n(*other, *more)),
+            (_, _) if rows.is_empty() => {}
+            (Col::Const(_, 0), Col::Const(value, _)) => *self = Col::Const(*value, rows.len()),
+            (Col::Const(_, 0), Col::Each(_)) => rows.for_each(|row| self.push(other.get(row))),
+            (Col::Const(value, len), Col::Const(other, _)) if value == other => *len += rows.len(),
+            (Col::Each(values), Col::Each(others)) => values.extend_from_slice(&others[rows]),
+            (Col::Each(values), Col::Const(other, _)) => {
+                values.extend(std::iter::repeat_n(*other, rows.len()));
+            }
             (Col::Const(value, len), _) => {
                 let mut values = vec![*value; *len];
-                values.extend(other.iter());
+                values.extend(rows.map(|row| other.get(row)));
                 *self = Col::Each(values);
             }
         }

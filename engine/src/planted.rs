@@ -61,11 +61,18 @@ pub enum Bug {
     JoinedWithoutOrder,
     /// `bool_and` and `bool_or` remember what was true once.
     BooleanNeverRetracted,
+    /// A join reads what the other side's trace holds already but has not shown: matches of one tick
+    /// come twice.
+    JoinReadsAhead,
+    /// A join gives the matches of what lies before its as-of a tick too late.
+    JoinMovesUpTooFar,
+    /// An aggregate with DISTINCT counts a value again that an earlier tick has brought.
+    DistinctForgetsHistory,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 27] = [
+    pub const ALL: [Bug; 30] = [
         Bug::DropRetraction,
         Bug::TickOffByOne,
         Bug::IgnoredFilter,
@@ -93,6 +100,9 @@ impl Bug {
         Bug::VarianceDividesByAll,
         Bug::JoinedWithoutOrder,
         Bug::BooleanNeverRetracted,
+        Bug::JoinReadsAhead,
+        Bug::JoinMovesUpTooFar,
+        Bug::DistinctForgetsHistory,
     ];
 }
 

@@ -157,6 +157,9 @@ impl Changes {
         let Seal { before, positions, fresh, row } = seal;
         let (key, value) = (fresh.key(*row), fresh.value(*row));
         let mut count = count_of(before, positions, key, value);
+        if planted::is_on(Bug::DistinctForgetsHistory) {
+            count = 0;
+        }
         let mut next = *row;
         while next < fresh.len() && fresh.value(next) == value && fresh.key(next) == key {
             let was_there = count > 0;

@@ -47,8 +47,9 @@ impl Side {
     /// The batches that have come in on the stream.
     fn seen_batches(&self) -> Vec<Shared> {
         let mut batches = Vec::new();
+        let seen = if planted::is_on(Bug::JoinReadsAhead) { Tick::MAX } else { self.seen };
         self.trace.borrow().map_spans(|span| {
-            if span.upper().elements().first().is_some_and(|upper| *upper <= self.seen) {
+            if span.upper().elements().first().is_some_and(|upper| *upper <= seen) {
                 batches.extend(span.inner.clone());
             }
         });
@@ -173,11 +174,12 @@ impl Unit {
             batch_of(&output.columns, columns, pairs.rows.len()).expect("a trace holds its own columns");
         let mut diffs = Col::Const(0, 0);
         let mut ticks = Col::Const(0, 0);
+        let as_of = output.as_of + Tick::from(planted::is_on(Bug::JoinMovesUpTooFar));
         for (row, other, inner) in &pairs.rows {
             let other = &self.others[*other];
             diffs.push(self.fresh.lane(*row, 0) * other.lane(*inner, 0));
             // Of a shared arrangement the past comes with its own ticks, which lie before the as-of.
-            ticks.push(self.fresh.tick(*row).max(other.tick(*inner)).max(output.as_of));
+            ticks.push(self.fresh.tick(*row).max(other.tick(*inner)).max(as_of));
         }
         let delta = Delta { rows, diffs, ticks };
         (!delta.is_empty()).then_some(delta)

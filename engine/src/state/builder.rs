@@ -1,5 +1,7 @@
 //! `BatchBuilder`: fills runs with updates that come in order.
 
+use std::ops::Range;
+
 use crate::types::Tick;
 
 use super::batch::Batch;
@@ -59,6 +61,24 @@ impl BatchBuilder {
         run.values.push(value);
         run.ticks.push(tick);
         run.lanes.push(lanes);
+    }
+
+    /// Appends some updates of a run, with ticks of `since` at least. None of them may fall together
+    /// with another.
+    pub(super) fn append(&mut self, from: &Run, mut rows: Range<usize>, since: Tick) {
+        while !rows.is_empty() {
+            if self.current.len() == RUN_ROWS {
+                self.seal_run();
+            }
+            let part = rows.start..rows.end.min(rows.start + RUN_ROWS - self.current.len());
+            debug_assert!(self.is_after_last(
+                from.keys.get(part.start),
+                from.values.get(part.start),
+                from.ticks.get(part.start).max(since)
+            ));
+            rows.start = part.end;
+            self.current.append(from, part, since);
+        }
     }
 
     fn is_after_last(&self, key: &[u8], value: &[u8], tick: Tick) -> bool {

@@ -4,6 +4,8 @@
 //! stored as long as all rows have the same length, and four bytes a row as long as the buffer is
 //! below 4 GiB.
 
+use std::ops::Range;
+
 /// Where each row lies in the buffer.
 #[derive(Clone, Debug)]
 enum Offsets {
@@ -56,19 +58,48 @@ impl ByteRows {
 
     /// Appends all rows of another.
     pub fn append(&mut self, other: &ByteRows) {
+        self.append_range(other, 0..other.len());
+    }
+
+    /// Appends some rows of another.
+    ///
+    /// # Panics
+    /// Where the range is out of bounds.
+    #[inline]
+    pub fn append_range(&mut self, other: &ByteRows, rows: Range<usize>) {
+        if rows.is_empty() {
+            return;
+        }
+        let (start, end) = (other.start_of(rows.start), other.start_of(rows.end));
         match (&mut self.offsets, &other.offsets) {
-            (_, Offsets::Fixed { len: 0, .. }) => {}
-            (Offsets::Fixed { width, len }, Offsets::Fixed { width: other_width, len: other_len })
+            (Offsets::Fixed { width, len }, Offsets::Fixed { width: other_width, .. })
                 if *len == 0 || *width == *other_width =>
             {
                 *width = *other_width;
-                *len += other_len;
-                self.bytes.extend_from_slice(&other.bytes);
+                *len += rows.len();
+            }
+            (Offsets::Narrow(ends), Offsets::Narrow(others))
+                if self.bytes.len() + (end - start) <= u32::MAX as usize =>
+            {
+                // Both sums are positions below 4 GiB, so wrapping in between does no harm.
+                let shift = (self.bytes.len() as u32).wrapping_sub(start as u32);
+                let others = &others[rows.start + 1..=rows.end];
+                ends.extend(others.iter().map(|end| end.wrapping_add(shift)));
             }
             (Offsets::Fixed { .. } | Offsets::Narrow(_) | Offsets::Wide(_), _) => {
-                self.bytes.reserve(other.bytes.len());
-                other.iter().for_each(|row| self.push(row));
+                return rows.for_each(|row| self.push(other.get(row)));
             }
+        }
+        self.bytes.extend_from_slice(&other.bytes[start..end]);
+    }
+
+    /// Where a row begins, or the last one ends.
+    #[inline]
+    fn start_of(&self, row: usize) -> usize {
+        match &self.offsets {
+            Offsets::Fixed { width, .. } => row * width,
+            Offsets::Narrow(ends) => ends[row] as usize,
+            Offsets::Wide(ends) => ends[row],
         }
     }
 
@@ -177,8 +208,10 @@ mod tests {
         assert_eq!(bytes.len(), rows.len());
         assert_eq!(bytes.iter().collect::<Vec<_>>(), rows);
         for cut in 0..=rows.len() {
-            let [mut whole, rest] = [&rows[..cut], &rows[cut..]].map(|part| part.iter().copied().collect());
-            ByteRows::append(&mut whole, &rest);
+            let mut whole: ByteRows = rows[..cut].iter().copied().collect();
+            let middle = cut + (rows.len() - cut) / 2;
+            whole.append_range(&bytes, cut..middle);
+            whole.append(&rows[middle..].iter().copied().collect());
             assert_eq!(whole.iter().collect::<Vec<_>>(), rows, "cut at {cut}");
         }
     }

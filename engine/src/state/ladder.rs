@@ -14,7 +14,7 @@ const AT_ONCE: usize = 1 << 13;
 
 /// The fuel that each merge under way gets for an update that comes in: a merge is then done before
 /// as many updates as it takes in have come.
-const FUEL_AN_UPDATE: usize = 4;
+const FUEL_AN_UPDATE: usize = 2;
 
 /// Sorted chunks, the longest first or nearly so.
 #[derive(Debug, Default)]

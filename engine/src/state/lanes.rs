@@ -3,6 +3,7 @@
 //! One lane is a multiplicity; more are additive accumulators. Merging batches adds lanes, so
 //! their meaning must be a sum.
 
+use std::ops::Range;
 use std::slice;
 
 use crate::delta::Col;
@@ -98,12 +99,24 @@ impl Lanes {
     /// # Panics
     /// Where it has another stride.
     pub fn append(&mut self, other: &Lanes) {
-        assert_eq!(other.stride(), self.stride(), "one stride for all updates of a collection");
+        self.append_range(other, 0..other.len());
+    }
+
+    /// Appends some rows of another.
+    ///
+    /// # Panics
+    /// Where it has another stride.
+    #[inline]
+    pub fn append_range(&mut self, other: &Lanes, rows: Range<usize>) {
         match (self, other) {
-            (Lanes::One(column), Lanes::One(more)) => column.append(more),
-            (Lanes::Many { values, .. }, Lanes::Many { values: more, .. }) => values.extend_from_slice(more),
-            (Lanes::One(_), Lanes::Many { .. }) | (Lanes::Many { .. }, Lanes::One(_)) => {
-                unreachable!("one stride, one form")
+            (Lanes::One(column), Lanes::One(more)) => column.append_range(more, rows),
+            (Lanes::Many { stride, values }, Lanes::Many { stride: other, values: more })
+                if stride == other =>
+            {
+                values.extend_from_slice(&more[rows.start * other..rows.end * other]);
+            }
+            (Lanes::One(_) | Lanes::Many { .. }, _) => {
+                unreachable!("one stride for all updates of a collection")
             }
         }
     }

@@ -1,12 +1,15 @@
 //! `BatchMerger`: two batches become one, in slices of work that the spine hands out as fuel.
 //!
 //! One pass merges, advances ticks to since and consolidates. Ticks up to since become since,
-//! which keeps (key, value, tick) sorted, so what falls together comes one after the other:
-//! the update taken last waits, others of its (key, value, tick) are added to it, and it is
-//! written, if not all zero, when a different one comes.
+//! which keeps (key, value, tick) sorted, so what falls together comes one after the other.
+//! Updates of one source that lie before the other's next one are copied together, column by column.
+//! One that may fall together with another waits: others of its (key, value, tick) are added to
+//! it, and it is written, if not all zero, when a different one comes.
 //!
 //! A unit of fuel is one update taken. Nothing is kept for a whole key, so that a merge can stop
 //! and go on in the middle of the largest.
+
+use std::cmp::Ordering;
 
 use differential_dataflow::trace::implementations::spine_fueled::Merger;
 use timely::progress::frontier::AntichainRef;
@@ -16,18 +19,12 @@ use crate::types::Tick;
 use super::batch::{Batch, Shared};
 use super::builder::{BatchBuilder, SizeHint};
 use super::lanes::add_lanes;
+use super::run::{RUN_BITS, Run};
 
-/// Which of the two sources.
-#[derive(Clone, Copy, Debug)]
-enum Side {
-    Left,
-    Right,
-}
-
-/// The update taken last.
+/// An update that was taken, and to which those that fall together with it are added.
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
-    side: Side,
+    source: usize,
     row: usize,
     tick: Tick,
 }
@@ -35,13 +32,86 @@ struct Waiting {
 /// A merge in progress.
 #[derive(Debug)]
 pub struct BatchMerger {
-    left: usize,
-    right: usize,
+    /// The next update of each source.
+    rows: [usize; 2],
     since: Tick,
     waiting: Option<Waiting>,
     /// The lanes of all updates that fell together with the waiting one.
     sum: Vec<i64>,
     builder: BatchBuilder,
+}
+
+/// A source, and where its next update is.
+struct Source<'a> {
+    batch: &'a Batch,
+    run: &'a Run,
+    /// The next update's place in the run; behind it where none is left.
+    at: usize,
+    row: usize,
+}
+
+impl<'a> Source<'a> {
+    fn new(batch: &'a Batch, row: usize) -> Source<'a> {
+        let number = (row >> RUN_BITS).min(batch.runs().len() - 1);
+        Source { batch, run: &batch.runs()[number], at: row - (number << RUN_BITS), row }
+    }
+
+    fn is_done(&self) -> bool {
+        self.row == self.batch.len()
+    }
+
+    #[inline]
+    fn advance(&mut self, rows: usize) {
+        self.at += rows;
+        self.row += rows;
+        if self.at >= self.run.len() {
+            *self = Source::new(self.batch, self.row);
+        }
+    }
+
+    #[inline]
+    fn prefix(&self) -> u64 {
+        self.run.prefixes[self.at]
+    }
+
+    #[inline]
+    fn tick(&self, since: Tick) -> Tick {
+        self.run.ticks.get(self.at).max(since)
+    }
+
+    /// How (key, value, tick) of the next updates of two sources compare.
+    #[inline]
+    fn compare(&self, other: &Source<'_>, since: Tick) -> Ordering {
+        self.prefix().cmp(&other.prefix()).then_with(|| {
+            self.batch
+                .compare_row(self.row, other.batch, other.row)
+                .then_with(|| self.tick(since).cmp(&other.tick(since)))
+        })
+    }
+
+    /// How many updates, from the next one on, can be copied as they are: their prefixes lie before
+    /// `end`, they are in this run, and none falls together with another; `most` at most.
+    #[inline]
+    fn alone(&self, end: Option<u64>, since: Tick, most: usize) -> usize {
+        let prefixes = &self.run.prefixes[self.at..];
+        let most = most.min(prefixes.len());
+        let is_before = |row: usize| end.is_none_or(|end| prefixes[row] < end);
+        (0..most).take_while(|row| is_before(*row) && !self.may_fall_together(*row, since)).count()
+    }
+
+    /// Whether the update so many behind the next one may be one with its successor at `since`.
+    #[inline]
+    fn may_fall_together(&self, offset: usize, since: Tick) -> bool {
+        let (run, row) = (self.run, self.at + offset);
+        if row + 1 == run.len() {
+            // The successor is in another run.
+            return self.row + offset + 1 < self.batch.len();
+        }
+        run.prefixes[row] == run.prefixes[row + 1]
+            && run.ticks.get(row).max(since) == run.ticks.get(row + 1).max(since)
+            && run.keys.get(row) == run.keys.get(row + 1)
+            && run.values.get(row) == run.values.get(row + 1)
+    }
 }
 
 impl BatchMerger {
@@ -58,8 +128,7 @@ impl BatchMerger {
             value_bytes: a.value_bytes + b.value_bytes,
         };
         BatchMerger {
-            left: 0,
-            right: 0,
+            rows: [0, 0],
             since,
             waiting: None,
             sum: vec![0; left.stride()],
@@ -67,68 +136,70 @@ impl BatchMerger {
         }
     }
 
-    /// The side whose next update comes first; `None` when both are exhausted.
-    #[inline]
-    fn next_side(&self, left: &Batch, right: &Batch) -> Option<Side> {
-        match (self.left < left.len(), self.right < right.len()) {
-            (true, true) => {
-                let ticks =
-                    || left.tick(self.left).max(self.since).cmp(&right.tick(self.right).max(self.since));
-                let order = left.compare_row(self.left, right, self.right).then_with(ticks);
-                Some(if order.is_le() { Side::Left } else { Side::Right })
-            }
-            (true, false) => Some(Side::Left),
-            (false, true) => Some(Side::Right),
-            (false, false) => None,
-        }
-    }
-
-    /// Takes the next update of a side: adds it to the waiting one, or lets it wait instead.
-    #[inline]
-    fn take(&mut self, left: &Batch, right: &Batch, side: Side) {
-        let (batch, position) = match side {
-            Side::Left => (left, &mut self.left),
-            Side::Right => (right, &mut self.right),
-        };
-        let row = *position;
-        *position += 1;
-        let tick = batch.tick(row).max(self.since);
-        if let Some(waiting) = self.waiting {
-            let source = match waiting.side {
-                Side::Left => left,
-                Side::Right => right,
-            };
-            if waiting.tick == tick && source.compare_row(waiting.row, batch, row).is_eq() {
-                return add_lanes(&mut self.sum, batch.lanes(row));
-            }
-        }
-        self.write_waiting(left, right);
-        self.waiting = Some(Waiting { side, row, tick });
-        self.sum.copy_from_slice(batch.lanes(row));
-    }
-
-    fn write_waiting(&mut self, left: &Batch, right: &Batch) {
-        let Some(Waiting { side, row, tick }) = self.waiting.take() else { return };
-        if self.sum.iter().all(|lane| *lane == 0) {
-            return;
-        }
-        let source = match side {
-            Side::Left => left,
-            Side::Right => right,
-        };
-        let (prefix, key, value) = (source.prefix(row), source.key(row), source.value(row));
-        self.builder.push_prefixed(prefix, key, value, tick, &self.sum);
-    }
-
     /// Works until the fuel is spent or the merge complete; complete if any fuel is left.
     pub(super) fn work_on(&mut self, left: &Batch, right: &Batch, fuel: &mut isize) {
-        while *fuel > 0 {
-            let Some(side) = self.next_side(left, right) else {
-                // `done` does not see the sources, so the last update is written here.
-                return self.write_waiting(left, right);
-            };
-            self.take(left, right, side);
+        let mut sources = [Source::new(left, self.rows[0]), Source::new(right, self.rows[1])];
+        while *fuel > 0 && self.step(&mut sources, fuel) {}
+        self.rows = sources.map(|source| source.row);
+    }
+
+    /// Takes the next update, or several that can be copied; false where none is left.
+    #[inline]
+    fn step(&mut self, sources: &mut [Source<'_>; 2], fuel: &mut isize) -> bool {
+        if self.waiting.is_some() {
+            if self.add_to_waiting(sources) {
+                *fuel -= 1;
+                return true;
+            }
+            // `done` does not see the sources, so the last update is written here, too.
+            self.write_waiting(sources);
+        }
+        let [left, right] = &*sources;
+        let (first, end) = match (left.is_done(), right.is_done()) {
+            (true, true) => return false,
+            (false, true) => (0, None),
+            (true, false) => (1, None),
+            (false, false) if left.compare(right, self.since).is_le() => (0, Some(right.prefix())),
+            (false, false) => (1, Some(left.prefix())),
+        };
+        let source = &mut sources[first];
+        let alone = source.alone(end, self.since, *fuel as usize);
+        if alone > 0 {
+            self.builder.append(source.run, source.at..source.at + alone, self.since);
+            *fuel -= alone as isize;
+        } else {
+            self.waiting = Some(Waiting { source: first, row: source.row, tick: source.tick(self.since) });
+            self.sum.copy_from_slice(source.run.lanes.get(source.at));
             *fuel -= 1;
+        }
+        source.advance(alone.max(1));
+        true
+    }
+
+    /// Adds an update that falls together with the waiting one, if there is one more.
+    #[inline]
+    fn add_to_waiting(&mut self, sources: &mut [Source<'_>; 2]) -> bool {
+        let Some(waiting) = self.waiting else { return false };
+        let batch = sources[waiting.source].batch;
+        for source in sources {
+            let falls_together = !source.is_done()
+                && source.tick(self.since) == waiting.tick
+                && source.batch.compare_row(source.row, batch, waiting.row).is_eq();
+            if falls_together {
+                add_lanes(&mut self.sum, source.run.lanes.get(source.at));
+                source.advance(1);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn write_waiting(&mut self, sources: &[Source<'_>; 2]) {
+        let Some(Waiting { source, row, tick }) = self.waiting.take() else { return };
+        if self.sum.iter().any(|lane| *lane != 0) {
+            let batch = sources[source].batch;
+            let (prefix, key, value) = (batch.prefix(row), batch.key(row), batch.value(row));
+            self.builder.push_prefixed(prefix, key, value, tick, &self.sum);
         }
     }
 

@@ -4,6 +4,7 @@
 //! be written, kept and freed one by one, and large enough that their fixed cost does not count.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use crate::delta::Col;
 use crate::types::Tick;
@@ -56,6 +57,20 @@ impl Run {
     /// The least and the greatest tick; `None` without updates.
     pub(super) fn tick_span(&self) -> Option<(Tick, Tick)> {
         self.ticks.span()
+    }
+
+    /// Appends some updates of another run, with ticks of `since` at least.
+    pub(super) fn append(&mut self, other: &Run, rows: Range<usize>, since: Tick) {
+        self.prefixes.extend_from_slice(&other.prefixes[rows.clone()]);
+        self.keys.append_range(&other.keys, rows.clone());
+        self.values.append_range(&other.values, rows.clone());
+        self.lanes.append_range(&other.lanes, rows.clone());
+        match &other.ticks {
+            Col::Const(tick, _) => {
+                self.ticks.append_range(&Col::Const((*tick).max(since), rows.len()), 0..rows.len());
+            }
+            Col::Each(ticks) => ticks[rows].iter().for_each(|tick| self.ticks.push((*tick).max(since))),
+        }
     }
 
     /// The bytes of memory that the run takes.

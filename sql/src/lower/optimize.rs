@@ -122,34 +122,64 @@ fn push_into_join(kind: JoinKind, left: Rel, right: Rel, on: Vec<Expr>, above: V
     join_on_computed(kind, left, right, on).filter(above)
 }
 
-/// A join whose conditions on one side alone, which cannot become filters of that side, are columns of it:
-/// so they are computed for all its rows, whatever the other side holds, and fail or not for a view and for a
-/// query alike.
+/// Where the placeholders of columns begin that are computed for the right side; those of the left side
+/// begin behind the columns of both.
+const RIGHT_COMPUTED: usize = 1 << 32;
+
+/// A join whose conditions on one side alone, which cannot become filters of that side, are columns of it, and
+/// the operands of its other conditions as well: so they are computed for all its rows, whatever the other side
+/// holds and whether the first are true, and fail or not for a view and for a query alike.
 fn join_on_computed(kind: JoinKind, left: Box<Rel>, right: Box<Rel>, on: Vec<Expr>) -> Rel {
     let (left_width, right_width) = (left.columns().len(), right.columns().len());
-    let (mut of_left, mut of_right, mut others) = (Vec::new(), Vec::new(), Vec::new());
-    for condition in on {
-        let columns = columns_of(&condition);
-        match (columns.first(), columns.last()) {
-            (Some(_), Some(last)) if *last < left_width && !is_column(&condition) => of_left.push(condition),
-            (Some(first), Some(_)) if *first >= left_width && !is_column(&condition) => {
-                of_right.push(shifted_down(&condition, left_width));
-            }
-            _ => others.push(condition),
+    let both = left_width + right_width;
+    let is_left = |expr: &Expr| match columns_of(expr).as_slice() {
+        [] => None,
+        [.., last] if *last < left_width => Some(true),
+        [first, ..] => (*first >= left_width).then_some(false),
+    };
+    if !on.iter().any(|condition| is_left(condition).is_some() && !is_column(condition)) {
+        return Rel::Join { kind, left, right, on };
+    }
+    let (mut of_left, mut of_right) = (Vec::new(), Vec::new());
+    let mut lift = |expr: &Expr| match is_left(expr).filter(|_| !is_column(expr)) {
+        None => expr.clone(),
+        Some(true) => {
+            of_left.push(expr.clone());
+            Expr::Column(both + of_left.len() - 1)
         }
-    }
-    if of_left.is_empty() && of_right.is_empty() {
-        return Rel::Join { kind, left, right, on: others };
-    }
-    let added = of_left.len();
-    let right_start = left_width + added;
-    let place = |column: usize| Expr::Column(if column < left_width { column } else { column + added });
-    let mut on: Vec<Expr> = others.iter().map(|other| map_columns(other, &mut |c| place(c))).collect();
-    on.extend((left_width..right_start).map(Expr::Column));
-    on.extend((0..of_right.len()).map(|index| Expr::Column(right_start + right_width + index)));
+        Some(false) => {
+            of_right.push(shifted_down(expr, left_width));
+            Expr::Column(RIGHT_COMPUTED + of_right.len() - 1)
+        }
+    };
+    let on: Vec<Expr> = on.iter().map(|condition| lifted(condition, &mut lift)).collect();
+    let right_start = left_width + of_left.len();
+    let place = |column: usize| match column {
+        _ if column < left_width => column,
+        _ if column < both => column - left_width + right_start,
+        _ if column < RIGHT_COMPUTED => column - both + left_width,
+        _ => column - RIGHT_COMPUTED + right_start + right_width,
+    };
+    let on = on.iter().map(|condition| map_columns(condition, &mut |c| Expr::Column(place(c)))).collect();
     let (left, right) = (Box::new(with_columns(*left, of_left)), Box::new(with_columns(*right, of_right)));
-    let shown = if kind.shows_left_only() { left_width } else { left_width + right_width };
-    Rel::Join { kind, left, right, on }.project((0..shown).map(place).collect())
+    let shown = if kind.shows_left_only() { left_width } else { both };
+    Rel::Join { kind, left, right, on }
+        .project((0..shown).map(|column| Expr::Column(place(column))).collect())
+}
+
+/// The condition, or the operands of its comparison, lifted.
+fn lifted(condition: &Expr, lift: &mut impl FnMut(&Expr) -> Expr) -> Expr {
+    match (lift(condition), condition) {
+        (whole @ Expr::Column(_), _) => whole,
+        (_, Expr::Not(inner)) => Expr::Not(Box::new(lifted(inner, lift))),
+        (_, Expr::Call { function, version, arguments, data_type }) => Expr::Call {
+            function: function.clone(),
+            version: *version,
+            arguments: arguments.iter().map(lift).collect(),
+            data_type: *data_type,
+        },
+        (whole, _) => whole,
+    }
 }
 
 fn is_column(expr: &Expr) -> bool {

@@ -50,7 +50,22 @@ impl Dialect for BoundedDialect {
     }
 
     /// `IN ((SELECT …)::int, 2)`: sqlparser takes the inner parentheses for the whole list.
-    fn parse_infix(&self, parser: &mut Parser, expr: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
+    /// `a IS DISTINCT FROM b AND c`: it takes all of `b AND c` for the right operand.
+    fn parse_infix(
+        &self,
+        parser: &mut Parser,
+        expr: &Expr,
+        precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        use Keyword::{DISTINCT, FROM, IS, NOT};
+        if parser.parse_keywords(&[IS, DISTINCT, FROM]) {
+            let right = parser.parse_subexpr(precedence);
+            return Some(right.map(|right| Expr::IsDistinctFrom(Box::new(expr.clone()), Box::new(right))));
+        }
+        if parser.parse_keywords(&[IS, NOT, DISTINCT, FROM]) {
+            let right = parser.parse_subexpr(precedence);
+            return Some(right.map(|right| Expr::IsNotDistinctFrom(Box::new(expr.clone()), Box::new(right))));
+        }
         let token = |index| &parser.peek_nth_token_ref(index).token;
         let is = |token: &Token, keyword| matches!(token, Token::Word(word) if word.keyword == keyword);
         let negated = is(token(0), Keyword::NOT);
@@ -181,6 +196,20 @@ mod tests {
     fn parsed(sql: &str) -> Result<Expr, ParserError> {
         let dialect = BoundedDialect::new(sql.len());
         Parser::new(&dialect).try_with_sql(sql)?.parse_expr()
+    }
+
+    #[test]
+    fn is_distinct_from_binds_closer_than_and() {
+        for (text, meant) in [
+            ("a IS DISTINCT FROM b AND c", "(a IS DISTINCT FROM b) AND c"),
+            ("a IS NOT DISTINCT FROM b + 1 OR c", "(a IS NOT DISTINCT FROM (b + 1)) OR c"),
+            ("a IS DISTINCT FROM b = c AND d", "(a IS DISTINCT FROM (b = c)) AND d"),
+        ] {
+            let flat = |sql: &str| parsed(sql).map(|expr| expr.to_string().replace(['(', ')'], ""));
+            let is_and_or = |expr| matches!(expr, Ok(Expr::BinaryOp { .. }));
+            assert!(is_and_or(parsed(text)), "{text}: {:?}", parsed(text));
+            assert_eq!(flat(text), flat(meant));
+        }
     }
 
     #[test]

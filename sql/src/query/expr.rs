@@ -11,6 +11,7 @@ use millrace_engine::{Aggregate, DataType, Expr, Literal};
 use super::binder::Binder;
 use super::exprs::conjuncts;
 use super::forms::{ILIKE, LIKE};
+use super::rows;
 use super::scope::{Scope, fold};
 use super::subquery::Subqueries;
 use super::surroundings::{Environment, Outer};
@@ -145,8 +146,8 @@ impl<'a> ExprBinder<'a> {
                 let text = typed.value.clone().into_string().unwrap_or_default();
                 self.parameters.cast(Typed::Text(text), named(&typed.data_type)?)
             }
-            Sql::IsNull(inner) => Ok(Typed::boolean(self.is_null(inner)?)),
-            Sql::IsNotNull(inner) => Ok(Typed::boolean(not(self.is_null(inner)?))),
+            Sql::IsNull(inner) => self.null_test(inner, false),
+            Sql::IsNotNull(inner) => self.null_test(inner, true),
             Sql::IsTrue(inner) => self.is_value(inner, Literal::Boolean(true), false, "IS TRUE"),
             Sql::IsNotTrue(inner) => self.is_value(inner, Literal::Boolean(true), true, "IS NOT TRUE"),
             Sql::IsFalse(inner) => self.is_value(inner, Literal::Boolean(false), false, "IS FALSE"),
@@ -387,6 +388,9 @@ impl<'a> ExprBinder<'a> {
     }
 
     fn compare(&self, name: &str, symbol: &str, left: &ast::Expr, right: &ast::Expr) -> Bound {
+        if let (Some(left), Some(right)) = (rows::entries(left), rows::entries(right)) {
+            return self.compare_rows(name, symbol, left, right).map(Typed::boolean);
+        }
         self.comparison(name, symbol, self.bind(left)?, self.bind(right)?).map(Typed::boolean)
     }
 
@@ -417,11 +421,18 @@ impl<'a> ExprBinder<'a> {
     }
 
     fn is_not_distinct(&self, left: &ast::Expr, right: &ast::Expr) -> Bound {
-        let (left, right) = (self.bind(left)?, self.bind(right)?);
-        Ok(Typed::boolean(not(self.comparison("is_distinct_from", "=", left, right)?)))
+        let distinct = self.compare("is_distinct_from", "=", left, right)?;
+        Ok(Typed::boolean(not(self.parameters.as_type(distinct, DataType::Boolean)?)))
     }
 
-    fn is_null(&self, inner: &ast::Expr) -> Result<Expr, SqlError> {
+    fn null_test(&self, inner: &ast::Expr, negated: bool) -> Bound {
+        match rows::entries(inner) {
+            Some(row) => self.row_is_null(row, negated),
+            None => Ok(Typed::boolean(negated_if(negated, self.is_null(inner)?))),
+        }
+    }
+
+    pub(super) fn is_null(&self, inner: &ast::Expr) -> Result<Expr, SqlError> {
         let typed = self.bind(inner)?;
         let data_type = typed.data_type().unwrap_or(DataType::Text);
         Ok(Expr::IsNull(Box::new(self.parameters.as_type(typed, data_type)?)))
@@ -439,6 +450,13 @@ impl<'a> ExprBinder<'a> {
     }
 
     fn between(&self, expr: &ast::Expr, negated: bool, low: &ast::Expr, high: &ast::Expr) -> Bound {
+        if let (Some(row), Some(low), Some(high)) =
+            (rows::entries(expr), rows::entries(low), rows::entries(high))
+        {
+            let low = self.compare_rows("greater_equal", ">=", row, low)?;
+            let high = self.compare_rows("less_equal", "<=", row, high)?;
+            return Ok(Typed::boolean(negated_if(negated, Expr::And(vec![low, high]))));
+        }
         let operand = self.bind(expr)?;
         let low = self.comparison("greater_equal", ">=", operand.clone(), self.bind(low)?)?;
         let high = self.comparison("less_equal", "<=", operand, self.bind(high)?)?;
@@ -446,6 +464,9 @@ impl<'a> ExprBinder<'a> {
     }
 
     fn in_list(&self, expr: &ast::Expr, list: &[ast::Expr], negated: bool) -> Bound {
+        if let Some(row) = rows::entries(expr) {
+            return self.row_in_list(row, list, negated);
+        }
         let mut operands = vec![self.bind(expr)?];
         for item in list {
             operands.push(self.bind(item)?);

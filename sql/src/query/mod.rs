@@ -18,6 +18,7 @@ mod grouping; // GROUP BY and its sets
 mod names; // names of unaliased columns
 mod outer; // what stands for something outside the relation below
 pub(crate) mod rel; // the bound query
+mod rows; // row values
 mod scope; // what a name can mean
 mod select; // SELECT
 mod subquery; // sub-queries in expressions

@@ -23,7 +23,7 @@ use crate::slt::{Expected, Kind, Outcome, Record, columns, lines, read};
 use crate::subscription::Subscription;
 
 /// Files whose forms are not there yet, with what they wait for.
-const WAITING: &[(&str, &str)] = &[("row_values", "row values")];
+const WAITING: &[(&str, &str)] = &[("row_values_distinct", "row values as arguments")];
 
 /// How a file is run.
 #[derive(Clone, Copy)]

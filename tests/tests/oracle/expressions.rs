@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-/// The types of columns. `Numeric` comes only out of aggregates.
+/// The types of columns. A numeric has two digits behind the point in tables, more out of aggregates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Type {
     Int,
@@ -12,13 +12,24 @@ pub(crate) enum Type {
     Text,
     Bool,
     Time,
+    Date,
     Numeric,
 }
 
 impl Type {
     /// Those that tables have.
-    pub(crate) const OF_TABLES: [Type; 6] =
-        [Type::Int, Type::Big, Type::Double, Type::Text, Type::Bool, Type::Time];
+    pub(crate) const OF_TABLES: [Type; 8] =
+        [Type::Int, Type::Big, Type::Double, Type::Text, Type::Bool, Type::Time, Type::Date, Type::Numeric];
+
+    /// One of those.
+    fn of_tables(choice: u16) -> Type {
+        Type::OF_TABLES[usize::from(choice) % Type::OF_TABLES.len()]
+    }
+
+    /// As a column of a table has it.
+    pub(crate) fn definition(self) -> &'static str {
+        if self == Type::Numeric { "numeric(8, 2)" } else { self.name() }
+    }
 
     /// As SQL names it.
     pub(crate) fn name(self) -> &'static str {
@@ -29,6 +40,7 @@ impl Type {
             Type::Text => "text",
             Type::Bool => "boolean",
             Type::Time => "timestamp",
+            Type::Date => "date",
             Type::Numeric => "numeric",
         }
     }
@@ -82,10 +94,10 @@ pub(crate) fn expression(gene: &Gene, data_type: Type, scope: &[Column]) -> Stri
         Type::Double => double(gene, scope),
         Type::Text => text(gene, scope),
         Type::Bool => condition(gene, scope),
+        Type::Time if gene.choice % 4 == 3 => format!("({})::timestamp", gene.of(0, Type::Date, scope)),
         Type::Time => format!("date_trunc('hour', {})", gene.of(0, Type::Time, scope)),
-        Type::Numeric => {
-            format!("({} + {})", gene.of(0, Type::Numeric, scope), gene.of(1, Type::Numeric, scope))
-        }
+        Type::Date => date(gene, scope),
+        Type::Numeric => numeric(gene, scope),
     }
 }
 
@@ -110,8 +122,8 @@ fn typed_literal(choice: usize, data_type: Type) -> String {
 
 fn int(gene: &Gene, scope: &[Column]) -> String {
     let of = |index, data_type| gene.of(index, data_type, scope);
-    match gene.choice % 20 {
-        0..=4 => leaf(gene.choice / 20, Type::Int, scope),
+    match gene.choice % 21 {
+        0..=4 => leaf(gene.choice / 21, Type::Int, scope),
         5..=8 => format!("({} + {})", of(0, Type::Int), of(1, Type::Int)),
         9 | 10 => format!("({} - {})", of(0, Type::Int), of(1, Type::Int)),
         11 => format!("({} * {})", of(0, Type::Int), of(1, Type::Int)),
@@ -124,6 +136,7 @@ fn int(gene: &Gene, scope: &[Column]) -> String {
         16 => format!("coalesce({}, {})", of(0, Type::Int), gene.choice % 3),
         17 => format!("({})::int", of(0, Type::Text)),
         18 => format!("({})::int", of(0, Type::Double)),
+        19 => format!("({} - {})", of(0, Type::Date), of(1, Type::Date)),
         _ => format!("abs({})", of(0, Type::Int)),
     }
 }
@@ -152,6 +165,32 @@ fn double(gene: &Gene, scope: &[Column]) -> String {
     }
 }
 
+/// Never far away, so that no day is out of range.
+fn date(gene: &Gene, scope: &[Column]) -> String {
+    let of = |index, data_type| gene.of(index, data_type, scope);
+    match gene.choice % 6 {
+        0 | 1 => leaf(gene.choice / 6, Type::Date, scope),
+        2 => format!("({} + {} % 3)", of(0, Type::Date), of(1, Type::Int)),
+        3 => format!("({} - 1)", of(0, Type::Date)),
+        4 => format!("({})::date", of(0, Type::Time)),
+        _ => format!("CASE WHEN {} THEN {} END", of(0, Type::Bool), of(1, Type::Date)),
+    }
+}
+
+fn numeric(gene: &Gene, scope: &[Column]) -> String {
+    let of = |index, data_type| gene.of(index, data_type, scope);
+    match gene.choice % 10 {
+        0 | 1 => leaf(gene.choice / 10, Type::Numeric, scope),
+        2 | 3 => format!("({} + {})", of(0, Type::Numeric), of(1, Type::Numeric)),
+        4 => format!("({} - {})", of(0, Type::Numeric), of(1, Type::Numeric)),
+        5 => format!("({} * 1.5)", of(0, Type::Numeric)),
+        6 => format!("({})::numeric(8, 2)", of(0, Type::Int)),
+        7 => format!("({})::numeric(6, 1)", of(0, Type::Numeric)),
+        8 => format!("round({}, 1)", of(0, Type::Numeric)),
+        _ => format!("coalesce({}, 0.5)", of(0, Type::Numeric)),
+    }
+}
+
 fn text(gene: &Gene, scope: &[Column]) -> String {
     let of = |index, data_type| gene.of(index, data_type, scope);
     match gene.choice % 6 {
@@ -166,7 +205,7 @@ fn text(gene: &Gene, scope: &[Column]) -> String {
 fn condition(gene: &Gene, scope: &[Column]) -> String {
     let of = |index, data_type| gene.of(index, data_type, scope);
     let compare = |sign, data_type| format!("({} {sign} {})", of(0, data_type), of(1, data_type));
-    match gene.choice % 16 {
+    match gene.choice % 18 {
         0 | 1 => compare(">", Type::Int),
         2 => compare("<=", Type::Int),
         3 => compare("=", Type::Int),
@@ -174,13 +213,15 @@ fn condition(gene: &Gene, scope: &[Column]) -> String {
         5 => compare("<", Type::Double),
         6 => compare(">=", Type::Big),
         7 => compare("<", Type::Time),
-        8 => format!("({} IS NULL)", of(0, Type::OF_TABLES[usize::from(gene.choice) / 16 % 6])),
-        9 => format!("({} IS NOT NULL)", of(0, Type::OF_TABLES[usize::from(gene.choice) / 16 % 6])),
+        8 => format!("({} IS NULL)", of(0, Type::of_tables(gene.choice / 18))),
+        9 => format!("({} IS NOT NULL)", of(0, Type::of_tables(gene.choice / 18))),
         10 if !gene.kids.is_empty() => format!("(NOT {})", of(0, Type::Bool)),
         11 if !gene.kids.is_empty() => compare("AND", Type::Bool),
         12 if !gene.kids.is_empty() => compare("OR", Type::Bool),
         13 => format!("({} IN (0, 1, {}))", of(0, Type::Int), gene.choice % 5),
         14 => format!("({} LIKE 'a%')", of(0, Type::Text)),
+        15 => compare("<", Type::Date),
+        16 => compare(">=", Type::Numeric),
         _ => format!("({} IS DISTINCT FROM {})", of(0, Type::Int), of(1, Type::Int)),
     }
 }
@@ -224,6 +265,7 @@ pub(crate) fn value(choice: usize, data_type: Type) -> String {
             "'2024-01-01 01:10:00'",
             "'1969-12-31 23:59:59'",
         ]),
-        Type::Numeric => pick(&["1.25", "0", "2"]),
+        Type::Date => pick(&["'2024-01-01'", "'2024-01-02'", "'2024-02-29'", "'1969-12-31'"]),
+        Type::Numeric => pick(&["1.25", "0", "2", "1.2", "-0.5", "1.25", "999999.99", "2.00"]),
     }
 }

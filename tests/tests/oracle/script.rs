@@ -34,7 +34,7 @@ impl fmt::Debug for Script {
 #[derive(Clone, Debug)]
 struct TableGene {
     columns: u8,
-    not_null: u8,
+    not_null: u16,
     is_stream: bool,
 }
 
@@ -64,7 +64,7 @@ struct ScriptGene {
 
 /// Any script.
 pub(crate) fn script() -> impl Strategy<Value = Script> {
-    let table = (any::<u8>(), any::<u8>(), prop::bool::weighted(0.15));
+    let table = (any::<u8>(), any::<u16>(), prop::bool::weighted(0.15));
     let table = table.prop_map(|(columns, not_null, is_stream)| TableGene { columns, not_null, is_stream });
     let texts = |range| prop::collection::vec(prop::collection::vec(change_gene(), 1..4), range);
     let restart = prop::option::weighted(0.4, (0usize..8, any::<bool>()));
@@ -80,7 +80,7 @@ pub(crate) fn script() -> impl Strategy<Value = Script> {
 }
 
 fn change_gene() -> impl Strategy<Value = ChangeGene> {
-    let row = prop::collection::vec(0usize..1024, 7);
+    let row = prop::collection::vec(0usize..1024, 1 + Type::OF_TABLES.len());
     let rows = prop::collection::vec(row, 1..5);
     let genes = prop::collection::vec(gene(), 3);
     (0usize..12, 0usize..6, 0usize..12, rows, genes)
@@ -145,7 +145,7 @@ impl TableGene {
         let name = format!("{stem}{index}");
         let is_nullable = |place: usize| self.not_null >> place & 3 != 3;
         let mut columns =
-            vec![Column { name: "k".to_owned(), data_type: Type::Int, nullable: is_nullable(6) }];
+            vec![Column { name: "k".to_owned(), data_type: Type::Int, nullable: is_nullable(8) }];
         for (bit, data_type) in Type::OF_TABLES.into_iter().enumerate() {
             if self.columns >> bit & 1 == 1 {
                 columns.push(Column { name: format!("a{bit}"), data_type, nullable: is_nullable(bit) });
@@ -153,7 +153,7 @@ impl TableGene {
         }
         let definition = |column: &Column| {
             let not_null = if column.nullable { "" } else { " NOT NULL" };
-            format!("{} {}{not_null}", column.name, column.data_type.name())
+            format!("{} {}{not_null}", column.name, column.data_type.definition())
         };
         let definitions: Vec<String> = columns.iter().map(definition).collect();
         let definitions = definitions.join(", ");

@@ -72,7 +72,7 @@ struct ShapeGene {
 
 /// Any view.
 pub(crate) fn view_gene() -> impl Strategy<Value = ViewGene> {
-    let items = |range| prop::collection::vec((0usize..80, gene()), range);
+    let items = |range| prop::collection::vec((0usize..88, gene()), range);
     let having = prop::option::weighted(0.3, gene());
     let sets = prop::option::weighted(0.25, 0usize..4);
     let groups = (items(0..3), items(1..4), having, sets)
@@ -350,7 +350,7 @@ fn aggregate(choice: usize, gene: &Gene, scope: &[Column]) -> (String, Type) {
     let any = scope[choice % scope.len()].data_type;
     let ordered = if any == Type::Bool { Type::Int } else { any };
     let condition = || expression(&gene.kid(2), Type::Bool, scope);
-    match choice % 40 {
+    match choice % 44 {
         0 => ("count(*)".to_owned(), Type::Big),
         1 => (format!("bool_or({} >= 2)", of(Type::Int)), Type::Bool),
         2 => (format!("count({})", of(any)), Type::Big),
@@ -386,6 +386,10 @@ fn aggregate(choice: usize, gene: &Gene, scope: &[Column]) -> (String, Type) {
         36 => (format!("count(DISTINCT {})", of(any)), Type::Big),
         37 => (format!("sum(DISTINCT {})", of(Type::Int)), Type::Big),
         38 => (format!("sum(DISTINCT {}) FILTER (WHERE {})", of(Type::Double), condition()), Type::Double),
-        _ => (format!("bit_xor(DISTINCT {})", of(Type::Big)), Type::Big),
+        39 => (format!("bit_xor(DISTINCT {})", of(Type::Big)), Type::Big),
+        40 => (format!("sum({})", of(Type::Numeric)), Type::Numeric),
+        41 => (format!("avg({})", of(Type::Numeric)), Type::Numeric),
+        42 => (format!("sum(DISTINCT {})", of(Type::Numeric)), Type::Numeric),
+        _ => (format!("stddev_pop({})", of(Type::Numeric)), Type::Numeric),
     }
 }

@@ -437,3 +437,23 @@ fn a_clause_has_a_bounded_number_of_sub_queries() {
     let items: Vec<String> = (0..101).map(|item| format!("(SELECT max(b) + {item} FROM t)")).collect();
     assert!(error(&format!("SELECT {}", items.join(", "))).starts_with("54001: stack depth limit exceeded"));
 }
+
+/// Each NOT IN within another trebles the plan: before it takes all memory, the statement is refused.
+#[test]
+fn a_plan_has_a_bounded_number_of_operators() {
+    let query = |depth: usize| {
+        let nested = (1..=depth).rev().fold("true".to_owned(), |inner, level| {
+            let outer = level - 1;
+            format!(
+                "t{outer}.a NOT IN (SELECT t{level}.b FROM t AS t{level} WHERE t{level}.a < t{outer}.b AND {inner})"
+            )
+        });
+        format!("SELECT {nested} FROM t AS t0")
+    };
+    assert!(super::plan(&query(6)).unwrap().explain().len() > 2_000);
+    assert_eq!(
+        error(&query(7)),
+        "54001: stack depth limit exceeded\n\
+         DETAIL: Sub-queries within sub-queries make a plan of more than 5000 operators."
+    );
+}
