@@ -110,8 +110,6 @@ pub(crate) struct SharedArrangement {
     pub(crate) token: Token,
     /// The views and indexes that use it.
     pub(crate) users: usize,
-    /// Where it starts: it shows nothing before it is complete beyond this tick.
-    started: Tick,
 }
 
 impl SharedArrangement {
@@ -124,7 +122,7 @@ impl SharedArrangement {
         token: Token,
         as_of: Tick,
     ) -> SharedArrangement {
-        let arrangement = SharedArrangement { trace, export, errors, meter, token, users: 0, started: as_of };
+        let arrangement = SharedArrangement { trace, export, errors, meter, token, users: 0 };
         arrangement.compact(as_of.saturating_sub(1));
         arrangement
     }
@@ -132,11 +130,6 @@ impl SharedArrangement {
     /// All ticks before this one are complete, in its rows and in its errors.
     pub(crate) fn upper(&self) -> Tick {
         self.export.upper.get().min(self.errors.upper())
-    }
-
-    /// Whether it shows more than the emptiness before its first seal.
-    pub(crate) fn is_hydrated(&self) -> bool {
-        self.upper() > self.started
     }
 
     /// Its batches by key, and those of its errors.
@@ -158,6 +151,11 @@ impl SharedArrangement {
         traces
     }
 
+    /// Whether it has caught up with the as-of that it was made at.
+    pub(crate) fn is_hydrated(&self) -> bool {
+        self.export.upper.get() > self.export.started
+    }
+
     /// Stops its dataflow: nobody uses it any more.
     pub(crate) fn stop(&self, worker: usize) {
         self.meter.stop(worker);
@@ -177,6 +175,7 @@ pub(crate) fn move_up(trace: &mut TraceHandle, logical: Tick, physical: Tick) {
 
 /// Where an arrangement tells its batches to other dataflows of the worker.
 pub(crate) struct Export {
+    started: Tick,
     upper: Cell<Tick>,
     followers: RefCell<Vec<Weak<Follower>>>,
 }
@@ -190,7 +189,7 @@ struct Follower {
 impl Export {
     /// Of an arrangement that is complete before `upper`.
     pub(crate) fn new(upper: Tick) -> Rc<Export> {
-        Rc::new(Export { upper: Cell::new(upper), followers: RefCell::default() })
+        Rc::new(Export { started: upper, upper: Cell::new(upper), followers: RefCell::default() })
     }
 
     /// All ticks before `upper` are complete now; `batch` has just come into the trace.

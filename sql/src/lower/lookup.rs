@@ -39,6 +39,8 @@ fn best<'c>(
     columns: &[DataType],
     indexes: impl Iterator<Item = &'c Relation>,
 ) -> Option<Lookup> {
+    let mut indexes = indexes.peekable();
+    indexes.peek()?;
     let conjuncts: Vec<Conjunct> =
         predicates.iter().flat_map(terms).map(|term| Conjunct::new(term, columns)).collect();
     let served = indexes.filter_map(|index| lookup(index, columns, &conjuncts));

@@ -132,6 +132,27 @@ fn errors_are_the_same_with_and_without_an_index() {
     }
 }
 
+#[test]
+fn an_index_takes_part_in_transactions_but_not_concurrently() {
+    let server = Server::with_workers(2);
+    let errors = |text: &str| server.psql().script(&["-qAt", "-v", "VERBOSITY=sqlstate"], text).stderr;
+    server.query(
+        "begin; create table t (a int); create index on t (a); insert into t values (1), (2), (2); commit",
+    );
+    assert_eq!(server.query("select a from t where a = 2"), "2\n2");
+    // Its own index a transaction cannot read yet: it scans.
+    assert_eq!(
+        server.query("begin; create index twin on t (a, a); select a from t where a = 1; rollback"),
+        "1"
+    );
+    assert_eq!(errors("drop index twin;"), "ERROR:  42704\n");
+    server.query("begin; create index twin on t (a); drop table t; create table twin (b int); commit");
+    assert_eq!(server.query("select relation from millrace.frontiers"), "twin");
+    assert_eq!(errors("begin; create index concurrently on twin (b);"), "ERROR:  25001\n");
+    assert_eq!(errors("begin; drop index concurrently if exists nothing;"), "ERROR:  25001\n");
+    assert_eq!(errors("create index concurrently on twin (b);"), "");
+}
+
 /// The next of a sequence of numbers that looks like chance, below a bound.
 fn next(state: &mut u64, bound: u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
