@@ -14,7 +14,6 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::{Operator, OperatorInfo};
 
 use super::arrangement::{Arrangement, SavedTrace, Sealing, SharedHandle, Start};
-use super::blocks::SEAL_FUEL;
 use super::edge::{Edge, by_leading_columns};
 use super::meter::Meter;
 use super::shared::Export;
@@ -131,7 +130,7 @@ pub(crate) fn arrange<'scope>(
                     }
                 });
                 let frontier = frontier.frontier().first().copied();
-                let mut fuel = SEAL_FUEL;
+                let mut fuel = turns.portion().seal_fuel;
                 while turns.is_due()
                     && let Some(until) = sealing.until(frontier, arrangement.upper())
                 {

@@ -117,7 +117,7 @@ impl Updates {
 }
 
 /// Updates that are sorted together while a dataflow hydrates: in well below a millisecond.
-const SORTED_HYDRATING: usize = 1 << 13;
+const SORTED_HYDRATING: usize = 1 << 12;
 
 /// And afterwards: what is sorted together need not be merged.
 const SORTED_LIVE: usize = 1 << 16;
@@ -257,6 +257,7 @@ impl UpdateBatcher {
 impl Side {
     /// Takes updates in, of which `least` is the least tick; sorts when there are enough of them.
     fn insert(&mut self, updates: Updates, least: Tick, sorted: usize) {
+        self.ladder.keep_up(updates.len());
         self.fresh_min = if self.fresh.is_some() { self.fresh_min.min(least) } else { least };
         match &mut self.fresh {
             Some(fresh) => fresh.append(&updates),
