@@ -60,7 +60,12 @@ pub(super) fn integer(limbs: &[i64]) -> Result<i128, DataError> {
 
 /// `total` × 10^-`scale` / `divisor` in units of 10^-`wanted`, half away from zero.
 pub(super) fn numeric(total: i128, scale: u8, wanted: u8, divisor: i64) -> Result<i128, DataError> {
+    const LIMIT: u128 = 10u128.pow(38);
     let out_of_range = || DataError::new("22003", "numeric field overflow");
+    if divisor == 1 && scale == wanted {
+        // A plain sum: divisions of 128 bits would be most of its cost.
+        return if total.unsigned_abs() >= LIMIT { Err(out_of_range()) } else { Ok(total) };
+    }
     let divisor = i128::from(divisor);
     let (mut quotient, mut rest) = (total / divisor, total % divisor);
     if wanted < scale {
@@ -78,7 +83,7 @@ pub(super) fn numeric(total: i128, scale: u8, wanted: u8, divisor: i64) -> Resul
     if rest.abs() * 2 >= divisor {
         quotient += total.signum();
     }
-    if quotient.unsigned_abs() >= 10u128.pow(38) { Err(out_of_range()) } else { Ok(quotient) }
+    if quotient.unsigned_abs() >= LIMIT { Err(out_of_range()) } else { Ok(quotient) }
 }
 
 /// The sum of doubles, rounded once; then divided.
