@@ -182,3 +182,19 @@ fn equal_inputs_of_joins_are_arranged_once() {
     assert_eq!(updates(&self_join(key(0, 0))), 1_000);
     assert_eq!(updates(&self_join(key(0, 1))), 2_000);
 }
+
+/// Each step reads the one before twice: as a tree the plan would have 2^1000 leaves.
+#[test]
+fn a_deep_plan_that_shares_its_inputs_is_maintained() {
+    let semi = |input: PlanRef| Plan::Exists {
+        left: input.clone(),
+        right: input,
+        keys: first_column(),
+        anti: false,
+    };
+    let plan = (1..1_000).fold(semi(PlanRef::new(table(1))), |plan, _| semi(plan.into()));
+    let harness =
+        run(&plan, 2, &[[vec![(pair(1, 2), 1), (pair(3, 4), 2)], vec![]], [vec![(pair(1, 2), -1)], vec![]]]);
+    assert_eq!(harness.read(3, 20), Ok(bag(&[("1|2", 1), ("3|4", 2)])));
+    assert_eq!(harness.read(3, 21), Ok(bag(&[("3|4", 2)])));
+}
