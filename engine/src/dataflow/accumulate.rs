@@ -429,6 +429,29 @@ fn set_bits(value: u64, diff: i64, lanes: &mut [i64]) {
 }
 
 impl Outcome {
+    /// Whether the value is less than another of the same aggregate; NULL is less than all others.
+    pub(crate) fn is_less(self, other: Outcome) -> bool {
+        match (self, other) {
+            (Outcome::Null, _) => other != Outcome::Null,
+            (Outcome::Boolean(value), Outcome::Boolean(other)) => !value & other,
+            (Outcome::Int32(value), Outcome::Int32(other)) => value < other,
+            (Outcome::Int64(value), Outcome::Int64(other)) => value < other,
+            (Outcome::Numeric(value), Outcome::Numeric(other)) => value < other,
+            (Outcome::Float64(value), Outcome::Float64(other)) => value.total_cmp(&other).is_lt(),
+            (
+                Outcome::Boolean(_)
+                | Outcome::Int32(_)
+                | Outcome::Int64(_)
+                | Outcome::Numeric(_)
+                | Outcome::Float64(_)
+                | Outcome::Least
+                | Outcome::Greatest
+                | Outcome::Joined,
+                _,
+            ) => false,
+        }
+    }
+
     /// The value where it is a boolean.
     pub(crate) fn boolean(self) -> Option<bool> {
         if let Outcome::Boolean(value) = self { Some(value) } else { None }

@@ -14,7 +14,6 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::{Operator, OperatorInfo};
 
 use super::arrangement::{Arrangement, SavedTrace, Sealing, SharedHandle, Start};
-use super::blocks::SEAL_FUEL;
 use super::edge::{Edge, by_leading_columns};
 use super::meter::Meter;
 use super::shared::Export;
@@ -78,32 +77,30 @@ impl KeyedCodec {
     }
 }
 
-/// Renders an arrangement by the first `keys` columns.
-pub(crate) fn arrange<'scope>(
-    input: Edge<'scope>,
-    columns: &[DataType],
-    keys: usize,
-    start: Start,
-    saved: Option<SavedTrace>,
-    meter: &Arc<Meter>,
-    token: &Token,
-) -> Arranged<'scope> {
-    arrange_and_export(input, columns, keys, start, saved, meter, token, None)
+/// What the operator needs to know.
+pub(crate) struct ArrangeSpec {
+    /// The input's columns.
+    pub(crate) columns: Vec<DataType>,
+    /// How many of them, from the first on, are the key.
+    pub(crate) keys: usize,
+    /// Where it starts.
+    pub(crate) start: Start,
+    /// The saved trace, where it is restored.
+    pub(crate) saved: Option<SavedTrace>,
+    /// Told of each span when it is sealed, where somebody beyond the dataflow reads it.
+    pub(crate) export: Option<Rc<Export>>,
 }
 
-/// The same, which also tells `export` of each span when it is sealed.
-pub(crate) fn arrange_and_export<'scope>(
+/// Renders an arrangement.
+pub(crate) fn arrange<'scope>(
     input: Edge<'scope>,
-    columns: &[DataType],
-    keys: usize,
-    start: Start,
-    saved: Option<SavedTrace>,
+    spec: ArrangeSpec,
     meter: &Arc<Meter>,
     token: &Token,
-    export: Option<Rc<Export>>,
 ) -> Arranged<'scope> {
     let scope = input.scope();
-    let codec = KeyedCodec::new(columns, keys);
+    let ArrangeSpec { columns, keys, start, saved, export } = spec;
+    let codec = KeyedCodec::new(&columns, keys);
     let mut trace = None;
     let made = &mut trace;
     let pact = by_leading_columns(keys);
@@ -133,7 +130,7 @@ pub(crate) fn arrange_and_export<'scope>(
                     }
                 });
                 let frontier = frontier.frontier().first().copied();
-                let mut fuel = SEAL_FUEL;
+                let mut fuel = turns.portion().seal_fuel;
                 while turns.is_due()
                     && let Some(until) = sealing.until(frontier, arrangement.upper())
                 {

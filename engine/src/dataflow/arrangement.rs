@@ -290,7 +290,7 @@ pub(crate) fn size_of_trace(trace: &TraceHandle) -> (usize, usize) {
 /// would merge the same rows again and again.
 fn idle_effort() -> ExertionLogic {
     /// Updates that each merge under way takes in at a time: well below a millisecond.
-    const EFFORT: usize = 1 << 12;
+    const EFFORT: usize = 1 << 11;
     /// A merge that is begun takes all layers together that are smaller than this.
     const SMALL: usize = 1 << 14;
     Arc::new(|layers| {

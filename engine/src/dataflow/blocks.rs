@@ -9,13 +9,28 @@ pub(crate) const BLOCK_ROWS: usize = 1 << 13;
 /// A batch takes no further row beyond this many encoded bytes.
 pub(crate) const BLOCK_BYTES: usize = 4 << 20;
 
-/// Steps of deferred work (pairs, updates, look-ups) of one activation; wide rows burn more. Everything
-/// that the dataflow does with the output comes before another view's turn, too, so this is one block
-/// (measured: benches/src/hydration.rs).
-pub(crate) const FUEL: usize = 1 << 13;
+/// How much of what one activation may do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Portion {
+    /// Steps of deferred work (pairs, updates, look-ups); wide rows burn more.
+    pub(crate) fuel: usize,
+    /// Updates that are taken in on the way to a seal.
+    pub(crate) seal_fuel: isize,
+    /// Rows that an import gives.
+    pub(crate) rows: usize,
+}
 
-/// Updates that one activation takes in on the way to a seal.
-pub(crate) const SEAL_FUEL: isize = 1 << 14;
+impl Portion {
+    /// Of a live view. What an import gives at once is sorted whole and need not be merged.
+    pub(crate) const LIVE: Portion = Portion { fuel: 1 << 13, seal_fuel: 1 << 14, rows: 1 << 16 };
+
+    /// Of a view that hydrates. Everything that the dataflow does with the output comes before another
+    /// view's turn, too: all of it takes about half a millisecond (measured: benches/src/hydration.rs).
+    pub(crate) const HYDRATING: Portion = Portion { fuel: 1 << 11, seal_fuel: 1 << 13, rows: 1 << 10 };
+
+    /// Of an operator whose turn it is not.
+    pub(crate) const NOTHING: Portion = Portion { fuel: 0, seal_fuel: 0, rows: 0 };
+}
 
 /// The bytes of a row that cost one more unit of fuel.
 pub(crate) const FUEL_BYTES: usize = 256;

@@ -27,7 +27,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::arrange::{KeyedCodec, keep_least, settle};
 use super::arrangement::{Arrangement, SavedTrace, Sealing, Start, TraceHandle};
-use super::blocks::{FUEL, FUEL_BYTES, SEAL_FUEL};
+use super::blocks::FUEL_BYTES;
 use super::edge::{Edge, EdgeOutput, by_leading_columns, send};
 use super::meter::Meter;
 use super::output::Output;
@@ -96,7 +96,7 @@ pub(crate) fn exists<'scope>(
                     }
                 });
             }
-            let mut seal_fuel = SEAL_FUEL;
+            let mut seal_fuel = turns.portion().seal_fuel;
             while turns.is_due()
                 && let Some(until) = sealing.until(least(frontiers), sides[0].upper())
             {
@@ -112,7 +112,7 @@ pub(crate) fn exists<'scope>(
             if turns.is_pressed() {
                 todo.clear();
             }
-            let mut fuel = if turns.is_due() { FUEL } else { 0 };
+            let mut fuel = turns.portion().fuel;
             while let Some(unit) = todo.front_mut().filter(|_| fuel > 0) {
                 unit.advance(&mut fuel, &meter, &mut output);
                 let [rows_capability, errors_capability] = &unit.capabilities;

@@ -30,6 +30,21 @@ pub(super) enum Group {
     Wrong(DataError),
 }
 
+impl Group {
+    /// Whether the row is arranged before another of the same group, as far as that is easily told.
+    pub(super) fn is_before(&self, other: &Group) -> bool {
+        let (Group::Row(cells), Group::Row(others)) = (self, other) else { return false };
+        let differing = cells.iter().zip(others).find(|(cell, other)| cell != other);
+        differing.is_some_and(|(cell, other)| match (cell, other) {
+            (Cell::Value(value), Cell::Value(other)) => value.is_less(*other),
+            (Cell::Encoded(value), Cell::Encoded(other)) => value < other,
+            (Cell::Text(value), Cell::Text(other)) => value < other,
+            (Cell::Value(_), Cell::Encoded(_) | Cell::Text(_)) => true,
+            (Cell::Encoded(_) | Cell::Text(_), _) => false,
+        })
+    }
+}
+
 /// One aggregate of a group's row.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Cell {

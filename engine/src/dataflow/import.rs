@@ -27,13 +27,6 @@ use crate::planted::{self, Bug};
 use crate::state::{RowCodec, Shared};
 use crate::types::{DataType, Tick};
 
-/// An activation ends after so many rows while the view hydrates, since everything that the view does
-/// with them comes before another view's turn (measured: benches/src/hydration.rs).
-const SLICE_ROWS: usize = 1 << 11;
-
-/// An activation of a live view ends after so many: what is sorted whole need not be merged.
-const LIVE_ROWS: usize = 1 << 16;
-
 /// Changes on their way out.
 enum Source {
     /// Of batches.
@@ -261,8 +254,7 @@ fn import_wanted<'scope>(
             let Some(held) = capabilities.as_mut().filter(|_| turns.is_due()) else { return };
             held.iter_mut().for_each(|capability| raise(capability, state.start.upper()));
             let (mut rows_out, mut errors_out) = (rows_port.activate(), errors_port.activate());
-            let rows_max = if turns.is_live() { LIVE_ROWS } else { SLICE_ROWS };
-            let goes_on = state.give(rows_max, held, &mut rows_out, &mut errors_out);
+            let goes_on = state.give(turns.portion().rows, held, &mut rows_out, &mut errors_out);
             held.iter_mut().for_each(|capability| raise(capability, state.upper));
             if state.upper == Tick::MAX {
                 capabilities = None;

@@ -26,7 +26,7 @@ use timely::progress::frontier::MutableAntichain;
 
 use super::arrange::{Arranged, Sealed};
 use super::arrangement::{SharedHandle, Start};
-use super::blocks::{BLOCK_BYTES, BLOCK_ROWS, FUEL, FUEL_BYTES};
+use super::blocks::{BLOCK_BYTES, BLOCK_ROWS, FUEL_BYTES};
 use super::edge::{Edge, EdgeBuilder, send};
 use super::meter::Meter;
 use super::shared::move_up;
@@ -246,7 +246,7 @@ pub(crate) fn join<'scope>(
                 if turns.is_pressed() {
                     todo.clear();
                 }
-                let mut fuel = if turns.is_due() { FUEL } else { 0 };
+                let mut fuel = turns.portion().fuel;
                 while let Some(unit) = todo.front_mut().filter(|_| fuel > 0) {
                     let pairs = unit.advance(&mut fuel, &meter);
                     if let Some(delta) = unit.gather(&pairs, &output) {

@@ -22,7 +22,6 @@ use timely::scheduling::Activator;
 use super::arrangement::{
     Arrangement, SavedTrace, Sealing, Start, TraceHandle, batches_of, compact, observer,
 };
-use super::blocks::SEAL_FUEL;
 use super::edge::{Distribution, Edge, by_leading_columns, exchange};
 use super::errors::{ERROR_COLUMNS, in_relation};
 use super::meter::{Meter, Waiting};
@@ -379,7 +378,7 @@ pub(crate) fn publish<'scope>(
                     std::mem::take(&mut deltas.list).into_iter().map(|d| in_relation(d, &shared.name));
                 error_half.insert(named.collect());
             });
-            let mut fuel = SEAL_FUEL;
+            let mut fuel = turns.portion().seal_fuel;
             while turns.is_due()
                 && let Some(until) = sealing.until(least(frontiers), shared.upper())
             {

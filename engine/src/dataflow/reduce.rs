@@ -29,7 +29,6 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use super::accumulate::{Accumulator, Layout, lanes_of};
 use super::arrange::{keep_least, settle};
 use super::arrangement::{Arrangement, SavedTrace, Sealing, Start, TraceHandle};
-use super::blocks::{FUEL, SEAL_FUEL};
 use super::distinct::{Distinct, Step};
 use super::edge::{Edge, EdgeOutput, by_leading_columns};
 use super::groups::Output;
@@ -138,7 +137,7 @@ pub(crate) fn reduce<'scope>(
                     }
                 }
             });
-            let mut seal_fuel = SEAL_FUEL;
+            let mut seal_fuel = turns.portion().seal_fuel;
             while turns.is_due()
                 && let Some(until) = sealing.until(least(frontiers), state.groups.upper())
             {
@@ -154,7 +153,7 @@ pub(crate) fn reduce<'scope>(
             if turns.is_pressed() {
                 todo.clear();
             }
-            let mut fuel = if turns.is_due() { FUEL } else { 0 };
+            let mut fuel = turns.portion().fuel;
             while let Some(unit) = todo.front_mut().filter(|_| fuel > 0) {
                 unit.advance(&mut state, &mut fuel, &mut output);
                 output.send(unit.capabilities(), [&mut rows_port.activate(), &mut errors_port.activate()]);

@@ -13,7 +13,7 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::Concatenate;
 
 use super::accumulate::{AggregateSpec, lay_out};
-use super::arrange::{Arranged, arrange, arrange_and_export};
+use super::arrange::{ArrangeSpec, Arranged, arrange};
 use super::arrangement::{SavedTrace, Start, TraceHandle, observer};
 use super::edge::Edge;
 use super::exists::{ExistsSpec, exists};
@@ -137,9 +137,9 @@ impl<'scope> Renderer<'_, 'scope> {
         }
         let all = (0..input.columns().len()).map(Expr::Column).collect();
         let (rows, types) = self.by_keys(input, keys, all, input)?;
-        let export = Some(export);
-        let (start, meter, token) = (self.start, self.meter, self.token);
-        let arranged = arrange_and_export(rows, &types, keys.len(), start, None, meter, token, export);
+        let (start, export) = (self.start, Some(export));
+        let spec = ArrangeSpec { columns: types, keys: keys.len(), start, saved: None, export };
+        let arranged = arrange(rows, spec, self.meter, self.token);
         let errors = self.scope.concatenate(std::mem::take(&mut self.errors));
         let spec = PublishSpec {
             columns: Vec::new(),
@@ -287,8 +287,9 @@ impl<'scope> Renderer<'_, 'scope> {
     ) -> Result<Arranged<'scope>, EngineError> {
         let all = (0..input.columns().len()).map(Expr::Column).collect();
         let (rows, types) = self.by_keys(input, keys, all, plan)?;
-        let saved = self.take_saved();
-        let arranged = arrange(rows, &types, keys.len(), self.start, saved, self.meter, self.token);
+        let (start, saved) = (self.start, self.take_saved());
+        let spec = ArrangeSpec { columns: types, keys: keys.len(), start, saved, export: None };
+        let arranged = arrange(rows, spec, self.meter, self.token);
         self.traces.push(observer(&arranged.trace.borrow()));
         Ok(arranged)
     }

@@ -29,7 +29,6 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::arrange::{keep_least, settle};
 use super::arrangement::{Arrangement, SavedTrace, Sealing, Start, TraceHandle};
-use super::blocks::{FUEL, SEAL_FUEL};
 use super::edge::{Edge, EdgeOutput, by_leading_columns, send};
 use super::meter::Meter;
 use super::output::Output;
@@ -127,7 +126,7 @@ pub(crate) fn top_k<'scope>(
                     }
                 }
             });
-            let mut seal_fuel = SEAL_FUEL;
+            let mut seal_fuel = turns.portion().seal_fuel;
             while turns.is_due()
                 && let Some(until) = sealing.until(least(frontiers), state.upper())
             {
@@ -143,7 +142,7 @@ pub(crate) fn top_k<'scope>(
             if turns.is_pressed() {
                 todo.clear();
             }
-            let mut fuel = if turns.is_due() { FUEL } else { 0 };
+            let mut fuel = turns.portion().fuel;
             while let Some(unit) = todo.front_mut().filter(|_| fuel > 0) {
                 let before = fuel;
                 unit.advance(&state.walk, &mut state.dead, &mut fuel, &mut output);

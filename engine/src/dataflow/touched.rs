@@ -167,8 +167,12 @@ impl GroupReader<'_> {
                 never_fall(&self.reduce.spec, &old, &mut new);
             }
             if old != new {
-                output.push(self.key, &old, -1, *tick);
-                output.push(self.key, &new, 1, *tick);
+                // In the order in which they will be arranged, so that they need not be sorted.
+                let mut pair = [(&old, -1), (&new, 1)];
+                if new.is_before(&old) {
+                    pair.reverse();
+                }
+                pair.iter().for_each(|(group, diff)| output.push(self.key, group, *diff, *tick));
             }
             output.recycle(std::mem::replace(&mut old, new));
         }

@@ -21,6 +21,7 @@ use std::rc::Rc;
 use timely::scheduling::Activator;
 use timely::scheduling::activate::Activations;
 
+use super::blocks::Portion;
 use crate::types::Tick;
 
 /// The work of one worker that can wait.
@@ -156,6 +157,15 @@ impl Turns {
     /// Whether the operator's deferred work may go on now: an activation for another reason is no turn.
     pub(crate) fn is_due(&self) -> bool {
         self.is_live() || self.is_pressed() || !self.waiter.waits.get()
+    }
+
+    /// How much deferred work is to be done now.
+    pub(crate) fn portion(&self) -> Portion {
+        match (self.is_due(), self.is_live()) {
+            (false, _) => Portion::NOTHING,
+            (true, false) => Portion::HYDRATING,
+            (true, true) => Portion::LIVE,
+        }
     }
 
     /// There is deferred work: the operator gets another turn.

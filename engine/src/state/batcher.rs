@@ -81,46 +81,79 @@ impl Updates {
                 && self.lanes.len() == self.len(),
             "the columns of updates differ in length"
         );
-        let order = self.order();
         let hint = SizeHint {
             rows: self.len(),
             key_bytes: self.keys.data_bytes(),
             value_bytes: self.values.data_bytes(),
         };
         let mut builder = BatchBuilder::with_hint(self.lanes.stride(), hint);
-        let mut sum = vec![0; self.lanes.stride()];
-        for group in order.chunk_by(|left, right| self.compare(*left, *right).is_eq()) {
-            sum.fill(0);
-            group.iter().for_each(|(_, row)| add_lanes(&mut sum, self.lanes.get(*row)));
-            if sum.iter().any(|lane| *lane != 0) {
-                let (prefix, row) = group[0];
-                let (key, value) = (self.keys.get(row), self.values.get(row));
-                builder.push_prefixed(prefix, key, value, self.ticks.get(row), &sum);
+        // Numbers that are not NULL are compared whole, others by what their prefixes leave open.
+        match self.keys.words(1) {
+            Some(words) => {
+                let order = words.zip(0..).collect();
+                self.build(
+                    &mut builder,
+                    order,
+                    |word| word >> 1,
+                    |left, right| left.0.cmp(&right.0).then_with(|| self.compare_rest(left.1, right.1)),
+                );
+            }
+            None => {
+                let order = self.keys.iter().map(prefix_of).zip(0..).collect();
+                self.build(
+                    &mut builder,
+                    order,
+                    |prefix| prefix,
+                    |left, right| {
+                        let keys = (|| self.keys.get(left.1), || self.keys.get(right.1));
+                        compare_keys(left.0, right.0, keys.0, keys.1)
+                            .then_with(|| self.compare_rest(left.1, right.1))
+                    },
+                );
             }
         }
         builder.finish()
     }
 
-    /// The rows with their keys' prefixes, in order.
-    fn order(&self) -> Vec<(u64, usize)> {
-        let mut order: Vec<(u64, usize)> = self.keys.iter().map(prefix_of).zip(0..).collect();
-        order.sort_unstable_by(|left, right| self.compare(*left, *right));
-        order
+    /// Builds the batch of the updates given by a number each, which `prefix` makes a key's prefix of.
+    fn build(
+        &self,
+        builder: &mut BatchBuilder,
+        mut order: Vec<(u64, usize)>,
+        prefix: impl Fn(u64) -> u64,
+        compare: impl Fn((u64, usize), (u64, usize)) -> Ordering,
+    ) {
+        let stands = order.windows(2).all(|pair| compare(pair[0], pair[1]).is_lt());
+        if stands && self.lanes.none_is_zero() {
+            return builder.append_updates(self, order.iter().map(|(number, _)| prefix(*number)));
+        }
+        order.sort_unstable_by(|left, right| compare(*left, *right));
+        let mut sum = vec![0; self.lanes.stride()];
+        for group in order.chunk_by(|left, right| compare(*left, *right).is_eq()) {
+            sum.fill(0);
+            group.iter().for_each(|(_, row)| add_lanes(&mut sum, self.lanes.get(*row)));
+            if sum.iter().any(|lane| *lane != 0) {
+                let (number, row) = group[0];
+                let (key, value) = (self.keys.get(row), self.values.get(row));
+                builder.push_prefixed(prefix(number), key, value, self.ticks.get(row), &sum);
+            }
+        }
     }
 
     #[inline]
-    fn compare(&self, (left_prefix, left): (u64, usize), (right_prefix, right): (u64, usize)) -> Ordering {
-        compare_keys(left_prefix, right_prefix, || self.keys.get(left), || self.keys.get(right))
-            .then_with(|| self.values.get(left).cmp(self.values.get(right)))
+    fn compare_rest(&self, left: usize, right: usize) -> Ordering {
+        self.values
+            .get(left)
+            .cmp(self.values.get(right))
             .then_with(|| self.ticks.get(left).cmp(&self.ticks.get(right)))
     }
 }
 
 /// Updates that are sorted together while a dataflow hydrates: in well below a millisecond.
-const SORTED_HYDRATING: usize = 1 << 13;
+const SORTED_HYDRATING: usize = 1 << 12;
 
 /// And afterwards: what is sorted together need not be merged.
-const SORTED_LIVE: usize = 1 << 16;
+const SORTED_LIVE: usize = 1 << 18;
 
 /// Holds updates until their ticks are complete.
 ///
@@ -257,6 +290,7 @@ impl UpdateBatcher {
 impl Side {
     /// Takes updates in, of which `least` is the least tick; sorts when there are enough of them.
     fn insert(&mut self, updates: Updates, least: Tick, sorted: usize) {
+        self.ladder.keep_up(updates.len());
         self.fresh_min = if self.fresh.is_some() { self.fresh_min.min(least) } else { least };
         match &mut self.fresh {
             Some(fresh) => fresh.append(&updates),

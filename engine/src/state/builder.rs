@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::types::Tick;
 
 use super::batch::Batch;
+use super::batcher::Updates;
 use super::run::{RUN_ROWS, Run, prefix_of};
 
 /// How large a batch may become, so that its memory is reserved at once.
@@ -78,6 +79,24 @@ impl BatchBuilder {
             ));
             rows.start = part.end;
             self.current.append(from, part, since);
+        }
+    }
+
+    /// Appends all of these updates, which stand in order and none of which is to be left out.
+    pub(super) fn append_updates(&mut self, from: &Updates, prefixes: impl Iterator<Item = u64>) {
+        let (mut start, mut prefixes) = (0, prefixes);
+        while start < from.len() {
+            if self.current.len() == RUN_ROWS {
+                self.seal_run();
+            }
+            let end = from.len().min(start + RUN_ROWS - self.current.len());
+            let run = &mut self.current;
+            run.prefixes.extend(prefixes.by_ref().take(end - start));
+            run.keys.append_range(&from.keys, start..end);
+            run.values.append_range(&from.values, start..end);
+            run.ticks.append_range(&from.ticks, start..end);
+            run.lanes.append_range(&from.lanes, start..end);
+            start = end;
         }
     }
 

@@ -139,6 +139,19 @@ impl ByteRows {
         }
     }
 
+    /// The eight bytes behind the first of each row, as numbers that order as the rows do: where all rows
+    /// are that long, or as long as each other and shorter, and begin with this byte.
+    pub(super) fn words(&self, first: u8) -> Option<impl Iterator<Item = u64>> {
+        let Offsets::Fixed { width: width @ 1..=9, .. } = self.offsets else { return None };
+        let rows = || self.bytes.chunks_exact(width);
+        let word = move |row: &[u8]| {
+            let mut padded = [0; 8];
+            padded[..width - 1].copy_from_slice(&row[1..]);
+            u64::from_be_bytes(padded)
+        };
+        rows().all(|row| row[0] == first).then(|| rows().map(word))
+    }
+
     /// The number of rows.
     #[inline]
     pub fn len(&self) -> usize {

@@ -59,12 +59,16 @@ impl Rung {
 }
 
 impl Ladder {
-    /// Takes a chunk in, and goes on with the merges under way.
+    /// Takes a chunk in.
     pub(super) fn add(&mut self, chunk: Shared) {
-        let fuel = (FUEL_AN_UPDATE * chunk.len()) as isize;
         self.rungs.push(Rung::Chunk(chunk));
+        self.begin_merges();
+    }
+
+    /// So many updates have come in: goes on with the merges under way.
+    pub(super) fn keep_up(&mut self, updates: usize) {
         for index in (0..self.rungs.len()).rev() {
-            self.work(index, &mut fuel.clone());
+            self.work(index, &mut ((FUEL_AN_UPDATE * updates) as isize));
         }
         self.begin_merges();
     }

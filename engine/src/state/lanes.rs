@@ -94,6 +94,17 @@ impl Lanes {
         }
     }
 
+    /// Whether no row has zeros alone.
+    pub(super) fn none_is_zero(&self) -> bool {
+        match self {
+            Lanes::One(Col::Const(value, len)) => *value != 0 || *len == 0,
+            Lanes::One(Col::Each(values)) => values.iter().all(|value| *value != 0),
+            Lanes::Many { stride, values } => {
+                values.chunks_exact(*stride).all(|row| row.iter().any(|lane| *lane != 0))
+            }
+        }
+    }
+
     /// Appends all rows of another.
     ///
     /// # Panics

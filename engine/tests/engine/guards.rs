@@ -249,7 +249,7 @@ fn views_that_join_a_table_by_the_same_key_share_one_arrangement() {
         harness.table(1, &PAIR, 10);
         harness.table(2, &PAIR, 10);
         harness.commit(20, &[(1, &PAIR, pairs(0..1_000, 1)), (2, &PAIR, pairs(500..2_000, 1))]);
-        harness.wait(2, 21);
+        [1, 2].iter().for_each(|table| harness.wait(*table, 21));
         assert_eq!(updates(&harness), 2_500);
         harness.view(3, &by_first(1, 2), 20);
         harness.commit(30, &[(1, &PAIR, pairs(1_000..1_001, 1))]);
