@@ -98,14 +98,14 @@ mod tests {
         assert_eq!(catalog_changes(&record).unwrap(), group(shared()).catalog);
     }
 
-    fn hex(bytes: &Vec<u8>) -> String {
+    fn hex(bytes: &[u8]) -> String {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     #[test]
     fn the_bytes_of_version_two_stay_what_they_are() {
         let record = encode(&group(shared())).unwrap();
-        let lines: Vec<String> = record.catalog.iter().map(hex).collect();
+        let lines: Vec<String> = record.catalog.iter().map(|bytes| hex(bytes)).collect();
         expect![[r#"
             01000201760101610101010f73656c65637420612066726f6d2074020001010105020000010180804009
             01000307765f615f69647801016101010202010101000001610c43524541544520494e44455809
