@@ -19,7 +19,7 @@ use differential_dataflow::input::InputSession;
 use differential_dataflow::operators::CountTotal;
 use millrace_engine::{
     Aggregate, AggregateFunction, Compiler, DataType, Delta, Engine, EngineConfig, EngineError, Expr, Plan,
-    RelationId, TableSpec, Tick, ViewSpec, batch_of,
+    PlanRef, RelationId, TableSpec, Tick, ViewSpec, batch_of,
 };
 
 const WORKERS: usize = 2;
@@ -128,7 +128,7 @@ impl Ours {
             1,
         );
         let plan = Plan::Reduce {
-            input: Box::new(Plan::Get { relation: STREAM, columns }),
+            input: PlanRef::new(Plan::Get { relation: STREAM, columns }),
             keys: vec![Expr::Column(0)],
             aggregates: vec![
                 Aggregate::plain(AggregateFunction::Count, None, DataType::Int64),
@@ -139,7 +139,7 @@ impl Ours {
                 ),
             ],
         };
-        engine.install(VIEW, plan, ViewSpec::default(), 1).expect("the plan is valid");
+        engine.install(VIEW, plan.into(), ViewSpec::default(), 1).expect("the plan is valid");
         Ours { engine, upper }
     }
 

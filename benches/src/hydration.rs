@@ -14,7 +14,7 @@ use datafusion_physical_expr::PhysicalExpr;
 use datafusion_physical_expr::expressions::Column;
 use millrace_engine::{
     Aggregate, AggregateFunction, Compiler, DataType, Delta, Engine, EngineConfig, EngineError, Expr,
-    JoinKey, Plan, RelationId, TableSpec, Tick, ViewSpec, batch_of,
+    JoinKey, Plan, PlanRef, RelationId, TableSpec, Tick, ViewSpec, batch_of,
 };
 
 const WORKERS: usize = 2;
@@ -61,18 +61,18 @@ fn shown(sorted: &[Duration]) -> String {
     format!("{} inserts, p50 {p50:?}, p99 {p99:?}", sorted.len())
 }
 
-fn get(relation: RelationId) -> Plan {
-    Plan::Get { relation, columns: COLUMNS.to_vec() }
+fn get(relation: RelationId) -> PlanRef {
+    Plan::Get { relation, columns: COLUMNS.to_vec() }.into()
 }
 
-fn sums(relation: RelationId) -> Plan {
+fn sums(relation: RelationId) -> PlanRef {
     let sum = Aggregate::plain(AggregateFunction::Count, None, DataType::Int64);
-    Plan::Reduce { input: Box::new(get(relation)), keys: vec![Expr::Column(0)], aggregates: vec![sum] }
+    Plan::Reduce { input: get(relation), keys: vec![Expr::Column(0)], aggregates: vec![sum] }.into()
 }
 
-fn joined() -> Plan {
+fn joined() -> PlanRef {
     let key = JoinKey { left: Expr::Column(1), right: Expr::Column(1), nulls_equal: false };
-    Plan::Join { left: Box::new(get(LARGE)), right: Box::new(get(LARGE)), keys: vec![key] }
+    Plan::Join { left: get(LARGE), right: get(LARGE), keys: vec![key] }.into()
 }
 
 struct Bench {

@@ -19,7 +19,7 @@ use crate::dataflow::shared::ArrangementKey;
 use crate::delta::Delta;
 use crate::error::{DataError, EngineError};
 use crate::expr::{Compiler, Expr};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlanRef};
 use crate::progress::Progress;
 use crate::snapshot::Snapshot;
 use crate::types::{DataType, RelationId, Tick};
@@ -73,7 +73,7 @@ pub struct IndexSpec {
 impl IndexSpec {
     /// The arrangement that the index is: that of a view's join by the same keys.
     pub(crate) fn arrangement(&self) -> ArrangementKey {
-        let input = Plan::Get { relation: self.relation, columns: self.columns.clone() };
+        let input = PlanRef::new(Plan::Get { relation: self.relation, columns: self.columns.clone() });
         ArrangementKey { input, keys: self.keys.iter().map(|key| (key.clone(), false)).collect() }
     }
 }
@@ -250,7 +250,7 @@ impl Engine {
     pub fn install(
         &self,
         id: RelationId,
-        plan: Plan,
+        plan: PlanRef,
         spec: ViewSpec,
         as_of: Tick,
     ) -> Result<(), EngineError> {
@@ -275,18 +275,15 @@ impl Engine {
     /// `InvalidPlan`.
     pub fn check_index(&self, spec: &IndexSpec) -> Result<(), EngineError> {
         let input = spec.arrangement().input;
-        self.check(&Plan::Project {
-            input: Box::new(input),
-            predicates: Vec::new(),
-            outputs: spec.keys.clone(),
-        })
+        let (predicates, outputs) = (Vec::new(), spec.keys.clone());
+        self.check(&Plan::Project { input, predicates, outputs }.into())
     }
 
     /// Checks a plan as `install` does, and installs nothing: before the plan goes into the log.
     ///
     /// # Errors
     /// `InvalidPlan`.
-    pub fn check(&self, plan: &Plan) -> Result<(), EngineError> {
+    pub fn check(&self, plan: &PlanRef) -> Result<(), EngineError> {
         plan.check()?;
         check_compiles(self.shared.compiler.as_ref(), plan)
     }
@@ -299,7 +296,7 @@ impl Engine {
     pub fn restore(
         &self,
         id: RelationId,
-        plan: Plan,
+        plan: PlanRef,
         spec: ViewSpec,
         state: SavedState,
     ) -> Result<(), EngineError> {
@@ -314,7 +311,7 @@ impl Engine {
     fn install_from(
         &self,
         id: RelationId,
-        plan: Plan,
+        plan: PlanRef,
         spec: ViewSpec,
         start: Start,
         saved: Vec<Vec<SavedTrace>>,
@@ -427,38 +424,42 @@ impl Engine {
 }
 
 /// Compiles every expression of the plan, to refuse it here and not on a worker.
-fn check_compiles(compiler: &dyn Compiler, plan: &Plan) -> Result<(), EngineError> {
+fn check_compiles(compiler: &dyn Compiler, plan: &PlanRef) -> Result<(), EngineError> {
+    plan.nodes().into_iter().try_for_each(|plan| check_operator_compiles(compiler, plan))
+}
+
+fn check_operator_compiles(compiler: &dyn Compiler, plan: &PlanRef) -> Result<(), EngineError> {
     let compile = |exprs: &[Expr], columns: &[DataType]| -> Result<(), EngineError> {
         exprs.iter().try_for_each(|expr| compiler.compile(expr, columns).map(drop))
     };
-    match plan {
+    match plan.operator() {
         Plan::Get { .. } | Plan::Constant { .. } | Plan::Union { .. } => {}
         Plan::Project { input, predicates, outputs } => {
-            compile(predicates, &input.columns())?;
-            compile(outputs, &input.columns())?;
+            compile(predicates, input.columns())?;
+            compile(outputs, input.columns())?;
         }
         Plan::Join { left, right, keys } | Plan::Exists { left, right, keys, .. } => {
             let (left, right) = (left.columns(), right.columns());
             for key in keys {
-                compile(std::slice::from_ref(&key.left), &left)?;
-                compile(std::slice::from_ref(&key.right), &right)?;
+                compile(std::slice::from_ref(&key.left), left)?;
+                compile(std::slice::from_ref(&key.right), right)?;
             }
         }
         Plan::Reduce { input, keys, aggregates } => {
             let columns = input.columns();
-            compile(keys, &columns)?;
+            compile(keys, columns)?;
             let outputs = reduce_outputs(keys, aggregates);
-            compile(&outputs, &columns)?;
-            reduce_spec(&columns, keys.len(), &outputs, aggregates, Start::Fresh(0), plan)?;
+            compile(&outputs, columns)?;
+            reduce_spec(columns, keys.len(), &outputs, aggregates, Start::Fresh(0), plan)?;
         }
-        Plan::Repeat { input, count } => compile(std::slice::from_ref(count), &input.columns())?,
+        Plan::Repeat { input, count } => compile(std::slice::from_ref(count), input.columns())?,
         Plan::TopK { input, keys, order, .. } => {
             let columns = input.columns();
-            compile(keys, &columns)?;
-            order.iter().try_for_each(|key| compile(std::slice::from_ref(&key.expr), &columns))?;
+            compile(keys, columns)?;
+            order.iter().try_for_each(|key| compile(std::slice::from_ref(&key.expr), columns))?;
         }
     }
-    plan.inputs().into_iter().try_for_each(|input| check_compiles(compiler, input))
+    Ok(())
 }
 
 /// Locks also after a panic: what these locks guard is changed in single steps.

@@ -110,7 +110,7 @@ impl From<DataError> for DataFusionError {
 /// What can go wrong with the engine itself, outside of any row.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// A plan that breaks one of `Plan::check`'s rules: a defect of the planner.
+    /// A plan that breaks one of `PlanRef::check`'s rules: a defect of the planner.
     #[error("invalid plan: {0}")]
     InvalidPlan(String),
     /// The relation was dropped, or never installed.

@@ -37,7 +37,7 @@ pub use log::{
     Clock, DataFolder, Disk, DiskFile, Log, LogConfig, LogError, OsRandom, Random, RealDisk, Record, Replay,
     TableChanges, TickSource,
 };
-pub use plan::{Aggregate, AggregateFunction, JoinKey, OrderKey, Plan, PlanId};
+pub use plan::{Aggregate, AggregateFunction, JoinKey, OrderKey, Plan, PlanId, PlanRef, PlanTree};
 pub use planted::Bug;
 #[cfg(feature = "planted-bugs")]
 pub use planted::plant;

@@ -1,23 +1,28 @@
 //! Dataflow plans: what `sql` lowers a view to and the engine renders.
 //!
-//! Closed, serialisable, without names. A plan's identity is BLAKE3 over its canonical bytes, so
-//! that equal sub-plans can be found and state survives a change of the views around it. A plan is
-//! serialised once, by the coordinator, and sent to every worker: planning twice could differ.
+//! Closed, serialisable, without names. A plan is a graph without cycles: an operator (`Plan`) whose inputs are
+//! shared plans (`PlanRef`), since an outer join reads its inputs more than once. A plan is made once, by the
+//! coordinator, and sent to every worker: planning twice could differ.
 
-use std::fmt;
+mod form; // a plan in the log
+mod shared; // plans as inputs of plans: identity, distinct operators
+mod show; // plans as text
+
+use std::convert::Infallible;
 
 use serde::{Deserialize, Serialize};
 
+pub use form::PlanTree;
+pub use shared::{PlanId, PlanRef};
+
 use crate::error::EngineError;
-use crate::expr::{Expr, list};
+use crate::expr::Expr;
 use crate::types::{DataType, RelationId};
 
-/// Raised when the row encoding or the meaning of a plan node changes: part of every identity.
-const FORMAT_VERSION: u32 = 2;
-
-/// A relational operator tree. Serialised in the log: only append variants.
+/// A relational operator over its inputs: shared plans, or in the log their numbers. Serialised: only append
+/// variants.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Plan {
+pub enum Plan<I = PlanRef> {
     /// The rows of a table or of another materialized view.
     Get {
         /// Which.
@@ -36,7 +41,7 @@ pub enum Plan {
     /// over the input's columns.
     Project {
         /// The input.
-        input: Box<Plan>,
+        input: I,
         /// Boolean expressions over the input's columns.
         predicates: Vec<Expr>,
         /// The output's columns.
@@ -45,16 +50,16 @@ pub enum Plan {
     /// Inner equi-join. Output: the left columns, then the right ones.
     Join {
         /// Left input.
-        left: Box<Plan>,
+        left: I,
         /// Right input.
-        right: Box<Plan>,
+        right: I,
         /// What must be equal; nothing: a cross join.
         keys: Vec<JoinKey>,
     },
     /// GROUP BY. Output: the keys, then the aggregates. Without keys it always has one row.
     Reduce {
         /// The input.
-        input: Box<Plan>,
+        input: I,
         /// Group keys over the input's columns.
         keys: Vec<Expr>,
         /// The aggregates.
@@ -63,15 +68,15 @@ pub enum Plan {
     /// UNION ALL of inputs with the same column types.
     Union {
         /// At least one input.
-        inputs: Vec<Plan>,
+        inputs: Vec<I>,
     },
     /// Semi or anti join: the left rows for which the right input has (or lacks) a row with equal
     /// keys. Output: the left columns.
     Exists {
         /// The rows that are kept or not.
-        left: Box<Plan>,
+        left: I,
         /// Where a match is looked for; only its keys matter.
-        right: Box<Plan>,
+        right: I,
         /// What must be equal; nothing: any row of the right input matches.
         keys: Vec<JoinKey>,
         /// Keeps the rows without a match instead of those with one.
@@ -81,7 +86,7 @@ pub enum Plan {
     /// not at all where that is NULL, zero or negative. More than 2^31 are an error (22003).
     Repeat {
         /// The input.
-        input: Box<Plan>,
+        input: I,
         /// How often.
         count: Expr,
     },
@@ -89,7 +94,7 @@ pub enum Plan {
     /// the first on, NULL first), the copies of a row one after the other.
     TopK {
         /// The input.
-        input: Box<Plan>,
+        input: I,
         /// Group keys over the input's columns; none: one group.
         keys: Vec<Expr>,
         /// The order within a group.
@@ -206,48 +211,9 @@ impl AggregateFunction {
     }
 }
 
-/// The identity of a plan: BLAKE3 of its canonical bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct PlanId(pub [u8; 32]);
-
-impl fmt::Display for PlanId {
-    /// The first 8 bytes in hexadecimal.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0[..8].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for PlanId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PlanId({self})")
-    }
-}
-
-impl Plan {
-    /// The types of the output's columns.
-    pub fn columns(&self) -> Vec<DataType> {
-        match self {
-            Plan::Get { columns, .. } | Plan::Constant { columns, .. } => columns.clone(),
-            Plan::Project { input, outputs, .. } => types_of(outputs, &input.columns()),
-            Plan::Join { left, right, .. } => [left.columns(), right.columns()].concat(),
-            Plan::Reduce { input, keys, aggregates } => {
-                let mut columns = types_of(keys, &input.columns());
-                columns.extend(aggregates.iter().map(|aggregate| aggregate.data_type));
-                columns
-            }
-            Plan::Union { inputs } => inputs.first().map(Plan::columns).unwrap_or_default(),
-            Plan::Exists { left, .. } => left.columns(),
-            Plan::Repeat { input, .. } => input.columns(),
-            Plan::TopK { input, numbered, .. } => {
-                let mut columns = input.columns();
-                columns.extend(numbered.then_some(DataType::Int64));
-                columns
-            }
-        }
-    }
-
+impl<I> Plan<I> {
     /// The plan's inputs, left to right.
-    pub fn inputs(&self) -> Vec<&Plan> {
+    pub fn inputs(&self) -> Vec<&I> {
         match self {
             Plan::Get { .. } | Plan::Constant { .. } => Vec::new(),
             Plan::Project { input, .. }
@@ -259,46 +225,79 @@ impl Plan {
         }
     }
 
-    /// The plan's inputs, left to right, to be changed.
-    pub fn inputs_mut(&mut self) -> Vec<&mut Plan> {
-        match self {
-            Plan::Get { .. } | Plan::Constant { .. } => Vec::new(),
-            Plan::Project { input, .. }
-            | Plan::Reduce { input, .. }
-            | Plan::Repeat { input, .. }
-            | Plan::TopK { input, .. } => vec![input],
-            Plan::Join { left, right, .. } | Plan::Exists { left, right, .. } => vec![left, right],
-            Plan::Union { inputs } => inputs.iter_mut().collect(),
-        }
-    }
-
-    /// The relations that the plan reads, each once, in ascending order.
-    pub fn relations(&self) -> Vec<RelationId> {
-        let mut found = Vec::new();
-        self.collect_relations(&mut found);
-        found.sort();
-        found.dedup();
-        found
-    }
-
-    fn collect_relations(&self, found: &mut Vec<RelationId>) {
-        if let Plan::Get { relation, .. } = self {
-            found.push(*relation);
-        }
-        self.inputs().into_iter().for_each(|input| input.collect_relations(found));
-    }
-
-    /// The plan's identity.
-    pub fn id(&self) -> PlanId {
-        let bytes = postcard::to_stdvec(&(FORMAT_VERSION, self)).unwrap_or_default();
-        PlanId(*blake3::hash(&bytes).as_bytes())
-    }
-
-    /// Checks what the types cannot say: columns in range, predicates boolean, keys of equal types.
+    /// The same operator over what `map` makes of its inputs, left to right.
     ///
     /// # Errors
-    /// `InvalidPlan`, a defect of the planner, never the user's fault.
-    pub fn check(&self) -> Result<(), EngineError> {
+    /// The first of `map`.
+    pub fn try_map_inputs<J, E>(&self, mut map: impl FnMut(&I) -> Result<J, E>) -> Result<Plan<J>, E> {
+        Ok(match self {
+            Plan::Get { relation, columns } => Plan::Get { relation: *relation, columns: columns.clone() },
+            Plan::Constant { rows, columns } => {
+                Plan::Constant { rows: rows.clone(), columns: columns.clone() }
+            }
+            Plan::Project { input, predicates, outputs } => {
+                Plan::Project { input: map(input)?, predicates: predicates.clone(), outputs: outputs.clone() }
+            }
+            Plan::Join { left, right, keys } => {
+                Plan::Join { left: map(left)?, right: map(right)?, keys: keys.clone() }
+            }
+            Plan::Reduce { input, keys, aggregates } => {
+                Plan::Reduce { input: map(input)?, keys: keys.clone(), aggregates: aggregates.clone() }
+            }
+            Plan::Union { inputs } => {
+                Plan::Union { inputs: inputs.iter().map(map).collect::<Result<_, E>>()? }
+            }
+            Plan::Exists { left, right, keys, anti } => {
+                Plan::Exists { left: map(left)?, right: map(right)?, keys: keys.clone(), anti: *anti }
+            }
+            Plan::Repeat { input, count } => Plan::Repeat { input: map(input)?, count: count.clone() },
+            Plan::TopK { input, keys, order, skip, fetch, numbered } => Plan::TopK {
+                input: map(input)?,
+                keys: keys.clone(),
+                order: order.clone(),
+                skip: *skip,
+                fetch: *fetch,
+                numbered: *numbered,
+            },
+        })
+    }
+
+    /// As `try_map_inputs`, where nothing can fail.
+    pub fn map_inputs<J>(&self, mut map: impl FnMut(&I) -> J) -> Plan<J> {
+        match self.try_map_inputs(|input| Ok::<J, Infallible>(map(input))) {
+            Ok(plan) => plan,
+            Err(never) => match never {},
+        }
+    }
+}
+
+impl Plan {
+    /// The types of the output's columns.
+    fn output(&self) -> Vec<DataType> {
+        match self {
+            Plan::Get { columns, .. } | Plan::Constant { columns, .. } => columns.clone(),
+            Plan::Project { input, outputs, .. } => types_of(outputs, input.columns()),
+            Plan::Join { left, right, .. } => [left.columns(), right.columns()].concat(),
+            Plan::Reduce { input, keys, aggregates } => {
+                let mut columns = types_of(keys, input.columns());
+                columns.extend(aggregates.iter().map(|aggregate| aggregate.data_type));
+                columns
+            }
+            Plan::Union { inputs } => {
+                inputs.first().map(|input| input.columns().to_vec()).unwrap_or_default()
+            }
+            Plan::Exists { left, .. } => left.columns().to_vec(),
+            Plan::Repeat { input, .. } => input.columns().to_vec(),
+            Plan::TopK { input, numbered, .. } => {
+                let mut columns = input.columns().to_vec();
+                columns.extend(numbered.then_some(DataType::Int64));
+                columns
+            }
+        }
+    }
+
+    /// Checks this operator, not its inputs.
+    fn check(&self) -> Result<(), EngineError> {
         let wrong = |what: String| Err(EngineError::InvalidPlan(what));
         match self {
             Plan::Get { .. } => {}
@@ -311,10 +310,10 @@ impl Plan {
             }
             Plan::Project { input, predicates, outputs } => {
                 let columns = input.columns();
-                check_exprs(outputs, &columns)?;
-                check_exprs(predicates, &columns)?;
+                check_exprs(outputs, columns)?;
+                check_exprs(predicates, columns)?;
                 for predicate in predicates {
-                    if predicate.data_type(&columns) != Some(DataType::Boolean) {
+                    if predicate.data_type(columns) != Some(DataType::Boolean) {
                         return wrong(format!("predicate {predicate} is not boolean"));
                     }
                 }
@@ -322,19 +321,19 @@ impl Plan {
             Plan::Join { left, right, keys } | Plan::Exists { left, right, keys, .. } => {
                 let (left, right) = (left.columns(), right.columns());
                 for key in keys {
-                    check_exprs([&key.left], &left)?;
-                    check_exprs([&key.right], &right)?;
-                    if key.left.data_type(&left) != key.right.data_type(&right) {
+                    check_exprs([&key.left], left)?;
+                    check_exprs([&key.right], right)?;
+                    if key.left.data_type(left) != key.right.data_type(right) {
                         return wrong("the two sides of a join have keys of different types".to_owned());
                     }
                 }
             }
             Plan::Reduce { input, keys, aggregates } => {
                 let columns = input.columns();
-                check_exprs(keys, &columns)?;
+                check_exprs(keys, columns)?;
                 for aggregate in aggregates {
-                    check_exprs(&aggregate.arguments, &columns)?;
-                    check_exprs(aggregate.order.iter().map(|key| &key.expr), &columns)?;
+                    check_exprs(&aggregate.arguments, columns)?;
+                    check_exprs(aggregate.order.iter().map(|key| &key.expr), columns)?;
                     let expected = match aggregate.function {
                         AggregateFunction::Count => 0..=1,
                         AggregateFunction::StringAgg => 2..=2,
@@ -346,7 +345,7 @@ impl Plan {
                 }
             }
             Plan::Union { inputs } => {
-                let mut columns = inputs.iter().map(Plan::columns);
+                let mut columns = inputs.iter().map(PlanRef::columns);
                 let Some(first) = columns.next() else { return wrong("an empty union".to_owned()) };
                 if columns.any(|other| other != first) {
                     return wrong("a union of different column types".to_owned());
@@ -354,94 +353,18 @@ impl Plan {
             }
             Plan::Repeat { input, count } => {
                 let columns = input.columns();
-                check_exprs([count], &columns)?;
-                if count.data_type(&columns) != Some(DataType::Int64) {
+                check_exprs([count], columns)?;
+                if count.data_type(columns) != Some(DataType::Int64) {
                     return wrong(format!("count {count} is not bigint"));
                 }
             }
             Plan::TopK { input, keys, order, .. } => {
                 let columns = input.columns();
-                check_exprs(keys, &columns)?;
-                check_exprs(order.iter().map(|key| &key.expr), &columns)?;
+                check_exprs(keys, columns)?;
+                check_exprs(order.iter().map(|key| &key.expr), columns)?;
             }
         }
-        self.inputs().into_iter().try_for_each(Plan::check)
-    }
-
-    fn fmt_indented(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
-        write!(f, "{:indent$}", "", indent = depth * 2)?;
-        match self {
-            Plan::Get { relation, .. } => writeln!(f, "Get {relation}")?,
-            Plan::Constant { rows, .. } => writeln!(f, "Constant {} rows", rows.len())?,
-            Plan::Project { predicates, outputs, .. } => {
-                write!(f, "Project [{}]", list(outputs, ", "))?;
-                if !predicates.is_empty() {
-                    write!(f, " where {}", list(predicates, " and "))?;
-                }
-                writeln!(f)?;
-            }
-            Plan::Join { keys, .. } => writeln!(f, "Join on [{}]", list(keys, ", "))?,
-            Plan::Reduce { keys, aggregates, .. } => {
-                writeln!(f, "Reduce by [{}] compute [{}]", list(keys, ", "), list(aggregates, ", "))?;
-            }
-            Plan::Union { .. } => writeln!(f, "Union")?,
-            Plan::Exists { keys, anti, .. } => {
-                let kind = if *anti { "Anti" } else { "Semi" };
-                writeln!(f, "{kind} join on [{}]", list(keys, ", "))?;
-            }
-            Plan::Repeat { count, .. } => writeln!(f, "Repeat {count}")?,
-            Plan::TopK { keys, order, skip, fetch, numbered, .. } => {
-                write!(f, "Top by [{}] order [{}]", list(keys, ", "), list(order, ", "))?;
-                if *skip > 0 {
-                    write!(f, " skip {skip}")?;
-                }
-                if let Some(fetch) = fetch {
-                    write!(f, " fetch {fetch}")?;
-                }
-                writeln!(f, "{}", if *numbered { " numbered" } else { "" })?;
-            }
-        }
-        self.inputs().into_iter().try_for_each(|input| input.fmt_indented(f, depth + 1))
-    }
-}
-
-impl fmt::Display for Plan {
-    /// One operator a line, inputs indented below: what EXPLAIN shows.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fmt_indented(f, 0)
-    }
-}
-
-impl fmt::Display for Aggregate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}({}", self.function.name(), if self.distinct { "distinct " } else { "" })?;
-        match self.arguments.as_slice() {
-            [] => write!(f, "*")?,
-            arguments => write!(f, "{}", list(arguments, ", "))?,
-        }
-        if !self.order.is_empty() {
-            write!(f, " order by {}", list(&self.order, ", "))?;
-        }
-        write!(f, ")")
-    }
-}
-
-impl fmt::Display for JoinKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let equals = if self.nulls_equal { "is not distinct from" } else { "=" };
-        write!(f, "{} {equals} {}", self.left, self.right)
-    }
-}
-
-impl fmt::Display for OrderKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let direction = if self.descending { " desc" } else { "" };
-        let nulls = match (self.descending, self.nulls_first) {
-            (false, true) => " nulls first",
-            (true, false) => " nulls last",
-            (false, false) | (true, true) => "",
-        };
-        write!(f, "{}{direction}{nulls}", self.expr)
+        Ok(())
     }
 }
 

@@ -39,7 +39,7 @@ use crate::engine::{
 };
 use crate::error::{DataError, EngineError};
 use crate::expr::Compiler;
-use crate::plan::Plan;
+use crate::plan::PlanRef;
 use crate::progress::Progress;
 use crate::snapshot::Snapshot;
 use crate::types::{RelationId, Tick};
@@ -87,7 +87,7 @@ pub(crate) struct Installation {
     /// Its id.
     pub(crate) id: RelationId,
     /// What it maintains.
-    pub(crate) plan: Plan,
+    pub(crate) plan: PlanRef,
     /// Its name and options.
     pub(crate) spec: ViewSpec,
     /// Where it starts.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use millrace_engine::{DataType, Expr, Plan, RelationId, Tick};
+use millrace_engine::{DataType, Expr, PlanRef, RelationId, Tick};
 use serde::{Deserialize, Serialize};
 
 use crate::error::SqlError;
@@ -22,9 +22,10 @@ pub struct Column {
     pub nullable: bool,
 }
 
-/// A table, a view or an index, with everything needed to install it again after a restart.
+/// A table, a view or an index, with everything needed to install it again after a restart; `P` is a plan, in
+/// the form that it has in memory or in an older log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Relation {
+pub struct Relation<P = PlanRef> {
     /// Its id.
     pub id: RelationId,
     /// Its name, unqualified.
@@ -32,14 +33,14 @@ pub struct Relation {
     /// Its columns.
     pub columns: Vec<Column>,
     /// What it is.
-    pub kind: RelationKind,
+    pub kind: RelationKind<P>,
     /// The tick of its creation.
     pub created: Tick,
 }
 
 /// What a relation is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RelationKind {
+pub enum RelationKind<P = PlanRef> {
     /// A table.
     Table {
         /// False for a stream: `WITH (append_only, retention = '0')` keeps no rows.
@@ -50,7 +51,7 @@ pub enum RelationKind {
         /// The query as the user wrote it.
         sql: String,
         /// What is maintained.
-        plan: Plan,
+        plan: P,
         /// WITH (…).
         options: ViewOptions,
     },
@@ -97,11 +98,37 @@ pub enum OnError {
 
 /// One change of the catalog, as it stands in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum CatalogChange {
+pub enum CatalogChange<P = PlanRef> {
     /// CREATE TABLE, CREATE MATERIALIZED VIEW or CREATE INDEX. The id and `created` are assigned by the coordinator at commit.
-    Create(Relation),
+    Create(Relation<P>),
     /// DROP of these relations, dependants first.
     Drop(Vec<RelationId>),
+}
+
+impl<P: Into<PlanRef>> CatalogChange<P> {
+    /// The change with its plan in the form that it has in memory.
+    pub fn with_shared_plan(self) -> CatalogChange {
+        match self {
+            CatalogChange::Create(Relation { id, name, columns, kind, created }) => {
+                CatalogChange::Create(Relation { id, name, columns, kind: kind.with_shared_plan(), created })
+            }
+            CatalogChange::Drop(ids) => CatalogChange::Drop(ids),
+        }
+    }
+}
+
+impl<P: Into<PlanRef>> RelationKind<P> {
+    fn with_shared_plan(self) -> RelationKind {
+        match self {
+            RelationKind::Table { keep_rows } => RelationKind::Table { keep_rows },
+            RelationKind::MaterializedView { sql, plan, options } => {
+                RelationKind::MaterializedView { sql, plan: plan.into(), options }
+            }
+            RelationKind::Index { on, columns, keys, definition } => {
+                RelationKind::Index { on, columns, keys, definition }
+            }
+        }
+    }
 }
 
 /// All relations at one moment. Cheap to clone.

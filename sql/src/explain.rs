@@ -1,6 +1,6 @@
 //! EXPLAIN: plans as lines of text, relations by their names.
 
-use millrace_engine::{Plan, RelationId};
+use millrace_engine::{PlanRef, RelationId};
 
 use crate::bind::{Scope, named, relation};
 use crate::catalog::{Catalog, RelationKind};
@@ -42,7 +42,7 @@ fn explain_existing(name: &Name, catalog: &Catalog) -> Result<Vec<String>, SqlEr
 }
 
 /// One operator a line.
-fn lines(plan: &Plan, catalog: &Catalog) -> Vec<String> {
+fn lines(plan: &PlanRef, catalog: &Catalog) -> Vec<String> {
     with_names(plan.to_string().lines().map(str::to_owned).collect(), &plan.relations(), catalog)
 }
 

@@ -12,7 +12,7 @@ use arrow::datatypes::{
 };
 
 use crate::expr::Expr;
-use crate::plan::Plan;
+use crate::plan::{Plan, PlanRef};
 use crate::state::normalise_keys;
 
 /// What NULL counts as: any value may have the same hash.
@@ -104,13 +104,13 @@ fn finish(hash: u64) -> u64 {
 }
 
 /// Whether equal rows of a plan come out at one worker: then there is no need to bring them together.
-pub(crate) fn is_placed(plan: &Plan) -> bool {
+pub(crate) fn is_placed(plan: &PlanRef) -> bool {
     placed_by(plan).is_some()
 }
 
 /// Columns of the output that tell where a row lies; `None` where it may lie anywhere.
-fn placed_by(plan: &Plan) -> Option<Vec<usize>> {
-    match plan {
+fn placed_by(plan: &PlanRef) -> Option<Vec<usize>> {
+    match plan.operator() {
         Plan::Reduce { keys, .. } => Some((0..keys.len()).collect()),
         Plan::TopK { keys, .. } => Some(read_by(keys.iter())),
         Plan::Join { keys, .. } => Some(read_by(keys.iter().map(|key| &key.left))),
@@ -167,20 +167,19 @@ mod tests {
 
     #[test]
     fn a_projection_that_loses_the_key_places_nothing() {
-        let get = Plan::Get { relation: RelationId(1), columns: vec![DataType::Int64; 2] };
+        let get = PlanRef::new(Plan::Get { relation: RelationId(1), columns: vec![DataType::Int64; 2] });
         let count = Aggregate::plain(AggregateFunction::Count, None, DataType::Int64);
-        let reduce = Plan::Reduce {
-            input: Box::new(get.clone()),
+        let reduce = PlanRef::new(Plan::Reduce {
+            input: get.clone(),
             keys: vec![Expr::Column(1)],
             aggregates: vec![count],
-        };
-        let project = |outputs: Vec<usize>| Plan::Project {
-            input: Box::new(reduce.clone()),
-            predicates: Vec::new(),
-            outputs: outputs.into_iter().map(Expr::Column).collect(),
+        });
+        let project = |outputs: Vec<usize>| {
+            let outputs = outputs.into_iter().map(Expr::Column).collect();
+            PlanRef::new(Plan::Project { input: reduce.clone(), predicates: Vec::new(), outputs })
         };
         assert!(is_placed(&reduce) && is_placed(&project(vec![1, 0])));
         assert!(!is_placed(&get) && !is_placed(&project(vec![1])));
-        assert!(!is_placed(&Plan::Union { inputs: vec![reduce.clone(), reduce] }));
+        assert!(!is_placed(&Plan::Union { inputs: vec![reduce.clone(), reduce] }.into()));
     }
 }

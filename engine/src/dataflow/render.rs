@@ -23,7 +23,7 @@ use super::meter::Meter;
 use super::placement::is_placed;
 use super::publish::{Publication, PublishSpec, publish};
 use super::reduce::{ReduceSpec, reduce};
-use super::shared::{ArrangementKey, Export, SharedArrangement, import_arranged};
+use super::shared::{ArrangementKey, Export, SharedArrangement, import_arranged, is_chain};
 use super::stateless::{Projection, constant, project, repeat};
 use super::topk::{TopKSpec, top_k};
 use super::turns::{Clock, Token};
@@ -31,7 +31,7 @@ use crate::delta::{Delta, batch_of};
 use crate::error::EngineError;
 use crate::expr::{Compiler, Expr};
 use crate::literals::column_of_literals;
-use crate::plan::{Aggregate, AggregateFunction, JoinKey, OrderKey, Plan, PlanId};
+use crate::plan::{Aggregate, AggregateFunction, JoinKey, OrderKey, Plan, PlanId, PlanRef};
 use crate::planted::{self, Bug};
 use crate::state::Direction;
 use crate::types::{DataType, Literal, RelationId, Tick};
@@ -93,7 +93,11 @@ impl<'scope> Renderer<'_, 'scope> {
     ///
     /// # Errors
     /// `InvalidPlan`, which checking the plan before has ruled out.
-    pub(crate) fn view(mut self, plan: &Plan) -> Result<Rendered, EngineError> {
+    pub(crate) fn view(mut self, plan: &PlanRef) -> Result<Rendered, EngineError> {
+        // Inputs first, so that a deep plan takes no deep stack; what a join may share is left to the join.
+        for input in plan.nodes().into_iter().filter(|plan| !is_chain(plan)) {
+            self.render(input)?;
+        }
         let rows = self.render(plan)?;
         let errors = self.scope.concatenate(std::mem::take(&mut self.errors));
         let saved = match (self.take_saved(), self.take_saved()) {
@@ -101,7 +105,7 @@ impl<'scope> Renderer<'_, 'scope> {
             _ => None,
         };
         let spec = PublishSpec {
-            columns: plan.columns(),
+            columns: plan.columns().to_vec(),
             keep_rows: true,
             is_placed: is_placed(plan),
             start: self.start,
@@ -152,7 +156,7 @@ impl<'scope> Renderer<'_, 'scope> {
     }
 
     /// The rows of a plan; its errors are added to the dataflow's when it is met for the first time.
-    fn render(&mut self, plan: &Plan) -> Result<Edge<'scope>, EngineError> {
+    fn render(&mut self, plan: &PlanRef) -> Result<Edge<'scope>, EngineError> {
         let id = plan.id();
         if let Some(rows) = self.rendered.get(&id) {
             return Ok(rows.clone());
@@ -162,16 +166,20 @@ impl<'scope> Renderer<'_, 'scope> {
         Ok(rows)
     }
 
-    fn render_new(&mut self, plan: &Plan) -> Result<Edge<'scope>, EngineError> {
-        match plan {
+    fn render_new(&mut self, plan: &PlanRef) -> Result<Edge<'scope>, EngineError> {
+        match plan.operator() {
             Plan::Get { relation, .. } => self.get(*relation),
             Plan::Constant { rows, columns } => Ok(self.constant(rows, columns)),
             Plan::Project { input, predicates, outputs } => {
                 let rows = self.render(input)?;
-                self.project(rows, &input.columns(), predicates, outputs, plan)
+                self.project(rows, input.columns(), predicates, outputs, plan)
             }
             Plan::Join { left, right, keys } => {
-                let specs = JoinSpec { left: left.columns(), right: right.columns(), start: self.start };
+                let specs = JoinSpec {
+                    left: left.columns().to_vec(),
+                    right: right.columns().to_vec(),
+                    start: self.start,
+                };
                 let (left_keys, right_keys) = sides(keys);
                 let left = self.join_input(left, left_keys, plan)?;
                 let right = self.join_input(right, right_keys, plan)?;
@@ -217,7 +225,7 @@ impl<'scope> Renderer<'_, 'scope> {
         columns: &[DataType],
         predicates: &[Expr],
         outputs: &[Expr],
-        plan: &Plan,
+        plan: &PlanRef,
     ) -> Result<Edge<'scope>, EngineError> {
         let projection = Projection::compile(self.compiler, predicates, outputs, columns)?;
         let (rows, errors) = project(rows, projection, plan.id().to_string().into());
@@ -228,12 +236,12 @@ impl<'scope> Renderer<'_, 'scope> {
     /// A join input by its key expressions: an arrangement that views share, or one of its own.
     fn join_input(
         &mut self,
-        input: &Plan,
+        input: &PlanRef,
         keys: Vec<SideKey>,
-        plan: &Plan,
+        plan: &PlanRef,
     ) -> Result<Arranged<'scope>, EngineError> {
         let place = (input.id(), keys);
-        if let Some(arranged) = self.arranged_already(&place, &input.columns()) {
+        if let Some(arranged) = self.arranged_already(&place, input.columns()) {
             return Ok(arranged);
         }
         let arranged = match ArrangementKey::new(input, &place.1) {
@@ -249,9 +257,9 @@ impl<'scope> Renderer<'_, 'scope> {
     fn shared_or_own(
         &mut self,
         key: ArrangementKey,
-        input: &Plan,
+        input: &PlanRef,
         keys: &[SideKey],
-        plan: &Plan,
+        plan: &PlanRef,
     ) -> Result<Arranged<'scope>, EngineError> {
         let found = self.shared.get(&key).zip(key.relation());
         let (Some((shared, relation)), Start::Fresh(as_of)) = (found, self.start) else {
@@ -273,9 +281,9 @@ impl<'scope> Renderer<'_, 'scope> {
     /// A join input, arranged by its key expressions; rows whose NULL key matches nothing go.
     fn keyed(
         &mut self,
-        input: &Plan,
+        input: &PlanRef,
         keys: &[SideKey],
-        plan: &Plan,
+        plan: &PlanRef,
     ) -> Result<Arranged<'scope>, EngineError> {
         let all = (0..input.columns().len()).map(Expr::Column).collect();
         let (rows, types) = self.by_keys(input, keys, all, plan)?;
@@ -307,26 +315,26 @@ impl<'scope> Renderer<'_, 'scope> {
     /// NULL key matches nothing go.
     fn by_keys(
         &mut self,
-        input: &Plan,
+        input: &PlanRef,
         keys: &[SideKey],
         columns: Vec<Expr>,
-        plan: &Plan,
+        plan: &PlanRef,
     ) -> Result<(Edge<'scope>, Vec<DataType>), EngineError> {
         let input_columns = input.columns();
         let rows = self.render(input)?;
         let outputs: Vec<Expr> = keys.iter().map(|(key, _)| key.clone()).chain(columns).collect();
-        let rows = self.with_keys(rows, &input_columns, keys, &outputs, plan)?;
-        Ok((rows, outputs.iter().filter_map(|output| output.data_type(&input_columns)).collect()))
+        let rows = self.with_keys(rows, input_columns, keys, &outputs, plan)?;
+        Ok((rows, outputs.iter().filter_map(|output| output.data_type(input_columns)).collect()))
     }
 
     /// A semi or anti join. Right rows with a NULL key match nothing and go; so do left ones,
     /// unless those without a match are wanted.
     fn exists(
         &mut self,
-        [left, right]: [&Plan; 2],
+        [left, right]: [&PlanRef; 2],
         keys: &[JoinKey],
         anti: bool,
-        plan: &Plan,
+        plan: &PlanRef,
     ) -> Result<Edge<'scope>, EngineError> {
         let (mut left_keys, right_keys) = sides(keys);
         left_keys.iter_mut().for_each(|(_, nulls_equal)| *nulls_equal |= anti);
@@ -342,18 +350,18 @@ impl<'scope> Renderer<'_, 'scope> {
         Ok(rows)
     }
 
-    fn repeat(&mut self, input: &Plan, count: &Expr, plan: &Plan) -> Result<Edge<'scope>, EngineError> {
+    fn repeat(&mut self, input: &PlanRef, count: &Expr, plan: &PlanRef) -> Result<Edge<'scope>, EngineError> {
         let columns = input.columns();
         let rows = self.render(input)?;
         let outputs: Vec<Expr> = (0..columns.len()).map(Expr::Column).chain([count.clone()]).collect();
-        let projection = Projection::compile(self.compiler, &[], &outputs, &columns)?;
+        let projection = Projection::compile(self.compiler, &[], &outputs, columns)?;
         let (rows, errors) = repeat(rows, projection, plan.id().to_string().into());
         self.errors.push(errors);
         Ok(rows)
     }
 
-    fn top_k(&mut self, plan: &Plan) -> Result<Edge<'scope>, EngineError> {
-        let Plan::TopK { input, keys, order, skip, fetch, numbered } = plan else {
+    fn top_k(&mut self, plan: &PlanRef) -> Result<Edge<'scope>, EngineError> {
+        let Plan::TopK { input, keys, order, skip, fetch, numbered } = plan.operator() else {
             return Err(EngineError::InvalidPlan("not a top-k".to_owned()));
         };
         let columns = input.columns();
@@ -361,9 +369,9 @@ impl<'scope> Renderer<'_, 'scope> {
         let compared = order.iter().map(|key| key.expr.clone());
         let all = (0..columns.len()).map(Expr::Column);
         let outputs: Vec<Expr> = keys.iter().cloned().chain(compared).chain(all).collect();
-        let rows = self.project(rows, &columns, &[], &outputs, plan)?;
+        let rows = self.project(rows, columns, &[], &outputs, plan)?;
         let spec = TopKSpec {
-            columns: outputs.iter().filter_map(|output| output.data_type(&columns)).collect(),
+            columns: outputs.iter().filter_map(|output| output.data_type(columns)).collect(),
             keys: keys.len(),
             order: order.iter().map(direction).collect(),
             skip: *skip,
@@ -387,7 +395,7 @@ impl<'scope> Renderer<'_, 'scope> {
         columns: &[DataType],
         keys: &[SideKey],
         outputs: &[Expr],
-        plan: &Plan,
+        plan: &PlanRef,
     ) -> Result<Edge<'scope>, EngineError> {
         let wanted = |keys: &[SideKey]| -> Vec<Expr> {
             keys.iter().filter(|(_, nulls_equal)| !nulls_equal).map(|(key, _)| key.clone()).collect()
@@ -404,16 +412,16 @@ impl<'scope> Renderer<'_, 'scope> {
 
     fn reduce(
         &mut self,
-        input: &Plan,
+        input: &PlanRef,
         keys: &[Expr],
         aggregates: &[Aggregate],
-        plan: &Plan,
+        plan: &PlanRef,
     ) -> Result<Edge<'scope>, EngineError> {
         let columns = input.columns();
         let rows = self.render(input)?;
         let outputs = reduce_outputs(keys, aggregates);
-        let rows = self.project(rows, &columns, &[], &outputs, plan)?;
-        let spec = reduce_spec(&columns, keys.len(), &outputs, aggregates, self.start, plan)?;
+        let rows = self.project(rows, columns, &[], &outputs, plan)?;
+        let spec = reduce_spec(columns, keys.len(), &outputs, aggregates, self.start, plan)?;
         let saved =
             self.saved.is_some().then(|| (0..spec.trace_count()).filter_map(|_| self.take_saved()).collect());
         let (rows, errors, traces) = reduce(rows, spec, saved, Arc::clone(self.meter), self.token);
@@ -481,7 +489,7 @@ pub(crate) fn reduce_spec(
     outputs: &[Expr],
     aggregates: &[Aggregate],
     start: Start,
-    plan: &Plan,
+    plan: &PlanRef,
 ) -> Result<ReduceSpec, EngineError> {
     let types: Vec<DataType> = outputs.iter().filter_map(|output| output.data_type(columns)).collect();
     let position = |argument: &Expr| {

@@ -14,7 +14,7 @@
 //! and drop arrangements at the same commands.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ use super::publish::{Contents, Publication};
 use super::render::SideKey;
 use super::turns::Token;
 use crate::expr::Expr;
-use crate::plan::{JoinKey, Plan};
+use crate::plan::{JoinKey, Plan, PlanRef};
 use crate::state::Shared;
 use crate::types::{RelationId, Tick};
 
@@ -42,16 +42,15 @@ use crate::types::{RelationId, Tick};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ArrangementKey {
     /// Filters and computations over one relation.
-    pub(crate) input: Plan,
+    pub(crate) input: PlanRef,
     /// The keys, and whether their NULLs match.
     pub(crate) keys: Vec<SideKey>,
 }
 
 impl ArrangementKey {
     /// Of a join's input, if it can be shared.
-    pub(crate) fn new(input: &Plan, keys: &[SideKey]) -> Option<ArrangementKey> {
-        base_of(input)?;
-        Some(ArrangementKey { input: input.clone(), keys: keys.to_vec() })
+    pub(crate) fn new(input: &PlanRef, keys: &[SideKey]) -> Option<ArrangementKey> {
+        is_chain(input).then(|| ArrangementKey { input: input.clone(), keys: keys.to_vec() })
     }
 
     /// The relation that is arranged.
@@ -60,9 +59,14 @@ impl ArrangementKey {
     }
 }
 
+/// Whether a plan is filters and computations over one relation, whose arrangements views share.
+pub(crate) fn is_chain(plan: &PlanRef) -> bool {
+    base_of(plan).is_some()
+}
+
 /// The relation below a chain of filters and computations.
-fn base_of(plan: &Plan) -> Option<RelationId> {
-    match plan {
+fn base_of(plan: &PlanRef) -> Option<RelationId> {
+    match plan.operator() {
         Plan::Get { relation, .. } => Some(*relation),
         Plan::Project { input, .. } => base_of(input),
         Plan::Constant { .. }
@@ -76,25 +80,21 @@ fn base_of(plan: &Plan) -> Option<RelationId> {
 }
 
 /// The arrangements that a plan's joins can share, each once, in the order of the plan.
-pub(crate) fn shareable(plan: &Plan) -> Vec<ArrangementKey> {
-    let mut found = Vec::new();
-    collect(plan, &mut found);
+pub(crate) fn shareable(plan: &PlanRef) -> Vec<ArrangementKey> {
+    let mut met = HashSet::new();
+    let mut found: Vec<ArrangementKey> = plan.nodes().into_iter().flat_map(of_join).collect();
+    found.retain(|key| met.insert(key.clone()));
     found
 }
 
-fn collect(plan: &Plan, found: &mut Vec<ArrangementKey>) {
-    if let Plan::Join { left, right, keys } = plan {
-        let side =
-            |key: fn(&JoinKey) -> &Expr| keys.iter().map(|k| (key(k).clone(), k.nulls_equal)).collect();
-        let sides: [(&Plan, Vec<SideKey>); 2] =
-            [(left, side(|key| &key.left)), (right, side(|key| &key.right))];
-        for key in sides.iter().filter_map(|(input, keys)| ArrangementKey::new(input, keys)) {
-            if !found.contains(&key) {
-                found.push(key);
-            }
-        }
-    }
-    plan.inputs().into_iter().for_each(|input| collect(input, found));
+/// The arrangements that can be shared of a join's inputs.
+fn of_join(plan: &PlanRef) -> Vec<ArrangementKey> {
+    let Plan::Join { left, right, keys } = plan.operator() else { return Vec::new() };
+    let side = |key: fn(&JoinKey) -> &Expr| -> Vec<SideKey> {
+        keys.iter().map(|k| (key(k).clone(), k.nulls_equal)).collect()
+    };
+    let sides = [(left, side(|key| &key.left)), (right, side(|key| &key.right))];
+    sides.iter().filter_map(|(input, keys)| ArrangementKey::new(input, keys)).collect()
 }
 
 /// A shared arrangement on one worker.

@@ -123,6 +123,6 @@ impl ArrangementKey {
     /// The types of the keys; the plan was checked.
     fn types(&self) -> Vec<DataType> {
         let columns = self.input.columns();
-        self.keys.iter().filter_map(|(key, _)| key.data_type(&columns)).collect()
+        self.keys.iter().filter_map(|(key, _)| key.data_type(columns)).collect()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use millrace_engine::{
-    Aggregate, AggregateFunction, DataError, DataType, EngineError, Expr, JoinKey, Plan, RelationId,
+    Aggregate, AggregateFunction, DataError, DataType, EngineError, Expr, JoinKey, Plan, PlanRef, RelationId,
     RelationReport, Snapshot, SubscriptionEvent, ViewSpec,
 };
 
@@ -35,24 +35,24 @@ fn quotient(of: u64) -> Plan {
         arguments: vec![Expr::Column(0), Expr::Column(1)],
         data_type: DataType::Int32,
     };
-    Plan::Project { input: Box::new(get(of)), predicates: Vec::new(), outputs: vec![divide] }
+    Plan::Project { input: PlanRef::new(get(of)), predicates: Vec::new(), outputs: vec![divide] }
 }
 
 /// All pairs of a relation's rows.
 fn cross(of: u64) -> Plan {
-    Plan::Join { left: Box::new(get(of)), right: Box::new(get(of)), keys: Vec::new() }
+    Plan::Join { left: PlanRef::new(get(of)), right: PlanRef::new(get(of)), keys: Vec::new() }
 }
 
 /// How many pairs there are: takes as long as to find them, and keeps little.
 fn pairs_counted(of: u64) -> Plan {
     let count = Aggregate::plain(AggregateFunction::Count, None, DataType::Int64);
-    Plan::Reduce { input: Box::new(cross(of)), keys: Vec::new(), aggregates: vec![count] }
+    Plan::Reduce { input: PlanRef::new(cross(of)), keys: Vec::new(), aggregates: vec![count] }
 }
 
 /// A relation's rows with those of another that have the same first column.
 fn by_first(left: u64, right: u64) -> Plan {
     let key = JoinKey { left: Expr::Column(0), right: Expr::Column(0), nulls_equal: false };
-    Plan::Join { left: Box::new(get(left)), right: Box::new(get(right)), keys: vec![key] }
+    Plan::Join { left: PlanRef::new(get(left)), right: PlanRef::new(get(right)), keys: vec![key] }
 }
 
 fn bag(rows: &[(&str, i64)]) -> Bag {
@@ -97,7 +97,7 @@ fn a_view_that_skips_errors_is_read_without_them_and_views_over_it_inherit_none(
     harness.view_with(2, &quotient(1), ViewSpec { skip_errors: true, ..ViewSpec::default() }, 10);
     let over = |of| {
         let columns = vec![DataType::Int32];
-        let input = Box::new(Plan::Get { relation: RelationId(of), columns });
+        let input = PlanRef::new(Plan::Get { relation: RelationId(of), columns });
         Plan::Project { input, predicates: Vec::new(), outputs: vec![Expr::Column(0)] }
     };
     harness.view(3, &over(2), 10);
@@ -168,7 +168,7 @@ fn an_exploding_view_is_stopped_with_those_that_read_it_and_harms_nobody() {
     let before = bytes(&harness);
     // 400 million pairs of rows.
     harness.view(3, &cross(1), 20);
-    let four = [get(3).columns(), get(3).columns()].concat();
+    let four = PAIR.repeat(2);
     harness.view(4, &Plan::Get { relation: RelationId(3), columns: four }, 20);
     let events = harness.subscribe(3, 20);
     let failed = DataError::memory_limit("v3");
@@ -310,7 +310,7 @@ fn joined_by_quotient() -> Plan {
         data_type: DataType::Int32,
     };
     let key = JoinKey { left: divide.clone(), right: divide, nulls_equal: false };
-    Plan::Join { left: Box::new(get(1)), right: Box::new(get(1)), keys: vec![key] }
+    Plan::Join { left: PlanRef::new(get(1)), right: PlanRef::new(get(1)), keys: vec![key] }
 }
 
 #[test]

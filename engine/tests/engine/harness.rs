@@ -61,7 +61,7 @@ impl Harness {
 
     pub(crate) fn view_with(&self, id: u64, plan: &Plan, spec: ViewSpec, as_of: Tick) {
         let spec = ViewSpec { name: format!("v{id}"), ..spec };
-        self.engine.install(RelationId(id), plan.clone(), spec, as_of).unwrap();
+        self.engine.install(RelationId(id), plan.clone().into(), spec, as_of).unwrap();
     }
 
     /// An index of a table of these columns.

@@ -1,7 +1,7 @@
 //! A view is incremental: what one change makes the operators look at does not grow with the state.
 
 use millrace_engine::{
-    Aggregate, AggregateFunction, DataType, Expr, JoinKey, Literal, OrderKey, Plan, RelationId,
+    Aggregate, AggregateFunction, DataType, Expr, JoinKey, Literal, OrderKey, Plan, PlanRef, RelationId,
 };
 
 use crate::harness::{Harness, Row};
@@ -15,7 +15,7 @@ fn pair(a: i32, b: i32) -> Row {
 
 /// Sums, counts and extremes by key, joined with the table again.
 fn plan() -> Plan {
-    let table = || Box::new(Plan::Get { relation: RelationId(1), columns: PAIR.to_vec() });
+    let table = || PlanRef::new(Plan::Get { relation: RelationId(1), columns: PAIR.to_vec() });
     let aggregate = |function, data_type| Aggregate::plain(function, Some(Expr::Column(1)), data_type);
     let aggregates = vec![
         aggregate(AggregateFunction::Sum, DataType::Int64),
@@ -25,7 +25,7 @@ fn plan() -> Plan {
     let groups = Plan::Reduce { input: table(), keys: vec![Expr::Column(0)], aggregates };
     Plan::Join {
         left: table(),
-        right: Box::new(groups),
+        right: PlanRef::new(groups),
         keys: vec![JoinKey { left: Expr::Column(0), right: Expr::Column(0), nulls_equal: false }],
     }
 }
@@ -57,7 +57,7 @@ fn one_row_visits_as_much_at_a_thousand_rows_as_at_a_million() {
 fn extremes() -> Plan {
     let aggregate = |function| Aggregate::plain(function, Some(Expr::Column(1)), DataType::Int32);
     Plan::Reduce {
-        input: Box::new(Plan::Get { relation: RelationId(1), columns: PAIR.to_vec() }),
+        input: PlanRef::new(Plan::Get { relation: RelationId(1), columns: PAIR.to_vec() }),
         keys: vec![Expr::Column(0)],
         aggregates: vec![aggregate(AggregateFunction::Min), aggregate(AggregateFunction::Max)],
     }
@@ -67,7 +67,7 @@ fn extremes() -> Plan {
 fn first_rows(numbered: bool) -> Plan {
     let order = vec![OrderKey { expr: Expr::Column(1), descending: false, nulls_first: false }];
     Plan::TopK {
-        input: Box::new(Plan::Get { relation: RelationId(1), columns: PAIR.to_vec() }),
+        input: PlanRef::new(Plan::Get { relation: RelationId(1), columns: PAIR.to_vec() }),
         keys: vec![Expr::Column(0)],
         order,
         skip: 1,

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use millrace_engine::{DataType, EngineError, Expr, JoinKey, Literal, Plan, RelationId};
+use millrace_engine::{DataType, EngineError, Expr, JoinKey, Literal, Plan, PlanRef, RelationId};
 
 use crate::harness::{Bag, Harness, Row};
 use crate::oracle::alone;
@@ -86,10 +86,10 @@ fn alike(number: i32) -> Row {
 
 /// A table joined with itself by its first column: one input that can be shared.
 fn self_join() -> Plan {
-    let table = || Box::new(Plan::Get { relation: RelationId(1), columns: TRIPLE.to_vec() });
+    let table = || PlanRef::new(Plan::Get { relation: RelationId(1), columns: TRIPLE.to_vec() });
     let keys = vec![JoinKey { left: Expr::Column(0), right: Expr::Column(0), nulls_equal: false }];
     let join = Plan::Join { left: table(), right: table(), keys };
-    Plan::Project { input: Box::new(join), predicates: Vec::new(), outputs: vec![Expr::Column(0)] }
+    Plan::Project { input: PlanRef::new(join), predicates: Vec::new(), outputs: vec![Expr::Column(0)] }
 }
 
 /// The updates that each of these relations holds.

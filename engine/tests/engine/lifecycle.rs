@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use millrace_engine::{
-    Aggregate, AggregateFunction, DataType, Engine, EngineConfig, EngineError, Expr, Literal, Plan,
+    Aggregate, AggregateFunction, DataType, Engine, EngineConfig, EngineError, Expr, Literal, Plan, PlanRef,
     RelationId, SubscriptionEvent, TableSpec,
 };
 
@@ -24,7 +24,7 @@ fn table() -> Plan {
 
 fn sums() -> Plan {
     let sum = Aggregate::plain(AggregateFunction::Sum, Some(Expr::Column(1)), DataType::Int64);
-    Plan::Reduce { input: Box::new(table()), keys: vec![Expr::Column(0)], aggregates: vec![sum] }
+    Plan::Reduce { input: PlanRef::new(table()), keys: vec![Expr::Column(0)], aggregates: vec![sum] }
 }
 
 fn quotient() -> Plan {
@@ -34,7 +34,7 @@ fn quotient() -> Plan {
         arguments: vec![Expr::Column(0), Expr::Column(1)],
         data_type: DataType::Int32,
     };
-    Plan::Project { input: Box::new(table()), predicates: Vec::new(), outputs: vec![divide] }
+    Plan::Project { input: PlanRef::new(table()), predicates: Vec::new(), outputs: vec![divide] }
 }
 
 fn bag(rows: &[(&str, i64)]) -> Bag {

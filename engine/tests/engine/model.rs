@@ -60,13 +60,13 @@ fn run(plan: &Plan, tables: &Tables, errors: &mut BTreeMap<DataError, i64>) -> R
         Plan::Get { relation, .. } => tables.get(relation).cloned().unwrap_or_default(),
         Plan::Constant { rows, .. } => rows.iter().map(|row| (row.clone(), 1)).collect(),
         Plan::Project { input, predicates, outputs } => {
-            let rows = run(input, tables, errors);
+            let rows = run(input.operator(), tables, errors);
             rows.into_iter()
                 .filter_map(|(row, diff)| project(&row, predicates, outputs, diff, errors))
                 .collect()
         }
         Plan::Join { left, right, keys } => {
-            let (left, right) = (run(left, tables, errors), run(right, tables, errors));
+            let (left, right) = (run(left.operator(), tables, errors), run(right.operator(), tables, errors));
             let mut joined = Vec::new();
             for (l, left_diff) in &left {
                 for (r, right_diff) in &right {
@@ -79,7 +79,7 @@ fn run(plan: &Plan, tables: &Tables, errors: &mut BTreeMap<DataError, i64>) -> R
         }
         Plan::Reduce { input, keys, aggregates } => {
             let mut groups: BTreeMap<String, (Row, Rows)> = BTreeMap::new();
-            for (row, diff) in run(input, tables, errors) {
+            for (row, diff) in run(input.operator(), tables, errors) {
                 let group: Row = keys.iter().map(|key| normal(eval(key, &row).unwrap())).collect();
                 groups.entry(format!("{group:?}")).or_insert_with(|| (group, Vec::new())).1.push((row, diff));
             }
@@ -100,9 +100,11 @@ fn run(plan: &Plan, tables: &Tables, errors: &mut BTreeMap<DataError, i64>) -> R
             }
             result
         }
-        Plan::Union { inputs } => inputs.iter().flat_map(|input| run(input, tables, errors)).collect(),
+        Plan::Union { inputs } => {
+            inputs.iter().flat_map(|input| run(input.operator(), tables, errors)).collect()
+        }
         Plan::Exists { left, right, keys, anti } => {
-            let (left, right) = (run(left, tables, errors), run(right, tables, errors));
+            let (left, right) = (run(left.operator(), tables, errors), run(right.operator(), tables, errors));
             let sides = |key: &JoinKey| (key.left.clone(), key.right.clone());
             let (left_keys, right_keys): (Vec<Expr>, Vec<Expr>) = keys.iter().map(sides).unzip();
             let (left, right) = (with_keys(left, &left_keys, errors), with_keys(right, &right_keys, errors));
@@ -114,7 +116,7 @@ fn run(plan: &Plan, tables: &Tables, errors: &mut BTreeMap<DataError, i64>) -> R
             kept.map(|(_, row, diff)| (row, diff)).collect()
         }
         Plan::Repeat { input, count } => {
-            let rows = with_keys(run(input, tables, errors), std::slice::from_ref(count), errors);
+            let rows = with_keys(run(input.operator(), tables, errors), std::slice::from_ref(count), errors);
             let mut repeated = Vec::new();
             for (count, row, diff) in rows {
                 match count[0] {
@@ -131,7 +133,7 @@ fn run(plan: &Plan, tables: &Tables, errors: &mut BTreeMap<DataError, i64>) -> R
         Plan::TopK { input, keys, order, skip, fetch, numbered } => {
             let compared: Vec<Expr> = keys.iter().chain(order.iter().map(|key| &key.expr)).cloned().collect();
             let mut groups: BTreeMap<String, Vec<(Row, Row)>> = BTreeMap::new();
-            for (values, row, diff) in with_keys(run(input, tables, errors), &compared, errors) {
+            for (values, row, diff) in with_keys(run(input.operator(), tables, errors), &compared, errors) {
                 let (group, values) = values.split_at(keys.len());
                 let group = groups.entry(format!("{group:?}")).or_default();
                 (0..diff).for_each(|_| group.push((values.to_vec(), row.clone())));

@@ -1,7 +1,7 @@
 //! Semi and anti joins, repetitions and top-k where random scripts do not come: multiplicities below
 //! zero, too many copies, keys with very many rows, rows that come back, shared arrangements.
 
-use millrace_engine::{DataType, Expr, JoinKey, Literal, OrderKey, Plan, RelationId};
+use millrace_engine::{DataType, Expr, JoinKey, Literal, OrderKey, Plan, PlanRef, RelationId};
 
 use crate::harness::{Bag, Harness, Row};
 use crate::oracle::alone;
@@ -21,12 +21,12 @@ fn first_column() -> Vec<JoinKey> {
 }
 
 fn exists(anti: bool) -> Plan {
-    Plan::Exists { left: Box::new(table(1)), right: Box::new(table(2)), keys: first_column(), anti }
+    Plan::Exists { left: PlanRef::new(table(1)), right: PlanRef::new(table(2)), keys: first_column(), anti }
 }
 
 fn least(fetch: Option<u64>, numbered: bool) -> Plan {
     let order = vec![OrderKey { expr: Expr::Column(1), descending: false, nulls_first: false }];
-    let (input, keys) = (Box::new(table(1)), vec![Expr::Column(0)]);
+    let (input, keys) = (PlanRef::new(table(1)), vec![Expr::Column(0)]);
     Plan::TopK { input, keys, order, skip: 0, fetch, numbered }
 }
 
@@ -83,7 +83,7 @@ fn a_negative_number_of_rows_in_a_window_is_an_error_until_it_is_made_good() {
 #[test]
 fn too_many_copies_are_an_error_until_their_row_is_gone() {
     let _alone = alone();
-    let plan = Plan::Repeat { input: Box::new(table(1)), count: Expr::Column(1) };
+    let plan = Plan::Repeat { input: PlanRef::new(table(1)), count: Expr::Column(1) };
     let ticks = [
         [vec![(pair(1, 3), 2), (pair(2, 0), 1), (pair(3, -4), 1)], vec![]],
         [vec![(pair(4, i64::MAX), 2)], vec![]],
@@ -168,7 +168,7 @@ fn equal_inputs_of_joins_are_arranged_once() {
     };
     let twice = || {
         let outputs = vec![Expr::Column(1), Expr::Column(1)];
-        Box::new(Plan::Project { input: Box::new(table(1)), predicates: Vec::new(), outputs })
+        PlanRef::new(Plan::Project { input: PlanRef::new(table(1)), predicates: Vec::new(), outputs })
     };
     let self_join = |keys| Plan::Join { left: twice(), right: twice(), keys };
     let rows: Vec<(Row, i64)> = (0..1_000).map(|row| (pair(row, i64::from(row)), 1)).collect();
@@ -181,4 +181,20 @@ fn equal_inputs_of_joins_are_arranged_once() {
     };
     assert_eq!(updates(&self_join(key(0, 0))), 1_000);
     assert_eq!(updates(&self_join(key(0, 1))), 2_000);
+}
+
+/// Each step reads the one before twice: as a tree the plan would have 2^1000 leaves.
+#[test]
+fn a_deep_plan_that_shares_its_inputs_is_maintained() {
+    let semi = |input: PlanRef| Plan::Exists {
+        left: input.clone(),
+        right: input,
+        keys: first_column(),
+        anti: false,
+    };
+    let plan = (1..1_000).fold(semi(PlanRef::new(table(1))), |plan, _| semi(plan.into()));
+    let harness =
+        run(&plan, 2, &[[vec![(pair(1, 2), 1), (pair(3, 4), 2)], vec![]], [vec![(pair(1, 2), -1)], vec![]]]);
+    assert_eq!(harness.read(3, 20), Ok(bag(&[("1|2", 1), ("3|4", 2)])));
+    assert_eq!(harness.read(3, 21), Ok(bag(&[("3|4", 2)])));
 }

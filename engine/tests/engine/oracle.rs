@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use millrace_engine::{
-    Aggregate, AggregateFunction, DataError, DataType, Expr, JoinKey, Literal, OrderKey, Plan, RelationId,
-    SubscriptionEvent, Tick, ViewSpec,
+    Aggregate, AggregateFunction, DataError, DataType, Expr, JoinKey, Literal, OrderKey, Plan, PlanRef,
+    RelationId, SubscriptionEvent, Tick, ViewSpec,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -100,21 +100,21 @@ fn five_columns() -> impl Strategy<Value = Plan> {
     table.prop_recursive(3, 6, 2, |inner| {
         let project = (inner.clone(), prop::collection::vec(predicate(), 0..2), first_output());
         let project = project.prop_map(|(input, predicates, first)| Plan::Project {
-            input: Box::new(input),
+            input: PlanRef::new(input),
             predicates,
             outputs: [vec![first], columns(1..5)].concat(),
         });
         let narrow = |join| Plan::Project {
-            input: Box::new(join),
+            input: PlanRef::new(join),
             predicates: Vec::new(),
             outputs: columns([0, 6, 2, 8, 4]),
         };
         let join = join(inner.clone()).prop_map(narrow);
         let union = (inner.clone(), inner.clone())
-            .prop_map(|(left, right)| Plan::Union { inputs: vec![left, right] });
+            .prop_map(|(left, right)| Plan::Union { inputs: vec![left.into(), right.into()] });
         let exists = exists(inner.clone());
         let repeat = (inner.clone(), copies())
-            .prop_map(|(input, count)| Plan::Repeat { input: Box::new(input), count });
+            .prop_map(|(input, count)| Plan::Repeat { input: PlanRef::new(input), count });
         prop_oneof![3 => project, 2 => join, 1 => union, 2 => exists, 1 => repeat, 2 => narrow_top_k(inner)]
     })
 }
@@ -135,9 +135,9 @@ fn exists(inner: impl Strategy<Value = Plan> + Clone + 'static) -> impl Strategy
     (inner, right, keys, prop::collection::vec(prop::bool::weighted(0.3), 2), any::<bool>()).prop_map(
         |(left, right, keys, nulls_equal, anti)| {
             let key = |((left, right), nulls_equal)| JoinKey { left, right, nulls_equal };
-            let right = Box::new(right.unwrap_or_else(|| left.clone()));
+            let right = PlanRef::new(right.unwrap_or_else(|| left.clone()));
             let keys = keys.into_iter().zip(nulls_equal).map(key).collect();
-            Plan::Exists { left: Box::new(left), right, keys, anti }
+            Plan::Exists { left: PlanRef::new(left), right, keys, anti }
         },
     )
 }
@@ -166,15 +166,15 @@ fn top_k(inner: impl Strategy<Value = Plan>) -> impl Strategy<Value = Plan> {
     let order = prop::collection::vec(order, 0..3);
     let window = (0u64..3, prop_oneof![4 => (0u64..4).prop_map(Some), 1 => Just(None)]);
     (inner, keys, order, window, any::<bool>()).prop_map(|(input, keys, order, (skip, fetch), numbered)| {
-        Plan::TopK { input: Box::new(input), keys: columns(keys), order, skip, fetch, numbered }
+        Plan::TopK { input: PlanRef::new(input), keys: columns(keys), order, skip, fetch, numbered }
     })
 }
 
 /// A top-k with the tables' columns: a row's number comes in the place of the last.
 fn narrow_top_k(inner: impl Strategy<Value = Plan>) -> impl Strategy<Value = Plan> {
-    top_k(inner).prop_map(|top_k| match top_k.columns().len() {
+    top_k(inner).prop_map(|top_k| match PlanRef::new(top_k.clone()).columns().len() {
         6 => Plan::Project {
-            input: Box::new(top_k),
+            input: PlanRef::new(top_k),
             predicates: Vec::new(),
             outputs: columns([0, 1, 2, 3, 5]),
         },
@@ -201,7 +201,7 @@ fn join(inner: impl Strategy<Value = Plan> + Clone + 'static) -> impl Strategy<V
             nulls_equal: nulls_equal && left == right,
         };
         let keys = keys.into_iter().map(key).collect();
-        Plan::Join { left: Box::new(left), right: Box::new(right), keys }
+        Plan::Join { left: PlanRef::new(left), right: PlanRef::new(right), keys }
     })
 }
 
@@ -290,7 +290,7 @@ fn reduce(input: impl Strategy<Value = Plan>) -> impl Strategy<Value = Plan> {
         Just(vec![0, 3]),
     ];
     (input, keys, prop::collection::vec(aggregate(), 0..6)).prop_map(|(input, keys, aggregates)| {
-        Plan::Reduce { input: Box::new(input), keys: columns(keys), aggregates }
+        Plan::Reduce { input: PlanRef::new(input), keys: columns(keys), aggregates }
     })
 }
 
@@ -308,11 +308,11 @@ fn view() -> impl Strategy<Value = Plan> {
 
 /// A view over a view: its rows counted by their first column, or all of them.
 fn over(view: &Plan) -> BoxedStrategy<Plan> {
-    let columns_of_view = view.columns();
+    let columns_of_view = PlanRef::new(view.clone()).columns().to_vec();
     let all = get(VIEW, &columns_of_view);
     let count = Aggregate::plain(AggregateFunction::Count, None, DataType::Int64);
     let keys = if columns_of_view.is_empty() { Vec::new() } else { columns(0..1) };
-    let counted = Plan::Reduce { input: Box::new(all.clone()), keys, aggregates: vec![count] };
+    let counted = Plan::Reduce { input: PlanRef::new(all.clone()), keys, aggregates: vec![count] };
     prop_oneof![Just(all), Just(counted)].boxed()
 }
 
@@ -380,7 +380,7 @@ fn operators(plan: &Plan, found: &mut BTreeMap<&'static str, usize>) {
         Plan::TopK { numbered: true, .. } => "numbered top-k",
     };
     *found.entry(name).or_default() += 1;
-    plan.inputs().into_iter().for_each(|input| operators(input, found));
+    plan.inputs().into_iter().for_each(|input| operators(input.operator(), found));
 }
 
 /// What scripts have shown, so that a weak generator is noticed.
@@ -426,11 +426,7 @@ fn history(script: &Script) -> History {
 fn inline(plan: &Plan, view: &Plan) -> Plan {
     match plan {
         Plan::Get { relation, .. } if *relation == RelationId(VIEW) => view.clone(),
-        other => {
-            let mut other = other.clone();
-            other.inputs_mut().into_iter().for_each(|input| *input = inline(input, view));
-            other
-        }
+        other => other.map_inputs(|input| inline(input.operator(), view).into()),
     }
 }
 
@@ -583,7 +579,7 @@ pub(crate) fn check_restored(script: &Script, workers: usize, cut: usize) -> Res
     (0..=cut).for_each(|index| commit(&second, &history, index));
     second
         .engine
-        .restore(RelationId(VIEW), script.view.clone(), ViewSpec::default(), state)
+        .restore(RelationId(VIEW), script.view.clone().into(), ViewSpec::default(), state)
         .map_err(|e| e.to_string())?;
     let events = second.subscribe(VIEW, at - 1);
     second.commit(at, &[]);

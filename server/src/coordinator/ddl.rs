@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use millrace_engine::{Plan, RelationId, Tick};
+use millrace_engine::{RelationId, Tick};
 use millrace_sql::{Catalog, CatalogChange, Relation, RelationKind, SqlError};
 
 use super::commit::conflict;
@@ -83,18 +83,11 @@ fn resolve_plan(
             if catalog.by_id(*on).is_some() { Ok(()) } else { Err(conflict()) }
         }
         RelationKind::MaterializedView { plan, .. } => {
-            rename(plan, final_ids);
+            *plan = plan.map_relations(|id| final_id(final_ids, id));
             let exists = |id: &RelationId| catalog.by_id(*id).is_some();
             if plan.relations().iter().all(exists) { Ok(()) } else { Err(conflict()) }
         }
     }
-}
-
-fn rename(plan: &mut Plan, final_ids: &BTreeMap<RelationId, RelationId>) {
-    if let Plan::Get { relation, .. } = plan {
-        *relation = final_id(final_ids, *relation);
-    }
-    plan.inputs_mut().into_iter().for_each(|input| rename(input, final_ids));
 }
 
 fn final_id(final_ids: &BTreeMap<RelationId, RelationId>, id: RelationId) -> RelationId {

@@ -132,7 +132,7 @@ impl Model {
             }
             Op::CreateView { name, over } => {
                 let Some(over) = self.relation(&self.catalog(), over) else { return };
-                let plan = Plan::Get { relation: over.id, columns: vec![DataType::Int32] };
+                let plan = Plan::Get { relation: over.id, columns: vec![DataType::Int32] }.into();
                 self.create(
                     name,
                     RelationKind::MaterializedView {

@@ -146,7 +146,7 @@ fn gated() -> (AppendGroup, thread_channel::Sender<Result<(), SqlError>>, mpsc::
 async fn what_is_acknowledged_is_read_at_once() {
     let bench = Bench::empty(always());
     let table = bench.create_table().await;
-    let plan = Plan::Get { relation: table, columns: vec![DataType::Int32] };
+    let plan = Plan::Get { relation: table, columns: vec![DataType::Int32] }.into();
     let view = bench
         .create(
             "v",
@@ -275,7 +275,7 @@ async fn a_restart_brings_back_catalog_rows_and_ticks() {
     for value in 0..30 {
         bench.coordinator.commit(insert(table, &[value], 1)).await.unwrap();
     }
-    let plan = Plan::Get { relation: table, columns: vec![DataType::Int32] };
+    let plan = Plan::Get { relation: table, columns: vec![DataType::Int32] }.into();
     bench
         .create(
             "v",

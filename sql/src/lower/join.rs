@@ -7,92 +7,75 @@
 //! ```
 //! Without conditions beyond the keys "among the matched" asks the other side itself; with such conditions it
 //! asks for the columns that the conditions read, since rows that agree in them match alike. A condition that
-//! reads one side only splits that side first. A sub-plan that is needed twice is written twice, equal to the
-//! byte: the engine renders it once. Multiplicities need no care: a row is matched or not with all its copies.
+//! reads one side only splits that side first. A sub-plan that is needed twice is shared, so that a stack of
+//! joins makes a plan that grows with their number. Multiplicities need no care: a row is matched or not with
+//! all its copies.
 
-use millrace_engine::{DataType, Expr, JoinKey, Literal, NUMERIC_PRECISION_MAX, Plan};
+use millrace_engine::{DataType, Expr, JoinKey, Literal, NUMERIC_PRECISION_MAX, Plan, PlanRef};
 
 use super::plan;
 use crate::error::SqlError;
 use crate::query::exprs::{columns_of, map_columns};
 use crate::query::rel::{JoinKind, Rel};
 
-/// A plan with more operators is refused. Outer joins write their inputs twice or three times, so that a
-/// stack of them doubles with each.
-const OPERATORS_MAX: usize = 20_000;
-
 /// The plan of a join.
-pub(super) fn join(kind: JoinKind, left: &Rel, right: &Rel, on: &[Expr]) -> Result<Plan, SqlError> {
-    let joined = match kind {
+pub(super) fn join(kind: JoinKind, left: &Rel, right: &Rel, on: &[Expr]) -> Result<PlanRef, SqlError> {
+    match kind {
         JoinKind::Inner => {
             let (input, residual) = inner(left, right, on)?;
-            return Ok(filter(input, residual));
+            Ok(filter(input, residual))
         }
-        JoinKind::Right => mirrored(left, right, on)?,
+        JoinKind::Right => mirrored(left, right, on),
         JoinKind::Left => {
             let sides = Sides::new(left, right, on)?;
-            let mut parts = vec![sides.matched()];
-            parts.extend(sides.unmatched_left().map(|rows| padded(rows, &sides.right.columns(), false)));
-            Plan::Union { inputs: parts }
+            let mut parts = vec![sides.matched.clone()];
+            parts.extend(sides.unmatched_left().map(|rows| padded(rows, sides.right.columns(), false)));
+            Ok(Plan::Union { inputs: parts }.into())
         }
         JoinKind::Full => {
             let sides = Sides::new(left, right, on)?;
-            let mut parts = vec![sides.matched()];
-            parts.extend(sides.unmatched_left().map(|rows| padded(rows, &sides.right.columns(), false)));
-            parts.extend(sides.unmatched_right().map(|rows| padded(rows, &sides.left.columns(), true)));
-            Plan::Union { inputs: parts }
+            let mut parts = vec![sides.matched.clone()];
+            parts.extend(sides.unmatched_left().map(|rows| padded(rows, sides.right.columns(), false)));
+            parts.extend(sides.unmatched_right().map(|rows| padded(rows, sides.left.columns(), true)));
+            Ok(Plan::Union { inputs: parts }.into())
         }
-        JoinKind::Semi => Sides::new(left, right, on)?.left_exists(false),
+        JoinKind::Semi => Ok(Sides::new(left, right, on)?.left_exists(false)),
         JoinKind::Anti => {
-            let mut parts: Vec<Plan> = Sides::new(left, right, on)?.unmatched_left().collect();
-            if parts.len() == 1 { parts.remove(0) } else { Plan::Union { inputs: parts } }
+            let mut parts: Vec<PlanRef> = Sides::new(left, right, on)?.unmatched_left().collect();
+            Ok(if parts.len() == 1 { parts.remove(0) } else { Plan::Union { inputs: parts }.into() })
         }
-    };
-    check_size(&joined)?;
-    Ok(joined)
+    }
 }
 
 /// An inner join without the conditions that are no keys, which are for a projection above it.
-pub(super) fn inner(left: &Rel, right: &Rel, on: &[Expr]) -> Result<(Plan, Vec<Expr>), SqlError> {
+pub(super) fn inner(left: &Rel, right: &Rel, on: &[Expr]) -> Result<(PlanRef, Vec<Expr>), SqlError> {
     let (keys, residual) = join_keys(on, &left.columns(), &right.columns());
-    let (left, right) = (Box::new(plan(left)?), Box::new(plan(right)?));
-    Ok((Plan::Join { left, right, keys }, residual))
+    Ok((Plan::Join { left: plan(left)?, right: plan(right)?, keys }.into(), residual))
 }
 
 /// A right join: the left join of the sides exchanged, its columns put back.
-fn mirrored(left: &Rel, right: &Rel, on: &[Expr]) -> Result<Plan, SqlError> {
+fn mirrored(left: &Rel, right: &Rel, on: &[Expr]) -> Result<PlanRef, SqlError> {
     let (left_width, right_width) = (left.columns().len(), right.columns().len());
     let exchange = |column: usize| match column.checked_sub(left_width) {
         Some(of_right) => Expr::Column(of_right),
         None => Expr::Column(column + right_width),
     };
     let on: Vec<Expr> = on.iter().map(|condition| map_columns(condition, &mut |c| exchange(c))).collect();
-    let input = Box::new(join(JoinKind::Left, right, left, &on)?);
+    let input = join(JoinKind::Left, right, left, &on)?;
     let outputs = (0..left_width + right_width).map(exchange).collect();
-    Ok(Plan::Project { input, predicates: Vec::new(), outputs })
-}
-
-/// 54001 for a plan that has grown out of hand.
-fn check_size(plan: &Plan) -> Result<(), SqlError> {
-    fn count(plan: &Plan) -> usize {
-        1 + plan.inputs().into_iter().map(count).sum::<usize>()
-    }
-    if count(plan) <= OPERATORS_MAX {
-        return Ok(());
-    }
-    Err(SqlError::new("54001", "statement too complex")
-        .detail(format!("The plan of the view would have more than {OPERATORS_MAX} operators."))
-        .hint("Put a part of the outer joins into a view of its own."))
+    Ok(Plan::Project { input, predicates: Vec::new(), outputs }.into())
 }
 
 /// The inputs of a join and its conditions, sorted out.
 struct Sides {
     /// The left rows that can match: for which the conditions on left columns alone are true.
-    left: Plan,
+    left: PlanRef,
     /// The left rows that cannot.
-    left_failing: Option<Plan>,
-    right: Plan,
-    right_failing: Option<Plan>,
+    left_failing: Option<PlanRef>,
+    right: PlanRef,
+    right_failing: Option<PlanRef>,
+    /// The pairs that match.
+    matched: PlanRef,
     keys: Vec<JoinKey>,
     /// The conditions that read both sides and are no keys.
     residual: Vec<Expr>,
@@ -129,22 +112,18 @@ impl Sides {
         read.sort_unstable();
         read.dedup();
         let (left_read, right_read) = read.into_iter().partition(|column| *column < width);
-        Ok(Sides { left, left_failing, right, right_failing, keys, residual, left_read, right_read })
-    }
-
-    /// The pairs that match.
-    fn matched(&self) -> Plan {
-        let (left, right) = (Box::new(self.left.clone()), Box::new(self.right.clone()));
-        filter(Plan::Join { left, right, keys: self.keys.clone() }, self.residual.clone())
+        let pairs = Plan::Join { left: left.clone(), right: right.clone(), keys: keys.clone() };
+        let matched = filter(pairs.into(), residual.clone());
+        Ok(Sides { left, left_failing, right, right_failing, matched, keys, residual, left_read, right_read })
     }
 
     /// The left rows without a match.
-    fn unmatched_left(&self) -> impl Iterator<Item = Plan> {
+    fn unmatched_left(&self) -> impl Iterator<Item = PlanRef> {
         std::iter::once(self.left_exists(true)).chain(self.left_failing.clone())
     }
 
     /// The right rows without a match.
-    fn unmatched_right(&self) -> impl Iterator<Item = Plan> {
+    fn unmatched_right(&self) -> impl Iterator<Item = PlanRef> {
         let anti = if self.residual.is_empty() {
             let flip = |key: &JoinKey| JoinKey {
                 left: key.right.clone(),
@@ -162,7 +141,7 @@ impl Sides {
     }
 
     /// Of the left rows that can match, those that do or do not.
-    fn left_exists(&self, anti: bool) -> Plan {
+    fn left_exists(&self, anti: bool) -> PlanRef {
         if self.residual.is_empty() {
             return exists(self.left.clone(), self.right.clone(), self.keys.clone(), anti);
         }
@@ -171,16 +150,16 @@ impl Sides {
 
     /// The rows of a side that are (or are not) among the matched, by the columns that decide it: `own` in the
     /// side, `matched` in the pairs.
-    fn among_matched(&self, side: &Plan, own: &[usize], matched: &[usize], anti: bool) -> Plan {
+    fn among_matched(&self, side: &PlanRef, own: &[usize], matched: &[usize], anti: bool) -> PlanRef {
         let columns = side.columns();
         let outputs = matched.iter().copied().map(Expr::Column).collect();
-        let pairs = Plan::Project { input: Box::new(self.matched()), predicates: Vec::new(), outputs };
+        let pairs = Plan::Project { input: self.matched.clone(), predicates: Vec::new(), outputs };
         let key = |(position, column): (usize, &usize)| JoinKey {
             left: identity(*column, columns[*column]),
             right: identity(position, columns[*column]),
             nulls_equal: true,
         };
-        exists(side.clone(), pairs, own.iter().enumerate().map(key).collect(), anti)
+        exists(side.clone(), pairs.into(), own.iter().enumerate().map(key).collect(), anti)
     }
 }
 
@@ -201,21 +180,21 @@ fn identity(column: usize, data_type: DataType) -> Expr {
     }
 }
 
-fn exists(left: Plan, right: Plan, keys: Vec<JoinKey>, anti: bool) -> Plan {
-    Plan::Exists { left: Box::new(left), right: Box::new(right), keys, anti }
+fn exists(left: PlanRef, right: PlanRef, keys: Vec<JoinKey>, anti: bool) -> PlanRef {
+    Plan::Exists { left, right, keys, anti }.into()
 }
 
 /// The rows for which the conditions are true.
-fn filter(input: Plan, conditions: Vec<Expr>) -> Plan {
+fn filter(input: PlanRef, conditions: Vec<Expr>) -> PlanRef {
     if conditions.is_empty() {
         return input;
     }
     let outputs = (0..input.columns().len()).map(Expr::Column).collect();
-    Plan::Project { input: Box::new(input), predicates: one_predicate(conditions), outputs }
+    Plan::Project { input, predicates: one_predicate(conditions), outputs }.into()
 }
 
 /// The rows for which the conditions are true, and where there are conditions, the others.
-fn split(input: Plan, mut conditions: Vec<Expr>) -> (Plan, Option<Plan>) {
+fn split(input: PlanRef, mut conditions: Vec<Expr>) -> (PlanRef, Option<PlanRef>) {
     conditions.retain(|condition| *condition != Expr::Literal(Literal::Boolean(true)));
     if conditions.is_empty() {
         return (input, None);
@@ -234,11 +213,11 @@ fn split(input: Plan, mut conditions: Vec<Expr>) -> (Plan, Option<Plan>) {
 }
 
 /// The rows with NULLs of these types behind them, or before them.
-fn padded(rows: Plan, types: &[DataType], before: bool) -> Plan {
+fn padded(rows: PlanRef, types: &[DataType], before: bool) -> PlanRef {
     let own = (0..rows.columns().len()).map(Expr::Column);
     let nulls = types.iter().map(|data_type| Expr::Literal(Literal::Null(*data_type)));
     let outputs = if before { nulls.chain(own).collect() } else { own.chain(nulls).collect() };
-    Plan::Project { input: Box::new(rows), predicates: Vec::new(), outputs }
+    Plan::Project { input: rows, predicates: Vec::new(), outputs }.into()
 }
 
 /// Several predicates as one AND, which is evaluated from left to right and only where needed.

@@ -6,7 +6,7 @@ mod optimize; // filters down, columns away
 mod reorder; // joins in an order in which each has a key
 mod top; // the bounds that filters put on row numbers
 
-use millrace_engine::{Expr, OrderKey, Plan};
+use millrace_engine::{Expr, OrderKey, Plan, PlanRef};
 
 use crate::compile::evaluate_constant;
 use crate::error::SqlError;
@@ -18,17 +18,44 @@ use join::one_predicate;
 pub(crate) use lookup::{choose_indexes, key_literal};
 pub(crate) use optimize::optimize;
 
+/// A plan with more distinct operators is refused: each becomes one or more operators of every worker.
+const OPERATORS_MAX: usize = 5_000;
+
+/// A plan with more operators above one another is refused: workers render plans by recursion.
+const DEPTH_MAX: usize = 1_000;
+
 /// The plan that maintains an optimised query.
 ///
 /// # Errors
-/// 0A000 for what cannot be maintained yet, 42P17 for what never can.
-pub(crate) fn lower(rel: &Rel) -> Result<Plan, SqlError> {
+/// 0A000 for what cannot be maintained yet, 42P17 for what never can, 54001 for a plan too large.
+pub(crate) fn lower(rel: &Rel) -> Result<PlanRef, SqlError> {
     check_calls(rel)?;
     check_relations(rel)?;
     // Without another look at which columns are needed: what breaks ties is settled by the query itself.
     let plan = plan(&optimize::fuse(without_sorts(rel.clone())))?;
+    check_size(&plan)?;
     plan.check().map_err(SqlError::internal)?;
     Ok(plan)
+}
+
+/// Refuses a plan that is too large or too deep.
+fn check_size(plan: &PlanRef) -> Result<(), SqlError> {
+    let too_complex = |detail: String| {
+        SqlError::new("54001", "statement too complex")
+            .detail(detail)
+            .hint("Put a part of the query into a view of its own.")
+    };
+    if plan.nodes().len() > OPERATORS_MAX {
+        return Err(too_complex(format!(
+            "The plan of the view would have more than {OPERATORS_MAX} operators."
+        )));
+    }
+    if plan.depth() > DEPTH_MAX {
+        return Err(too_complex(format!(
+            "The plan of the view would be more than {DEPTH_MAX} operators deep."
+        )));
+    }
+    Ok(())
 }
 
 /// The query without sorts, which only a LIMIT would read: views keep no order, nor do
@@ -85,8 +112,8 @@ fn check_relations(rel: &Rel) -> Result<(), SqlError> {
     }
 }
 
-fn plan(rel: &Rel) -> Result<Plan, SqlError> {
-    Ok(match rel {
+fn plan(rel: &Rel) -> Result<PlanRef, SqlError> {
+    let operator = match rel {
         Rel::Scan { relation, columns, .. } => Plan::Get { relation: *relation, columns: columns.clone() },
         Rel::Values { rows, columns } => {
             let row = |row: &Vec<Expr>| row.iter().map(evaluate_constant).collect::<Result<Vec<_>, _>>();
@@ -95,24 +122,25 @@ fn plan(rel: &Rel) -> Result<Plan, SqlError> {
         Rel::Project { input, predicates, outputs } => {
             let (input, residual) = joined(input)?;
             let predicates = one_predicate([residual.as_slice(), predicates].concat());
-            Plan::Project { input: Box::new(input), predicates, outputs: outputs.clone() }
+            Plan::Project { input, predicates, outputs: outputs.clone() }
         }
-        Rel::Join { kind, left, right, on } => join::join(*kind, left, right, on)?,
+        Rel::Join { kind, left, right, on } => return join::join(*kind, left, right, on),
         Rel::Aggregate { input, keys, aggregates } => {
-            Plan::Reduce { input: Box::new(plan(input)?), keys: keys.clone(), aggregates: aggregates.clone() }
+            Plan::Reduce { input: plan(input)?, keys: keys.clone(), aggregates: aggregates.clone() }
         }
         Rel::Union { inputs } => Plan::Union { inputs: inputs.iter().map(plan).collect::<Result<_, _>>()? },
         Rel::Distinct { input } => {
             let keys = (0..input.columns().len()).map(Expr::Column).collect();
-            Plan::Reduce { input: Box::new(plan(input)?), keys, aggregates: Vec::new() }
+            Plan::Reduce { input: plan(input)?, keys, aggregates: Vec::new() }
         }
-        Rel::Sort { input, .. } => plan(input)?,
+        Rel::Sort { input, .. } => return plan(input),
         Rel::Limit { input, skip, fetch } => top(input, Vec::new(), &[], *skip, *fetch, false)?,
-        Rel::Repeat { input, count } => Plan::Repeat { input: Box::new(plan(input)?), count: count.clone() },
+        Rel::Repeat { input, count } => Plan::Repeat { input: plan(input)?, count: count.clone() },
         Rel::TopK { input, keys, order, skip, fetch, numbered } => {
             top(input, keys.clone(), order, *skip, *fetch, *numbered)?
         }
-    })
+    };
+    Ok(operator.into())
 }
 
 /// The plan of LIMIT, with an order or without.
@@ -130,7 +158,7 @@ fn top(
         nulls_first: key.nulls_first,
     };
     Ok(Plan::TopK {
-        input: Box::new(plan(input)?),
+        input: plan(input)?,
         keys,
         order: order.iter().map(order_key).collect(),
         skip: skip as u64,
@@ -141,7 +169,7 @@ fn top(
 
 /// The plan of a relation; of an inner join without the conditions that are no keys, which are
 /// for the projection above it.
-fn joined(rel: &Rel) -> Result<(Plan, Vec<Expr>), SqlError> {
+fn joined(rel: &Rel) -> Result<(PlanRef, Vec<Expr>), SqlError> {
     match rel {
         Rel::Join { kind: JoinKind::Inner, left, right, on } => join::inner(left, right, on),
         other => Ok((plan(other)?, Vec::new())),

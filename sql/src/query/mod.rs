@@ -39,7 +39,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::sql::sqlparser::ast;
 use futures::Stream;
-use millrace_engine::{DataType, Expr, Literal, Plan, RelationId, Snapshot, Tick};
+use millrace_engine::{DataType, Expr, Literal, PlanRef, RelationId, Snapshot, Tick};
 
 use crate::catalog::{Catalog, Column, Relation};
 use crate::error::SqlError;
@@ -201,7 +201,7 @@ impl Query {
     ///
     /// # Errors
     /// 0A000 for what cannot be maintained yet, 42P17 for what never can (`random()`).
-    pub fn lower(&self) -> Result<Plan, SqlError> {
+    pub fn lower(&self) -> Result<PlanRef, SqlError> {
         lower::lower(&self.rel)
     }
 

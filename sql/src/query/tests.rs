@@ -7,6 +7,7 @@ mod adhoc;
 mod errors;
 mod forms;
 mod lowering;
+mod stacked;
 mod subqueries;
 mod tpch;
 mod values;

@@ -6,7 +6,7 @@ mod deep;
 mod query;
 mod relation;
 
-use millrace_engine::{DataType, Expr, Literal, Plan, RelationId};
+use millrace_engine::{DataType, Expr, Literal, Plan, PlanRef, RelationId};
 
 use super::{bind, describe};
 use crate::bound::{Bound, CopySource, Subscribe};
@@ -47,9 +47,9 @@ fn create(catalog: &mut Catalog, name: &str, columns: &[(&str, DataType, bool)],
 /// A view of another relation with the columns of `readings`.
 fn view(sql: &str, of: u64) -> RelationKind {
     let columns = vec![DataType::Timestamp, DataType::Text, DataType::Float64];
-    let input = Box::new(Plan::Get { relation: RelationId(of), columns });
+    let input = PlanRef::new(Plan::Get { relation: RelationId(of), columns });
     let outputs = (0..3).map(Expr::Column).collect();
-    let plan = Plan::Project { input, predicates: Vec::new(), outputs };
+    let plan = Plan::Project { input, predicates: Vec::new(), outputs }.into();
     RelationKind::MaterializedView { sql: sql.to_owned(), plan, options: ViewOptions::default() }
 }
 

@@ -9,20 +9,18 @@ fn a_left_join_on_keys() {
     check(
         "SELECT t.a, u.x FROM t LEFT JOIN u ON t.a = u.a",
         expect![[r#"
-        Project [#0, #2]
-          Union
-            Join on [#0 = #0]
-              Project [#0]
-                Get r3
-              Project [#0, #1]
-                Get r4
-            Project [#0, null::integer, null::double precision]
-              Anti join on [#0 = #0]
-                Project [#0]
-                  Get r3
-                Project [#0, #1]
-                  Get r4
-    "#]],
+            Project [#0, #2]
+              Union
+                Join on [#0 = #0]
+                  Project [#0] as p1
+                    Get r3
+                  Project [#0, #1] as p2
+                    Get r4
+                Project [#0, null::integer, null::double precision]
+                  Anti join on [#0 = #0]
+                    Same as p1
+                    Same as p2
+        "#]],
     );
 }
 
@@ -31,112 +29,92 @@ fn a_left_join_with_more_conditions() {
     check(
         "SELECT t.c, u.x FROM t LEFT JOIN u ON t.a = u.a AND t.b < u.x",
         expect![[r#"
-        Project [#2, #4]
-          Union
-            Project [#0, #1, #2, #3, #4] where less(#1::double precision, #4)
-              Join on [#0 = #0]
-                Get r3
-                Project [#0, #1]
-                  Get r4
-            Project [#0, #1, #2, null::integer, null::double precision]
-              Anti join on [#0 is not distinct from #0, #1 is not distinct from #1]
-                Get r3
-                Project [#0, #1]
-                  Project [#0, #1, #2, #3, #4] where less(#1::double precision, #4)
-                    Join on [#0 = #0]
-                      Get r3
-                      Project [#0, #1]
-                        Get r4
-    "#]],
+            Project [#2, #4]
+              Union
+                Project [#0, #1, #2, #3, #4] where less(#1::double precision, #4) as p1
+                  Join on [#0 = #0]
+                    Get r3
+                    Project [#0, #1]
+                      Get r4
+                Project [#0, #1, #2, null::integer, null::double precision]
+                  Anti join on [#0 is not distinct from #0, #1 is not distinct from #1]
+                    Get r3
+                    Project [#0, #1]
+                      Same as p1
+        "#]],
     );
     check(
         "SELECT t.c, u.x FROM t LEFT JOIN u ON t.a = u.a AND t.b > 5 AND u.y > 1",
         expect![[r#"
-        Project [#1, #4]
-          Union
-            Join on [#0 = #0]
-              Project [#0, #1, #2] where #2
-                Project [#0, #2, greater(#1, 5::bigint)]
-                  Get r3
-              Project [#0, #1] where greater(#2, 1e-0::numeric)
-                Get r4
-            Project [#0, #1, #2, null::integer, null::double precision]
-              Anti join on [#0 = #0]
-                Project [#0, #1, #2] where #2
-                  Project [#0, #2, greater(#1, 5::bigint)]
-                    Get r3
-                Project [#0, #1] where greater(#2, 1e-0::numeric)
-                  Get r4
-            Project [#0, #1, #2, null::integer, null::double precision]
-              Project [#0, #1, #2] where is_distinct_from(#2, true)
-                Project [#0, #2, greater(#1, 5::bigint)]
-                  Get r3
-    "#]],
+            Project [#1, #4]
+              Union
+                Join on [#0 = #0]
+                  Project [#0, #1, #2] where #2 as p1
+                    Project [#0, #2, greater(#1, 5::bigint)] as p2
+                      Get r3
+                  Project [#0, #1] where greater(#2, 1e-0::numeric) as p3
+                    Get r4
+                Project [#0, #1, #2, null::integer, null::double precision]
+                  Anti join on [#0 = #0]
+                    Same as p1
+                    Same as p3
+                Project [#0, #1, #2, null::integer, null::double precision]
+                  Project [#0, #1, #2] where is_distinct_from(#2, true)
+                    Same as p2
+        "#]],
     );
     check(
         "SELECT t.c, u.x FROM t LEFT JOIN u ON true",
         expect![[r#"
-        Union
-          Join on []
-            Project [#2]
-              Get r3
-            Project [#1]
-              Get r4
-          Project [#0, null::double precision]
-            Anti join on []
-              Project [#2]
-                Get r3
-              Project [#1]
-                Get r4
-    "#]],
+            Union
+              Join on []
+                Project [#2] as p1
+                  Get r3
+                Project [#1] as p2
+                  Get r4
+              Project [#0, null::double precision]
+                Anti join on []
+                  Same as p1
+                  Same as p2
+        "#]],
     );
     check(
         "SELECT t.c, u.x FROM t LEFT JOIN u ON false",
         expect![[r#"
-        Union
-          Join on []
-            Project [#0] where false
-              Project [#2]
-                Get r3
-            Project [#1]
-              Get r4
-          Project [#0, null::double precision]
-            Anti join on []
-              Project [#0] where false
-                Project [#2]
-                  Get r3
-              Project [#1]
-                Get r4
-          Project [#0, null::double precision]
-            Project [#0] where is_distinct_from(false, true)
-              Project [#2]
-                Get r3
-    "#]],
+            Union
+              Join on []
+                Project [#0] where false as p1
+                  Project [#2] as p2
+                    Get r3
+                Project [#1] as p3
+                  Get r4
+              Project [#0, null::double precision]
+                Anti join on []
+                  Same as p1
+                  Same as p3
+              Project [#0, null::double precision]
+                Project [#0] where is_distinct_from(false, true)
+                  Same as p2
+        "#]],
     );
     // 0.0 and -0.0 are one key, but a condition can tell them apart.
     check(
         "SELECT u.a, t.c FROM u LEFT JOIN t ON u.x::text < t.c",
         expect![[r#"
-        Project [#0, #2]
-          Union
-            Project [#0, #1, #2] where less(#1::text, #2)
-              Join on []
-                Project [#0, #1]
-                  Get r4
-                Project [#2]
-                  Get r3
-            Project [#0, #1, null::text]
-              Anti join on [#1::text is not distinct from #0::text]
-                Project [#0, #1]
-                  Get r4
-                Project [#1]
-                  Project [#0, #1, #2] where less(#1::text, #2)
-                    Join on []
-                      Project [#0, #1]
-                        Get r4
-                      Project [#2]
-                        Get r3
-    "#]],
+            Project [#0, #2]
+              Union
+                Project [#0, #1, #2] where less(#1::text, #2) as p1
+                  Join on []
+                    Project [#0, #1] as p2
+                      Get r4
+                    Project [#2]
+                      Get r3
+                Project [#0, #1, null::text]
+                  Anti join on [#1::text is not distinct from #0::text]
+                    Same as p2
+                    Project [#1]
+                      Same as p1
+        "#]],
     );
 }
 
@@ -145,21 +123,19 @@ fn right_and_full_joins() {
     check(
         "SELECT t.c, u.x FROM t RIGHT JOIN u ON t.a = u.a",
         expect![[r#"
-        Project [#1, #3]
-          Project [#2, #3, #0, #1]
-            Union
-              Join on [#0 = #0]
-                Project [#0, #1]
-                  Get r4
-                Project [#0, #2]
-                  Get r3
-              Project [#0, #1, null::integer, null::text]
-                Anti join on [#0 = #0]
-                  Project [#0, #1]
-                    Get r4
-                  Project [#0, #2]
-                    Get r3
-    "#]],
+            Project [#1, #3]
+              Project [#2, #3, #0, #1]
+                Union
+                  Join on [#0 = #0]
+                    Project [#0, #1] as p1
+                      Get r4
+                    Project [#0, #2] as p2
+                      Get r3
+                  Project [#0, #1, null::integer, null::text]
+                    Anti join on [#0 = #0]
+                      Same as p1
+                      Same as p2
+        "#]],
     );
     check(
         "SELECT * FROM t FULL JOIN u USING (a)",
@@ -182,51 +158,40 @@ fn right_and_full_joins() {
     check(
         "SELECT t.c, u.x FROM t FULL JOIN u ON t.a = u.a AND t.b < u.x",
         expect![[r#"
-        Project [#2, #4]
-          Union
-            Project [#0, #1, #2, #3, #4] where less(#1::double precision, #4)
-              Join on [#0 = #0]
-                Get r3
-                Project [#0, #1]
-                  Get r4
-            Project [#0, #1, #2, null::integer, null::double precision]
-              Anti join on [#0 is not distinct from #0, #1 is not distinct from #1]
-                Get r3
-                Project [#0, #1]
-                  Project [#0, #1, #2, #3, #4] where less(#1::double precision, #4)
-                    Join on [#0 = #0]
-                      Get r3
-                      Project [#0, #1]
-                        Get r4
-            Project [null::integer, null::bigint, null::text, #0, #1]
-              Anti join on [#0 is not distinct from #0, #1::text is not distinct from #1::text]
-                Project [#0, #1]
-                  Get r4
-                Project [#3, #4]
-                  Project [#0, #1, #2, #3, #4] where less(#1::double precision, #4)
-                    Join on [#0 = #0]
-                      Get r3
-                      Project [#0, #1]
-                        Get r4
-    "#]],
+            Project [#2, #4]
+              Union
+                Project [#0, #1, #2, #3, #4] where less(#1::double precision, #4) as p1
+                  Join on [#0 = #0]
+                    Get r3
+                    Project [#0, #1] as p2
+                      Get r4
+                Project [#0, #1, #2, null::integer, null::double precision]
+                  Anti join on [#0 is not distinct from #0, #1 is not distinct from #1]
+                    Get r3
+                    Project [#0, #1]
+                      Same as p1
+                Project [null::integer, null::bigint, null::text, #0, #1]
+                  Anti join on [#0 is not distinct from #0, #1::text is not distinct from #1::text]
+                    Same as p2
+                    Project [#3, #4]
+                      Same as p1
+        "#]],
     );
     check(
         "SELECT * FROM t JOIN v ON t.a = v.x LEFT JOIN u USING (a)",
         expect![[r#"
-        Project [#0, #1, #2, #3, #4, #6, #7]
-          Union
-            Join on [#0 = #0]
-              Join on [#0::bigint = #0]
-                Get r3
-                Get r5
-              Get r4
-            Project [#0, #1, #2, #3, #4, null::integer, null::double precision, null::numeric(10,2)]
-              Anti join on [#0 = #0]
-                Join on [#0::bigint = #0]
-                  Get r3
-                  Get r5
-                Get r4
-    "#]],
+            Project [#0, #1, #2, #3, #4, #6, #7]
+              Union
+                Join on [#0 = #0]
+                  Join on [#0::bigint = #0] as p1
+                    Get r3
+                    Get r5
+                  Get r4
+                Project [#0, #1, #2, #3, #4, null::integer, null::double precision, null::numeric(10,2)]
+                  Anti join on [#0 = #0]
+                    Same as p1
+                    Get r4
+        "#]],
     );
 }
 
