@@ -87,14 +87,8 @@ impl Updates {
             value_bytes: self.values.data_bytes(),
         };
         let mut builder = BatchBuilder::with_hint(self.lanes.stride(), hint);
-        // Numbers that are not NULL are compared whole, others by what their prefixes leave open. Where keys
-        // are all, at one tick, equal ones need not be looked at any further: there may be many.
-        let keys_are_all = self.values.data_bytes() == 0 && matches!(self.ticks, Col::Const(..));
+        // Numbers that are not NULL are compared whole, others by what their prefixes leave open.
         match self.keys.words(1) {
-            Some(words) if keys_are_all => {
-                let order = words.zip(0..).collect();
-                self.build(&mut builder, order, |word| word >> 1, |left, right| left.0.cmp(&right.0));
-            }
             Some(words) => {
                 let order = words.zip(0..).collect();
                 self.build(
@@ -146,12 +140,14 @@ impl Updates {
         }
     }
 
+    /// Compares what is behind the keys. Of many equal keys without values only ticks are looked at.
     #[inline]
     fn compare_rest(&self, left: usize, right: usize) -> Ordering {
-        self.values
-            .get(left)
-            .cmp(self.values.get(right))
-            .then_with(|| self.ticks.get(left).cmp(&self.ticks.get(right)))
+        let ticks = || self.ticks.get(left).cmp(&self.ticks.get(right));
+        match self.values.data_bytes() {
+            0 => ticks(),
+            _ => self.values.get(left).cmp(self.values.get(right)).then_with(ticks),
+        }
     }
 }
 
