@@ -26,7 +26,7 @@ impl Portion {
 
     /// Of a view that hydrates. Everything that the dataflow does with the output comes before another
     /// view's turn, too: all of it takes about half a millisecond (measured: benches/src/hydration.rs).
-    pub(crate) const HYDRATING: Portion = Portion { fuel: 1 << 11, seal_fuel: 1 << 13, rows: 1 << 10 };
+    pub(crate) const HYDRATING: Portion = Portion { fuel: 1 << 10, seal_fuel: 1 << 12, rows: 1 << 10 };
 
     /// Of an operator whose turn it is not.
     pub(crate) const NOTHING: Portion = Portion { fuel: 0, seal_fuel: 0, rows: 0 };

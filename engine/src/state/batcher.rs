@@ -152,7 +152,7 @@ impl Updates {
 }
 
 /// Updates that are sorted together while a dataflow hydrates: in well below a millisecond.
-const SORTED_HYDRATING: usize = 1 << 12;
+const SORTED_HYDRATING: usize = 1 << 11;
 
 /// And afterwards: what is sorted together need not be merged.
 const SORTED_LIVE: usize = 1 << 18;
