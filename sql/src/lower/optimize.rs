@@ -137,7 +137,11 @@ fn join_on_computed(kind: JoinKind, left: Box<Rel>, right: Box<Rel>, on: Vec<Exp
         [.., last] if *last < left_width => Some(true),
         [first, ..] => (*first >= left_width).then_some(false),
     };
-    if !on.iter().any(|condition| is_left(condition).is_some() && !is_column(condition)) {
+    // A condition without columns may take away all rows of both sides before anything else is computed.
+    let is_of_neither =
+        |condition: &Expr| !matches!(condition, Expr::Literal(_)) && columns_of(condition).is_empty();
+    let decides = |condition: &Expr| is_left(condition).is_some() || is_of_neither(condition);
+    if !on.iter().any(|condition| decides(condition) && !is_column(condition)) {
         return Rel::Join { kind, left, right, on };
     }
     let (mut of_left, mut of_right) = (Vec::new(), Vec::new());
