@@ -17,6 +17,7 @@ use datafusion_physical_expr::PhysicalExpr;
 use datafusion_physical_expr::expressions::Column;
 use differential_dataflow::input::InputSession;
 use differential_dataflow::operators::CountTotal;
+use millrace_benches::cpu_time;
 use millrace_engine::{
     Aggregate, AggregateFunction, Compiler, DataType, Delta, Engine, EngineConfig, EngineError, Expr, Plan,
     PlanRef, RelationId, TableSpec, Tick, ViewSpec, batch_of,
@@ -71,14 +72,6 @@ fn main() {
         median(results.iter().map(|r| r.2)),
         Duration::from_secs_f64(median(results.iter().map(|r| r.3.as_secs_f64()))),
     );
-}
-
-/// The CPU time of this process so far, in steps of 10 ms: less noisy than the clock where others work, too.
-fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
-    let behind_name = stat.rsplit(')').next().expect("a name in parentheses");
-    let times = behind_name.split_whitespace().skip(11).take(2);
-    Duration::from_millis(times.filter_map(|time| time.parse::<u64>().ok()).sum::<u64>() * 10)
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

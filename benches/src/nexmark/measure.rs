@@ -3,6 +3,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use millrace_benches::cpu_time;
+
 use crate::consumer::Seen;
 use crate::queries::Query;
 
@@ -158,14 +160,6 @@ impl Meter {
             fingerprint: seen.fingerprint(),
         }
     }
-}
-
-/// User and system time of the process so far (proc(5): fields 14 and 15 of stat, in units of 10 ms).
-fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
-    let behind_name = stat.rsplit(')').next().expect("a name in parentheses");
-    let times = behind_name.split_whitespace().skip(11).take(2);
-    Duration::from_millis(times.filter_map(|time| time.parse::<u64>().ok()).sum::<u64>() * 10)
 }
 
 /// A line of /proc/self/status, in KiB.

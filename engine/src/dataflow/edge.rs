@@ -105,28 +105,19 @@ pub(crate) enum Distribution {
     Here(usize),
 }
 
-impl Distribution {
-    /// For each worker the positions of its rows.
-    fn route(self, delta: &Delta, peers: usize) -> Vec<Vec<u32>> {
-        let mut routes = vec![Vec::with_capacity(2 * delta.len() / peers); peers];
-        let keys = match self {
-            Distribution::ByColumns(keys) => &delta.rows.columns()[..keys],
-            Distribution::Here(worker) => {
-                routes[worker] = (0..delta.len() as u32).collect();
-                return routes;
-            }
-        };
-        if planted::is_on(Bug::SkippedExchange) {
-            for row in 0..delta.len() {
-                routes[(row + delta.ticks.get(row) as usize / 10) % peers].push(row as u32);
-            }
-            return routes;
+/// For each worker the positions of its rows, by the hash of so many leading columns.
+fn route(delta: &Delta, keys: usize, peers: usize) -> Vec<Vec<u32>> {
+    let mut routes = vec![Vec::with_capacity(2 * delta.len() / peers); peers];
+    if planted::is_on(Bug::SkippedExchange) {
+        for row in 0..delta.len() {
+            routes[(row + delta.ticks.get(row) as usize / 10) % peers].push(row as u32);
         }
-        for (row, hash) in hash_rows(keys, delta.len()).into_iter().enumerate() {
-            routes[worker_of(hash, peers)].push(row as u32);
-        }
-        routes
+        return routes;
     }
+    for (row, hash) in hash_rows(&delta.rows.columns()[..keys], delta.len()).into_iter().enumerate() {
+        routes[worker_of(hash, peers)].push(row as u32);
+    }
+    routes
 }
 
 impl Distributor<Deltas> for Distribution {
@@ -136,12 +127,15 @@ impl Distributor<Deltas> for Distribution {
         stamp: &Stamp<T>,
         pushers: &mut [P],
     ) {
+        let keys = match *self {
+            Distribution::ByColumns(keys) => keys,
+            Distribution::Here(worker) => {
+                return Message::push_at(container, stamp.clone(), &mut pushers[worker]);
+            }
+        };
         let mut outgoing: Vec<Deltas> = pushers.iter().map(|_| Deltas::default()).collect();
-        if let Distribution::Here(worker) = *self {
-            return Message::push_at(container, stamp.clone(), &mut pushers[worker]);
-        }
         for delta in std::mem::take(&mut container.list) {
-            split(&delta, self.route(&delta, pushers.len()), &mut outgoing);
+            split(&delta, route(&delta, keys, pushers.len()), &mut outgoing);
         }
         for (mut deltas, pusher) in outgoing.into_iter().zip(pushers) {
             if !deltas.list.is_empty() {
