@@ -15,11 +15,12 @@ struct Difference {
 
 const DIFFERENCES: &[Difference] = &[
     Difference {
-        what: "Trailing zeros of a numeric",
-        rule: "Values of type numeric are compared with at most 16 digits behind the point, without trailing zeros.",
+        what: "How many digits a numeric has behind the point",
+        rule: "Values of type numeric are compared without trailing zeros and with at most 16 digits behind the point, \
+               four fewer for every four digits before it beyond the first four.",
         reason: "A numeric result has a fixed scale (docs/decisions/2026-11-22-numeric-results.md); PostgreSQL shows \
-                 more digits the smaller the value is. The values are equal: avg of 1 is 1.0000000000000000 here and \
-                 1.00000000000000000000 there.",
+                 more digits the smaller the value is. avg of 1 is 1.0000000000000000 here and 1.00000000000000000000 \
+                 there; that of 2000000000, 3 and 3 is 666666668.6666666666666667 here and 666666668.66666667 there.",
     },
     Difference {
         what: "The last digits of a double",
@@ -202,16 +203,23 @@ fn rounded(value: &str) -> String {
     }
 }
 
-/// A value of a type in the one of its texts that is compared: numerics with at most 16 digits
-/// behind the point, without trailing zeros; all others as they are.
+/// How many digits behind the point are compared where so many stand before it: as many as
+/// PostgreSQL's quotients have, whose digits come in groups of four.
+fn digits_compared(whole_digits: usize) -> usize {
+    16usize.saturating_sub(whole_digits.saturating_sub(1) / 4 * 4)
+}
+
+/// A value of a type in the one of its texts that is compared: numerics with as many digits behind
+/// the point as are compared, without trailing zeros; all others as they are.
 pub(crate) fn canonical(type_name: &str, value: &str) -> String {
-    const DIGITS: usize = 16;
     let Some((whole, part)) = value.split_once('.').filter(|_| type_name == "numeric") else {
         return value.to_owned();
     };
-    let is_up = part.as_bytes().get(DIGITS).is_some_and(|digit| *digit >= b'5');
-    let kept = &part[..part.len().min(DIGITS)];
-    let digits = format!("{}{kept}", whole.trim_start_matches('-'));
+    let unsigned = whole.trim_start_matches('-');
+    let compared = digits_compared(unsigned.len());
+    let is_up = part.as_bytes().get(compared).is_some_and(|digit| *digit >= b'5');
+    let kept = &part[..part.len().min(compared)];
+    let digits = format!("{unsigned}{kept}");
     let number = digits.parse::<i128>().map(|number| number + i128::from(is_up));
     let Ok(number) = number else { return value.to_owned() };
     let digits = format!("{number:0>width$}", width = kept.len() + 1);
@@ -237,6 +245,11 @@ fn numerics_have_one_text() {
         ("0.33333333333333333333", "0.3333333333333333"),
         ("0.66666666666666666667", "0.6666666666666667"),
         ("9.99999999999999999999", "10"),
+        ("9999.5000000000000005", "9999.5000000000000005"),
+        ("10000.5000000000005", "10000.500000000001"),
+        ("666666668.6666666666666667", "666666668.66666667"),
+        ("-238609290.6666666666666667", "-238609290.66666667"),
+        ("4611686018427387904.5", "4611686018427387905"),
         ("12", "12"),
         ("NaN", "NaN"),
     ];
