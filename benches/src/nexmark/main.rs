@@ -29,6 +29,8 @@ mod programs; // the hand-written programs
 mod queries; // the queries: their SQL and the streams that they read
 mod theirs; // what drives the hand-written programs
 
+use millrace_benches::median;
+
 use events::{Events, Profile, TICK_EVENTS};
 use measure::{Measured, Order, Side, What};
 use queries::Query;
@@ -86,12 +88,6 @@ fn report(query: Query, events: u64, times: &[[Measured; 2]], memory: &[Measured
         query.name(),
         memory[0].changes
     );
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = values.collect();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
 }
 
 fn measure(order: &Order) -> Measured {
