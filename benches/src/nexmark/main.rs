@@ -20,6 +20,12 @@
 //! diffs is a fingerprint of the final rows, and the program stops where the two sides' differ. Our
 //! inputs are streams, our plans come from SQL, and our result is a view that could be read meanwhile;
 //! theirs take only the columns that the query needs, and their result goes to the consumer alone.
+//!
+//! Before the clock starts both have the same: the events of each tick as columns. Filters, sums per
+//! batch, rows and the numbers that stand for texts are made on the clock. What the other side may do
+//! and a general engine may not: it knows at compile time which columns there are, which texts are few
+//! (it carries numbers for them), and that one DISTINCT behind a join does for two before it. What it
+//! reaches, and why it is written like this: docs/decisions/2026-11-26-nexmark-rivals.md.
 
 mod consumer; // counts and hashes changes
 mod events; // the events, by tick
@@ -27,6 +33,7 @@ mod measure; // clocks, memory, processes
 mod ours; // our side
 mod programs; // the hand-written programs
 mod queries; // the queries: their SQL and the streams that they read
+mod symbols; // texts as numbers, for the hand-written programs
 mod theirs; // what drives the hand-written programs
 
 use millrace_benches::median;
