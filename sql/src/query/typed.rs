@@ -93,11 +93,11 @@ impl<'a> ParameterTypes<'a> {
     }
 
     /// The types of all parameters; those that nothing gave a type are text.
-    pub(crate) fn finish(self) -> Vec<DataType> {
+    pub(crate) fn finish(&self) -> Vec<DataType> {
         match self {
             ParameterTypes::Values(values) => values.iter().map(Literal::data_type).collect(),
             ParameterTypes::Types(types) => {
-                types.into_inner().into_iter().map(|known| known.unwrap_or(DataType::Text)).collect()
+                types.borrow().iter().map(|known| known.unwrap_or(DataType::Text)).collect()
             }
         }
     }

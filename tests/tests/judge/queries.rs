@@ -5,7 +5,7 @@
 
 use crate::aggregates::aggregate;
 use crate::expressions::{Column, Type, expression, literal};
-use crate::random::Random;
+use millrace_tests::Random;
 
 /// A table, or what WITH names.
 #[derive(Clone, Debug)]
