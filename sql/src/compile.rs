@@ -115,6 +115,8 @@ pub(crate) fn scalar(literal: &Literal) -> ScalarValue {
         Literal::Interval { months, days, micros } => ScalarValue::IntervalMonthDayNano(Some(
             IntervalMonthDayNano::new(*months, *days, micros.saturating_mul(1_000)),
         )),
+        Literal::Int16(value) => ScalarValue::Int16(Some(*value)),
+        Literal::Float32(bits) => ScalarValue::Float32(Some(f32::from_bits(*bits))),
     }
 }
 
@@ -129,6 +131,8 @@ fn null(data_type: DataType) -> ScalarValue {
         DataType::Numeric { precision, scale } => ScalarValue::Decimal128(None, precision, scale as i8),
         DataType::Date => ScalarValue::Date32(None),
         DataType::Interval => ScalarValue::IntervalMonthDayNano(None),
+        DataType::Int16 => ScalarValue::Int16(None),
+        DataType::Float32 => ScalarValue::Float32(None),
     }
 }
 
@@ -146,6 +150,8 @@ pub(crate) fn literal(value: &ScalarValue) -> Option<Literal> {
         }
         ScalarValue::Date32(Some(days)) => Literal::Date(*days),
         ScalarValue::IntervalMonthDayNano(Some(value)) => Interval::from_arrow(*value).literal(),
+        ScalarValue::Int16(Some(value)) => Literal::Int16(*value),
+        ScalarValue::Float32(Some(value)) => Literal::Float32(value.to_bits()),
         other if other.is_null() => Literal::Null(DataType::from_arrow(&other.data_type())?),
         _ => return None,
     })

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int32Builder, Int64Builder,
-    IntervalMonthDayNanoBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder, Float64Builder, Int16Builder,
+    Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder, RecordBatch, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::SchemaRef;
 use millrace_engine::{DataType, schema_of};
@@ -151,6 +152,8 @@ enum Builder {
     Numeric(Decimal128Builder, u8, u8),
     Date(Date32Builder),
     Interval(IntervalMonthDayNanoBuilder),
+    Int16(Int16Builder),
+    Float32(Float32Builder),
 }
 
 impl Builder {
@@ -167,6 +170,8 @@ impl Builder {
             }
             DataType::Date => Builder::Date(Date32Builder::new()),
             DataType::Interval => Builder::Interval(IntervalMonthDayNanoBuilder::new()),
+            DataType::Int16 => Builder::Int16(Int16Builder::new()),
+            DataType::Float32 => Builder::Float32(Float32Builder::new()),
         }
     }
 
@@ -176,6 +181,10 @@ impl Builder {
         match self {
             Builder::Boolean(builder) => {
                 builder.append_option(text.map(text_form::parse_boolean).transpose()?)
+            }
+            Builder::Int16(builder) => builder.append_option(text.map(text_form::parse_int16).transpose()?),
+            Builder::Float32(builder) => {
+                builder.append_option(text.map(text_form::parse_float32).transpose()?)
             }
             Builder::Int32(builder) => builder.append_option(text.map(text_form::parse_int32).transpose()?),
             Builder::Int64(builder) => builder.append_option(text.map(text_form::parse_int64).transpose()?),
@@ -210,6 +219,8 @@ impl Builder {
             Builder::Timestamp(builder) => Arc::new(builder.finish()),
             Builder::Date(builder) => Arc::new(builder.finish()),
             Builder::Interval(builder) => Arc::new(builder.finish()),
+            Builder::Int16(builder) => Arc::new(builder.finish()),
+            Builder::Float32(builder) => Arc::new(builder.finish()),
             Builder::Numeric(builder, precision, scale) => {
                 let array = builder.finish().with_precision_and_scale(*precision, *scale as i8);
                 Arc::new(array.map_err(SqlError::internal)?)
@@ -262,7 +273,7 @@ mod tests {
         out.to_vec()
     }
 
-    const ALL: [DataType; 8] = [
+    const ALL: [DataType; 10] = [
         DataType::Boolean,
         DataType::Int32,
         DataType::Int64,
@@ -271,19 +282,21 @@ mod tests {
         DataType::Timestamp,
         DataType::Numeric { precision: 10, scale: 2 },
         DataType::Date,
+        DataType::Int16,
+        DataType::Float32,
     ];
 
     #[test]
     fn lines_become_typed_columns() {
-        let data = "t,1,2,2.5,x,2013-12-02 21:15:00,1.005,2013-12-02\n,,,,,,,\n";
+        let data = "t,1,2,2.5,x,2013-12-02 21:15:00,1.005,2013-12-02,-3,0.1\n,,,,,,,,,\n";
         let batch = decode(&ALL, &csv(), &[data.as_bytes()]).expect("good lines");
         expect_test::expect![[r#"
-            +------+----+----+-----+----+---------------------+------+------------+
-            | c0   | c1 | c2 | c3  | c4 | c5                  | c6   | c7         |
-            +------+----+----+-----+----+---------------------+------+------------+
-            | true | 1  | 2  | 2.5 | x  | 2013-12-02T21:15:00 | 1.01 | 2013-12-02 |
-            |      |    |    |     |    |                     |      |            |
-            +------+----+----+-----+----+---------------------+------+------------+"#]]
+            +------+----+----+-----+----+---------------------+------+------------+----+-----+
+            | c0   | c1 | c2 | c3  | c4 | c5                  | c6   | c7         | c8 | c9  |
+            +------+----+----+-----+----+---------------------+------+------------+----+-----+
+            | true | 1  | 2  | 2.5 | x  | 2013-12-02T21:15:00 | 1.01 | 2013-12-02 | -3 | 0.1 |
+            |      |    |    |     |    |                     |      |            |    |     |
+            +------+----+----+-----+----+---------------------+------+------------+----+-----+"#]]
         .assert_eq(&pretty_format_batches(&[batch]).expect("printable").to_string());
     }
 
@@ -349,8 +362,8 @@ mod tests {
     /// Any batch of all types.
     fn rows() -> impl Strategy<Value = RecordBatch> {
         use arrow::array::{
-            BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray,
-            TimestampMicrosecondArray,
+            BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array, Int32Array,
+            Int64Array, StringArray, TimestampMicrosecondArray,
         };
         let text = prop::option::of("[ab,\t\n\r\\\\\"N.é\u{8}]{0,6}");
         let row = (
@@ -362,6 +375,8 @@ mod tests {
             prop::option::of(-62_135_596_800_000_000i64..253_402_300_799_999_999),
             prop::option::of(-9_999_999_999i128..=9_999_999_999),
             prop::option::of(-2_440_588i32..=2_145_042_905),
+            any::<Option<i16>>(),
+            any::<Option<f32>>(),
         );
         prop::collection::vec(row, 1..8).prop_map(|rows| {
             let arrays: Vec<ArrayRef> = vec![
@@ -379,6 +394,8 @@ mod tests {
                         .expect("valid"),
                 ),
                 Arc::new(rows.iter().map(|row| row.7).collect::<Date32Array>()),
+                Arc::new(rows.iter().map(|row| row.8).collect::<Int16Array>()),
+                Arc::new(rows.iter().map(|row| row.9).collect::<Float32Array>()),
             ];
             RecordBatch::try_new(schema_of(&ALL), arrays).expect("one length")
         })

@@ -3,7 +3,9 @@
 use bytes::BytesMut;
 use millrace_engine::{DataType, Literal, NUMERIC_PRECISION_MAX};
 use millrace_sql::SqlError;
-use millrace_sql::text_form::{self, Interval, write_date, write_float64, write_interval, write_timestamp};
+use millrace_sql::text_form::{
+    self, Interval, write_date, write_float32, write_float64, write_interval, write_timestamp,
+};
 
 use super::numeric::numeric_text_from_binary;
 
@@ -50,6 +52,8 @@ pub(crate) fn wire_type(data_type: DataType) -> WireType {
         DataType::Numeric { .. } => (NUMERIC, -1),
         DataType::Date => (DATE, 4),
         DataType::Interval => (INTERVAL, 16),
+        DataType::Int16 => (INT2, 2),
+        DataType::Float32 => (FLOAT4, 4),
     };
     WireType { oid, size, modifier: modifier(data_type) }
 }
@@ -69,7 +73,9 @@ fn modifier(data_type: DataType) -> i32 {
         | DataType::Text
         | DataType::Timestamp
         | DataType::Date
-        | DataType::Interval => -1,
+        | DataType::Interval
+        | DataType::Int16
+        | DataType::Float32 => -1,
     }
 }
 
@@ -82,9 +88,11 @@ pub(crate) fn parameter_type(oid: u32) -> Result<Option<DataType>, SqlError> {
         // Numeric without precision fits whatever the statement needs there.
         0 | UNKNOWN | NUMERIC => return Ok(None),
         BOOL => DataType::Boolean,
-        INT2 | INT4 => DataType::Int32,
+        INT2 => DataType::Int16,
+        INT4 => DataType::Int32,
         INT8 => DataType::Int64,
-        FLOAT4 | FLOAT8 => DataType::Float64,
+        FLOAT4 => DataType::Float32,
+        FLOAT8 => DataType::Float64,
         NAME | TEXT | BPCHAR | VARCHAR => DataType::Text,
         DATE => DataType::Date,
         TIMESTAMP => DataType::Timestamp,
@@ -128,9 +136,11 @@ pub(crate) fn read_parameter(
         Literal::Interval { months, days, micros } => {
             write_interval(Interval { months, days, micros }, &mut written);
         }
+        Literal::Float32(bits) => write_float32(f32::from_bits(bits), &mut written),
         Literal::Float64(bits) => write_float64(f64::from_bits(bits), &mut written),
         Literal::Text(value) => written.extend_from_slice(value.as_bytes()),
         Literal::Boolean(value) => written.extend_from_slice(value.to_string().as_bytes()),
+        Literal::Int16(value) => written.extend_from_slice(value.to_string().as_bytes()),
         Literal::Int32(value) => written.extend_from_slice(value.to_string().as_bytes()),
         Literal::Int64(value) => written.extend_from_slice(value.to_string().as_bytes()),
         Literal::Null(_) | Literal::Numeric { .. } => {
@@ -144,10 +154,10 @@ pub(crate) fn read_parameter(
 fn read_binary(bytes: &[u8], oid: u32) -> Result<Literal, SqlError> {
     Ok(match oid {
         BOOL => Literal::Boolean(fixed::<1>(bytes)?[0] != 0),
-        INT2 => Literal::Int32(i32::from(i16::from_be_bytes(fixed(bytes)?))),
+        INT2 => Literal::Int16(i16::from_be_bytes(fixed(bytes)?)),
         INT4 => Literal::Int32(i32::from_be_bytes(fixed(bytes)?)),
         INT8 => Literal::Int64(i64::from_be_bytes(fixed(bytes)?)),
-        FLOAT4 => Literal::Float64(f64::from(f32::from_be_bytes(fixed(bytes)?)).to_bits()),
+        FLOAT4 => Literal::Float32(u32::from_be_bytes(fixed(bytes)?)),
         FLOAT8 => Literal::Float64(u64::from_be_bytes(fixed(bytes)?)),
         NAME | TEXT | BPCHAR | VARCHAR => Literal::Text(utf8(bytes)?.to_owned()),
         TIMESTAMP => Literal::Timestamp(since_1970(i64::from_be_bytes(fixed(bytes)?))?),
@@ -231,6 +241,7 @@ mod tests {
     #[test]
     fn parameters_come_in_binary() {
         assert_eq!(binary(&[1], BOOL, DataType::Boolean), Ok(Literal::Boolean(true)));
+        assert_eq!(binary(&[0xff, 0xfb], INT2, DataType::Int16), Ok(Literal::Int16(-5)));
         assert_eq!(binary(&[0xff, 0xfb], INT2, DataType::Int32), Ok(Literal::Int32(-5)));
         assert_eq!(binary(&[0xff, 0xfb], INT2, DataType::Int64), Ok(Literal::Int64(-5)));
         assert_eq!(binary(&7i64.to_be_bytes(), INT8, DataType::Int32), Ok(Literal::Int32(7)));
@@ -251,6 +262,8 @@ mod tests {
             Ok(Literal::Interval { months: 1, days: 2, micros: 5 })
         );
         let float = Literal::Float64(1.5f64.to_bits());
+        let real = Literal::Float32(1.5f32.to_bits());
+        assert_eq!(binary(&1.5f32.to_be_bytes(), FLOAT4, DataType::Float32), Ok(real));
         assert_eq!(binary(&1.5f32.to_be_bytes(), FLOAT4, DataType::Float64), Ok(float.clone()));
         assert_eq!(binary(&1.5f64.to_be_bytes(), FLOAT8, DataType::Float64), Ok(float));
         let numeric = [0, 2, 0, 0, 0, 0, 0, 2, 0, 12, 0x13, 0x88];

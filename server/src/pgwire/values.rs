@@ -1,17 +1,17 @@
 //! Values on their way out: a column of a batch, written row by row as text or in binary.
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array,
-    Int64Array, IntervalMonthDayNanoArray, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array,
+    Int16Array, Int32Array, Int64Array, IntervalMonthDayNanoArray, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{
-    DataType as ArrowType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type,
-    IntervalMonthDayNanoType, IntervalUnit, TimeUnit, TimestampMicrosecondType,
+    DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type,
+    Int64Type, IntervalMonthDayNanoType, IntervalUnit, TimeUnit, TimestampMicrosecondType,
 };
 use bytes::{BufMut, BytesMut};
 use millrace_sql::SqlError;
 use millrace_sql::text_form::{
-    Interval, write_date, write_float64, write_interval, write_numeric, write_timestamp,
+    Interval, write_date, write_float32, write_float64, write_interval, write_numeric, write_timestamp,
 };
 use std::fmt::Write as _;
 
@@ -29,6 +29,8 @@ pub(crate) enum Values<'a> {
     Numeric(&'a Decimal128Array, u8),
     Date(&'a Date32Array),
     Interval(&'a IntervalMonthDayNanoArray),
+    Int16(&'a Int16Array),
+    Float32(&'a Float32Array),
 }
 
 impl<'a> Values<'a> {
@@ -50,6 +52,8 @@ impl<'a> Values<'a> {
             ArrowType::Interval(IntervalUnit::MonthDayNano) => {
                 Values::Interval(array.as_primitive::<IntervalMonthDayNanoType>())
             }
+            ArrowType::Int16 => Values::Int16(array.as_primitive::<Int16Type>()),
+            ArrowType::Float32 => Values::Float32(array.as_primitive::<Float32Type>()),
             other => return Err(SqlError::internal(format!("a result column has the type {other}"))),
         })
     }
@@ -66,6 +70,8 @@ impl<'a> Values<'a> {
             Values::Numeric(array, _) => array.is_null(row),
             Values::Date(array) => array.is_null(row),
             Values::Interval(array) => array.is_null(row),
+            Values::Int16(array) => array.is_null(row),
+            Values::Float32(array) => array.is_null(row),
         }
     }
 
@@ -74,8 +80,10 @@ impl<'a> Values<'a> {
         match self {
             Values::Boolean(array) => out.put_u8(if array.value(row) { b't' } else { b'f' }),
             // Writing to a buffer in memory cannot fail.
+            Values::Int16(array) => _ = write!(out, "{}", array.value(row)),
             Values::Int32(array) => _ = write!(out, "{}", array.value(row)),
             Values::Int64(array) => _ = write!(out, "{}", array.value(row)),
+            Values::Float32(array) => write_float32(array.value(row), out),
             Values::Float64(array) => write_float64(array.value(row), out),
             Values::Text(array) => out.put_slice(array.value(row).as_bytes()),
             Values::Timestamp(array) => write_timestamp(array.value(row), out),
@@ -89,8 +97,10 @@ impl<'a> Values<'a> {
     pub(crate) fn write_binary(&self, row: usize, out: &mut BytesMut) {
         match self {
             Values::Boolean(array) => out.put_u8(u8::from(array.value(row))),
+            Values::Int16(array) => out.put_i16(array.value(row)),
             Values::Int32(array) => out.put_i32(array.value(row)),
             Values::Int64(array) => out.put_i64(array.value(row)),
+            Values::Float32(array) => out.put_f32(array.value(row)),
             Values::Float64(array) => out.put_f64(array.value(row)),
             Values::Text(array) => out.put_slice(array.value(row).as_bytes()),
             // Binary timestamps count from 2000.
@@ -128,7 +138,10 @@ mod tests {
     #[test]
     fn values_are_written_as_by_postgresql() {
         let timestamp = |micros| Arc::new(TimestampMicrosecondArray::from(vec![micros])) as ArrayRef;
-        let cases: [(ArrayRef, &str, &str); 14] = [
+        let cases: [(ArrayRef, &str, &str); 17] = [
+            (Arc::new(Int16Array::from(vec![-5])), "-5", "fffb"),
+            (Arc::new(Float32Array::from(vec![4.35])), "4.35", "408b3333"),
+            (Arc::new(Float32Array::from(vec![1e6])), "1e+06", "49742400"),
             (Arc::new(BooleanArray::from(vec![true])), "t", "01"),
             (Arc::new(BooleanArray::from(vec![false])), "f", "00"),
             (Arc::new(Int32Array::from(vec![-5])), "-5", "fffffffb"),
@@ -159,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_foreign_type_is_a_defect() {
-        let array: ArrayRef = Arc::new(arrow::array::Int16Array::from(vec![1]));
+        let array: ArrayRef = Arc::new(arrow::array::Int8Array::from(vec![1]));
         assert_eq!(Values::of(&array).err().map(|error| error.sqlstate).as_deref(), Some("XX000"));
     }
 }

@@ -23,7 +23,7 @@ use millrace_engine::{DataError, DataType, NUMERIC_PRECISION_MAX};
 
 pub(crate) use arithmetic::float_overflow;
 pub(crate) use cast::{Context, cast, context};
-pub(crate) use comparison::{extreme_row, normalize_float};
+pub(crate) use comparison::{extreme_row, normalize_float, normalize_real};
 pub(crate) use date::fold_moment;
 pub(crate) use inputs::Inputs;
 pub(crate) use numeric::{mean, overflow as numeric_overflow, quotient_scale, rescale};
@@ -48,6 +48,8 @@ pub(crate) enum Kind {
     Numeric,
     Date,
     Interval,
+    Int16,
+    Float32,
 }
 
 impl Kind {
@@ -63,6 +65,8 @@ impl Kind {
             DataType::Numeric { .. } => Kind::Numeric,
             DataType::Date => Kind::Date,
             DataType::Interval => Kind::Interval,
+            DataType::Int16 => Kind::Int16,
+            DataType::Float32 => Kind::Float32,
         }
     }
 
@@ -77,11 +81,18 @@ impl Kind {
             (Kind::Timestamp, _) => DataType::Timestamp,
             (Kind::Date, _) => DataType::Date,
             (Kind::Interval, _) => DataType::Interval,
+            (Kind::Int16, _) => DataType::Int16,
+            (Kind::Float32, _) => DataType::Float32,
             (Kind::Numeric, Some(known @ DataType::Numeric { .. })) => known,
-            (Kind::Numeric, Some(DataType::Int32 | DataType::Int64 | DataType::Boolean)) => numeric_type(0),
+            (Kind::Numeric, Some(from)) if is_whole(from) || from == DataType::Boolean => numeric_type(0),
             (Kind::Numeric, _) => numeric_type(numeric::QUOTIENT_SCALE),
         }
     }
+}
+
+/// Whether the type is one of the integers'.
+fn is_whole(data_type: DataType) -> bool {
+    matches!(data_type, DataType::Int16 | DataType::Int32 | DataType::Int64)
 }
 
 /// `numeric` with this many digits behind the point, as wide as it can be.
@@ -179,8 +190,10 @@ const GENERIC: &[(&str, Kernel)] = &[
     ("concat_ws", strings::concat_ws),
 ];
 
+const INT2: Returns = Returns::Fixed(DataType::Int16);
 const INT4: Returns = Returns::Fixed(DataType::Int32);
 const INT8: Returns = Returns::Fixed(DataType::Int64);
+const FLOAT4: Returns = Returns::Fixed(DataType::Float32);
 const FLOAT8: Returns = Returns::Fixed(DataType::Float64);
 const TEXT: Returns = Returns::Fixed(DataType::Text);
 const BOOLEAN: Returns = Returns::Fixed(DataType::Boolean);
@@ -194,10 +207,14 @@ const fn entry(name: &'static str, arguments: &'static [Kind], returns: Returns,
 
 /// Every other function, by overload.
 static FUNCTIONS: &[Function] = {
-    use Kind::{Date, Float64, Int32, Int64, Interval, Numeric, Text, Timestamp};
+    use Kind::{Date, Float32, Float64, Int16, Int32, Int64, Interval, Numeric, Text, Timestamp};
     &[
+        entry("add", &[Int16, Int16], INT2, arithmetic::add_int2),
         entry("add", &[Int32, Int32], INT4, arithmetic::add_int4),
         entry("add", &[Int64, Int64], INT8, arithmetic::add_int8),
+        entry("add", &[Float32, Float32], FLOAT4, arithmetic::add_real),
+        entry("add", &[Float32, Float64], FLOAT8, arithmetic::add_mixed),
+        entry("add", &[Float64, Float32], FLOAT8, arithmetic::add_mixed),
         entry("add", &[Float64, Float64], FLOAT8, arithmetic::add_float),
         entry("add", &[Numeric, Numeric], Returns::MaxScale, numeric::add),
         entry("add", &[Date, Int32], DATE, date::add_days),
@@ -207,8 +224,12 @@ static FUNCTIONS: &[Function] = {
         entry("add", &[Timestamp, Interval], TIMESTAMP, date::add_interval),
         entry("add", &[Interval, Timestamp], TIMESTAMP, date::add_interval),
         entry("add", &[Interval, Interval], INTERVAL, date::add_intervals),
+        entry("subtract", &[Int16, Int16], INT2, arithmetic::subtract_int2),
         entry("subtract", &[Int32, Int32], INT4, arithmetic::subtract_int4),
         entry("subtract", &[Int64, Int64], INT8, arithmetic::subtract_int8),
+        entry("subtract", &[Float32, Float32], FLOAT4, arithmetic::subtract_real),
+        entry("subtract", &[Float32, Float64], FLOAT8, arithmetic::subtract_mixed),
+        entry("subtract", &[Float64, Float32], FLOAT8, arithmetic::subtract_mixed),
         entry("subtract", &[Float64, Float64], FLOAT8, arithmetic::subtract_float),
         entry("subtract", &[Numeric, Numeric], Returns::MaxScale, numeric::subtract),
         entry("subtract", &[Date, Int32], DATE, date::subtract_days),
@@ -217,27 +238,40 @@ static FUNCTIONS: &[Function] = {
         entry("subtract", &[Timestamp, Interval], TIMESTAMP, date::subtract_interval),
         entry("subtract", &[Timestamp, Timestamp], INTERVAL, date::time_between),
         entry("subtract", &[Interval, Interval], INTERVAL, date::subtract_intervals),
+        entry("multiply", &[Int16, Int16], INT2, arithmetic::multiply_int2),
         entry("multiply", &[Int32, Int32], INT4, arithmetic::multiply_int4),
         entry("multiply", &[Int64, Int64], INT8, arithmetic::multiply_int8),
+        entry("multiply", &[Float32, Float32], FLOAT4, arithmetic::multiply_real),
+        entry("multiply", &[Float32, Float64], FLOAT8, arithmetic::multiply_mixed),
+        entry("multiply", &[Float64, Float32], FLOAT8, arithmetic::multiply_mixed),
         entry("multiply", &[Float64, Float64], FLOAT8, arithmetic::multiply_floats),
         entry("multiply", &[Numeric, Numeric], Returns::Product, numeric::multiply),
         entry("multiply", &[Interval, Float64], INTERVAL, date::multiply_interval),
         entry("multiply", &[Float64, Interval], INTERVAL, date::multiply_interval),
         entry("divide", &[Interval, Float64], INTERVAL, date::divide_interval),
+        entry("divide", &[Int16, Int16], INT2, arithmetic::divide_int2),
         entry("divide", &[Int32, Int32], INT4, arithmetic::divide_int4),
         entry("divide", &[Int64, Int64], INT8, arithmetic::divide_int8),
+        entry("divide", &[Float32, Float32], FLOAT4, arithmetic::divide_real),
+        entry("divide", &[Float32, Float64], FLOAT8, arithmetic::divide_mixed),
+        entry("divide", &[Float64, Float32], FLOAT8, arithmetic::divide_mixed),
         entry("divide", &[Float64, Float64], FLOAT8, arithmetic::divide_floats),
         entry("divide", &[Numeric, Numeric], Returns::Quotient, numeric::divide),
+        entry("modulo", &[Int16, Int16], INT2, arithmetic::modulo_int2),
         entry("modulo", &[Int32, Int32], INT4, arithmetic::modulo_int4),
         entry("modulo", &[Int64, Int64], INT8, arithmetic::modulo_int8),
         entry("modulo", &[Numeric, Numeric], Returns::MaxScale, numeric::modulo),
+        entry("negate", &[Int16], INT2, arithmetic::negate_int2),
         entry("negate", &[Int32], INT4, arithmetic::negate_int4),
         entry("negate", &[Int64], INT8, arithmetic::negate_int8),
+        entry("negate", &[Float32], FLOAT4, arithmetic::negate_real),
         entry("negate", &[Float64], FLOAT8, arithmetic::negate_float),
         entry("negate", &[Numeric], Returns::MaxScale, numeric::negate),
         entry("negate", &[Interval], INTERVAL, date::negate_interval),
+        entry("abs", &[Int16], INT2, math::abs_int2),
         entry("abs", &[Int32], INT4, math::abs_int4),
         entry("abs", &[Int64], INT8, math::abs_int8),
+        entry("abs", &[Float32], FLOAT4, math::abs_real),
         entry("abs", &[Float64], FLOAT8, math::abs_float),
         entry("abs", &[Numeric], Returns::MaxScale, numeric::abs),
         entry("ceil", &[Float64], FLOAT8, math::ceil_float),
@@ -290,6 +324,7 @@ static FUNCTIONS: &[Function] = {
         entry("date_bin", &[Interval, Timestamp, Timestamp], TIMESTAMP, date::date_bin),
         entry("to_char", &[Timestamp, Text], TEXT, to_char::to_char),
         entry("normalize", &[Float64], FLOAT8, comparison::normalize),
+        entry("normalize", &[Float32], FLOAT4, comparison::normalize_reals),
     ]
 };
 

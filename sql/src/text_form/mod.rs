@@ -5,7 +5,7 @@
 //! them, so that every way in takes the same words and every way out prints the same.
 
 mod date; // date, and names of months
-mod float; // double precision
+mod float; // double precision and real
 mod interval; // interval
 mod numeric; // numeric
 mod timestamp; // timestamp, and the calendar
@@ -16,7 +16,7 @@ use crate::SqlError;
 
 pub(crate) use date::{DATES, MONTHS};
 pub use date::{parse_date, write_date};
-pub use float::{parse_float64, write_float64};
+pub use float::{parse_float32, parse_float64, write_float32, write_float64};
 pub use interval::{Interval, parse_interval, write_interval};
 pub(crate) use interval::{IntervalField, interval_out_of_range, parse_interval_of};
 pub(crate) use numeric::{parse_decimal, parse_digits};
@@ -41,6 +41,8 @@ pub fn parse(text: &str, data_type: DataType) -> Result<Literal, SqlError> {
         }
         DataType::Date => Literal::Date(parse_date(text)?),
         DataType::Interval => parse_interval(text)?.literal(),
+        DataType::Int16 => Literal::Int16(parse_int16(text)?),
+        DataType::Float32 => Literal::Float32(parse_float32(text)?.to_bits()),
     })
 }
 
@@ -68,6 +70,15 @@ pub fn parse_boolean(text: &str) -> Result<bool, DataError> {
     } else {
         Err(invalid_syntax("boolean", text))
     }
+}
+
+/// `smallint`.
+///
+/// # Errors
+/// 22P02, 22003
+pub fn parse_int16(text: &str) -> Result<i16, DataError> {
+    let wide = parse_integer(text, "smallint")?;
+    i16::try_from(wide).map_err(|_| integer_out_of_range(text, "smallint"))
 }
 
 /// `integer`.

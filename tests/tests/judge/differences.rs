@@ -16,15 +16,17 @@ struct Difference {
 const DIFFERENCES: &[Difference] = &[
     Difference {
         what: "Trailing zeros of a numeric",
-        rule: "Values of type numeric are compared with at most 16 digits behind the point, without trailing zeros.",
+        rule: "Values of type numeric are compared with at most 16 digits, those before the point counted but never \
+               cut, without trailing zeros.",
         reason: "A numeric result has a fixed scale (docs/decisions/2026-11-22-numeric-results.md); PostgreSQL shows \
-                 more digits the smaller the value is. The values are equal: avg of 1 is 1.0000000000000000 here and \
+                 more digits behind the point the smaller the value is, and fewer the greater. The values are equal: avg of 1 is 1.0000000000000000 here and \
                  1.00000000000000000000 there.",
     },
     Difference {
-        what: "The last digits of a double",
-        rule: "Values of type double precision are compared with 13 significant digits, -0 as 0.",
-        reason: "Sums and means of doubles are exact here and rounded once, so that neither the order of the rows nor a \
+        what: "The last digits of a double or a real",
+        rule: "Values of type double precision are compared with 13 significant digits, those of type real with 6, -0 \
+               as 0.",
+        reason: "Sums and means of floats are exact here and rounded once, so that neither the order of the rows nor a \
                  retraction shows; PostgreSQL rounds after each row. Of two equal keys 0 and -0 PostgreSQL shows the one \
                  that came first, we always 0.",
     },
@@ -183,7 +185,8 @@ fn first_difference(
 fn rows(table: &Table, columns: &[Column], ordered: bool) -> String {
     let value = |(value, column): (&Option<String>, &Column)| match (value, column.type_name.as_str()) {
         (None, _) => "NULL".to_owned(),
-        (Some(value), "float8") => rounded(value),
+        (Some(value), "float8") => rounded(value, 13),
+        (Some(value), "float4") => rounded(value, 6),
         (Some(value), type_name) => canonical(type_name, value),
     };
     let row = |row: &Vec<Option<String>>| row.iter().zip(columns).map(value).collect::<Vec<_>>().join("|");
@@ -194,23 +197,25 @@ fn rows(table: &Table, columns: &[Column], ordered: bool) -> String {
     format!("\n  {}", rows.join("\n  "))
 }
 
-fn rounded(value: &str) -> String {
+fn rounded(value: &str, digits: usize) -> String {
     match value.parse::<f64>() {
         Ok(0.0) => "0".to_owned(),
-        Ok(number) => format!("{number:.12e}"),
+        Ok(number) => format!("{number:.*e}", digits - 1),
         Err(_) => value.to_owned(),
     }
 }
 
-/// A value of a type in the one of its texts that is compared: numerics with at most 16 digits
-/// behind the point, without trailing zeros; all others as they are.
+/// A value of a type in the one of its texts that is compared: numerics with at most 16 digits, of which those
+/// behind the point are cut, without trailing zeros; all others as they are.
 pub(crate) fn canonical(type_name: &str, value: &str) -> String {
     const DIGITS: usize = 16;
     let Some((whole, part)) = value.split_once('.').filter(|_| type_name == "numeric") else {
         return value.to_owned();
     };
-    let is_up = part.as_bytes().get(DIGITS).is_some_and(|digit| *digit >= b'5');
-    let kept = &part[..part.len().min(DIGITS)];
+    let before = whole.trim_start_matches(['-', '0']).len();
+    let cut = DIGITS.saturating_sub(before);
+    let is_up = part.as_bytes().get(cut).is_some_and(|digit| *digit >= b'5');
+    let kept = &part[..part.len().min(cut)];
     let digits = format!("{}{kept}", whole.trim_start_matches('-'));
     let number = digits.parse::<i128>().map(|number| number + i128::from(is_up));
     let Ok(number) = number else { return value.to_owned() };
@@ -237,6 +242,9 @@ fn numerics_have_one_text() {
         ("0.33333333333333333333", "0.3333333333333333"),
         ("0.66666666666666666667", "0.6666666666666667"),
         ("9.99999999999999999999", "10"),
+        ("833333334.33333333", "833333334.3333333"),
+        ("833333334.3333333333333333", "833333334.3333333"),
+        ("12345678901234567890.5", "12345678901234567891"),
         ("12", "12"),
         ("NaN", "NaN"),
     ];

@@ -12,12 +12,14 @@ pub(crate) enum Type {
     Bool,
     Time,
     Numeric,
+    Small,
+    Real,
 }
 
 impl Type {
     /// Those of tables' columns.
-    pub(crate) const OF_TABLES: [Type; 6] =
-        [Type::Int, Type::Big, Type::Double, Type::Text, Type::Bool, Type::Time];
+    pub(crate) const OF_TABLES: [Type; 8] =
+        [Type::Int, Type::Big, Type::Double, Type::Text, Type::Bool, Type::Time, Type::Small, Type::Real];
 
     /// As SQL names it.
     pub(crate) fn name(self) -> &'static str {
@@ -29,6 +31,8 @@ impl Type {
             Type::Bool => "boolean",
             Type::Time => "timestamp",
             Type::Numeric => "numeric",
+            Type::Small => "smallint",
+            Type::Real => "real",
         }
     }
 }
@@ -62,6 +66,10 @@ pub(crate) fn literal(writer: &mut Writer, data_type: Type) -> String {
             &["'2024-01-01 00:10:00'", "'2024-01-01 00:50:00.25'", "'2024-02-29 12:00:00'"]
         }
         (Type::Time, true) => &["'1969-12-31 23:59:59.999999'", "'2000-01-01'"],
+        (Type::Small, false) => &["0", "1", "2", "3", "-1", "5", "7"],
+        (Type::Small, true) => &["32767", "-32768", "30000"],
+        (Type::Real, false) => &["0", "1", "1.5", "0.25", "-3", "2"],
+        (Type::Real, true) => &["'NaN'", "'Infinity'", "'-Infinity'", "1.2676506e30"],
         (Type::Numeric, _) => &["0", "1.5", "2", "-0.25", "10"],
     };
     writer.random.pick(of).to_owned()
@@ -113,6 +121,8 @@ pub(crate) fn expression(writer: &mut Writer, data_type: Type, scope: &[Column],
             format!("date_trunc('{unit}', {})", expression(writer, Type::Time, scope, depth - 1))
         }
         Type::Numeric => numeric(writer, scope, depth - 1),
+        Type::Small => small(writer, scope, depth - 1),
+        Type::Real => real(writer, scope, depth - 1),
     }
 }
 
@@ -136,7 +146,8 @@ fn int(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
     let mut of = |data_type| expression(writer, data_type, scope, depth);
     let (one, other) = (of(Type::Int), of(Type::Int));
     let (text, double, time) = (of(Type::Text), of(Type::Double), of(Type::Time));
-    match writer.random.below(22) {
+    let small = of(Type::Small);
+    match writer.random.below(24) {
         0..=4 => format!("({one} + {other})"),
         5..=7 => format!("({one} - {other})"),
         8 | 9 => format!("({one} * {other})"),
@@ -149,6 +160,8 @@ fn int(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
         18 => format!("({double})::int"),
         19 if writer.random.chance(30) => format!("({text})::int"),
         20 => format!("extract(minute FROM {time})::int"),
+        21 => format!("({small})::int"),
+        22 => format!("({small} + {one})"),
         _ => format!("({one} + 1)"),
     }
 }
@@ -169,8 +182,8 @@ fn big(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
 
 fn double(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
     let mut of = |data_type| expression(writer, data_type, scope, depth);
-    let (one, int, other) = (of(Type::Double), of(Type::Int), of(Type::Double));
-    match writer.random.below(9) {
+    let (one, int, other, real) = (of(Type::Double), of(Type::Int), of(Type::Double), of(Type::Real));
+    match writer.random.below(12) {
         0 => format!("({one} + {other})"),
         1 => format!("({one} - {int})"),
         2 => format!("({one} * {other})"),
@@ -179,7 +192,39 @@ fn double(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
         5 => format!("floor({one})"),
         6 => format!("round({one})"),
         7 => format!("abs({one})"),
+        8 => format!("({real} + {one})"),
+        9 => format!("({int} * {real})"),
+        10 => format!("({real})::double precision"),
         _ => format!("ceil({one})"),
+    }
+}
+
+fn small(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
+    let mut of = |data_type| expression(writer, data_type, scope, depth);
+    let (one, other, int, real) = (of(Type::Small), of(Type::Small), of(Type::Int), of(Type::Real));
+    match writer.random.below(9) {
+        0 | 1 => format!("({one} + {other})"),
+        2 => format!("({one} - {other})"),
+        3 => format!("({one} * {other})"),
+        4 => format!("({one} / {other})"),
+        5 => format!("({one} % 3::smallint)"),
+        6 => format!("({int})::smallint"),
+        7 => format!("({real})::smallint"),
+        _ => format!("abs({one})"),
+    }
+}
+
+fn real(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
+    let mut of = |data_type| expression(writer, data_type, scope, depth);
+    let (one, other, int, double) = (of(Type::Real), of(Type::Real), of(Type::Int), of(Type::Double));
+    match writer.random.below(8) {
+        0 | 1 => format!("({one} + {other})"),
+        2 => format!("({one} * {other})"),
+        3 => format!("({one} / 2::real)"),
+        4 => format!("({int})::real"),
+        5 => format!("({double})::real"),
+        6 => format!("(- {one})"),
+        _ => format!("abs({one})"),
     }
 }
 
@@ -198,7 +243,8 @@ fn text(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
     let mut of = |data_type| expression(writer, data_type, scope, depth);
     let (one, other, int) = (of(Type::Text), of(Type::Text), of(Type::Int));
     let (bool, time, double) = (of(Type::Bool), of(Type::Time), of(Type::Double));
-    match writer.random.below(10) {
+    let (small, real) = (of(Type::Small), of(Type::Real));
+    match writer.random.below(12) {
         0 => format!("upper({one})"),
         1 => format!("lower({one})"),
         2 | 3 => format!("({one} || {other})"),
@@ -207,6 +253,8 @@ fn text(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
         6 => format!("({time})::text"),
         7 => format!("substr({one}, 1, 2)"),
         8 => format!("({one} || {int})"),
+        9 => format!("({small})::text"),
+        10 if !real.contains('(') => format!("({real})::text"),
         _ if double.contains('(') => format!("substring({one} from 2)"),
         // Only of columns: a computed double may differ in its last digits.
         _ => format!("({double})::text"),
@@ -225,8 +273,9 @@ fn condition(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
     let mut of = |data_type| expression(writer, data_type, scope, depth);
     let (one, other) = (of(comparable), of(comparable));
     let (left, right, text) = (of(Type::Bool), of(Type::Bool), of(Type::Text));
+    let (real, number) = (of(Type::Real), of(Type::Int));
     let sign = writer.random.pick(&["=", "<>", "<", "<=", ">", ">="]);
-    match writer.random.below(20) {
+    match writer.random.below(22) {
         0..=6 => format!("({one} {sign} {other})"),
         7 => format!("({one} IS NULL)"),
         8 => format!("({one} IS NOT NULL)"),
@@ -244,6 +293,8 @@ fn condition(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
                 writer.random.pick(&["TRUE", "NOT TRUE", "FALSE", "NOT FALSE", "UNKNOWN", "NOT UNKNOWN"]);
             format!("({left} IS {test})")
         }
+        19 => format!("({real} {sign} {number})"),
+        20 => format!("({real} IN (0.25, {number}, 2))"),
         // A literal without a type takes that of the other side.
         _ => format!("({} = '{}')", of_int(writer, scope), writer.random.below(4)),
     }
