@@ -67,5 +67,12 @@ pub fn column_of_literals<'a>(data_type: DataType, literals: impl Iterator<Item 
             Literal::Float32(bits) => Some(f32::from_bits(*bits)),
             _ => None,
         }))),
+        DataType::TimestampTz => {
+            let column = TimestampMicrosecondArray::from_iter(literals.map(|literal| match literal {
+                Literal::TimestampTz(micros) => Some(*micros),
+                _ => None,
+            }));
+            Arc::new(column.with_data_type(data_type.to_arrow()))
+        }
     }
 }

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// The moment at which a transaction takes effect: microseconds since 1970, strictly increasing.
 pub type Tick = u64;
 
+/// The zone that Arrow's form of a moment names: the one for all.
+pub const MOMENT_ZONE: &str = "+00:00";
+
 /// The most digits that a numeric can have: Decimal128's.
 pub const NUMERIC_PRECISION_MAX: u8 = 38;
 
@@ -45,6 +48,8 @@ pub enum DataType {
     Int16,
     /// `real`
     Float32,
+    /// `timestamp with time zone`, microseconds since 1970: a moment. In which zone it is shown is the reader's.
+    TimestampTz,
 }
 
 impl DataType {
@@ -62,6 +67,7 @@ impl DataType {
             DataType::Interval => ArrowType::Interval(IntervalUnit::MonthDayNano),
             DataType::Int16 => ArrowType::Int16,
             DataType::Float32 => ArrowType::Float32,
+            DataType::TimestampTz => ArrowType::Timestamp(TimeUnit::Microsecond, Some(MOMENT_ZONE.into())),
         }
     }
 
@@ -81,6 +87,9 @@ impl DataType {
             ArrowType::Interval(IntervalUnit::MonthDayNano) => DataType::Interval,
             ArrowType::Int16 => DataType::Int16,
             ArrowType::Float32 => DataType::Float32,
+            ArrowType::Timestamp(TimeUnit::Microsecond, Some(zone)) if **zone == *MOMENT_ZONE => {
+                DataType::TimestampTz
+            }
             _ => return None,
         })
     }
@@ -100,13 +109,14 @@ impl fmt::Display for DataType {
             DataType::Interval => f.write_str("interval"),
             DataType::Int16 => f.write_str("smallint"),
             DataType::Float32 => f.write_str("real"),
+            DataType::TimestampTz => f.write_str("timestamptz"),
         }
     }
 }
 
 /// Each type once, for tests that go through them.
 #[cfg(test)]
-pub(crate) const EVERY: [DataType; 11] = [
+pub(crate) const EVERY: [DataType; 12] = [
     DataType::Boolean,
     DataType::Int16,
     DataType::Int32,
@@ -117,6 +127,7 @@ pub(crate) const EVERY: [DataType; 11] = [
     DataType::Text,
     DataType::Date,
     DataType::Timestamp,
+    DataType::TimestampTz,
     DataType::Interval,
 ];
 
@@ -181,6 +192,8 @@ pub enum Literal {
     Int16(i16),
     /// `real`, as IEEE 754 bits
     Float32(u32),
+    /// `timestamp with time zone`, microseconds since 1970
+    TimestampTz(i64),
 }
 
 impl Literal {
@@ -201,6 +214,7 @@ impl Literal {
             Literal::Interval { .. } => DataType::Interval,
             Literal::Int16(_) => DataType::Int16,
             Literal::Float32(_) => DataType::Float32,
+            Literal::TimestampTz(_) => DataType::TimestampTz,
         }
     }
 }
@@ -222,6 +236,7 @@ impl fmt::Display for Literal {
             }
             Literal::Int16(value) => write!(f, "{value}::smallint"),
             Literal::Float32(bits) => write!(f, "{:?}::real", f32::from_bits(*bits)),
+            Literal::TimestampTz(micros) => write!(f, "{micros}us::timestamptz"),
         }
     }
 }

@@ -7,7 +7,9 @@ use arrow::datatypes::{DataType as ArrowType, Decimal128Type, Int64Type, Timesta
 use millrace_engine::{
     DataType, Delta, Engine, EngineConfig, RelationId, SubscriptionEvent, TableSpec, Tick, ViewSpec, batch_of,
 };
-use millrace_sql::{Bound, Catalog, CatalogChange, ExprCompiler, Relation, RelationKind, bind, parse};
+use millrace_sql::{
+    Bound, Catalog, CatalogChange, ExprCompiler, Parameters, Relation, RelationKind, bind, parse,
+};
 
 use crate::WORKERS;
 use crate::consumer::{RowHash, Seen};
@@ -138,7 +140,8 @@ fn types(relation: &Relation) -> Vec<DataType> {
 /// Runs one CREATE against the catalog.
 fn create(sql: &str, catalog: &mut Catalog) -> Relation {
     let statements = parse(sql).expect("the statement parses");
-    let Ok(Bound::Create { mut relation, .. }) = bind(&statements[0], catalog, &[]) else {
+    let Ok(Bound::Create { mut relation, .. }) = bind(&statements[0], catalog, Parameters::values(&[]))
+    else {
         panic!("cannot create: {sql}")
     };
     relation.id = catalog.next_id();

@@ -71,6 +71,7 @@ impl Number {
             | DataType::Timestamp
             | DataType::Date
             | DataType::Interval
+            | DataType::TimestampTz
             // They are summed as integers and doubles.
             | DataType::Int16
             | DataType::Float32 => return None,

@@ -231,6 +231,7 @@ impl CellColumn {
             DataType::Timestamp
             | DataType::Date
             | DataType::Interval
+            | DataType::TimestampTz
             | DataType::Int16
             | DataType::Float32 => new_null_array(&self.data_type.to_arrow(), outcomes.len()),
         }

@@ -166,7 +166,7 @@ mod tests {
 
     const NUMERIC: DataType = DataType::Numeric { precision: 38, scale: 5 };
 
-    const ALL: [DataType; 10] = [
+    const ALL: [DataType; 11] = [
         DataType::Boolean,
         DataType::Int32,
         DataType::Int64,
@@ -177,6 +177,7 @@ mod tests {
         DataType::Date,
         DataType::Int16,
         DataType::Float32,
+        DataType::TimestampTz,
     ];
 
     type Row = (
@@ -190,6 +191,7 @@ mod tests {
         Option<i32>,
         Option<i16>,
         Option<f32>,
+        Option<i64>,
     );
 
     fn float() -> impl Strategy<Value = f64> {
@@ -227,11 +229,13 @@ mod tests {
             option::of(any::<i32>()),
             option::of(any::<i16>()),
             option::of(real()),
+            option::of(any::<i64>()),
         )
     }
 
     fn columns(rows: &[Row]) -> Vec<ArrayRef> {
         let numeric: Decimal128Array = rows.iter().map(|row| row.6).collect();
+        let moments: TimestampMicrosecondArray = rows.iter().map(|row| row.10).collect();
         vec![
             Arc::new(rows.iter().map(|row| row.0).collect::<BooleanArray>()),
             Arc::new(rows.iter().map(|row| row.1).collect::<Int32Array>()),
@@ -243,6 +247,7 @@ mod tests {
             Arc::new(rows.iter().map(|row| row.7).collect::<Date32Array>()),
             Arc::new(rows.iter().map(|row| row.8).collect::<Int16Array>()),
             Arc::new(rows.iter().map(|row| row.9).collect::<Float32Array>()),
+            Arc::new(moments.with_data_type(DataType::TimestampTz.to_arrow())),
         ]
     }
 
@@ -297,6 +302,7 @@ mod tests {
             prop_assert_eq!(order(NUMERIC, 6), left.6.cmp(&right.6));
             prop_assert_eq!(order(DataType::Date, 7), left.7.cmp(&right.7));
             prop_assert_eq!(order(DataType::Int16, 8), left.8.cmp(&right.8));
+            prop_assert_eq!(order(DataType::TimestampTz, 10), left.10.cmp(&right.10));
             let floats = |left: Option<f64>, right: Option<f64>| match (left, right) {
                 (Some(left), Some(right)) if left.is_nan() || right.is_nan() => left.is_nan().cmp(&right.is_nan()),
                 (Some(left), Some(right)) => left.total_cmp(&right),

@@ -172,6 +172,7 @@ pub(crate) fn rows_of(batch: &RecordBatch) -> Vec<String> {
             DataType::Timestamp => "timestamp".to_owned(),
             DataType::Date => format!("day {}", column.as_primitive::<Date32Type>().value(row)),
             DataType::Interval => "interval".to_owned(),
+            DataType::TimestampTz => "moment".to_owned(),
             DataType::Int16 => column.as_primitive::<Int16Type>().value(row).to_string(),
             DataType::Float32 => format!("{:?}", column.as_primitive::<Float32Type>().value(row)),
         }

@@ -2,10 +2,11 @@
 
 use bytes::BytesMut;
 use millrace_engine::{DataType, Literal, NUMERIC_PRECISION_MAX};
-use millrace_sql::SqlError;
 use millrace_sql::text_form::{
     self, Interval, write_date, write_float32, write_float64, write_interval, write_timestamp,
+    write_timestamptz,
 };
+use millrace_sql::{SqlError, Zone};
 
 use super::numeric::numeric_text_from_binary;
 
@@ -22,6 +23,7 @@ pub(crate) const BPCHAR: u32 = 1042;
 pub(crate) const VARCHAR: u32 = 1043;
 pub(crate) const DATE: u32 = 1082;
 pub(crate) const TIMESTAMP: u32 = 1114;
+pub(crate) const TIMESTAMPTZ: u32 = 1184;
 pub(crate) const INTERVAL: u32 = 1186;
 pub(crate) const NUMERIC: u32 = 1700;
 
@@ -54,6 +56,7 @@ pub(crate) fn wire_type(data_type: DataType) -> WireType {
         DataType::Interval => (INTERVAL, 16),
         DataType::Int16 => (INT2, 2),
         DataType::Float32 => (FLOAT4, 4),
+        DataType::TimestampTz => (TIMESTAMPTZ, 8),
     };
     WireType { oid, size, modifier: modifier(data_type) }
 }
@@ -75,7 +78,8 @@ fn modifier(data_type: DataType) -> i32 {
         | DataType::Date
         | DataType::Interval
         | DataType::Int16
-        | DataType::Float32 => -1,
+        | DataType::Float32
+        | DataType::TimestampTz => -1,
     }
 }
 
@@ -96,11 +100,11 @@ pub(crate) fn parameter_type(oid: u32) -> Result<Option<DataType>, SqlError> {
         NAME | TEXT | BPCHAR | VARCHAR => DataType::Text,
         DATE => DataType::Date,
         TIMESTAMP => DataType::Timestamp,
+        TIMESTAMPTZ => DataType::TimestampTz,
         INTERVAL => DataType::Interval,
         17 => return Err(SqlError::unsupported("type bytea")),
         114 | 3802 => return Err(SqlError::unsupported("type json")),
         1083 | 1266 => return Err(SqlError::unsupported("type time")),
-        1184 => return Err(SqlError::unsupported("type timestamp with time zone")),
         2950 => return Err(SqlError::unsupported("type uuid")),
         _ => return Err(SqlError::new("42704", format!("type with OID {oid} does not exist"))),
     }))
@@ -120,9 +124,10 @@ pub(crate) fn read_parameter(
     binary: bool,
     oid: u32,
     target: DataType,
+    zone: &Zone,
 ) -> Result<Literal, SqlError> {
     if !binary {
-        return text_form::parse(utf8(bytes)?, target);
+        return text_form::parse(utf8(bytes)?, target, zone);
     }
     let value = read_binary(bytes, oid)?;
     if value.data_type() == target {
@@ -132,6 +137,7 @@ pub(crate) fn read_parameter(
     let mut written = BytesMut::new();
     match value {
         Literal::Timestamp(micros) => write_timestamp(micros, &mut written),
+        Literal::TimestampTz(micros) => write_timestamptz(micros, zone, &mut written),
         Literal::Date(days) => write_date(days, &mut written),
         Literal::Interval { months, days, micros } => {
             write_interval(Interval { months, days, micros }, &mut written);
@@ -147,7 +153,7 @@ pub(crate) fn read_parameter(
             return Err(SqlError::internal("no binary form gives this"));
         }
     }
-    text_form::parse(utf8(&written)?, target)
+    text_form::parse(utf8(&written)?, target, zone)
 }
 
 /// The value of a binary form; a numeric comes as its text.
@@ -160,6 +166,7 @@ fn read_binary(bytes: &[u8], oid: u32) -> Result<Literal, SqlError> {
         FLOAT4 => Literal::Float32(u32::from_be_bytes(fixed(bytes)?)),
         FLOAT8 => Literal::Float64(u64::from_be_bytes(fixed(bytes)?)),
         NAME | TEXT | BPCHAR | VARCHAR => Literal::Text(utf8(bytes)?.to_owned()),
+        TIMESTAMPTZ => Literal::TimestampTz(since_1970(i64::from_be_bytes(fixed(bytes)?))?),
         TIMESTAMP => Literal::Timestamp(since_1970(i64::from_be_bytes(fixed(bytes)?))?),
         DATE => Literal::Date(days_since_1970(i32::from_be_bytes(fixed(bytes)?))?),
         INTERVAL => interval(bytes)?.literal(),
@@ -227,7 +234,7 @@ mod tests {
     use super::*;
 
     fn binary(bytes: &[u8], oid: u32, target: DataType) -> Result<Literal, String> {
-        read_parameter(bytes, true, oid, target).map_err(|error| error.sqlstate)
+        read_parameter(bytes, true, oid, target, &millrace_sql::UTC).map_err(|error| error.sqlstate)
     }
 
     #[test]
@@ -249,6 +256,10 @@ mod tests {
         assert_eq!(
             binary(&0i64.to_be_bytes(), TIMESTAMP, DataType::Timestamp),
             Ok(Literal::Timestamp(MICROS_TO_2000))
+        );
+        assert_eq!(
+            binary(&0i64.to_be_bytes(), TIMESTAMPTZ, DataType::TimestampTz),
+            Ok(Literal::TimestampTz(MICROS_TO_2000))
         );
         assert_eq!(
             binary(&1i32.to_be_bytes(), DATE, DataType::Timestamp),
@@ -289,7 +300,7 @@ mod tests {
     fn foreign_oids_are_refused_by_name() {
         assert_eq!(parameter_type(0), Ok(None));
         assert_eq!(parameter_type(VARCHAR), Ok(Some(DataType::Text)));
-        assert_eq!(parameter_type(1184).expect_err("an error").sqlstate, "0A000");
+        assert_eq!(parameter_type(2950).expect_err("an error").sqlstate, "0A000");
         assert_eq!(parameter_type(999_999).expect_err("an error").sqlstate, "42704");
     }
 }

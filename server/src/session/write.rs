@@ -101,7 +101,9 @@ impl Session {
                 alone = Some(server.coordinator().alone().await?);
             }
             moment = server.newest();
-            bound = millrace_sql::bind(statement, &moment.catalog, parameters)?;
+            let zone = self.zone();
+            let known = millrace_sql::Parameters::values(parameters).in_zone(&zone);
+            bound = millrace_sql::bind(statement, &moment.catalog, known)?;
         }
     }
 

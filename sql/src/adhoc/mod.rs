@@ -203,7 +203,7 @@ impl Builder {
     fn at_tick(&self, expr: &Expr) -> Expr {
         let walked = match expr {
             Expr::Call { function, .. } if function == "now" => {
-                Ok(Expr::Literal(Literal::Timestamp(i64::try_from(self.tick).unwrap_or(i64::MAX))))
+                Ok(Expr::Literal(Literal::TimestampTz(i64::try_from(self.tick).unwrap_or(i64::MAX))))
             }
             other => try_map_operands(other, &mut |operand| Ok::<_, ()>(self.at_tick(operand))),
         };

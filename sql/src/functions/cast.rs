@@ -29,7 +29,7 @@ pub(crate) enum Context {
 /// The least that allows a cast; `None` where there is no such cast.
 pub(crate) fn context(from: DataType, to: DataType) -> Option<Context> {
     use DataType::{
-        Boolean, Date, Float32, Float64, Int16, Int32, Int64, Interval, Numeric, Text, Timestamp,
+        Boolean, Date, Float32, Float64, Int16, Int32, Int64, Numeric, Text, Timestamp, TimestampTz,
     };
     Some(match (from, to) {
         _ if from == to => Context::Implicit,
@@ -45,11 +45,8 @@ pub(crate) fn context(from: DataType, to: DataType) -> Option<Context> {
         (_, Text) => Context::Assignment,
         (Text, _) => Context::Explicit,
         (Boolean, Int32) | (Int32, Boolean) => Context::Explicit,
-        (Date, Timestamp) => Context::Implicit,
-        (Timestamp, Date) => Context::Assignment,
-        (Boolean | Timestamp | Date | Interval, _) | (_, Boolean | Timestamp | Date | Interval) => {
-            return None;
-        }
+        (Date, Timestamp | TimestampTz) | (Timestamp, TimestampTz) => Context::Implicit,
+        (Timestamp | TimestampTz, Date) | (TimestampTz, Timestamp) => Context::Assignment,
         _ => return None,
     })
 }
@@ -73,6 +70,8 @@ pub(crate) fn cast(inputs: &Inputs, from: DataType, to: DataType) -> Cast {
         DataType::Interval => to_interval(inputs, from),
         DataType::Int16 => to_int2(inputs, from),
         DataType::Float32 => to_real(inputs, from),
+        // These casts need a zone: they are calls (`cast_in_zone`).
+        DataType::TimestampTz => missing(from, to),
     }
 }
 
@@ -130,9 +129,12 @@ fn to_int2(inputs: &Inputs, from: DataType) -> Cast {
             whole.and_then(|v| i16::try_from(v).ok()).ok_or_else(range)
         }),
         DataType::Text => parse::<Int16Type>(inputs, text_form::parse_int16),
-        DataType::Boolean | DataType::Int16 | DataType::Timestamp | DataType::Date | DataType::Interval => {
-            missing(from, DataType::Int16)
-        }
+        DataType::Boolean
+        | DataType::Int16
+        | DataType::Timestamp
+        | DataType::TimestampTz
+        | DataType::Date
+        | DataType::Interval => missing(from, DataType::Int16),
     }
 }
 
@@ -154,9 +156,11 @@ fn to_int4(inputs: &Inputs, from: DataType) -> Cast {
             whole.and_then(|v| i32::try_from(v).ok()).ok_or_else(range)
         }),
         DataType::Text => parse::<Int32Type>(inputs, text_form::parse_int32),
-        DataType::Int32 | DataType::Timestamp | DataType::Date | DataType::Interval => {
-            missing(from, DataType::Int32)
-        }
+        DataType::Int32
+        | DataType::Timestamp
+        | DataType::TimestampTz
+        | DataType::Date
+        | DataType::Interval => missing(from, DataType::Int32),
     }
 }
 
@@ -176,9 +180,12 @@ fn to_int8(inputs: &Inputs, from: DataType) -> Cast {
             whole.and_then(|v| i64::try_from(v).ok()).ok_or_else(range)
         }),
         DataType::Text => parse::<Int64Type>(inputs, text_form::parse_int64),
-        DataType::Boolean | DataType::Int64 | DataType::Timestamp | DataType::Date | DataType::Interval => {
-            missing(from, DataType::Int64)
-        }
+        DataType::Boolean
+        | DataType::Int64
+        | DataType::Timestamp
+        | DataType::TimestampTz
+        | DataType::Date
+        | DataType::Interval => missing(from, DataType::Int64),
     }
 }
 
@@ -193,9 +200,12 @@ fn to_real(inputs: &Inputs, from: DataType) -> Cast {
             text_form::parse_float32(&shown(|out| text_form::write_numeric(v, scale, out)))
         }),
         DataType::Text => parse::<Float32Type>(inputs, text_form::parse_float32),
-        DataType::Boolean | DataType::Float32 | DataType::Timestamp | DataType::Date | DataType::Interval => {
-            missing(from, DataType::Float32)
-        }
+        DataType::Boolean
+        | DataType::Float32
+        | DataType::Timestamp
+        | DataType::TimestampTz
+        | DataType::Date
+        | DataType::Interval => missing(from, DataType::Float32),
     }
 }
 
@@ -210,9 +220,12 @@ fn to_float(inputs: &Inputs, from: DataType) -> Cast {
             text_form::parse_float64(&shown(|out| text_form::write_numeric(v, scale, out)))
         }),
         DataType::Text => parse::<Float64Type>(inputs, text_form::parse_float64),
-        DataType::Boolean | DataType::Float64 | DataType::Timestamp | DataType::Date | DataType::Interval => {
-            missing(from, DataType::Float64)
-        }
+        DataType::Boolean
+        | DataType::Float64
+        | DataType::Timestamp
+        | DataType::TimestampTz
+        | DataType::Date
+        | DataType::Interval => missing(from, DataType::Float64),
     }
 }
 
@@ -279,7 +292,11 @@ fn to_numeric(inputs: &Inputs, from: DataType, precision: u8, scale: u8) -> Cast
                 text_form::parse_decimal(text(row))?.fit(precision, scale).ok_or_else(field_overflow)
             })
         }
-        DataType::Boolean | DataType::Timestamp | DataType::Date | DataType::Interval => {
+        DataType::Boolean
+        | DataType::Timestamp
+        | DataType::TimestampTz
+        | DataType::Date
+        | DataType::Interval => {
             return missing(from, DataType::Numeric { precision, scale });
         }
     };
@@ -339,6 +356,6 @@ fn to_text(inputs: &Inputs, from: DataType) -> Cast {
                 Ok(shown(|out| text_form::write_interval(interval, out)))
             })
         }
-        DataType::Text => missing(from, DataType::Text),
+        DataType::Text | DataType::TimestampTz => missing(from, DataType::Text),
     }
 }

@@ -67,7 +67,9 @@ fn comparison<'a>(left: &'a Input, right: &'a Input) -> Result<Compare<'a>, Data
         DataType::Int16 => primitives::<Int16Type>(left, right, |a, b| a.cmp(&b)),
         DataType::Int32 => primitives::<Int32Type>(left, right, |a, b| a.cmp(&b)),
         DataType::Int64 => primitives::<Int64Type>(left, right, |a, b| a.cmp(&b)),
-        DataType::Timestamp => primitives::<TimestampMicrosecondType>(left, right, |a, b| a.cmp(&b)),
+        DataType::Timestamp | DataType::TimestampTz => {
+            primitives::<TimestampMicrosecondType>(left, right, |a, b| a.cmp(&b))
+        }
         DataType::Float64 => primitives::<Float64Type>(left, right, compare_floats),
         DataType::Float32 => primitives::<Float32Type>(left, right, compare_reals),
         DataType::Date => primitives::<Date32Type>(left, right, |a, b| a.cmp(&b)),
@@ -154,7 +156,9 @@ pub(crate) fn extreme_row(array: &ArrayRef, greatest: bool) -> Result<Option<usi
         DataType::Int16 => best_primitive::<Int16Type>(array, wanted, Ord::cmp),
         DataType::Int32 => best_primitive::<Int32Type>(array, wanted, Ord::cmp),
         DataType::Int64 => best_primitive::<Int64Type>(array, wanted, Ord::cmp),
-        DataType::Timestamp => best_primitive::<TimestampMicrosecondType>(array, wanted, Ord::cmp),
+        DataType::Timestamp | DataType::TimestampTz => {
+            best_primitive::<TimestampMicrosecondType>(array, wanted, Ord::cmp)
+        }
         DataType::Numeric { .. } => best_primitive::<Decimal128Type>(array, wanted, Ord::cmp),
         DataType::Date => best_primitive::<Date32Type>(array, wanted, Ord::cmp),
         DataType::Interval => {

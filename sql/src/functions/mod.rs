@@ -16,6 +16,7 @@ mod row; // the one row of a scalar sub-query
 mod strings; // replace, split_part, trim, pad, concat …
 mod text; // length, lower, upper, substr
 mod time; // date_trunc, extract
+mod zoned; // moments and the times that clocks show
 mod to_char;
 
 use datafusion::arrow::array::ArrayRef;
@@ -29,6 +30,7 @@ pub(crate) use inputs::Inputs;
 pub(crate) use numeric::{mean, overflow as numeric_overflow, quotient_scale, rescale};
 pub(crate) use resolve::{Unresolved, common_type, comparison_type, resolve_function, resolve_operator};
 pub(crate) use time::extract_scale;
+pub(crate) use zoned::cast_in_zone;
 
 /// The version that every function has had so far: part of a call's identity in plans.
 pub(crate) const VERSION: u32 = 1;
@@ -50,6 +52,7 @@ pub(crate) enum Kind {
     Interval,
     Int16,
     Float32,
+    TimestampTz,
 }
 
 impl Kind {
@@ -67,6 +70,7 @@ impl Kind {
             DataType::Interval => Kind::Interval,
             DataType::Int16 => Kind::Int16,
             DataType::Float32 => Kind::Float32,
+            DataType::TimestampTz => Kind::TimestampTz,
         }
     }
 
@@ -83,6 +87,7 @@ impl Kind {
             (Kind::Interval, _) => DataType::Interval,
             (Kind::Int16, _) => DataType::Int16,
             (Kind::Float32, _) => DataType::Float32,
+            (Kind::TimestampTz, _) => DataType::TimestampTz,
             (Kind::Numeric, Some(known @ DataType::Numeric { .. })) => known,
             (Kind::Numeric, Some(from)) if is_whole(from) || from == DataType::Boolean => numeric_type(0),
             (Kind::Numeric, _) => numeric_type(numeric::QUOTIENT_SCALE),
@@ -130,6 +135,9 @@ pub(crate) struct Function {
     arguments: &'static [Kind],
     returns: Returns,
     kernel: Kernel,
+    /// Where the value depends on the session's time zone: the name under which a plan has the call, whose last
+    /// argument is then the zone's name. So a view keeps the zone that it was created in.
+    in_zone: Option<&'static str>,
 }
 
 impl Function {
@@ -148,9 +156,14 @@ impl Function {
         }
     }
 
-    /// The name in the table: what plans carry.
+    /// The name in the table.
     pub(crate) fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// The name that plans carry of a function that takes the zone's name as one more argument.
+    pub(crate) fn in_zone(&self) -> Option<&'static str> {
+        self.in_zone
     }
 
     /// The arguments' kinds.
@@ -170,7 +183,19 @@ pub(crate) fn kernel(name: &str, arguments: &[DataType]) -> Option<Kernel> {
         return Some(*kernel);
     }
     let kinds = || arguments.iter().map(|argument| Kind::of(*argument));
-    overloads(name).find(|function| function.arguments.iter().copied().eq(kinds())).map(|found| found.kernel)
+    let takes = |function: &&Function| match function.in_zone {
+        None => function.name == name && function.arguments.iter().copied().eq(kinds()),
+        Some(in_zone) => {
+            let zone = std::iter::once(Kind::Text);
+            in_zone == name && function.arguments.iter().copied().chain(zone).eq(kinds())
+        }
+    };
+    FUNCTIONS.iter().find(takes).map(|found| found.kernel)
+}
+
+/// Whether a call of this name in a plan depends on the time zone of the session that made it.
+pub(crate) fn depends_on_session(name: &str) -> bool {
+    FUNCTIONS.iter().any(|function| function.in_zone == Some(name))
 }
 
 /// Functions of any number of arguments of one kind, whichever.
@@ -198,16 +223,29 @@ const FLOAT8: Returns = Returns::Fixed(DataType::Float64);
 const TEXT: Returns = Returns::Fixed(DataType::Text);
 const BOOLEAN: Returns = Returns::Fixed(DataType::Boolean);
 const TIMESTAMP: Returns = Returns::Fixed(DataType::Timestamp);
+const TIMESTAMPTZ: Returns = Returns::Fixed(DataType::TimestampTz);
 const DATE: Returns = Returns::Fixed(DataType::Date);
 const INTERVAL: Returns = Returns::Fixed(DataType::Interval);
 
 const fn entry(name: &'static str, arguments: &'static [Kind], returns: Returns, kernel: Kernel) -> Function {
-    Function { name, arguments, returns, kernel }
+    Function { name, arguments, returns, kernel, in_zone: None }
+}
+
+const fn zoned(
+    name: &'static str,
+    in_zone: &'static str,
+    arguments: &'static [Kind],
+    returns: Returns,
+    kernel: Kernel,
+) -> Function {
+    Function { name, arguments, returns, kernel, in_zone: Some(in_zone) }
 }
 
 /// Every other function, by overload.
 static FUNCTIONS: &[Function] = {
-    use Kind::{Date, Float32, Float64, Int16, Int32, Int64, Interval, Numeric, Text, Timestamp};
+    use Kind::{
+        Date, Float32, Float64, Int16, Int32, Int64, Interval, Numeric, Text, Timestamp, TimestampTz,
+    };
     &[
         entry("add", &[Int16, Int16], INT2, arithmetic::add_int2),
         entry("add", &[Int32, Int32], INT4, arithmetic::add_int4),
@@ -323,6 +361,38 @@ static FUNCTIONS: &[Function] = {
         entry("extract", &[Text, Date], Returns::Whole, time::extract_of_date),
         entry("date_bin", &[Interval, Timestamp, Timestamp], TIMESTAMP, date::date_bin),
         entry("to_char", &[Timestamp, Text], TEXT, to_char::to_char),
+        zoned("to_char", "to_char_in_zone", &[TimestampTz, Text], TEXT, to_char::to_char_in_zone),
+        zoned(
+            "date_trunc",
+            "date_trunc_in_zone",
+            &[Text, TimestampTz],
+            TIMESTAMPTZ,
+            time::date_trunc_in_zone,
+        ),
+        entry("date_trunc", &[Text, TimestampTz, Text], TIMESTAMPTZ, time::date_trunc_in_named_zone),
+        zoned("date_part", "date_part_in_zone", &[Text, TimestampTz], FLOAT8, time::date_part_in_zone),
+        entry("date_trunc", &[Text, Interval], INTERVAL, time::date_trunc_of_interval),
+        entry("date_part", &[Text, Date], FLOAT8, time::date_part_of_date),
+        zoned("extract", "extract_in_zone", &[Text, TimestampTz], Returns::Whole, time::extract_in_zone),
+        entry("date_bin", &[Interval, TimestampTz, TimestampTz], TIMESTAMPTZ, date::date_bin),
+        zoned("add", "add_in_zone", &[TimestampTz, Interval], TIMESTAMPTZ, zoned::add_interval),
+        zoned("add", "add_in_zone", &[Interval, TimestampTz], TIMESTAMPTZ, zoned::add_interval),
+        zoned(
+            "subtract",
+            "subtract_in_zone",
+            &[TimestampTz, Interval],
+            TIMESTAMPTZ,
+            zoned::subtract_interval,
+        ),
+        entry("subtract", &[TimestampTz, TimestampTz], INTERVAL, date::time_between),
+        entry("timezone", &[Text, Timestamp], TIMESTAMPTZ, zoned::at_zone),
+        entry("timezone", &[Text, TimestampTz], TIMESTAMP, zoned::in_zone),
+        entry("timezone", &[Interval, Timestamp], TIMESTAMPTZ, zoned::at_offset),
+        entry("timezone", &[Interval, TimestampTz], TIMESTAMP, zoned::in_offset),
+        zoned("timestamptz", "timestamptz_in_zone", &[Text], TIMESTAMPTZ, zoned::read),
+        zoned("timestamptz", "timestamptz_in_zone", &[Timestamp], TIMESTAMPTZ, zoned::moment),
+        zoned("timestamp", "timestamp_in_zone", &[TimestampTz], TIMESTAMP, zoned::local),
+        zoned("text", "text_in_zone", &[TimestampTz], TEXT, zoned::shown),
         entry("normalize", &[Float64], FLOAT8, comparison::normalize),
         entry("normalize", &[Float32], FLOAT4, comparison::normalize_reals),
     ]
@@ -348,6 +418,7 @@ pub(crate) fn sql_function(name: &str) -> Option<&'static str> {
         ("date_part", "date_part"),
         ("date_bin", "date_bin"),
         ("to_char", "to_char"),
+        ("timezone", "timezone"),
         ("trunc", "trunc"),
         ("sign", "sign"),
         ("mod", "modulo"),

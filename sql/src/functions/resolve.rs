@@ -34,13 +34,13 @@ fn category(kind: Kind) -> Category {
             Category::Number
         }
         Kind::Text => Category::String,
-        Kind::Timestamp | Kind::Date => Category::Time,
+        Kind::Timestamp | Kind::TimestampTz | Kind::Date => Category::Time,
         Kind::Interval => Category::Span,
     }
 }
 
 fn preferred(kind: Kind) -> bool {
-    matches!(kind, Kind::Float64 | Kind::Text | Kind::Boolean | Kind::Interval)
+    matches!(kind, Kind::Float64 | Kind::Text | Kind::Boolean | Kind::Interval | Kind::TimestampTz)
 }
 
 /// Whether an expression of this type becomes that kind by itself.

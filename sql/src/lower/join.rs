@@ -176,6 +176,7 @@ fn identity(column: usize, data_type: DataType) -> Expr {
         | DataType::Int64
         | DataType::Text
         | DataType::Timestamp
+        | DataType::TimestampTz
         | DataType::Date
         | DataType::Numeric { .. } => Expr::Column(column),
     }

@@ -165,6 +165,7 @@ impl<'a> ExprBinder<'a> {
                 self.like(&ILIKE, *negated, expr, pattern, escape_char.as_ref())
             }
             Sql::Interval(interval) => self.interval(interval),
+            Sql::AtTimeZone { timestamp, time_zone } => self.plain_call("timezone", &[time_zone, timestamp]),
             Sql::Position { expr, r#in } => self.plain_call("strpos", &[r#in, expr]),
             Sql::Trim { trim_where, trim_what, expr, trim_characters } => {
                 self.trim(*trim_where, trim_what.as_deref(), expr, trim_characters.as_deref())
@@ -231,8 +232,11 @@ impl<'a> ExprBinder<'a> {
             Err(error) if error.sqlstate == "42P01" => Some(error),
             Err(error) => return Err(error),
         };
-        if let Some(typed) = bare_word(idents) {
-            return Ok(typed);
+        if let [name] = idents
+            && name.quote_style.is_none()
+            && super::function::is_now(&fold(name))
+        {
+            return self.now(&fold(name));
         }
         if let Some(outer) = &self.outer
             && let Some(typed) = outer.column(idents)?
@@ -534,16 +538,6 @@ impl<'a> ExprBinder<'a> {
     }
 }
 
-/// A word that is no column: the functions that SQL calls without parentheses.
-fn bare_word(idents: &[ast::Ident]) -> Option<Typed> {
-    match idents {
-        [name] if name.quote_style.is_none() && super::function::is_now(&fold(name)) => {
-            Some(super::function::now())
-        }
-        _ => None,
-    }
-}
-
 /// The one type of the operand and the items of IN.
 fn common_of_list(types: &[Option<DataType>]) -> Result<DataType, SqlError> {
     common_type(types).map_err(|(left, right)| no_operator("=", &[Some(left), Some(right)]))
@@ -599,7 +593,8 @@ fn negated(literal: &Literal) -> Option<Literal> {
         | Literal::Date(_)
         | Literal::Interval { .. }
         | Literal::Int16(_)
-        | Literal::Float32(_) => return None,
+        | Literal::Float32(_)
+        | Literal::TimestampTz(_) => return None,
     })
 }
 

@@ -26,13 +26,13 @@ use crate::functions::{
 pub(crate) fn is_now(name: &str) -> bool {
     matches!(
         name,
-        "now" | "current_timestamp" | "localtimestamp" | "transaction_timestamp" | "statement_timestamp"
+        "now"
+            | "current_timestamp"
+            | "localtimestamp"
+            | "transaction_timestamp"
+            | "statement_timestamp"
+            | "current_date"
     )
-}
-
-/// The statement's moment: a call that execution replaces by the tick, and that no view may hold.
-pub(crate) fn now() -> Typed {
-    Typed::Known(call("now", Vec::new(), DataType::Timestamp), DataType::Timestamp)
 }
 
 /// What stands between the parentheses of a call.
@@ -139,7 +139,7 @@ fn is_missing_aggregate(name: &str) -> bool {
 fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<DataType> {
     use AggregateFunction as F;
     use DataType::{
-        Boolean, Date, Float32, Float64, Int16, Int32, Int64, Interval, Numeric, Text, Timestamp,
+        Boolean, Date, Float32, Float64, Int16, Int32, Int64, Interval, Numeric, Text, Timestamp, TimestampTz,
     };
     Some(match (function, argument) {
         (F::Count, _) => Int64,
@@ -156,7 +156,7 @@ fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<Dat
             Float64 => Float64,
             Int32 | Int64 => numeric_type(quotient_scale(0, 0)),
             Numeric { scale, .. } => numeric_type(quotient_scale(scale, 0)),
-            Boolean | Text | Timestamp | Date | Interval => return None,
+            Boolean | Text | Timestamp | TimestampTz | Date | Interval => return None,
             // `summed_as` has made these wider.
             Int16 | Float32 => return None,
         },
@@ -281,7 +281,7 @@ impl ExprBinder<'_> {
             ("random", []) => {
                 return Ok(Typed::Known(call("random", Vec::new(), DataType::Float64), DataType::Float64));
             }
-            (name, []) if is_now(name) => return Ok(now()),
+            (name, []) if is_now(name) => return self.now(name),
             _ => {}
         }
         let operands = self.bind_all(arguments)?;
@@ -292,6 +292,19 @@ impl ExprBinder<'_> {
             Unresolved::Ambiguous => ambiguous_function(name, &types),
         })?;
         self.call_of(function, operands)
+    }
+
+    /// The statement's moment, or what the session's clocks show then: a call that execution replaces by the
+    /// tick, and that no view may hold.
+    pub(crate) fn now(&self, name: &str) -> Result<Typed, SqlError> {
+        let moment = call("now", Vec::new(), DataType::TimestampTz);
+        let shown = match name {
+            "localtimestamp" => DataType::Timestamp,
+            "current_date" => DataType::Date,
+            _ => DataType::TimestampTz,
+        };
+        let expr = cast_known(moment, DataType::TimestampTz, shown, self.parameters.zone)?;
+        Ok(Typed::Known(expr, shown))
     }
 
     /// A call of a resolved overload.
@@ -311,7 +324,14 @@ impl ExprBinder<'_> {
             ("round" | "trunc", [_, digits]) => rounded_type(types[0], constant_int4(digits)),
             _ => function.result(&types),
         };
-        Ok(Typed::Known(fold_moment(call(function.name(), arguments, data_type)), data_type))
+        let name = match function.in_zone() {
+            None => function.name(),
+            Some(in_zone) => {
+                arguments.push(self.parameters.zone_name());
+                in_zone
+            }
+        };
+        Ok(Typed::Known(fold_moment(call(name, arguments, data_type)), data_type))
     }
 
     /// `concat` and `concat_ws`: of anything, each as its output function writes it.
@@ -377,7 +397,8 @@ impl ExprBinder<'_> {
             collected.push(call);
             collected.len() - 1
         });
-        Ok(Typed::Known(cast_known(Expr::Column(AGGREGATE_BASE + index), data_type, shown)?, shown))
+        let column = Expr::Column(AGGREGATE_BASE + index);
+        Ok(Typed::Known(cast_known(column, data_type, shown, self.parameters.zone)?, shown))
     }
 
     /// The call without its FILTER, and the type as which its result is shown. Only `string_agg` keeps its ORDER BY: elsewhere it does not show.
@@ -415,7 +436,7 @@ impl ExprBinder<'_> {
         let taken = summed_as(function, own);
         let data_type = aggregate_type(function, taken).ok_or_else(|| no_function(name, &[Some(own)]))?;
         if let Some(argument) = exprs.first_mut() {
-            *argument = cast_known(argument.clone(), own, taken)?;
+            *argument = cast_known(argument.clone(), own, taken, self.parameters.zone)?;
         }
         let shown = shown_as(function, own, data_type);
         let call = Aggregate { function, arguments: exprs, distinct, order, data_type };

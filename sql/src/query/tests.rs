@@ -94,7 +94,7 @@ fn parse_expr(sql: &str) -> Expr {
 }
 
 fn plan(sql: &str) -> Result<Query, SqlError> {
-    Query::plan(&parse(sql), &catalog(), Parameters::Values(&[]))
+    Query::plan(&parse(sql), &catalog(), Parameters::values(&[]))
 }
 
 /// The tick of executions: 2001-09-09 01:46:40.

@@ -37,6 +37,9 @@ pub(crate) fn named(data_type: &ast::DataType) -> Result<Named, SqlError> {
         Sql::Timestamp(None | Some(6), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
             DataType::Timestamp
         }
+        Sql::Timestamp(None | Some(6), TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => {
+            DataType::TimestampTz
+        }
         Sql::Float(ExactNumberInfo::Precision(0)) => {
             return Err(SqlError::new("22023", "precision for type float must be at least 1 bit"));
         }
@@ -90,6 +93,7 @@ fn catalog_type(name: &str, modifiers: &[String]) -> Result<Named, SqlError> {
         "numeric" => return Ok(Named::Numeric),
         "text" | "varchar" => DataType::Text,
         "timestamp" => DataType::Timestamp,
+        "timestamptz" => DataType::TimestampTz,
         "date" => DataType::Date,
         "interval" => DataType::Interval,
         _ => return Err(unknown(bare, name)),
@@ -136,7 +140,6 @@ fn unknown(name: &str, written: &str) -> SqlError {
         "serial8",
         "smallserial",
         "time",
-        "timestamptz",
         "timetz",
         "tsrange",
         "tstzrange",
@@ -166,6 +169,7 @@ pub(crate) fn display(data_type: DataType) -> &'static str {
         DataType::Interval => "interval",
         DataType::Int16 => "smallint",
         DataType::Float32 => "real",
+        DataType::TimestampTz => "timestamp with time zone",
     }
 }
 
@@ -188,6 +192,7 @@ pub(crate) fn internal_name(data_type: &ast::DataType) -> String {
         Ok(Named::Type(DataType::Interval)) => "interval",
         Ok(Named::Type(DataType::Int16)) => "int2",
         Ok(Named::Type(DataType::Float32)) => "float4",
+        Ok(Named::Type(DataType::TimestampTz)) => "timestamptz",
         Ok(Named::Type(DataType::Text)) => match data_type {
             Sql::Text => "text",
             _ => "varchar",

@@ -15,6 +15,7 @@ pub(crate) fn aggregate(writer: &mut Writer, scope: &[Column]) -> Column {
         Type::Time,
         Type::Small,
         Type::Real,
+        Type::Moment,
     ];
     let argument = writer.random.pick(&of);
     let text = expression(writer, argument, scope, 1);

@@ -91,7 +91,7 @@ fn table(random: &mut Seeded, tick: Tick) -> TableChanges {
 }
 
 fn data_type(random: &mut Seeded) -> DataType {
-    match random.below(10) {
+    match random.below(11) {
         0 => DataType::Boolean,
         1 => DataType::Int32,
         2 => DataType::Int64,
@@ -101,6 +101,7 @@ fn data_type(random: &mut Seeded) -> DataType {
         6 => DataType::Date,
         7 => DataType::Int16,
         8 => DataType::Float32,
+        9 => DataType::TimestampTz,
         _ => DataType::Numeric { precision: 38, scale: 4 },
     }
 }
@@ -129,6 +130,10 @@ fn column(random: &mut Seeded, data_type: DataType, rows: usize) -> ArrayRef {
         DataType::Int16 => Arc::new(values.map(|v| v.map(|v| v as i16)).collect::<Int16Array>()),
         DataType::Float32 => {
             Arc::new(values.map(|v| v.map(|v| f32::from_bits(v as u32))).collect::<Float32Array>())
+        }
+        DataType::TimestampTz => {
+            let array = values.map(|v| v.map(|v| v as i64)).collect::<TimestampMicrosecondArray>();
+            Arc::new(array.with_data_type(data_type.to_arrow()))
         }
         DataType::Interval => unreachable!("no relation has a column of it"),
     };

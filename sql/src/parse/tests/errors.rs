@@ -305,11 +305,9 @@ fn tables_that_we_do_not_have() {
                 refused 0A000 at 19: a column of type timestamp(3) is not supported
                   hint: It is planned for a later version.
             create table t (a timestamptz)
-                refused 0A000 at 19: a column of type timestamptz is not supported
-                  hint: It is planned for a later version.
+                table t@14 (a timestamptz)
             create table t (a timestamp with time zone)
-                refused 0A000 at 19: a column of type timestamp with time zone is not supported
-                  hint: It is planned for a later version.
+                table t@14 (a timestamptz)
             create table t (a int[])
                 refused 0A000 at 19: a column of type int[] is not supported
                   hint: It is planned for a later version.

@@ -269,6 +269,7 @@ fn told_apart(data_type: DataType) -> DataType {
         | DataType::Int64
         | DataType::Text
         | DataType::Timestamp
+        | DataType::TimestampTz
         | DataType::Date
         | DataType::Numeric { .. } => data_type,
     }
