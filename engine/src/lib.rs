@@ -48,4 +48,4 @@ pub use state::{
     RowCodec, RowSpine, Run, Shared, UpdateBatcher, Updates, accumulate, add_lanes, key_range,
     normalise_keys, walk_back, walk_front,
 };
-pub use types::{DataType, Literal, NUMERIC_PRECISION_MAX, RelationId, Tick, schema_of};
+pub use types::{DataType, Literal, MOMENT_ZONE, NUMERIC_PRECISION_MAX, RelationId, Tick, schema_of};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array,
-    IntervalMonthDayNanoArray, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array, Int32Array,
+    Int64Array, IntervalMonthDayNanoArray, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::IntervalMonthDayNano;
 
@@ -58,6 +58,21 @@ pub fn column_of_literals<'a>(data_type: DataType, literals: impl Iterator<Item 
                 }
                 _ => None,
             })))
+        }
+        DataType::Int16 => Arc::new(Int16Array::from_iter(literals.map(|literal| match literal {
+            Literal::Int16(value) => Some(*value),
+            _ => None,
+        }))),
+        DataType::Float32 => Arc::new(Float32Array::from_iter(literals.map(|literal| match literal {
+            Literal::Float32(bits) => Some(f32::from_bits(*bits)),
+            _ => None,
+        }))),
+        DataType::TimestampTz => {
+            let column = TimestampMicrosecondArray::from_iter(literals.map(|literal| match literal {
+                Literal::TimestampTz(micros) => Some(*micros),
+                _ => None,
+            }));
+            Arc::new(column.with_data_type(data_type.to_arrow()))
         }
     }
 }

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// The moment at which a transaction takes effect: microseconds since 1970, strictly increasing.
 pub type Tick = u64;
 
+/// The zone that Arrow's form of a moment names: the one for all.
+pub const MOMENT_ZONE: &str = "+00:00";
+
 /// The most digits that a numeric can have: Decimal128's.
 pub const NUMERIC_PRECISION_MAX: u8 = 38;
 
@@ -41,6 +44,12 @@ pub enum DataType {
     /// `interval`: months, days and a time of day, of which none becomes another by itself. Only
     /// expressions have it: as a key, '1 month' and '30 days' would have to be the same.
     Interval,
+    /// `smallint`, 16 bits
+    Int16,
+    /// `real`
+    Float32,
+    /// `timestamp with time zone`, microseconds since 1970: a moment. In which zone it is shown is the reader's.
+    TimestampTz,
 }
 
 impl DataType {
@@ -56,6 +65,9 @@ impl DataType {
             DataType::Numeric { precision, scale } => ArrowType::Decimal128(precision, scale as i8),
             DataType::Date => ArrowType::Date32,
             DataType::Interval => ArrowType::Interval(IntervalUnit::MonthDayNano),
+            DataType::Int16 => ArrowType::Int16,
+            DataType::Float32 => ArrowType::Float32,
+            DataType::TimestampTz => ArrowType::Timestamp(TimeUnit::Microsecond, Some(MOMENT_ZONE.into())),
         }
     }
 
@@ -73,6 +85,11 @@ impl DataType {
             }
             ArrowType::Date32 => DataType::Date,
             ArrowType::Interval(IntervalUnit::MonthDayNano) => DataType::Interval,
+            ArrowType::Int16 => DataType::Int16,
+            ArrowType::Float32 => DataType::Float32,
+            ArrowType::Timestamp(TimeUnit::Microsecond, Some(zone)) if **zone == *MOMENT_ZONE => {
+                DataType::TimestampTz
+            }
             _ => return None,
         })
     }
@@ -90,9 +107,29 @@ impl fmt::Display for DataType {
             DataType::Numeric { precision, scale } => write!(f, "numeric({precision},{scale})"),
             DataType::Date => f.write_str("date"),
             DataType::Interval => f.write_str("interval"),
+            DataType::Int16 => f.write_str("smallint"),
+            DataType::Float32 => f.write_str("real"),
+            DataType::TimestampTz => f.write_str("timestamptz"),
         }
     }
 }
+
+/// Each type once, for tests that go through them.
+#[cfg(test)]
+pub(crate) const EVERY: [DataType; 12] = [
+    DataType::Boolean,
+    DataType::Int16,
+    DataType::Int32,
+    DataType::Int64,
+    DataType::Float32,
+    DataType::Float64,
+    DataType::Numeric { precision: 38, scale: 5 },
+    DataType::Text,
+    DataType::Date,
+    DataType::Timestamp,
+    DataType::TimestampTz,
+    DataType::Interval,
+];
 
 /// The Arrow schema of unnamed columns: `c0`, `c1`, … of these types, all nullable.
 ///
@@ -114,6 +151,7 @@ impl fmt::Display for RelationId {
 }
 
 /// A typed constant. Floats are kept as bits so that equality and the canonical bytes are exact.
+/// Serialised inside plans and the log: only append variants.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Literal {
     /// NULL of a type
@@ -150,6 +188,12 @@ pub enum Literal {
         /// The time, in microseconds.
         micros: i64,
     },
+    /// `smallint`
+    Int16(i16),
+    /// `real`, as IEEE 754 bits
+    Float32(u32),
+    /// `timestamp with time zone`, microseconds since 1970
+    TimestampTz(i64),
 }
 
 impl Literal {
@@ -168,6 +212,9 @@ impl Literal {
             }
             Literal::Date(_) => DataType::Date,
             Literal::Interval { .. } => DataType::Interval,
+            Literal::Int16(_) => DataType::Int16,
+            Literal::Float32(_) => DataType::Float32,
+            Literal::TimestampTz(_) => DataType::TimestampTz,
         }
     }
 }
@@ -187,6 +234,21 @@ impl fmt::Display for Literal {
             Literal::Interval { months, days, micros } => {
                 write!(f, "{months}mon {days}d {micros}us::interval")
             }
+            Literal::Int16(value) => write!(f, "{value}::smallint"),
+            Literal::Float32(bits) => write!(f, "{:?}::real", f32::from_bits(*bits)),
+            Literal::TimestampTz(micros) => write!(f, "{micros}us::timestamptz"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_has_one_arrow_form() {
+        for data_type in EVERY {
+            assert_eq!(DataType::from_arrow(&data_type.to_arrow()), Some(data_type));
         }
     }
 }

@@ -16,7 +16,7 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::expressions::{Column, IsNullExpr, Literal as PhysicalLiteral, NotExpr};
 use datafusion::physical_plan::PhysicalExpr;
-use millrace_engine::{Compiler, DataType, EngineError, Expr, Literal};
+use millrace_engine::{Compiler, DataType, EngineError, Expr, Literal, MOMENT_ZONE};
 
 use crate::functions::{self, Inputs, Kernel};
 use crate::text_form::Interval;
@@ -115,6 +115,11 @@ pub(crate) fn scalar(literal: &Literal) -> ScalarValue {
         Literal::Interval { months, days, micros } => ScalarValue::IntervalMonthDayNano(Some(
             IntervalMonthDayNano::new(*months, *days, micros.saturating_mul(1_000)),
         )),
+        Literal::Int16(value) => ScalarValue::Int16(Some(*value)),
+        Literal::Float32(bits) => ScalarValue::Float32(Some(f32::from_bits(*bits))),
+        Literal::TimestampTz(micros) => {
+            ScalarValue::TimestampMicrosecond(Some(*micros), Some(MOMENT_ZONE.into()))
+        }
     }
 }
 
@@ -129,6 +134,9 @@ fn null(data_type: DataType) -> ScalarValue {
         DataType::Numeric { precision, scale } => ScalarValue::Decimal128(None, precision, scale as i8),
         DataType::Date => ScalarValue::Date32(None),
         DataType::Interval => ScalarValue::IntervalMonthDayNano(None),
+        DataType::Int16 => ScalarValue::Int16(None),
+        DataType::Float32 => ScalarValue::Float32(None),
+        DataType::TimestampTz => ScalarValue::TimestampMicrosecond(None, Some(MOMENT_ZONE.into())),
     }
 }
 
@@ -146,6 +154,9 @@ pub(crate) fn literal(value: &ScalarValue) -> Option<Literal> {
         }
         ScalarValue::Date32(Some(days)) => Literal::Date(*days),
         ScalarValue::IntervalMonthDayNano(Some(value)) => Interval::from_arrow(*value).literal(),
+        ScalarValue::Int16(Some(value)) => Literal::Int16(*value),
+        ScalarValue::Float32(Some(value)) => Literal::Float32(value.to_bits()),
+        ScalarValue::TimestampMicrosecond(Some(micros), Some(_)) => Literal::TimestampTz(*micros),
         other if other.is_null() => Literal::Null(DataType::from_arrow(&other.data_type())?),
         _ => return None,
     })

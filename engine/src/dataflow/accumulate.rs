@@ -70,7 +70,11 @@ impl Number {
             | DataType::Text
             | DataType::Timestamp
             | DataType::Date
-            | DataType::Interval => return None,
+            | DataType::Interval
+            | DataType::TimestampTz
+            // They are summed as integers and doubles.
+            | DataType::Int16
+            | DataType::Float32 => return None,
         })
     }
 

@@ -228,9 +228,12 @@ impl CellColumn {
                 texts.resize(outcomes.len(), None);
                 Arc::new(StringArray::from_iter(texts))
             }
-            DataType::Timestamp | DataType::Date | DataType::Interval => {
-                new_null_array(&self.data_type.to_arrow(), outcomes.len())
-            }
+            DataType::Timestamp
+            | DataType::Date
+            | DataType::Interval
+            | DataType::TimestampTz
+            | DataType::Int16
+            | DataType::Float32 => new_null_array(&self.data_type.to_arrow(), outcomes.len()),
         }
     }
 }

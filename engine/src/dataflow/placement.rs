@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType as ArrowType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type,
-    IntervalMonthDayNanoType, TimestampMicrosecondType,
+    ArrowPrimitiveType, DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type,
+    Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType, TimestampMicrosecondType,
 };
 
 use crate::expr::Expr;
@@ -42,12 +42,14 @@ fn add_column(column: &ArrayRef, hashes: &mut [u64]) {
             let values = column.as_boolean();
             add(column, hashes, |hash, row| mix(hash, values.value(row).into()));
         }
+        ArrowType::Int16 => add_numbers::<Int16Type>(column, hashes, |value| value as u64),
         ArrowType::Int32 => add_numbers::<Int32Type>(column, hashes, |value| value as u64),
         ArrowType::Int64 => add_numbers::<Int64Type>(column, hashes, |value| value as u64),
         ArrowType::Date32 => add_numbers::<Date32Type>(column, hashes, |value| value as u64),
         ArrowType::Timestamp(_, _) => {
             add_numbers::<TimestampMicrosecondType>(column, hashes, |value| value as u64);
         }
+        ArrowType::Float32 => add_numbers::<Float32Type>(column, hashes, |value| value.to_bits().into()),
         ArrowType::Float64 => add_numbers::<Float64Type>(column, hashes, f64::to_bits),
         ArrowType::Decimal128(_, _) => {
             let fold = |value: i128| (value as u64) ^ ((value >> 64) as u64).rotate_left(32);
@@ -144,11 +146,7 @@ mod tests {
         let floats: ArrayRef = Arc::new(Float64Array::from(vec![0.0, -0.0, f64::NAN, -f64::NAN]));
         let hashes = hash_rows(&[floats], 4);
         assert_eq!((hashes[0], hashes[2]), (hashes[1], hashes[3]));
-        let numeric = DataType::Numeric { precision: 38, scale: 5 };
-        let all = [DataType::Boolean, DataType::Int32, DataType::Int64, DataType::Float64, DataType::Text];
-        for data_type in
-            all.into_iter().chain([DataType::Timestamp, DataType::Date, DataType::Interval, numeric])
-        {
+        for data_type in crate::types::EVERY {
             let nulls = new_null_array(&data_type.to_arrow(), 2);
             assert_eq!(hash_rows(&[nulls], 2), [finish(mix(0, NULL)); 2], "{data_type:?}");
         }

@@ -9,9 +9,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Float64Array};
 use arrow::compute::SortOptions;
-use arrow::datatypes::{DataType as ArrowType, Float64Type};
+use arrow::datatypes::{DataType as ArrowType, Float32Type, Float64Type};
 use arrow::row::{RowConverter, SortField};
 
 use crate::error::DataError;
@@ -97,9 +97,18 @@ impl RowCodec {
 /// The column with one positive NaN in the place of every NaN: a processor sets the sign of those that it
 /// computes (Infinity * 0) as it likes, and such a one would be below all numbers.
 fn one_nan(column: &ArrayRef) -> ArrayRef {
-    match column.as_primitive_opt::<Float64Type>() {
-        Some(floats) if floats.values().iter().any(|value| value.is_nan()) => {
+    match column.data_type() {
+        ArrowType::Float64 => {
+            let floats = column.as_primitive::<Float64Type>();
+            if !floats.values().iter().any(|value| value.is_nan()) {
+                return column.clone();
+            }
             let floats: Float64Array = floats.unary(|value| if value.is_nan() { f64::NAN } else { value });
+            Arc::new(floats)
+        }
+        ArrowType::Float32 => {
+            let floats = column.as_primitive::<Float32Type>();
+            let floats: Float32Array = floats.unary(|value| if value.is_nan() { f32::NAN } else { value });
             Arc::new(floats)
         }
         _ => column.clone(),
@@ -118,6 +127,10 @@ fn normalise_key(column: &ArrayRef) -> ArrayRef {
             let normalised: Float64Array = column.as_primitive::<Float64Type>().unary(normalise_float);
             Arc::new(normalised)
         }
+        ArrowType::Float32 => {
+            let normalised: Float32Array = column.as_primitive::<Float32Type>().unary(normalise_real);
+            Arc::new(normalised)
+        }
         _ => column.clone(),
     }
 }
@@ -130,11 +143,19 @@ fn normalise_float(value: f64) -> f64 {
     }
 }
 
+fn normalise_real(value: f32) -> f32 {
+    match value {
+        _ if value.is_nan() => f32::NAN,
+        _ if value == 0.0 => 0.0,
+        _ => value,
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use arrow::array::{
-        BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array, StringArray,
+        BooleanArray, Date32Array, Decimal128Array, Int16Array, Int32Array, Int64Array, StringArray,
         TimestampMicrosecondArray,
     };
     use proptest::collection::vec;
@@ -145,7 +166,7 @@ mod tests {
 
     const NUMERIC: DataType = DataType::Numeric { precision: 38, scale: 5 };
 
-    const ALL: [DataType; 8] = [
+    const ALL: [DataType; 11] = [
         DataType::Boolean,
         DataType::Int32,
         DataType::Int64,
@@ -154,6 +175,9 @@ mod tests {
         DataType::Timestamp,
         NUMERIC,
         DataType::Date,
+        DataType::Int16,
+        DataType::Float32,
+        DataType::TimestampTz,
     ];
 
     type Row = (
@@ -165,6 +189,9 @@ mod tests {
         Option<i64>,
         Option<i128>,
         Option<i32>,
+        Option<i16>,
+        Option<f32>,
+        Option<i64>,
     );
 
     fn float() -> impl Strategy<Value = f64> {
@@ -174,6 +201,10 @@ mod tests {
             any::<f64>(),
             any::<u64>().prop_map(f64::from_bits)
         ]
+    }
+
+    fn real() -> impl Strategy<Value = f32> {
+        prop_oneof![float().prop_map(|value| value as f32), any::<u32>().prop_map(f32::from_bits)]
     }
 
     fn text() -> impl Strategy<Value = String> {
@@ -196,11 +227,15 @@ mod tests {
             option::of(any::<i64>()),
             option::of(-(10_i128.pow(38) - 1)..10_i128.pow(38)),
             option::of(any::<i32>()),
+            option::of(any::<i16>()),
+            option::of(real()),
+            option::of(any::<i64>()),
         )
     }
 
     fn columns(rows: &[Row]) -> Vec<ArrayRef> {
         let numeric: Decimal128Array = rows.iter().map(|row| row.6).collect();
+        let moments: TimestampMicrosecondArray = rows.iter().map(|row| row.10).collect();
         vec![
             Arc::new(rows.iter().map(|row| row.0).collect::<BooleanArray>()),
             Arc::new(rows.iter().map(|row| row.1).collect::<Int32Array>()),
@@ -210,6 +245,9 @@ mod tests {
             Arc::new(rows.iter().map(|row| row.5).collect::<TimestampMicrosecondArray>()),
             Arc::new(numeric.with_precision_and_scale(38, 5).unwrap()),
             Arc::new(rows.iter().map(|row| row.7).collect::<Date32Array>()),
+            Arc::new(rows.iter().map(|row| row.8).collect::<Int16Array>()),
+            Arc::new(rows.iter().map(|row| row.9).collect::<Float32Array>()),
+            Arc::new(moments.with_data_type(DataType::TimestampTz.to_arrow())),
         ]
     }
 
@@ -263,14 +301,18 @@ mod tests {
             prop_assert_eq!(order(DataType::Timestamp, 5), left.5.cmp(&right.5));
             prop_assert_eq!(order(NUMERIC, 6), left.6.cmp(&right.6));
             prop_assert_eq!(order(DataType::Date, 7), left.7.cmp(&right.7));
-            let floats = order(DataType::Float64, 3);
-            match (left.3, right.3) {
-                (Some(left), Some(right)) if left.is_nan() || right.is_nan() => {
-                    prop_assert_eq!(floats, left.is_nan().cmp(&right.is_nan()));
-                }
-                (Some(left), Some(right)) => prop_assert_eq!(floats, left.total_cmp(&right)),
-                (left, right) => prop_assert_eq!(floats, left.is_some().cmp(&right.is_some())),
-            }
+            prop_assert_eq!(order(DataType::Int16, 8), left.8.cmp(&right.8));
+            prop_assert_eq!(order(DataType::TimestampTz, 10), left.10.cmp(&right.10));
+            let floats = |left: Option<f64>, right: Option<f64>| match (left, right) {
+                (Some(left), Some(right)) if left.is_nan() || right.is_nan() => left.is_nan().cmp(&right.is_nan()),
+                (Some(left), Some(right)) => left.total_cmp(&right),
+                (left, right) => left.is_some().cmp(&right.is_some()),
+            };
+            prop_assert_eq!(order(DataType::Float64, 3), floats(left.3, right.3));
+            prop_assert_eq!(
+                order(DataType::Float32, 9),
+                floats(left.9.map(f64::from), right.9.map(f64::from))
+            );
         }
 
         #[test]
@@ -296,6 +338,14 @@ mod tests {
         fn normalised_keys_are_equal_where_postgresql_says_so(left in float(), right in float()) {
             let column: ArrayRef = Arc::new(Float64Array::from(vec![left, right]));
             let bytes = RowCodec::new(&[DataType::Float64]).encode(&normalise_keys(&[column]), 2).unwrap();
+            let equal = left == right || (left.is_nan() && right.is_nan());
+            prop_assert_eq!(bytes.get(0) == bytes.get(1), equal);
+        }
+
+        #[test]
+        fn so_are_normalised_reals(left in real(), right in real()) {
+            let column: ArrayRef = Arc::new(Float32Array::from(vec![left, right]));
+            let bytes = RowCodec::new(&[DataType::Float32]).encode(&normalise_keys(&[column]), 2).unwrap();
             let equal = left == right || (left.is_nan() && right.is_nan());
             prop_assert_eq!(bytes.get(0) == bytes.get(1), equal);
         }

@@ -5,7 +5,9 @@ use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex};
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type};
+use arrow::datatypes::{
+    Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
+};
 use millrace_engine::{
     DataError, DataType, Delta, Engine, EngineConfig, EngineError, Expr, IndexSpec, Literal, Plan,
     RelationId, Snapshot, SubscriptionEvent, TableSpec, Tick, ViewSpec, batch_of, column_of_literals,
@@ -171,6 +173,9 @@ pub(crate) fn rows_of(batch: &RecordBatch) -> Vec<String> {
             DataType::Timestamp => "timestamp".to_owned(),
             DataType::Date => format!("day {}", column.as_primitive::<Date32Type>().value(row)),
             DataType::Interval => "interval".to_owned(),
+            DataType::TimestampTz => "moment".to_owned(),
+            DataType::Int16 => column.as_primitive::<Int16Type>().value(row).to_string(),
+            DataType::Float32 => format!("{:?}", column.as_primitive::<Float32Type>().value(row)),
         }
     };
     let row =

@@ -42,6 +42,9 @@ fn display(row: &Row) -> String {
         Literal::Timestamp(_) => "timestamp".to_owned(),
         Literal::Date(days) => format!("day {days}"),
         Literal::Interval { .. } => "interval".to_owned(),
+        Literal::TimestampTz(_) => "moment".to_owned(),
+        Literal::Int16(value) => value.to_string(),
+        Literal::Float32(bits) => format!("{:?}", f32::from_bits(*bits)),
     };
     row.iter().map(cell).collect::<Vec<_>>().join("|")
 }

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int32Builder, Int64Builder,
-    IntervalMonthDayNanoBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder, Float64Builder, Int16Builder,
+    Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder, RecordBatch, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::SchemaRef;
-use millrace_engine::{DataType, schema_of};
-use millrace_sql::{Column, CopyFormat, SqlError, text_form};
+use millrace_engine::{DataType, MOMENT_ZONE, schema_of};
+use millrace_sql::{Column, CopyFormat, SqlError, Zone, text_form};
 
 use super::fields::Fields;
 use super::lines::{Line, Lines};
@@ -26,6 +27,8 @@ const SHOWN_CHARS: usize = 100;
 /// Decodes COPY's lines: feed bytes, take batches.
 pub struct Decoder {
     format: CopyFormat,
+    /// In which timestamps with time zone are meant that have none of their own.
+    zone: Zone,
     columns: Vec<Column>,
     schema: SchemaRef,
     lines: Lines,
@@ -40,10 +43,11 @@ pub struct Decoder {
 
 impl Decoder {
     /// A decoder of lines that give these columns.
-    pub fn new(columns: &[Column], format: &CopyFormat) -> Decoder {
+    pub fn new(columns: &[Column], format: &CopyFormat, zone: Zone) -> Decoder {
         let types: Vec<DataType> = columns.iter().map(|column| column.data_type).collect();
         Decoder {
             format: format.clone(),
+            zone,
             columns: columns.to_vec(),
             schema: schema_of(&types),
             lines: Lines::new(format),
@@ -89,7 +93,7 @@ impl Decoder {
         self.check_count(line)?;
         for (at, (builder, column)) in self.builders.iter_mut().zip(&self.columns).enumerate() {
             let value = self.fields.value(at);
-            builder.append(value).map_err(|error| at_value(error, line.number, column, value))?;
+            builder.append(value, &self.zone).map_err(|error| at_value(error, line.number, column, value))?;
         }
         self.rows += 1;
         self.bytes += line.bytes.len();
@@ -151,6 +155,9 @@ enum Builder {
     Numeric(Decimal128Builder, u8, u8),
     Date(Date32Builder),
     Interval(IntervalMonthDayNanoBuilder),
+    Int16(Int16Builder),
+    Float32(Float32Builder),
+    TimestampTz(TimestampMicrosecondBuilder),
 }
 
 impl Builder {
@@ -167,15 +174,28 @@ impl Builder {
             }
             DataType::Date => Builder::Date(Date32Builder::new()),
             DataType::Interval => Builder::Interval(IntervalMonthDayNanoBuilder::new()),
+            DataType::Int16 => Builder::Int16(Int16Builder::new()),
+            DataType::Float32 => Builder::Float32(Float32Builder::new()),
+            DataType::TimestampTz => {
+                Builder::TimestampTz(TimestampMicrosecondBuilder::new().with_timezone(MOMENT_ZONE))
+            }
         }
     }
 
     /// Appends a value as the client wrote it; `None` is NULL.
-    fn append(&mut self, value: Option<&[u8]>) -> Result<(), SqlError> {
+    fn append(&mut self, value: Option<&[u8]>, zone: &Zone) -> Result<(), SqlError> {
         let text = value.map(utf8).transpose()?;
         match self {
             Builder::Boolean(builder) => {
                 builder.append_option(text.map(text_form::parse_boolean).transpose()?)
+            }
+            Builder::Int16(builder) => builder.append_option(text.map(text_form::parse_int16).transpose()?),
+            Builder::TimestampTz(builder) => {
+                let moment = text.map(|text| text_form::parse_timestamptz(text, zone)).transpose()?;
+                builder.append_option(moment);
+            }
+            Builder::Float32(builder) => {
+                builder.append_option(text.map(text_form::parse_float32).transpose()?)
             }
             Builder::Int32(builder) => builder.append_option(text.map(text_form::parse_int32).transpose()?),
             Builder::Int64(builder) => builder.append_option(text.map(text_form::parse_int64).transpose()?),
@@ -210,6 +230,9 @@ impl Builder {
             Builder::Timestamp(builder) => Arc::new(builder.finish()),
             Builder::Date(builder) => Arc::new(builder.finish()),
             Builder::Interval(builder) => Arc::new(builder.finish()),
+            Builder::Int16(builder) => Arc::new(builder.finish()),
+            Builder::Float32(builder) => Arc::new(builder.finish()),
+            Builder::TimestampTz(builder) => Arc::new(builder.finish()),
             Builder::Numeric(builder, precision, scale) => {
                 let array = builder.finish().with_precision_and_scale(*precision, *scale as i8);
                 Arc::new(array.map_err(SqlError::internal)?)
@@ -226,6 +249,7 @@ mod tests {
     use arrow::compute::concat_batches;
     use arrow::util::pretty::pretty_format_batches;
     use bytes::BytesMut;
+    use millrace_sql::UTC;
     use proptest::prelude::*;
 
     fn columns(types: &[DataType]) -> Vec<Column> {
@@ -239,7 +263,7 @@ mod tests {
 
     /// All rows of these chunks as one batch.
     fn decode(types: &[DataType], format: &CopyFormat, chunks: &[&[u8]]) -> Result<RecordBatch, SqlError> {
-        let mut decoder = Decoder::new(&columns(types), format);
+        let mut decoder = Decoder::new(&columns(types), format, UTC.clone());
         let mut batches = Vec::new();
         for chunk in chunks {
             decoder.feed(chunk);
@@ -257,12 +281,12 @@ mod tests {
     fn encode(batch: &RecordBatch, format: &CopyFormat) -> Vec<u8> {
         let mut out = BytesMut::new();
         let mut encoder = Encoder::new(format);
-        let values = encoder.columns(batch).expect("our types");
+        let values = encoder.columns(batch, &UTC).expect("our types");
         (0..batch.num_rows()).for_each(|row| encoder.line(&values, row, &mut out));
         out.to_vec()
     }
 
-    const ALL: [DataType; 8] = [
+    const ALL: [DataType; 11] = [
         DataType::Boolean,
         DataType::Int32,
         DataType::Int64,
@@ -271,19 +295,23 @@ mod tests {
         DataType::Timestamp,
         DataType::Numeric { precision: 10, scale: 2 },
         DataType::Date,
+        DataType::Int16,
+        DataType::Float32,
+        DataType::TimestampTz,
     ];
 
     #[test]
     fn lines_become_typed_columns() {
-        let data = "t,1,2,2.5,x,2013-12-02 21:15:00,1.005,2013-12-02\n,,,,,,,\n";
+        let data =
+            "t,1,2,2.5,x,2013-12-02 21:15:00,1.005,2013-12-02,-3,0.1,2013-12-02 21:15:00+02\n,,,,,,,,,,\n";
         let batch = decode(&ALL, &csv(), &[data.as_bytes()]).expect("good lines");
         expect_test::expect![[r#"
-            +------+----+----+-----+----+---------------------+------+------------+
-            | c0   | c1 | c2 | c3  | c4 | c5                  | c6   | c7         |
-            +------+----+----+-----+----+---------------------+------+------------+
-            | true | 1  | 2  | 2.5 | x  | 2013-12-02T21:15:00 | 1.01 | 2013-12-02 |
-            |      |    |    |     |    |                     |      |            |
-            +------+----+----+-----+----+---------------------+------+------------+"#]]
+            +------+----+----+-----+----+---------------------+------+------------+----+-----+----------------------+
+            | c0   | c1 | c2 | c3  | c4 | c5                  | c6   | c7         | c8 | c9  | c10                  |
+            +------+----+----+-----+----+---------------------+------+------------+----+-----+----------------------+
+            | true | 1  | 2  | 2.5 | x  | 2013-12-02T21:15:00 | 1.01 | 2013-12-02 | -3 | 0.1 | 2013-12-02T19:15:00Z |
+            |      |    |    |     |    |                     |      |            |    |     |                      |
+            +------+----+----+-----+----+---------------------+------+------------+----+-----+----------------------+"#]]
         .assert_eq(&pretty_format_batches(&[batch]).expect("printable").to_string());
     }
 
@@ -296,7 +324,7 @@ mod tests {
 
     #[test]
     fn batches_are_bounded() {
-        let mut decoder = Decoder::new(&columns(&[DataType::Int32]), &csv());
+        let mut decoder = Decoder::new(&columns(&[DataType::Int32]), &csv(), UTC.clone());
         decoder.feed("1\n".repeat(BATCH_ROWS + 1).as_bytes());
         assert_eq!(decoder.next_batch().expect("good").map(|batch| batch.num_rows()), Some(BATCH_ROWS));
         assert_eq!(decoder.next_batch().expect("good"), None);
@@ -349,8 +377,8 @@ mod tests {
     /// Any batch of all types.
     fn rows() -> impl Strategy<Value = RecordBatch> {
         use arrow::array::{
-            BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray,
-            TimestampMicrosecondArray,
+            BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array, Int32Array,
+            Int64Array, StringArray, TimestampMicrosecondArray,
         };
         let text = prop::option::of("[ab,\t\n\r\\\\\"N.é\u{8}]{0,6}");
         let row = (
@@ -362,6 +390,9 @@ mod tests {
             prop::option::of(-62_135_596_800_000_000i64..253_402_300_799_999_999),
             prop::option::of(-9_999_999_999i128..=9_999_999_999),
             prop::option::of(-2_440_588i32..=2_145_042_905),
+            any::<Option<i16>>(),
+            any::<Option<f32>>(),
+            prop::option::of(-62_135_596_800_000_000i64..253_402_300_799_999_999),
         );
         prop::collection::vec(row, 1..8).prop_map(|rows| {
             let arrays: Vec<ArrayRef> = vec![
@@ -379,6 +410,14 @@ mod tests {
                         .expect("valid"),
                 ),
                 Arc::new(rows.iter().map(|row| row.7).collect::<Date32Array>()),
+                Arc::new(rows.iter().map(|row| row.8).collect::<Int16Array>()),
+                Arc::new(rows.iter().map(|row| row.9).collect::<Float32Array>()),
+                Arc::new(
+                    rows.iter()
+                        .map(|row| row.10)
+                        .collect::<TimestampMicrosecondArray>()
+                        .with_timezone(MOMENT_ZONE),
+                ),
             ];
             RecordBatch::try_new(schema_of(&ALL), arrays).expect("one length")
         })

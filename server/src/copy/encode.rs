@@ -2,7 +2,7 @@
 
 use arrow::array::RecordBatch;
 use bytes::{BufMut, BytesMut};
-use millrace_sql::{Column, CopyFormat, SqlError};
+use millrace_sql::{Column, CopyFormat, SqlError, Zone};
 
 use crate::pgwire::values::Values;
 
@@ -26,8 +26,8 @@ impl Encoder {
     ///
     /// # Errors
     /// XX000 for a column of a foreign type.
-    pub fn columns<'a>(&self, batch: &'a RecordBatch) -> Result<Columns<'a>, SqlError> {
-        batch.columns().iter().map(Values::of).collect::<Result<_, _>>().map(Columns)
+    pub fn columns<'a>(&self, batch: &'a RecordBatch, zone: &'a Zone) -> Result<Columns<'a>, SqlError> {
+        batch.columns().iter().map(|array| Values::of(array, zone)).collect::<Result<_, _>>().map(Columns)
     }
 
     /// Appends the line of column names.
@@ -122,7 +122,7 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("n", numbers), ("t", texts)]).expect("one length");
         let mut encoder = Encoder::new(format);
         let mut out = BytesMut::new();
-        let columns = encoder.columns(&batch).expect("our types");
+        let columns = encoder.columns(&batch, &millrace_sql::UTC).expect("our types");
         (0..batch.num_rows()).for_each(|row| encoder.line(&columns, row, &mut out));
         String::from_utf8_lossy(&out).into_owned()
     }

@@ -178,7 +178,8 @@ impl Connection {
         if let Response::Rows { columns, rows, tag } = response {
             let formats = vec![Format::Text; columns.len()];
             self.wire.send(&row_description(&columns, &formats))?;
-            let (count, _) = Rows::new(rows).send(&mut self.wire, &formats, usize::MAX).await?;
+            let mut rows = Rows::new(rows, self.session.zone());
+            let (count, _) = rows.send(&mut self.wire, &formats, usize::MAX).await?;
             return Ok(Some(rows_tag(tag, count)));
         }
         self.finish_response(response).await
@@ -195,7 +196,9 @@ impl Connection {
             Response::Deallocate { name, tag } => self.deallocate(name.as_deref(), tag),
             Response::CopyIn(copy) => copy_in(&mut self.wire, &mut self.session, *copy).await.map(Some),
             Response::CopyOut { columns, rows, format } => {
-                copy_out(&mut self.wire, &columns, Rows::new(rows), &format).await.map(Some)
+                copy_out(&mut self.wire, &columns, Rows::new(rows, self.session.zone()), &format)
+                    .await
+                    .map(Some)
             }
             Response::Rows { .. } => {
                 Err(Fault::Statement(SqlError::internal("rows are sent by each protocol itself")))

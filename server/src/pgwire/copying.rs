@@ -20,7 +20,7 @@ pub(crate) async fn copy_in(
 ) -> Result<String, Fault> {
     let columns = copy.columns.len();
     wire.send(&CopyInResponse::new(0, columns as i16, vec![0; columns]))?;
-    let mut decoder = Decoder::new(&copy.columns, &copy.format);
+    let mut decoder = Decoder::new(&copy.columns, &copy.format, session.zone());
     loop {
         match wire.message().await? {
             Message::CopyData(data) => {
@@ -72,12 +72,13 @@ pub(crate) async fn copy_out(
 ) -> Result<String, Fault> {
     wire.send(&CopyOutResponse::new(0, columns.len() as i16, vec![0; columns.len()]))?;
     let mut encoder = Encoder::new(format);
+    let zone = rows.zone().clone();
     if format.header {
         write_line(wire.output(), |out| encoder.header(columns, out));
     }
     let mut count = 0u64;
     while let Some((batch, _)) = rows.next(wire).await? {
-        let values = encoder.columns(&batch)?;
+        let values = encoder.columns(&batch, &zone)?;
         for row in 0..batch.num_rows() {
             write_line(wire.output(), |out| encoder.line(&values, row, out));
             if wire.is_full() {

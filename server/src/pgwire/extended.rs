@@ -7,7 +7,7 @@ use ::pgwire::messages::data::{NoData, ParameterDescription};
 use ::pgwire::messages::extendedquery::{BindComplete, CloseComplete, ParseComplete, PortalSuspended};
 use bytes::Bytes;
 use millrace_engine::{DataType, Literal};
-use millrace_sql::{Column, Description, SqlError, Statement};
+use millrace_sql::{Column, Description, SqlError, Statement, Zone};
 
 use super::connection::{Connection, no_statement, rows_tag};
 use super::fault::Fault;
@@ -85,7 +85,7 @@ impl Connection {
     /// Bind: values for a prepared statement's parameters.
     pub(crate) fn bind(&mut self, bind: Bind) -> Result<(), Fault> {
         let prepared = self.statements.get(&bind.statement).ok_or_else(|| no_statement(&bind.statement))?;
-        let portal = prepared.bind(&bind)?;
+        let portal = prepared.bind(&bind, &self.session.zone())?;
         if !bind.portal.is_empty() && self.portals.contains_key(&bind.portal) {
             return Err(SqlError::new("42P03", format!("cursor \"{}\" already exists", bind.portal)).into());
         }
@@ -157,7 +157,7 @@ impl Connection {
         let response = self.wire.run(self.session.execute(statement, &portal.parameters)).await?;
         if let Response::Rows { columns, rows, tag } = response {
             portal.check_columns(&columns)?;
-            return self.portion(portal, Rows::new(rows), tag, rows_max).await;
+            return self.portion(portal, Rows::new(rows, self.session.zone()), tag, rows_max).await;
         }
         let tag = self.finish_response(response).await?;
         self.complete(tag)
@@ -198,7 +198,7 @@ fn known_oids(declared: &[u32], described: &[DataType]) -> Vec<u32> {
 
 impl Prepared {
     /// A portal of this statement with these values.
-    fn bind(&self, bind: &Bind) -> Result<Portal, SqlError> {
+    fn bind(&self, bind: &Bind, zone: &Zone) -> Result<Portal, SqlError> {
         let expected = self.oids.len();
         let supplied = bind.parameters.len();
         if supplied != expected {
@@ -215,7 +215,7 @@ impl Prepared {
             )
         })?;
         let parameters = (0..expected)
-            .map(|at| self.value(at, bind.parameters[at].as_ref(), formats[at]))
+            .map(|at| self.value(at, bind.parameters[at].as_ref(), formats[at], zone))
             .collect::<Result<Vec<_>, _>>()?;
         let columns = self.description.columns.clone();
         let count = columns.as_ref().map_or(0, Vec::len);
@@ -228,10 +228,16 @@ impl Prepared {
         Ok(Portal { statement: self.statement.clone(), columns, parameters, formats, state: State::Bound })
     }
 
-    fn value(&self, at: usize, bytes: Option<&Bytes>, format: Format) -> Result<Literal, SqlError> {
+    fn value(
+        &self,
+        at: usize,
+        bytes: Option<&Bytes>,
+        format: Format,
+        zone: &Zone,
+    ) -> Result<Literal, SqlError> {
         let target = self.description.parameters[at];
         let Some(bytes) = bytes else { return Ok(Literal::Null(target)) };
-        read_parameter(bytes, format == Format::Binary, self.oids[at], target).map_err(|error| {
+        read_parameter(bytes, format == Format::Binary, self.oids[at], target, zone).map_err(|error| {
             match error.detail {
                 Some(_) => error,
                 None => error.detail(format!("Parameter ${}.", at + 1)),

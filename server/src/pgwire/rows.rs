@@ -4,7 +4,7 @@ use ::pgwire::messages::data::{FieldDescription, RowDescription};
 use arrow::array::RecordBatch;
 use bytes::{BufMut, BytesMut};
 use futures::StreamExt as _;
-use millrace_sql::{Column, RowStream, SqlError};
+use millrace_sql::{Column, RowStream, SqlError, Zone};
 
 use super::fault::Fault;
 use super::types::wire_type;
@@ -62,13 +62,15 @@ pub(crate) fn row_description(columns: &[Column], formats: &[Format]) -> RowDesc
 /// Rows that are being sent, perhaps in several portions (Execute with a limit).
 pub(crate) struct Rows {
     stream: RowStream,
+    /// As whose clocks show them moments are written.
+    zone: Zone,
     /// The batch at hand and its first row that was not sent yet.
     batch: Option<(RecordBatch, usize)>,
 }
 
 impl Rows {
-    pub(crate) fn new(stream: RowStream) -> Rows {
-        Rows { stream, batch: None }
+    pub(crate) fn new(stream: RowStream, zone: Zone) -> Rows {
+        Rows { stream, zone, batch: None }
     }
 
     /// The next rows, at least one; `None` at the end.
@@ -86,6 +88,11 @@ impl Rows {
         }
     }
 
+    /// The zone in which moments are written.
+    pub(crate) fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
     /// Sends at most `rows_max` rows as DataRow messages: how many, and whether all are sent.
     ///
     /// As in PostgreSQL, rows that end exactly at the limit are only known to have ended when the
@@ -100,7 +107,7 @@ impl Rows {
         while sent < rows_max {
             let Some((batch, first)) = self.next(wire).await? else { return Ok((sent as u64, true)) };
             let end = batch.num_rows().min(first.saturating_add(rows_max - sent));
-            send_batch(wire, &batch, formats, first..end).await?;
+            send_batch(wire, &batch, &self.zone, formats, first..end).await?;
             sent += end - first;
             self.batch = Some((batch, end));
         }
@@ -112,12 +119,13 @@ impl Rows {
 async fn send_batch(
     wire: &mut Wire,
     batch: &RecordBatch,
+    zone: &Zone,
     formats: &[Format],
     rows: std::ops::Range<usize>,
 ) -> Result<(), Fault> {
     let mut row = rows.start;
     while row < rows.end {
-        row = write_rows(wire, batch, formats, row..rows.end)?;
+        row = write_rows(wire, batch, zone, formats, row..rows.end)?;
         if wire.is_full() {
             wire.flush().await?;
         }
@@ -129,10 +137,12 @@ async fn send_batch(
 fn write_rows(
     wire: &mut Wire,
     batch: &RecordBatch,
+    zone: &Zone,
     formats: &[Format],
     rows: std::ops::Range<usize>,
 ) -> Result<usize, SqlError> {
-    let columns: Vec<Values<'_>> = batch.columns().iter().map(Values::of).collect::<Result<_, _>>()?;
+    let columns: Vec<Values<'_>> =
+        batch.columns().iter().map(|array| Values::of(array, zone)).collect::<Result<_, _>>()?;
     if columns.len() != formats.len() {
         return Err(SqlError::internal(format!(
             "{} columns came where {} were told",
@@ -186,7 +196,8 @@ mod tests {
     fn a_row_is_framed_field_by_field() {
         let columns: [ArrayRef; 2] =
             [Arc::new(Int32Array::from(vec![Some(7)])), Arc::new(StringArray::from(vec![None::<&str>]))];
-        let values: Vec<Values<'_>> = columns.iter().map(|array| Values::of(array).expect("ours")).collect();
+        let values: Vec<Values<'_>> =
+            columns.iter().map(|array| Values::of(array, &millrace_sql::UTC).expect("ours")).collect();
         let mut out = BytesMut::new();
         write_row(&values, &[Format::Binary, Format::Text], 0, &mut out);
         let expected =

@@ -2,8 +2,11 @@
 
 use bytes::BytesMut;
 use millrace_engine::{DataType, Literal, NUMERIC_PRECISION_MAX};
-use millrace_sql::SqlError;
-use millrace_sql::text_form::{self, Interval, write_date, write_float64, write_interval, write_timestamp};
+use millrace_sql::text_form::{
+    self, Interval, write_date, write_float32, write_float64, write_interval, write_timestamp,
+    write_timestamptz,
+};
+use millrace_sql::{SqlError, Zone};
 
 use super::numeric::numeric_text_from_binary;
 
@@ -20,6 +23,7 @@ pub(crate) const BPCHAR: u32 = 1042;
 pub(crate) const VARCHAR: u32 = 1043;
 pub(crate) const DATE: u32 = 1082;
 pub(crate) const TIMESTAMP: u32 = 1114;
+pub(crate) const TIMESTAMPTZ: u32 = 1184;
 pub(crate) const INTERVAL: u32 = 1186;
 pub(crate) const NUMERIC: u32 = 1700;
 
@@ -50,6 +54,9 @@ pub(crate) fn wire_type(data_type: DataType) -> WireType {
         DataType::Numeric { .. } => (NUMERIC, -1),
         DataType::Date => (DATE, 4),
         DataType::Interval => (INTERVAL, 16),
+        DataType::Int16 => (INT2, 2),
+        DataType::Float32 => (FLOAT4, 4),
+        DataType::TimestampTz => (TIMESTAMPTZ, 8),
     };
     WireType { oid, size, modifier: modifier(data_type) }
 }
@@ -69,7 +76,10 @@ fn modifier(data_type: DataType) -> i32 {
         | DataType::Text
         | DataType::Timestamp
         | DataType::Date
-        | DataType::Interval => -1,
+        | DataType::Interval
+        | DataType::Int16
+        | DataType::Float32
+        | DataType::TimestampTz => -1,
     }
 }
 
@@ -82,17 +92,19 @@ pub(crate) fn parameter_type(oid: u32) -> Result<Option<DataType>, SqlError> {
         // Numeric without precision fits whatever the statement needs there.
         0 | UNKNOWN | NUMERIC => return Ok(None),
         BOOL => DataType::Boolean,
-        INT2 | INT4 => DataType::Int32,
+        INT2 => DataType::Int16,
+        INT4 => DataType::Int32,
         INT8 => DataType::Int64,
-        FLOAT4 | FLOAT8 => DataType::Float64,
+        FLOAT4 => DataType::Float32,
+        FLOAT8 => DataType::Float64,
         NAME | TEXT | BPCHAR | VARCHAR => DataType::Text,
         DATE => DataType::Date,
         TIMESTAMP => DataType::Timestamp,
+        TIMESTAMPTZ => DataType::TimestampTz,
         INTERVAL => DataType::Interval,
         17 => return Err(SqlError::unsupported("type bytea")),
         114 | 3802 => return Err(SqlError::unsupported("type json")),
         1083 | 1266 => return Err(SqlError::unsupported("type time")),
-        1184 => return Err(SqlError::unsupported("type timestamp with time zone")),
         2950 => return Err(SqlError::unsupported("type uuid")),
         _ => return Err(SqlError::new("42704", format!("type with OID {oid} does not exist"))),
     }))
@@ -112,9 +124,10 @@ pub(crate) fn read_parameter(
     binary: bool,
     oid: u32,
     target: DataType,
+    zone: &Zone,
 ) -> Result<Literal, SqlError> {
     if !binary {
-        return text_form::parse(utf8(bytes)?, target);
+        return text_form::parse(utf8(bytes)?, target, zone);
     }
     let value = read_binary(bytes, oid)?;
     if value.data_type() == target {
@@ -124,32 +137,36 @@ pub(crate) fn read_parameter(
     let mut written = BytesMut::new();
     match value {
         Literal::Timestamp(micros) => write_timestamp(micros, &mut written),
+        Literal::TimestampTz(micros) => write_timestamptz(micros, zone, &mut written),
         Literal::Date(days) => write_date(days, &mut written),
         Literal::Interval { months, days, micros } => {
             write_interval(Interval { months, days, micros }, &mut written);
         }
+        Literal::Float32(bits) => write_float32(f32::from_bits(bits), &mut written),
         Literal::Float64(bits) => write_float64(f64::from_bits(bits), &mut written),
         Literal::Text(value) => written.extend_from_slice(value.as_bytes()),
         Literal::Boolean(value) => written.extend_from_slice(value.to_string().as_bytes()),
+        Literal::Int16(value) => written.extend_from_slice(value.to_string().as_bytes()),
         Literal::Int32(value) => written.extend_from_slice(value.to_string().as_bytes()),
         Literal::Int64(value) => written.extend_from_slice(value.to_string().as_bytes()),
         Literal::Null(_) | Literal::Numeric { .. } => {
             return Err(SqlError::internal("no binary form gives this"));
         }
     }
-    text_form::parse(utf8(&written)?, target)
+    text_form::parse(utf8(&written)?, target, zone)
 }
 
 /// The value of a binary form; a numeric comes as its text.
 fn read_binary(bytes: &[u8], oid: u32) -> Result<Literal, SqlError> {
     Ok(match oid {
         BOOL => Literal::Boolean(fixed::<1>(bytes)?[0] != 0),
-        INT2 => Literal::Int32(i32::from(i16::from_be_bytes(fixed(bytes)?))),
+        INT2 => Literal::Int16(i16::from_be_bytes(fixed(bytes)?)),
         INT4 => Literal::Int32(i32::from_be_bytes(fixed(bytes)?)),
         INT8 => Literal::Int64(i64::from_be_bytes(fixed(bytes)?)),
-        FLOAT4 => Literal::Float64(f64::from(f32::from_be_bytes(fixed(bytes)?)).to_bits()),
+        FLOAT4 => Literal::Float32(u32::from_be_bytes(fixed(bytes)?)),
         FLOAT8 => Literal::Float64(u64::from_be_bytes(fixed(bytes)?)),
         NAME | TEXT | BPCHAR | VARCHAR => Literal::Text(utf8(bytes)?.to_owned()),
+        TIMESTAMPTZ => Literal::TimestampTz(since_1970(i64::from_be_bytes(fixed(bytes)?))?),
         TIMESTAMP => Literal::Timestamp(since_1970(i64::from_be_bytes(fixed(bytes)?))?),
         DATE => Literal::Date(days_since_1970(i32::from_be_bytes(fixed(bytes)?))?),
         INTERVAL => interval(bytes)?.literal(),
@@ -217,7 +234,7 @@ mod tests {
     use super::*;
 
     fn binary(bytes: &[u8], oid: u32, target: DataType) -> Result<Literal, String> {
-        read_parameter(bytes, true, oid, target).map_err(|error| error.sqlstate)
+        read_parameter(bytes, true, oid, target, &millrace_sql::UTC).map_err(|error| error.sqlstate)
     }
 
     #[test]
@@ -231,6 +248,7 @@ mod tests {
     #[test]
     fn parameters_come_in_binary() {
         assert_eq!(binary(&[1], BOOL, DataType::Boolean), Ok(Literal::Boolean(true)));
+        assert_eq!(binary(&[0xff, 0xfb], INT2, DataType::Int16), Ok(Literal::Int16(-5)));
         assert_eq!(binary(&[0xff, 0xfb], INT2, DataType::Int32), Ok(Literal::Int32(-5)));
         assert_eq!(binary(&[0xff, 0xfb], INT2, DataType::Int64), Ok(Literal::Int64(-5)));
         assert_eq!(binary(&7i64.to_be_bytes(), INT8, DataType::Int32), Ok(Literal::Int32(7)));
@@ -238,6 +256,10 @@ mod tests {
         assert_eq!(
             binary(&0i64.to_be_bytes(), TIMESTAMP, DataType::Timestamp),
             Ok(Literal::Timestamp(MICROS_TO_2000))
+        );
+        assert_eq!(
+            binary(&0i64.to_be_bytes(), TIMESTAMPTZ, DataType::TimestampTz),
+            Ok(Literal::TimestampTz(MICROS_TO_2000))
         );
         assert_eq!(
             binary(&1i32.to_be_bytes(), DATE, DataType::Timestamp),
@@ -251,6 +273,8 @@ mod tests {
             Ok(Literal::Interval { months: 1, days: 2, micros: 5 })
         );
         let float = Literal::Float64(1.5f64.to_bits());
+        let real = Literal::Float32(1.5f32.to_bits());
+        assert_eq!(binary(&1.5f32.to_be_bytes(), FLOAT4, DataType::Float32), Ok(real));
         assert_eq!(binary(&1.5f32.to_be_bytes(), FLOAT4, DataType::Float64), Ok(float.clone()));
         assert_eq!(binary(&1.5f64.to_be_bytes(), FLOAT8, DataType::Float64), Ok(float));
         let numeric = [0, 2, 0, 0, 0, 0, 0, 2, 0, 12, 0x13, 0x88];
@@ -276,7 +300,7 @@ mod tests {
     fn foreign_oids_are_refused_by_name() {
         assert_eq!(parameter_type(0), Ok(None));
         assert_eq!(parameter_type(VARCHAR), Ok(Some(DataType::Text)));
-        assert_eq!(parameter_type(1184).expect_err("an error").sqlstate, "0A000");
+        assert_eq!(parameter_type(2950).expect_err("an error").sqlstate, "0A000");
         assert_eq!(parameter_type(999_999).expect_err("an error").sqlstate, "42704");
     }
 }

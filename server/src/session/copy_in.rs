@@ -5,7 +5,7 @@
 
 use arrow::array::RecordBatch;
 use millrace_engine::{DataType, Tick, batch_bytes, batch_of};
-use millrace_sql::{Bound, Change, Column, CopyFormat, Snapshots, SqlError, Statement};
+use millrace_sql::{Bound, Change, Column, CopyFormat, Parameters, Snapshots, SqlError, Statement};
 
 use crate::session::block::too_large;
 use crate::session::read::collect;
@@ -68,15 +68,17 @@ impl CopyIn {
     pub async fn finish(self, session: &mut Session) -> Result<u64, SqlError> {
         let CopyIn { statement, change, batches, rows, .. } = self;
         let given = batches.clone();
-        let types = change.table.types();
-        let again =
-            |moment: &crate::coordinator::Moment| match millrace_sql::bind(&statement, &moment.catalog, &[])?
-            {
-                Bound::CopyFrom { change, .. } if change.table.types() == types => {
-                    Ok(Task::Copied(change, given.clone()))
-                }
-                _ => Err(SqlError::new("40001", "the table was altered while its rows were copied")),
-            };
+        let (types, zone) = (change.table.types(), session.zone());
+        let again = |moment: &crate::coordinator::Moment| match millrace_sql::bind(
+            &statement,
+            &moment.catalog,
+            Parameters::values(&[]).in_zone(&zone),
+        )? {
+            Bound::CopyFrom { change, .. } if change.table.types() == types => {
+                Ok(Task::Copied(change, given.clone()))
+            }
+            _ => Err(SqlError::new("40001", "the table was altered while its rows were copied")),
+        };
         let moment = session.moment();
         let finished = session.perform(Task::Copied(change, batches), again, moment).await;
         if finished.is_err() {

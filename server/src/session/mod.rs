@@ -31,7 +31,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_engine::{DataType, Literal};
-use millrace_sql::{Bound, CopyFormat, CopySource, Description, RowStream, SqlError, Statement, Subscribe};
+use millrace_sql::{
+    Bound, CopyFormat, CopySource, Description, RowStream, SqlError, Statement, Subscribe, Zone,
+};
 
 pub use copy_in::{COPY_BYTES_MAX, CopyIn};
 pub use response::{Notice, Response, TransactionStatus};
@@ -102,7 +104,9 @@ impl Session {
         statement: &Statement,
         parameter_types: &[Option<DataType>],
     ) -> Result<Description, SqlError> {
-        millrace_sql::describe(statement, &self.catalog(), parameter_types)
+        let zone = self.zone();
+        let known = millrace_sql::Parameters::types(parameter_types).in_zone(&zone);
+        millrace_sql::describe(statement, &self.catalog(), known)
     }
 
     /// Runs a statement. Dropping the future cancels it (then call `fail`, as for an error in the rows).
@@ -199,6 +203,11 @@ impl Session {
         self.parameters.take_changed()
     }
 
+    /// The session's time zone.
+    pub fn zone(&self) -> Zone {
+        self.parameters.zone()
+    }
+
     /// How long a statement may run; `None`: for ever. The wire cancels it then with 57014.
     pub fn statement_timeout(&self) -> Option<Duration> {
         self.parameters.statement_timeout()
@@ -206,7 +215,9 @@ impl Session {
 
     async fn run(&mut self, statement: &Statement, parameters: &[Literal]) -> Result<Response, SqlError> {
         let moment = self.moment();
-        let bound = millrace_sql::bind(statement, &moment.catalog, parameters);
+        let zone = self.zone();
+        let known = millrace_sql::Parameters::values(parameters).in_zone(&zone);
+        let bound = millrace_sql::bind(statement, &moment.catalog, known);
         self.check_not_failed(bound.as_ref())?;
         match bound? {
             bound @ (Bound::Create(_)

@@ -2,7 +2,7 @@
 
 use arrow::array::{ArrayRef, RecordBatch};
 use bytes::BytesMut;
-use millrace_sql::{Relation, SqlError};
+use millrace_sql::{Relation, SqlError, UTC};
 
 use crate::pgwire::values::Values;
 
@@ -37,9 +37,9 @@ pub(super) fn row_text(rows: &RecordBatch, row: usize) -> Result<String, SqlErro
     Ok(texts.collect::<Result<Vec<_>, _>>()?.join(", "))
 }
 
-/// A value as PostgreSQL writes it in a detail: as a client would get it.
+/// A value as PostgreSQL writes it in a detail: as a client would get it, but for moments, which are in UTC.
 fn value_text(values: &ArrayRef, row: usize) -> Result<String, SqlError> {
-    let values = Values::of(values)?;
+    let values = Values::of(values, &UTC)?;
     if values.is_null(row) {
         return Ok("null".to_owned());
     }

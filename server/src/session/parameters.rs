@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use millrace_sql::SqlError;
+use millrace_sql::{SqlError, UTC, Zone};
 
 /// One parameter.
 struct Definition {
@@ -305,11 +305,9 @@ fn search_path(value: &str) -> Result<String, Refusal> {
 }
 
 fn time_zone(value: &str) -> Result<String, Refusal> {
-    match value.to_ascii_lowercase().as_str() {
-        "utc" | "etc/utc" | "gmt" | "etc/gmt" | "zulu" | "etc/zulu" | "z" | "0" | "default" | "local" => {
-            Ok("UTC".to_owned())
-        }
-        _ => Err(Refusal::Only("UTC")),
+    match value {
+        "default" | "local" => Ok("UTC".to_owned()),
+        _ => Zone::of_setting(value).map(|zone| zone.name().to_owned()).ok_or(Refusal::Invalid),
     }
 }
 
@@ -456,6 +454,12 @@ impl Parameters {
         milliseconds(&value).ok().filter(|number| *number > 0).map(Duration::from_millis)
     }
 
+    /// The time zone.
+    pub(super) fn zone(&self) -> Zone {
+        let name = self.show("TimeZone").unwrap_or_default();
+        Zone::named(&name).unwrap_or_else(|| UTC.clone())
+    }
+
     /// Whether the client wants messages of this severity (`NOTICE`, `WARNING`).
     pub(super) fn wants(&self, severity: &str) -> bool {
         match self.show("client_min_messages").as_deref() {
@@ -545,7 +549,12 @@ mod tests {
         let mut parameters = parameters();
         assert_eq!(parameters.set("nonsense", Some("1")).unwrap_err().sqlstate, "42704");
         assert_eq!(parameters.get("nonsense").unwrap_err().sqlstate, "42704");
-        assert_eq!(parameters.set("timezone", Some("Europe/Berlin")).unwrap_err().sqlstate, "22023");
+        assert_eq!(parameters.set("timezone", Some("nowhere")).unwrap_err().sqlstate, "22023");
+        parameters.set("timezone", Some("europe/berlin")).unwrap();
+        assert_eq!(
+            (parameters.zone().name(), parameters.show("TimeZone").unwrap().as_str()),
+            ("Europe/Berlin", "Europe/Berlin")
+        );
         assert_eq!(parameters.set("server_version", Some("16")).unwrap_err().sqlstate, "55P02");
     }
 

@@ -23,7 +23,7 @@ use millrace_engine::{
 };
 
 use crate::compile::scalar;
-use crate::functions::{self, Inputs, normalize_float};
+use crate::functions::{self, Inputs, normalize_float, normalize_real};
 
 /// The aggregate as DataFusion's operators take it, over its arguments and then what orders them; its
 /// output column is `c{position}`.
@@ -344,6 +344,7 @@ impl fmt::Debug for Accumulate {
 fn distinct_key(value: ScalarValue) -> ScalarValue {
     match value {
         ScalarValue::Float64(Some(value)) => ScalarValue::Float64(Some(normalize_float(value))),
+        ScalarValue::Float32(Some(value)) => ScalarValue::Float32(Some(normalize_real(value))),
         other => other,
     }
 }

@@ -221,7 +221,7 @@ impl Builder {
     fn at_tick(&self, expr: &Expr) -> Expr {
         let walked = match expr {
             Expr::Call { function, .. } if function == "now" => {
-                Ok(Expr::Literal(Literal::Timestamp(i64::try_from(self.tick).unwrap_or(i64::MAX))))
+                Ok(Expr::Literal(Literal::TimestampTz(i64::try_from(self.tick).unwrap_or(i64::MAX))))
             }
             other => try_map_operands(other, &mut |operand| Ok::<_, ()>(self.at_tick(operand))),
         };
@@ -230,14 +230,15 @@ impl Builder {
 
     /// An expression as a key that operators compare by bits.
     fn compile_key(&self, expr: &Expr, columns: &[DataType]) -> Result<Arc<dyn PhysicalExpr>, SqlError> {
-        if expr.data_type(columns) != Some(DataType::Float64) {
-            return self.compile(expr, columns);
-        }
+        let data_type = match expr.data_type(columns) {
+            Some(float @ (DataType::Float32 | DataType::Float64)) => float,
+            _ => return self.compile(expr, columns),
+        };
         let normalized = Expr::Call {
             function: "normalize".to_owned(),
             version: functions::VERSION,
             arguments: vec![expr.clone()],
-            data_type: DataType::Float64,
+            data_type,
         };
         self.compile(&normalized, columns)
     }
@@ -373,9 +374,12 @@ impl Builder {
         for (index, data_type) in columns.iter().enumerate() {
             let column = Expr::Column(index);
             all.push(self.compile_key(&column, &columns)?);
-            if *data_type == DataType::Float64 {
-                all.push(self.compile(&zero_as_text(column), &columns)?);
-            }
+            let zero = match data_type {
+                DataType::Float64 => Literal::Float64(0.0_f64.to_bits()),
+                DataType::Float32 => Literal::Float32(0.0_f32.to_bits()),
+                _ => continue,
+            };
+            all.push(self.compile(&zero_as_text(column, zero), &columns)?);
         }
         sort.extend(by(&all));
         let limit = match range.fetch {
@@ -391,13 +395,13 @@ impl Builder {
     }
 }
 
-/// The text of a double that is zero: -0.0 comes before 0.0, where nothing else tells rows apart. (Doubles
+/// The text of a float that is zero: -0.0 comes before 0.0, where nothing else tells rows apart. (Floats
 /// themselves DataFusion's operators compare now by bits, now by value.)
-fn zero_as_text(column: Expr) -> Expr {
+fn zero_as_text(column: Expr, zero: Literal) -> Expr {
     let is_zero = Expr::Call {
         function: "equal".to_owned(),
         version: functions::VERSION,
-        arguments: vec![column.clone(), Expr::Literal(Literal::Float64(0.0_f64.to_bits()))],
+        arguments: vec![column.clone(), Expr::Literal(zero)],
         data_type: DataType::Boolean,
     };
     let text = Expr::Cast { input: Box::new(column), to: DataType::Text };

@@ -72,7 +72,7 @@ fn duplicates(relation: &Relation, keys: &[IndexKey], scope: &Scope) -> Result<Q
         places.join(", ")
     );
     match parse(&query)?.pop().map(|statement| statement.kind) {
-        Some(StatementKind::Select(query)) => Query::plan(&query, scope.catalog, Parameters::Values(&[])),
+        Some(StatementKind::Select(query)) => Query::plan(&query, scope.catalog, Parameters::values(&[])),
         _ => Err(SqlError::internal(format_args!("not a query: {query}"))),
     }
 }

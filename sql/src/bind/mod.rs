@@ -17,7 +17,7 @@ pub(crate) use self::create::named;
 pub(crate) use self::relations::{is_an_index, relation};
 
 use datafusion::sql::sqlparser::ast;
-use millrace_engine::{DataType, Literal};
+use millrace_engine::DataType;
 
 use crate::bound::{Bound, Description};
 use crate::catalog::{Catalog, Column};
@@ -43,7 +43,7 @@ impl Scope<'_> {
 
     /// Plans the query of a view, which cannot have parameters.
     pub(crate) fn plan_view(&self, query: &ast::Query) -> Result<Query, SqlError> {
-        Scope { parameters: Parameters::Values(&[]), ..*self }.plan(query)
+        Scope { parameters: self.parameters.none(), ..*self }.plan(query)
     }
 
     /// Adds the position to an error of a piece of syntax, if it can be found.
@@ -52,12 +52,12 @@ impl Scope<'_> {
     }
 }
 
-/// Binds a statement with the values of its parameters.
+/// Binds a statement with the values of its parameters, in the session's time zone.
 ///
 /// # Errors
 /// Whatever the user got wrong, with PostgreSQL's SQLSTATE; 0A000 for what is not there yet.
-pub fn bind(statement: &Statement, catalog: &Catalog, parameters: &[Literal]) -> Result<Bound, SqlError> {
-    let scope = Scope { catalog, parameters: Parameters::Values(parameters), source: &statement.source };
+pub fn bind(statement: &Statement, catalog: &Catalog, parameters: Parameters) -> Result<Bound, SqlError> {
+    let scope = Scope { catalog, parameters, source: &statement.source };
     Ok(match &statement.kind {
         StatementKind::CreateTable(create) => table::create(create, &scope)?,
         StatementKind::CreateView(create) => create::view(create, &scope)?,
@@ -92,10 +92,10 @@ pub fn bind(statement: &Statement, catalog: &Catalog, parameters: &[Literal]) ->
 pub fn describe(
     statement: &Statement,
     catalog: &Catalog,
-    parameter_types: &[Option<DataType>],
+    parameters: Parameters,
 ) -> Result<Description, SqlError> {
-    let scope = Scope { catalog, parameters: Parameters::Types(parameter_types), source: &statement.source };
-    let declared = || parameter_types.iter().flatten().copied().collect();
+    let scope = Scope { catalog, parameters, source: &statement.source };
+    let declared = || parameters.declared();
     let rows = |columns: Vec<Column>| Description { parameters: declared(), columns: Some(columns) };
     Ok(match &statement.kind {
         StatementKind::Select(query) => {

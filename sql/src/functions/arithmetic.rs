@@ -3,11 +3,14 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, ArrowPrimitiveType};
-use datafusion::arrow::datatypes::{Float64Type, Int32Type, Int64Type};
+use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::array::ArrowPrimitiveType;
+use datafusion::arrow::datatypes::{
+    DataType as ArrowType, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
+};
 use millrace_engine::{DataError, DataType};
 
-use super::inputs::Inputs;
+use super::inputs::{Input, Inputs};
 
 type Checked<T> = fn(T, T) -> Option<T>;
 
@@ -37,6 +40,32 @@ fn dividing<T: ArrowPrimitiveType>(
 
 fn floats(inputs: &Inputs, apply: fn(f64, f64) -> Result<f64, DataError>) -> Result<ArrayRef, DataError> {
     Ok(Arc::new(inputs.map2::<Float64Type, Float64Type, Float64Type>(apply)?))
+}
+
+/// A real and a double in either order: computed as doubles.
+fn mixed(inputs: &Inputs, apply: fn(f64, f64) -> Result<f64, DataError>) -> Result<ArrayRef, DataError> {
+    let real = |input: &Input| *input.array().data_type() == ArrowType::Float32;
+    Ok(Arc::new(if real(inputs.get(0)) {
+        inputs.map2::<Float32Type, Float64Type, Float64Type>(|a, b| apply(a.into(), b))?
+    } else {
+        inputs.map2::<Float64Type, Float32Type, Float64Type>(|a, b| apply(a, b.into()))?
+    }))
+}
+
+/// Two reals. Double precision holds more than twice the digits, so that rounding its result gives what the
+/// operation on reals does; overflow and underflow are those of the rounded result.
+fn reals(inputs: &Inputs, apply: fn(f64, f64) -> Result<f64, DataError>) -> Result<ArrayRef, DataError> {
+    let rounded = |a: f32, b: f32| narrowed(apply(a.into(), b.into())?);
+    Ok(Arc::new(inputs.map2::<Float32Type, Float32Type, Float32Type>(rounded)?))
+}
+
+/// A double as a real. One that is beyond the reals or rounds to zero is 22003.
+pub(super) fn narrowed(value: f64) -> Result<f32, DataError> {
+    let result = value as f32;
+    if result.is_infinite() && value.is_finite() {
+        return Err(float_overflow());
+    }
+    if result == 0.0 && value != 0.0 { Err(float_underflow()) } else { Ok(result) }
 }
 
 /// An infinite result of finite operands is an overflow.
@@ -75,6 +104,9 @@ fn divide_float(a: f64, b: f64) -> Result<f64, DataError> {
     Ok(result)
 }
 
+pub(crate) fn add_int2(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    integers::<Int16Type>(inputs, i16::checked_add, "smallint")
+}
 pub(crate) fn add_int4(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
     integers::<Int32Type>(inputs, i32::checked_add, "integer")
 }
@@ -84,7 +116,16 @@ pub(crate) fn add_int8(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataErr
 pub(crate) fn add_float(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
     floats(inputs, |a, b| check_overflow(a + b, a, b))
 }
+pub(crate) fn add_mixed(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    mixed(inputs, |a, b| check_overflow(a + b, a, b))
+}
+pub(crate) fn add_real(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    reals(inputs, |a, b| Ok(a + b))
+}
 
+pub(crate) fn subtract_int2(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    integers::<Int16Type>(inputs, i16::checked_sub, "smallint")
+}
 pub(crate) fn subtract_int4(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
     integers::<Int32Type>(inputs, i32::checked_sub, "integer")
 }
@@ -94,7 +135,16 @@ pub(crate) fn subtract_int8(inputs: &Inputs, _: DataType) -> Result<ArrayRef, Da
 pub(crate) fn subtract_float(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
     floats(inputs, |a, b| check_overflow(a - b, a, b))
 }
+pub(crate) fn subtract_mixed(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    mixed(inputs, |a, b| check_overflow(a - b, a, b))
+}
+pub(crate) fn subtract_real(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    reals(inputs, |a, b| Ok(a - b))
+}
 
+pub(crate) fn multiply_int2(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    integers::<Int16Type>(inputs, i16::checked_mul, "smallint")
+}
 pub(crate) fn multiply_int4(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
     integers::<Int32Type>(inputs, i32::checked_mul, "integer")
 }
@@ -104,7 +154,16 @@ pub(crate) fn multiply_int8(inputs: &Inputs, _: DataType) -> Result<ArrayRef, Da
 pub(crate) fn multiply_floats(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
     floats(inputs, multiply_float)
 }
+pub(crate) fn multiply_mixed(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    mixed(inputs, multiply_float)
+}
+pub(crate) fn multiply_real(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    reals(inputs, multiply_float)
+}
 
+pub(crate) fn divide_int2(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    dividing::<Int16Type>(inputs, i16::checked_div, "smallint")
+}
 pub(crate) fn divide_int4(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
     dividing::<Int32Type>(inputs, i32::checked_div, "integer")
 }
@@ -114,8 +173,17 @@ pub(crate) fn divide_int8(inputs: &Inputs, _: DataType) -> Result<ArrayRef, Data
 pub(crate) fn divide_floats(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
     floats(inputs, divide_float)
 }
+pub(crate) fn divide_mixed(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    mixed(inputs, divide_float)
+}
+pub(crate) fn divide_real(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    reals(inputs, divide_float)
+}
 
 // The smallest integer % -1 is 0, where the hardware would trap.
+pub(crate) fn modulo_int2(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    dividing::<Int16Type>(inputs, |a, b| Some(a.wrapping_rem(b)), "smallint")
+}
 pub(crate) fn modulo_int4(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
     dividing::<Int32Type>(inputs, |a, b| Some(a.wrapping_rem(b)), "integer")
 }
@@ -123,6 +191,10 @@ pub(crate) fn modulo_int8(inputs: &Inputs, _: DataType) -> Result<ArrayRef, Data
     dividing::<Int64Type>(inputs, |a, b| Some(a.wrapping_rem(b)), "bigint")
 }
 
+pub(crate) fn negate_int2(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    let negate = |a: i16| a.checked_neg().ok_or_else(|| DataError::out_of_range("smallint"));
+    Ok(Arc::new(inputs.map1::<Int16Type, Int16Type>(negate)?))
+}
 pub(crate) fn negate_int4(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
     let negate = |a: i32| a.checked_neg().ok_or_else(|| DataError::out_of_range("integer"));
     Ok(Arc::new(inputs.map1::<Int32Type, Int32Type>(negate)?))
@@ -133,4 +205,7 @@ pub(crate) fn negate_int8(inputs: &Inputs, _: DataType) -> Result<ArrayRef, Data
 }
 pub(crate) fn negate_float(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
     Ok(Arc::new(inputs.map1::<Float64Type, Float64Type>(|a| Ok(-a))?))
+}
+pub(crate) fn negate_real(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    Ok(Arc::new(inputs.map1::<Float32Type, Float32Type>(|a| Ok(-a))?))
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanArray};
 use datafusion::arrow::datatypes::{
-    Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, IntervalMonthDayNanoType,
-    TimestampMicrosecondType,
+    Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
+    IntervalMonthDayNanoType, TimestampMicrosecondType,
 };
 use millrace_engine::{DataError, DataType, NUMERIC_PRECISION_MAX};
 
+use super::arithmetic::narrowed;
 use super::date;
 use super::inputs::Inputs;
 use super::numeric::{self, rescale};
@@ -27,22 +28,25 @@ pub(crate) enum Context {
 
 /// The least that allows a cast; `None` where there is no such cast.
 pub(crate) fn context(from: DataType, to: DataType) -> Option<Context> {
-    use DataType::{Boolean, Date, Float64, Int32, Int64, Interval, Numeric, Text, Timestamp};
+    use DataType::{
+        Boolean, Date, Float32, Float64, Int16, Int32, Int64, Numeric, Text, Timestamp, TimestampTz,
+    };
     Some(match (from, to) {
         _ if from == to => Context::Implicit,
         (Numeric { .. }, Numeric { .. }) => Context::Implicit,
-        (Int32, Int64 | Float64 | Numeric { .. }) | (Int64, Float64 | Numeric { .. }) => Context::Implicit,
-        (Numeric { .. }, Float64) => Context::Implicit,
-        (Int64 | Float64 | Numeric { .. }, Int32) | (Float64 | Numeric { .. }, Int64) => Context::Assignment,
-        (Float64, Numeric { .. }) => Context::Assignment,
+        (Int16, Int32 | Int64 | Float32 | Float64 | Numeric { .. }) => Context::Implicit,
+        (Int32, Int64 | Float32 | Float64 | Numeric { .. }) => Context::Implicit,
+        (Int64, Float32 | Float64 | Numeric { .. }) => Context::Implicit,
+        (Numeric { .. }, Float32 | Float64) | (Float32, Float64) => Context::Implicit,
+        (Int32 | Int64 | Float32 | Float64 | Numeric { .. }, Int16) => Context::Assignment,
+        (Int64 | Float32 | Float64 | Numeric { .. }, Int32) => Context::Assignment,
+        (Float32 | Float64 | Numeric { .. }, Int64) => Context::Assignment,
+        (Float32 | Float64, Numeric { .. }) | (Float64, Float32) => Context::Assignment,
         (_, Text) => Context::Assignment,
         (Text, _) => Context::Explicit,
         (Boolean, Int32) | (Int32, Boolean) => Context::Explicit,
-        (Date, Timestamp) => Context::Implicit,
-        (Timestamp, Date) => Context::Assignment,
-        (Boolean | Timestamp | Date | Interval, _) | (_, Boolean | Timestamp | Date | Interval) => {
-            return None;
-        }
+        (Date, Timestamp | TimestampTz) | (Timestamp, TimestampTz) => Context::Implicit,
+        (Timestamp | TimestampTz, Date) | (TimestampTz, Timestamp) => Context::Assignment,
         _ => return None,
     })
 }
@@ -64,6 +68,10 @@ pub(crate) fn cast(inputs: &Inputs, from: DataType, to: DataType) -> Cast {
         DataType::Numeric { precision, scale } => to_numeric(inputs, from, precision, scale),
         DataType::Date => to_date(inputs, from),
         DataType::Interval => to_interval(inputs, from),
+        DataType::Int16 => to_int2(inputs, from),
+        DataType::Float32 => to_real(inputs, from),
+        // These casts need a zone: they are calls (`cast_in_zone`).
+        DataType::TimestampTz => missing(from, to),
     }
 }
 
@@ -108,49 +116,103 @@ fn float_to_integer(value: f64, low: f64, high: f64, what: &str) -> Result<f64, 
     if rounded >= low && rounded < high { Ok(rounded) } else { Err(DataError::out_of_range(what)) }
 }
 
+fn to_int2(inputs: &Inputs, from: DataType) -> Cast {
+    let range = || DataError::out_of_range("smallint");
+    let from_float = |v: f64| float_to_integer(v, -32_768.0, 32_768.0, "smallint").map(|v| v as i16);
+    match from {
+        DataType::Int32 => map::<Int32Type, Int16Type>(inputs, |v| i16::try_from(v).map_err(|_| range())),
+        DataType::Int64 => map::<Int64Type, Int16Type>(inputs, |v| i16::try_from(v).map_err(|_| range())),
+        DataType::Float32 => map::<Float32Type, Int16Type>(inputs, |v| from_float(v.into())),
+        DataType::Float64 => map::<Float64Type, Int16Type>(inputs, from_float),
+        DataType::Numeric { scale, .. } => map::<Decimal128Type, Int16Type>(inputs, |v| {
+            let whole = rescale(v, scale, 0, NUMERIC_PRECISION_MAX);
+            whole.and_then(|v| i16::try_from(v).ok()).ok_or_else(range)
+        }),
+        DataType::Text => parse::<Int16Type>(inputs, text_form::parse_int16),
+        DataType::Boolean
+        | DataType::Int16
+        | DataType::Timestamp
+        | DataType::TimestampTz
+        | DataType::Date
+        | DataType::Interval => missing(from, DataType::Int16),
+    }
+}
+
 fn to_int4(inputs: &Inputs, from: DataType) -> Cast {
     let range = || DataError::out_of_range("integer");
+    let from_float =
+        |v: f64| float_to_integer(v, -2_147_483_648.0, 2_147_483_648.0, "integer").map(|v| v as i32);
     match from {
         DataType::Boolean => {
             let values = inputs.get(0).boolean();
             Ok(Arc::new(inputs.build::<Int32Type>(|row| Ok(i32::from(values(row))))?))
         }
+        DataType::Int16 => map::<Int16Type, Int32Type>(inputs, |v| Ok(i32::from(v))),
         DataType::Int64 => map::<Int64Type, Int32Type>(inputs, |v| i32::try_from(v).map_err(|_| range())),
-        DataType::Float64 => map::<Float64Type, Int32Type>(inputs, |v| {
-            float_to_integer(v, -2_147_483_648.0, 2_147_483_648.0, "integer").map(|v| v as i32)
-        }),
+        DataType::Float32 => map::<Float32Type, Int32Type>(inputs, |v| from_float(v.into())),
+        DataType::Float64 => map::<Float64Type, Int32Type>(inputs, from_float),
         DataType::Numeric { scale, .. } => map::<Decimal128Type, Int32Type>(inputs, |v| {
             let whole = rescale(v, scale, 0, NUMERIC_PRECISION_MAX);
             whole.and_then(|v| i32::try_from(v).ok()).ok_or_else(range)
         }),
         DataType::Text => parse::<Int32Type>(inputs, text_form::parse_int32),
-        DataType::Int32 | DataType::Timestamp | DataType::Date | DataType::Interval => {
-            missing(from, DataType::Int32)
-        }
+        DataType::Int32
+        | DataType::Timestamp
+        | DataType::TimestampTz
+        | DataType::Date
+        | DataType::Interval => missing(from, DataType::Int32),
     }
 }
 
 fn to_int8(inputs: &Inputs, from: DataType) -> Cast {
     let range = || DataError::out_of_range("bigint");
+    let from_float = |v: f64| {
+        float_to_integer(v, -9_223_372_036_854_775_808.0, 9_223_372_036_854_775_808.0, "bigint")
+            .map(|v| v as i64)
+    };
     match from {
+        DataType::Int16 => map::<Int16Type, Int64Type>(inputs, |v| Ok(i64::from(v))),
         DataType::Int32 => map::<Int32Type, Int64Type>(inputs, |v| Ok(i64::from(v))),
-        DataType::Float64 => map::<Float64Type, Int64Type>(inputs, |v| {
-            float_to_integer(v, -9_223_372_036_854_775_808.0, 9_223_372_036_854_775_808.0, "bigint")
-                .map(|v| v as i64)
-        }),
+        DataType::Float32 => map::<Float32Type, Int64Type>(inputs, |v| from_float(v.into())),
+        DataType::Float64 => map::<Float64Type, Int64Type>(inputs, from_float),
         DataType::Numeric { scale, .. } => map::<Decimal128Type, Int64Type>(inputs, |v| {
             let whole = rescale(v, scale, 0, NUMERIC_PRECISION_MAX);
             whole.and_then(|v| i64::try_from(v).ok()).ok_or_else(range)
         }),
         DataType::Text => parse::<Int64Type>(inputs, text_form::parse_int64),
-        DataType::Boolean | DataType::Int64 | DataType::Timestamp | DataType::Date | DataType::Interval => {
-            missing(from, DataType::Int64)
-        }
+        DataType::Boolean
+        | DataType::Int64
+        | DataType::Timestamp
+        | DataType::TimestampTz
+        | DataType::Date
+        | DataType::Interval => missing(from, DataType::Int64),
+    }
+}
+
+fn to_real(inputs: &Inputs, from: DataType) -> Cast {
+    match from {
+        DataType::Int16 => map::<Int16Type, Float32Type>(inputs, |v| Ok(f32::from(v))),
+        DataType::Int32 => map::<Int32Type, Float32Type>(inputs, |v| Ok(v as f32)),
+        DataType::Int64 => map::<Int64Type, Float32Type>(inputs, |v| Ok(v as f32)),
+        DataType::Float64 => map::<Float64Type, Float32Type>(inputs, narrowed),
+        // Through the digits, so that the result is the nearest real.
+        DataType::Numeric { scale, .. } => map::<Decimal128Type, Float32Type>(inputs, |v| {
+            text_form::parse_float32(&shown(|out| text_form::write_numeric(v, scale, out)))
+        }),
+        DataType::Text => parse::<Float32Type>(inputs, text_form::parse_float32),
+        DataType::Boolean
+        | DataType::Float32
+        | DataType::Timestamp
+        | DataType::TimestampTz
+        | DataType::Date
+        | DataType::Interval => missing(from, DataType::Float32),
     }
 }
 
 fn to_float(inputs: &Inputs, from: DataType) -> Cast {
     match from {
+        DataType::Int16 => map::<Int16Type, Float64Type>(inputs, |v| Ok(f64::from(v))),
+        DataType::Float32 => map::<Float32Type, Float64Type>(inputs, |v| Ok(f64::from(v))),
         DataType::Int32 => map::<Int32Type, Float64Type>(inputs, |v| Ok(f64::from(v))),
         DataType::Int64 => map::<Int64Type, Float64Type>(inputs, |v| Ok(v as f64)),
         // Through the digits, so that the result is the nearest double.
@@ -158,9 +220,12 @@ fn to_float(inputs: &Inputs, from: DataType) -> Cast {
             text_form::parse_float64(&shown(|out| text_form::write_numeric(v, scale, out)))
         }),
         DataType::Text => parse::<Float64Type>(inputs, text_form::parse_float64),
-        DataType::Boolean | DataType::Float64 | DataType::Timestamp | DataType::Date | DataType::Interval => {
-            missing(from, DataType::Float64)
-        }
+        DataType::Boolean
+        | DataType::Float64
+        | DataType::Timestamp
+        | DataType::TimestampTz
+        | DataType::Date
+        | DataType::Interval => missing(from, DataType::Float64),
     }
 }
 
@@ -194,13 +259,13 @@ fn field_overflow() -> DataError {
     DataError::new("22003", "numeric field overflow")
 }
 
-/// A double's 15 significant digits, as PostgreSQL casts it to numeric.
-fn float_to_numeric(value: f64) -> Result<(i128, u8), DataError> {
+/// A double's 15 significant digits, or a real's 6, as PostgreSQL casts it to numeric.
+fn float_to_numeric(value: f64, digits: usize) -> Result<(i128, u8), DataError> {
     if !value.is_finite() {
         let name = shown(|out| text_form::write_float64(value, out));
         return Err(DataError::new("0A000", format!("numeric {name} is not supported")));
     }
-    let digits = format!("{value:.14e}");
+    let digits = format!("{value:.*e}", digits - 1);
     let (mantissa, exponent) = digits.split_once('e').unwrap_or((&digits, "0"));
     let mantissa = mantissa.trim_end_matches('0').trim_end_matches('.');
     text_form::parse_digits(&format!("{mantissa}e{exponent}"))
@@ -212,8 +277,12 @@ fn to_numeric(inputs: &Inputs, from: DataType, precision: u8, scale: u8) -> Cast
         DataType::Int32 => inputs.map1::<Int32Type, Decimal128Type>(|v| fit(i128::from(v), 0)),
         DataType::Int64 => inputs.map1::<Int64Type, Decimal128Type>(|v| fit(i128::from(v), 0)),
         DataType::Float64 => inputs.map1::<Float64Type, Decimal128Type>(|v| {
-            float_to_numeric(v).and_then(|(value, own)| fit(value, own))
+            float_to_numeric(v, 15).and_then(|(value, own)| fit(value, own))
         }),
+        DataType::Float32 => inputs.map1::<Float32Type, Decimal128Type>(|v| {
+            float_to_numeric(v.into(), 6).and_then(|(value, own)| fit(value, own))
+        }),
+        DataType::Int16 => inputs.map1::<Int16Type, Decimal128Type>(|v| fit(i128::from(v), 0)),
         DataType::Numeric { scale: own, .. } => {
             inputs.map1::<Decimal128Type, Decimal128Type>(|v| fit(v, own))
         }
@@ -223,7 +292,11 @@ fn to_numeric(inputs: &Inputs, from: DataType, precision: u8, scale: u8) -> Cast
                 text_form::parse_decimal(text(row))?.fit(precision, scale).ok_or_else(field_overflow)
             })
         }
-        DataType::Boolean | DataType::Timestamp | DataType::Date | DataType::Interval => {
+        DataType::Boolean
+        | DataType::Timestamp
+        | DataType::TimestampTz
+        | DataType::Date
+        | DataType::Interval => {
             return missing(from, DataType::Numeric { precision, scale });
         }
     };
@@ -243,6 +316,14 @@ fn to_text(inputs: &Inputs, from: DataType) -> Cast {
         DataType::Boolean => {
             let values = input.boolean();
             inputs.build_text(|row| Ok(if values(row) { "true" } else { "false" }))
+        }
+        DataType::Int16 => {
+            let values = input.primitive::<Int16Type>();
+            inputs.build_text(|row| Ok(values.get(row).to_string()))
+        }
+        DataType::Float32 => {
+            let values = input.primitive::<Float32Type>();
+            inputs.build_text(|row| Ok(shown(|out| text_form::write_float32(values.get(row), out))))
         }
         DataType::Int32 => {
             let values = input.primitive::<Int32Type>();
@@ -275,6 +356,6 @@ fn to_text(inputs: &Inputs, from: DataType) -> Cast {
                 Ok(shown(|out| text_form::write_interval(interval, out)))
             })
         }
-        DataType::Text => missing(from, DataType::Text),
+        DataType::Text | DataType::TimestampTz => missing(from, DataType::Text),
     }
 }

@@ -7,8 +7,8 @@ use datafusion::arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, Boo
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::kernels::zip::zip;
 use datafusion::arrow::datatypes::{
-    Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, IntervalMonthDayNano,
-    IntervalMonthDayNanoType, TimestampMicrosecondType,
+    Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
+    IntervalMonthDayNano, IntervalMonthDayNanoType, TimestampMicrosecondType,
 };
 use millrace_engine::{DataError, DataType};
 
@@ -21,9 +21,19 @@ pub(crate) fn compare_floats(a: f64, b: f64) -> Ordering {
     a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
+/// The same of reals.
+fn compare_reals(a: f32, b: f32) -> Ordering {
+    compare_floats(a.into(), b.into())
+}
+
 /// The float that stands for all that compare equal to it: for keys that are compared by bits.
 pub(crate) fn normalize_float(value: f64) -> f64 {
     if value.is_nan() { f64::NAN } else { value + 0.0 }
+}
+
+/// The same of reals.
+pub(crate) fn normalize_real(value: f32) -> f32 {
+    if value.is_nan() { f32::NAN } else { value + 0.0 }
 }
 
 /// Intervals compare by months of 30 days and days of 24 hours.
@@ -54,10 +64,14 @@ fn comparison<'a>(left: &'a Input, right: &'a Input) -> Result<Compare<'a>, Data
             let (a, b) = (left.text(), right.text());
             Box::new(move |row| a(row).as_bytes().cmp(b(row).as_bytes()))
         }
+        DataType::Int16 => primitives::<Int16Type>(left, right, |a, b| a.cmp(&b)),
         DataType::Int32 => primitives::<Int32Type>(left, right, |a, b| a.cmp(&b)),
         DataType::Int64 => primitives::<Int64Type>(left, right, |a, b| a.cmp(&b)),
-        DataType::Timestamp => primitives::<TimestampMicrosecondType>(left, right, |a, b| a.cmp(&b)),
+        DataType::Timestamp | DataType::TimestampTz => {
+            primitives::<TimestampMicrosecondType>(left, right, |a, b| a.cmp(&b))
+        }
         DataType::Float64 => primitives::<Float64Type>(left, right, compare_floats),
+        DataType::Float32 => primitives::<Float32Type>(left, right, compare_reals),
         DataType::Date => primitives::<Date32Type>(left, right, |a, b| a.cmp(&b)),
         DataType::Interval => primitives::<IntervalMonthDayNanoType>(left, right, compare_intervals),
         DataType::Numeric { scale, .. } => {
@@ -139,15 +153,19 @@ pub(crate) fn extreme_row(array: &ArrayRef, greatest: bool) -> Result<Option<usi
             let text = array.as_string::<i32>();
             best_row(array, wanted, |row| text.value(row), |a, b| a.as_bytes().cmp(b.as_bytes()))
         }
+        DataType::Int16 => best_primitive::<Int16Type>(array, wanted, Ord::cmp),
         DataType::Int32 => best_primitive::<Int32Type>(array, wanted, Ord::cmp),
         DataType::Int64 => best_primitive::<Int64Type>(array, wanted, Ord::cmp),
-        DataType::Timestamp => best_primitive::<TimestampMicrosecondType>(array, wanted, Ord::cmp),
+        DataType::Timestamp | DataType::TimestampTz => {
+            best_primitive::<TimestampMicrosecondType>(array, wanted, Ord::cmp)
+        }
         DataType::Numeric { .. } => best_primitive::<Decimal128Type>(array, wanted, Ord::cmp),
         DataType::Date => best_primitive::<Date32Type>(array, wanted, Ord::cmp),
         DataType::Interval => {
             best_primitive::<IntervalMonthDayNanoType>(array, wanted, |a, b| compare_intervals(*a, *b))
         }
         DataType::Float64 => best_primitive::<Float64Type>(array, wanted, |a, b| compare_floats(*a, *b)),
+        DataType::Float32 => best_primitive::<Float32Type>(array, wanted, |a, b| compare_reals(*a, *b)),
     })
 }
 
@@ -202,4 +220,9 @@ pub(crate) fn greatest(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataErr
 /// Floats as keys: equal ones become the same bits.
 pub(crate) fn normalize(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
     Ok(Arc::new(inputs.map1::<Float64Type, Float64Type>(|value| Ok(normalize_float(value)))?))
+}
+
+/// The same of reals.
+pub(crate) fn normalize_reals(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    Ok(Arc::new(inputs.map1::<Float32Type, Float32Type>(|value| Ok(normalize_real(value)))?))
 }

@@ -13,6 +13,7 @@ use datafusion::arrow::datatypes::{
 use millrace_engine::{DataError, DataType, Expr, Literal};
 
 use super::inputs::{Input, Inputs};
+use super::zoned::moments;
 use crate::compile::evaluate_constant;
 use crate::text_form::{
     DATES, FIRST_DAY, Interval, MICROS_PER_DAY, civil_from_days, days_from_civil, days_in_month,
@@ -23,7 +24,7 @@ fn date_out_of_range() -> DataError {
     DataError::new("22008", "date out of range")
 }
 
-fn timestamp_out_of_range() -> DataError {
+pub(super) fn timestamp_out_of_range() -> DataError {
     DataError::new("22008", "timestamp out of range")
 }
 
@@ -97,7 +98,7 @@ fn shifted(micros: i64, interval: Interval, sign: i64) -> Option<i64> {
 }
 
 /// The same day so many months later, or the month's last.
-fn add_months(days: i64, months: i64) -> i64 {
+pub(super) fn add_months(days: i64, months: i64) -> i64 {
     if months == 0 {
         return days;
     }
@@ -218,7 +219,7 @@ pub(crate) fn divide_interval(inputs: &Inputs, _: DataType) -> Result<ArrayRef, 
 }
 
 /// `date_bin(stride, timestamp, origin)`: the beginning of the stride that holds the timestamp.
-pub(crate) fn date_bin(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+pub(crate) fn date_bin(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
     let stride = inputs.get(0).primitive::<IntervalMonthDayNanoType>();
     let micros = inputs.get(1).primitive::<TimestampMicrosecondType>();
     let origin = inputs.get(2).primitive::<TimestampMicrosecondType>();
@@ -228,7 +229,7 @@ pub(crate) fn date_bin(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataErr
         let since = micros.checked_sub(origin).ok_or_else(interval_out_of_range)?;
         micros.checked_sub(since.rem_euclid(stride)).ok_or_else(timestamp_out_of_range)
     })?;
-    Ok(Arc::new(array))
+    Ok(if result == DataType::TimestampTz { moments(array) } else { Arc::new(array) })
 }
 
 fn stride_micros(stride: Interval) -> Result<i64, DataError> {
@@ -249,8 +250,10 @@ fn stride_micros(stride: Interval) -> Result<i64, DataError> {
 pub(crate) fn fold_moment(call: Expr) -> Expr {
     let foldable = match &call {
         Expr::Call { arguments, data_type, .. } => {
-            matches!(data_type, DataType::Date | DataType::Timestamp | DataType::Interval)
-                && !arguments.is_empty()
+            matches!(
+                data_type,
+                DataType::Date | DataType::Timestamp | DataType::TimestampTz | DataType::Interval
+            ) && !arguments.is_empty()
                 && arguments.iter().all(|argument| matches!(argument, Expr::Literal(_)))
         }
         _ => false,

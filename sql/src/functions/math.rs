@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::ArrayRef;
-use datafusion::arrow::datatypes::{Float64Type, Int32Type, Int64Type};
+use datafusion::arrow::datatypes::{Float32Type, Float64Type, Int16Type, Int32Type, Int64Type};
 use millrace_engine::{DataError, DataType};
 
 use super::arithmetic::{check_overflow, float_overflow, float_underflow};
@@ -13,6 +13,10 @@ fn float(inputs: &Inputs, apply: fn(f64) -> f64) -> Result<ArrayRef, DataError> 
     Ok(Arc::new(inputs.map1::<Float64Type, Float64Type>(|value| Ok(apply(value)))?))
 }
 
+pub(crate) fn abs_int2(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    let abs = |value: i16| value.checked_abs().ok_or_else(|| DataError::out_of_range("smallint"));
+    Ok(Arc::new(inputs.map1::<Int16Type, Int16Type>(abs)?))
+}
 pub(crate) fn abs_int4(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
     let abs = |value: i32| value.checked_abs().ok_or_else(|| DataError::out_of_range("integer"));
     Ok(Arc::new(inputs.map1::<Int32Type, Int32Type>(abs)?))
@@ -20,6 +24,9 @@ pub(crate) fn abs_int4(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataErr
 pub(crate) fn abs_int8(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
     let abs = |value: i64| value.checked_abs().ok_or_else(|| DataError::out_of_range("bigint"));
     Ok(Arc::new(inputs.map1::<Int64Type, Int64Type>(abs)?))
+}
+pub(crate) fn abs_real(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    Ok(Arc::new(inputs.map1::<Float32Type, Float32Type>(|value| Ok(value.abs()))?))
 }
 pub(crate) fn abs_float(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
     float(inputs, f64::abs)

@@ -16,6 +16,7 @@ mod row; // the one row of a scalar sub-query
 mod strings; // replace, split_part, trim, pad, concat …
 mod text; // length, lower, upper, substr
 mod time; // date_trunc, extract
+mod zoned; // moments and the times that clocks show
 mod to_char;
 
 use datafusion::arrow::array::ArrayRef;
@@ -23,12 +24,13 @@ use millrace_engine::{DataError, DataType, NUMERIC_PRECISION_MAX};
 
 pub(crate) use arithmetic::float_overflow;
 pub(crate) use cast::{Context, cast, context};
-pub(crate) use comparison::{extreme_row, normalize_float};
+pub(crate) use comparison::{extreme_row, normalize_float, normalize_real};
 pub(crate) use date::fold_moment;
 pub(crate) use inputs::Inputs;
 pub(crate) use numeric::{mean, overflow as numeric_overflow, quotient_scale, rescale};
 pub(crate) use resolve::{Unresolved, common_type, comparison_type, resolve_function, resolve_operator};
 pub(crate) use time::extract_scale;
+pub(crate) use zoned::cast_in_zone;
 
 /// The version that every function has had so far: part of a call's identity in plans.
 pub(crate) const VERSION: u32 = 1;
@@ -48,6 +50,9 @@ pub(crate) enum Kind {
     Numeric,
     Date,
     Interval,
+    Int16,
+    Float32,
+    TimestampTz,
 }
 
 impl Kind {
@@ -63,6 +68,9 @@ impl Kind {
             DataType::Numeric { .. } => Kind::Numeric,
             DataType::Date => Kind::Date,
             DataType::Interval => Kind::Interval,
+            DataType::Int16 => Kind::Int16,
+            DataType::Float32 => Kind::Float32,
+            DataType::TimestampTz => Kind::TimestampTz,
         }
     }
 
@@ -77,11 +85,19 @@ impl Kind {
             (Kind::Timestamp, _) => DataType::Timestamp,
             (Kind::Date, _) => DataType::Date,
             (Kind::Interval, _) => DataType::Interval,
+            (Kind::Int16, _) => DataType::Int16,
+            (Kind::Float32, _) => DataType::Float32,
+            (Kind::TimestampTz, _) => DataType::TimestampTz,
             (Kind::Numeric, Some(known @ DataType::Numeric { .. })) => known,
-            (Kind::Numeric, Some(DataType::Int32 | DataType::Int64 | DataType::Boolean)) => numeric_type(0),
+            (Kind::Numeric, Some(from)) if is_whole(from) || from == DataType::Boolean => numeric_type(0),
             (Kind::Numeric, _) => numeric_type(numeric::QUOTIENT_SCALE),
         }
     }
+}
+
+/// Whether the type is one of the integers'.
+fn is_whole(data_type: DataType) -> bool {
+    matches!(data_type, DataType::Int16 | DataType::Int32 | DataType::Int64)
 }
 
 /// `numeric` with this many digits behind the point, as wide as it can be.
@@ -119,6 +135,9 @@ pub(crate) struct Function {
     arguments: &'static [Kind],
     returns: Returns,
     kernel: Kernel,
+    /// Where the value depends on the session's time zone: the name under which a plan has the call, whose last
+    /// argument is then the zone's name. So a view keeps the zone that it was created in.
+    in_zone: Option<&'static str>,
 }
 
 impl Function {
@@ -137,9 +156,14 @@ impl Function {
         }
     }
 
-    /// The name in the table: what plans carry.
+    /// The name in the table.
     pub(crate) fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// The name that plans carry of a function that takes the zone's name as one more argument.
+    pub(crate) fn in_zone(&self) -> Option<&'static str> {
+        self.in_zone
     }
 
     /// The arguments' kinds.
@@ -159,7 +183,19 @@ pub(crate) fn kernel(name: &str, arguments: &[DataType]) -> Option<Kernel> {
         return Some(*kernel);
     }
     let kinds = || arguments.iter().map(|argument| Kind::of(*argument));
-    overloads(name).find(|function| function.arguments.iter().copied().eq(kinds())).map(|found| found.kernel)
+    let takes = |function: &&Function| match function.in_zone {
+        None => function.name == name && function.arguments.iter().copied().eq(kinds()),
+        Some(in_zone) => {
+            let zone = std::iter::once(Kind::Text);
+            in_zone == name && function.arguments.iter().copied().chain(zone).eq(kinds())
+        }
+    };
+    FUNCTIONS.iter().find(takes).map(|found| found.kernel)
+}
+
+/// Whether a call of this name in a plan depends on the time zone of the session that made it.
+pub(crate) fn depends_on_session(name: &str) -> bool {
+    FUNCTIONS.iter().any(|function| function.in_zone == Some(name))
 }
 
 /// Functions of any number of arguments of one kind, whichever.
@@ -179,25 +215,44 @@ const GENERIC: &[(&str, Kernel)] = &[
     ("concat_ws", strings::concat_ws),
 ];
 
+const INT2: Returns = Returns::Fixed(DataType::Int16);
 const INT4: Returns = Returns::Fixed(DataType::Int32);
 const INT8: Returns = Returns::Fixed(DataType::Int64);
+const FLOAT4: Returns = Returns::Fixed(DataType::Float32);
 const FLOAT8: Returns = Returns::Fixed(DataType::Float64);
 const TEXT: Returns = Returns::Fixed(DataType::Text);
 const BOOLEAN: Returns = Returns::Fixed(DataType::Boolean);
 const TIMESTAMP: Returns = Returns::Fixed(DataType::Timestamp);
+const TIMESTAMPTZ: Returns = Returns::Fixed(DataType::TimestampTz);
 const DATE: Returns = Returns::Fixed(DataType::Date);
 const INTERVAL: Returns = Returns::Fixed(DataType::Interval);
 
 const fn entry(name: &'static str, arguments: &'static [Kind], returns: Returns, kernel: Kernel) -> Function {
-    Function { name, arguments, returns, kernel }
+    Function { name, arguments, returns, kernel, in_zone: None }
+}
+
+const fn zoned(
+    name: &'static str,
+    in_zone: &'static str,
+    arguments: &'static [Kind],
+    returns: Returns,
+    kernel: Kernel,
+) -> Function {
+    Function { name, arguments, returns, kernel, in_zone: Some(in_zone) }
 }
 
 /// Every other function, by overload.
 static FUNCTIONS: &[Function] = {
-    use Kind::{Date, Float64, Int32, Int64, Interval, Numeric, Text, Timestamp};
+    use Kind::{
+        Date, Float32, Float64, Int16, Int32, Int64, Interval, Numeric, Text, Timestamp, TimestampTz,
+    };
     &[
+        entry("add", &[Int16, Int16], INT2, arithmetic::add_int2),
         entry("add", &[Int32, Int32], INT4, arithmetic::add_int4),
         entry("add", &[Int64, Int64], INT8, arithmetic::add_int8),
+        entry("add", &[Float32, Float32], FLOAT4, arithmetic::add_real),
+        entry("add", &[Float32, Float64], FLOAT8, arithmetic::add_mixed),
+        entry("add", &[Float64, Float32], FLOAT8, arithmetic::add_mixed),
         entry("add", &[Float64, Float64], FLOAT8, arithmetic::add_float),
         entry("add", &[Numeric, Numeric], Returns::MaxScale, numeric::add),
         entry("add", &[Date, Int32], DATE, date::add_days),
@@ -207,8 +262,12 @@ static FUNCTIONS: &[Function] = {
         entry("add", &[Timestamp, Interval], TIMESTAMP, date::add_interval),
         entry("add", &[Interval, Timestamp], TIMESTAMP, date::add_interval),
         entry("add", &[Interval, Interval], INTERVAL, date::add_intervals),
+        entry("subtract", &[Int16, Int16], INT2, arithmetic::subtract_int2),
         entry("subtract", &[Int32, Int32], INT4, arithmetic::subtract_int4),
         entry("subtract", &[Int64, Int64], INT8, arithmetic::subtract_int8),
+        entry("subtract", &[Float32, Float32], FLOAT4, arithmetic::subtract_real),
+        entry("subtract", &[Float32, Float64], FLOAT8, arithmetic::subtract_mixed),
+        entry("subtract", &[Float64, Float32], FLOAT8, arithmetic::subtract_mixed),
         entry("subtract", &[Float64, Float64], FLOAT8, arithmetic::subtract_float),
         entry("subtract", &[Numeric, Numeric], Returns::MaxScale, numeric::subtract),
         entry("subtract", &[Date, Int32], DATE, date::subtract_days),
@@ -217,27 +276,40 @@ static FUNCTIONS: &[Function] = {
         entry("subtract", &[Timestamp, Interval], TIMESTAMP, date::subtract_interval),
         entry("subtract", &[Timestamp, Timestamp], INTERVAL, date::time_between),
         entry("subtract", &[Interval, Interval], INTERVAL, date::subtract_intervals),
+        entry("multiply", &[Int16, Int16], INT2, arithmetic::multiply_int2),
         entry("multiply", &[Int32, Int32], INT4, arithmetic::multiply_int4),
         entry("multiply", &[Int64, Int64], INT8, arithmetic::multiply_int8),
+        entry("multiply", &[Float32, Float32], FLOAT4, arithmetic::multiply_real),
+        entry("multiply", &[Float32, Float64], FLOAT8, arithmetic::multiply_mixed),
+        entry("multiply", &[Float64, Float32], FLOAT8, arithmetic::multiply_mixed),
         entry("multiply", &[Float64, Float64], FLOAT8, arithmetic::multiply_floats),
         entry("multiply", &[Numeric, Numeric], Returns::Product, numeric::multiply),
         entry("multiply", &[Interval, Float64], INTERVAL, date::multiply_interval),
         entry("multiply", &[Float64, Interval], INTERVAL, date::multiply_interval),
         entry("divide", &[Interval, Float64], INTERVAL, date::divide_interval),
+        entry("divide", &[Int16, Int16], INT2, arithmetic::divide_int2),
         entry("divide", &[Int32, Int32], INT4, arithmetic::divide_int4),
         entry("divide", &[Int64, Int64], INT8, arithmetic::divide_int8),
+        entry("divide", &[Float32, Float32], FLOAT4, arithmetic::divide_real),
+        entry("divide", &[Float32, Float64], FLOAT8, arithmetic::divide_mixed),
+        entry("divide", &[Float64, Float32], FLOAT8, arithmetic::divide_mixed),
         entry("divide", &[Float64, Float64], FLOAT8, arithmetic::divide_floats),
         entry("divide", &[Numeric, Numeric], Returns::Quotient, numeric::divide),
+        entry("modulo", &[Int16, Int16], INT2, arithmetic::modulo_int2),
         entry("modulo", &[Int32, Int32], INT4, arithmetic::modulo_int4),
         entry("modulo", &[Int64, Int64], INT8, arithmetic::modulo_int8),
         entry("modulo", &[Numeric, Numeric], Returns::MaxScale, numeric::modulo),
+        entry("negate", &[Int16], INT2, arithmetic::negate_int2),
         entry("negate", &[Int32], INT4, arithmetic::negate_int4),
         entry("negate", &[Int64], INT8, arithmetic::negate_int8),
+        entry("negate", &[Float32], FLOAT4, arithmetic::negate_real),
         entry("negate", &[Float64], FLOAT8, arithmetic::negate_float),
         entry("negate", &[Numeric], Returns::MaxScale, numeric::negate),
         entry("negate", &[Interval], INTERVAL, date::negate_interval),
+        entry("abs", &[Int16], INT2, math::abs_int2),
         entry("abs", &[Int32], INT4, math::abs_int4),
         entry("abs", &[Int64], INT8, math::abs_int8),
+        entry("abs", &[Float32], FLOAT4, math::abs_real),
         entry("abs", &[Float64], FLOAT8, math::abs_float),
         entry("abs", &[Numeric], Returns::MaxScale, numeric::abs),
         entry("ceil", &[Float64], FLOAT8, math::ceil_float),
@@ -289,7 +361,40 @@ static FUNCTIONS: &[Function] = {
         entry("extract", &[Text, Date], Returns::Whole, time::extract_of_date),
         entry("date_bin", &[Interval, Timestamp, Timestamp], TIMESTAMP, date::date_bin),
         entry("to_char", &[Timestamp, Text], TEXT, to_char::to_char),
+        zoned("to_char", "to_char_in_zone", &[TimestampTz, Text], TEXT, to_char::to_char_in_zone),
+        zoned(
+            "date_trunc",
+            "date_trunc_in_zone",
+            &[Text, TimestampTz],
+            TIMESTAMPTZ,
+            time::date_trunc_in_zone,
+        ),
+        entry("date_trunc", &[Text, TimestampTz, Text], TIMESTAMPTZ, time::date_trunc_in_named_zone),
+        zoned("date_part", "date_part_in_zone", &[Text, TimestampTz], FLOAT8, time::date_part_in_zone),
+        entry("date_trunc", &[Text, Interval], INTERVAL, time::date_trunc_of_interval),
+        entry("date_part", &[Text, Date], FLOAT8, time::date_part_of_date),
+        zoned("extract", "extract_in_zone", &[Text, TimestampTz], Returns::Whole, time::extract_in_zone),
+        entry("date_bin", &[Interval, TimestampTz, TimestampTz], TIMESTAMPTZ, date::date_bin),
+        zoned("add", "add_in_zone", &[TimestampTz, Interval], TIMESTAMPTZ, zoned::add_interval),
+        zoned("add", "add_in_zone", &[Interval, TimestampTz], TIMESTAMPTZ, zoned::add_interval),
+        zoned(
+            "subtract",
+            "subtract_in_zone",
+            &[TimestampTz, Interval],
+            TIMESTAMPTZ,
+            zoned::subtract_interval,
+        ),
+        entry("subtract", &[TimestampTz, TimestampTz], INTERVAL, date::time_between),
+        entry("timezone", &[Text, Timestamp], TIMESTAMPTZ, zoned::at_zone),
+        entry("timezone", &[Text, TimestampTz], TIMESTAMP, zoned::in_zone),
+        entry("timezone", &[Interval, Timestamp], TIMESTAMPTZ, zoned::at_offset),
+        entry("timezone", &[Interval, TimestampTz], TIMESTAMP, zoned::in_offset),
+        zoned("timestamptz", "timestamptz_in_zone", &[Text], TIMESTAMPTZ, zoned::read),
+        zoned("timestamptz", "timestamptz_in_zone", &[Timestamp], TIMESTAMPTZ, zoned::moment),
+        zoned("timestamp", "timestamp_in_zone", &[TimestampTz], TIMESTAMP, zoned::local),
+        zoned("text", "text_in_zone", &[TimestampTz], TEXT, zoned::shown),
         entry("normalize", &[Float64], FLOAT8, comparison::normalize),
+        entry("normalize", &[Float32], FLOAT4, comparison::normalize_reals),
     ]
 };
 
@@ -313,6 +418,7 @@ pub(crate) fn sql_function(name: &str) -> Option<&'static str> {
         ("date_part", "date_part"),
         ("date_bin", "date_bin"),
         ("to_char", "to_char"),
+        ("timezone", "timezone"),
         ("trunc", "trunc"),
         ("sign", "sign"),
         ("mod", "modulo"),

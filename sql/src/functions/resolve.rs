@@ -6,7 +6,7 @@
 use millrace_engine::DataType;
 
 use super::cast::{Context, context};
-use super::{Function, Kind, numeric_type, overloads};
+use super::{Function, Kind, is_whole, numeric_type, overloads};
 
 /// What a name could not be resolved for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,15 +30,17 @@ enum Category {
 fn category(kind: Kind) -> Category {
     match kind {
         Kind::Boolean => Category::Boolean,
-        Kind::Int32 | Kind::Int64 | Kind::Float64 | Kind::Numeric => Category::Number,
+        Kind::Int16 | Kind::Int32 | Kind::Int64 | Kind::Float32 | Kind::Float64 | Kind::Numeric => {
+            Category::Number
+        }
         Kind::Text => Category::String,
-        Kind::Timestamp | Kind::Date => Category::Time,
+        Kind::Timestamp | Kind::TimestampTz | Kind::Date => Category::Time,
         Kind::Interval => Category::Span,
     }
 }
 
 fn preferred(kind: Kind) -> bool {
-    matches!(kind, Kind::Float64 | Kind::Text | Kind::Boolean | Kind::Interval)
+    matches!(kind, Kind::Float64 | Kind::Text | Kind::Boolean | Kind::Interval | Kind::TimestampTz)
 }
 
 /// Whether an expression of this type becomes that kind by itself.
@@ -132,6 +134,12 @@ pub(crate) fn resolve_operator(
 /// Numerics keep their own scales: the kernel compares them exactly.
 pub(crate) fn comparison_type(left: Option<DataType>, right: Option<DataType>) -> Option<Kind> {
     match (left, right) {
+        // Of two numbers one of which is a real, PostgreSQL compares doubles, whatever the other becomes by itself.
+        (Some(DataType::Float32), Some(other)) | (Some(other), Some(DataType::Float32))
+            if other != DataType::Float32 && category(Kind::of(other)) == Category::Number =>
+        {
+            Some(Kind::Float64)
+        }
         (None, None) => Some(Kind::Text),
         (Some(one), None) | (None, Some(one)) => Some(Kind::of(one)),
         (Some(left), Some(right)) => Some(Kind::of(wider(left, right)?)),
@@ -143,8 +151,8 @@ fn wider(left: DataType, right: DataType) -> Option<DataType> {
     use DataType::Numeric;
     Some(match (left, right) {
         (Numeric { scale: a, .. }, Numeric { scale: b, .. }) if left != right => numeric_type(a.max(b)),
-        (Numeric { scale, .. }, DataType::Int32 | DataType::Int64) => numeric_type(scale),
-        (DataType::Int32 | DataType::Int64, Numeric { scale, .. }) => numeric_type(scale),
+        (Numeric { scale, .. }, whole) if is_whole(whole) => numeric_type(scale),
+        (whole, Numeric { scale, .. }) if is_whole(whole) => numeric_type(scale),
         _ if context(left, right) == Some(Context::Implicit) => right,
         _ if context(right, left) == Some(Context::Implicit) => left,
         _ => return None,

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::ArrayRef;
-use datafusion::arrow::datatypes::{Date32Type, Decimal128Type, Float64Type, TimestampMicrosecondType};
+use datafusion::arrow::datatypes::{
+    Date32Type, Decimal128Type, Float64Type, IntervalMonthDayNanoType, TimestampMicrosecondType,
+};
 use millrace_engine::{DataError, DataType};
 
 use super::inputs::Inputs;
 use super::numeric;
-use crate::text_form::{civil_from_days, days_from_civil};
+use super::zoned::{local_in, moment_in, moments, session_zone, zones};
+use crate::text_form::{Interval, civil_from_days, days_from_civil};
+use crate::zone::{Zone, zone_of_word};
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
@@ -34,6 +38,9 @@ enum Field {
     DayOfYear,
     IsoYear,
     Epoch,
+    Zone,
+    ZoneHour,
+    ZoneMinute,
 }
 
 /// The field of a name, as PostgreSQL abbreviates them.
@@ -57,11 +64,15 @@ fn field(name: &str) -> Option<Field> {
         "doy" => Field::DayOfYear,
         "isoyear" => Field::IsoYear,
         "epoch" => Field::Epoch,
+        "timezone" => Field::Zone,
+        "timezone_hour" => Field::ZoneHour,
+        "timezone_minute" => Field::ZoneMinute,
         _ => return None,
     })
 }
 
 const TIMESTAMP: &str = "timestamp without time zone";
+const MOMENT: &str = "timestamp with time zone";
 
 fn unknown_unit(name: &str, type_name: &str) -> DataError {
     DataError::new("22023", format!("unit \"{name}\" not recognized for type {type_name}"))
@@ -104,6 +115,7 @@ fn truncate(unit: Field, micros: i64) -> Option<i64> {
         Field::DayOfWeek | Field::IsoDayOfWeek | Field::DayOfYear | Field::IsoYear | Field::Epoch => {
             return None;
         }
+        Field::Zone | Field::ZoneHour | Field::ZoneMinute => return None,
     })
 }
 
@@ -133,6 +145,72 @@ pub(crate) fn date_trunc(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataE
     Ok(Arc::new(array))
 }
 
+/// `date_trunc(unit, timestamptz)`: the unit as the session's clocks show it.
+pub(crate) fn date_trunc_in_zone(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    truncated(inputs, session_zone(inputs))
+}
+
+/// `date_trunc(unit, timestamptz, zone)`
+pub(crate) fn date_trunc_in_named_zone(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    truncated(inputs, zones(inputs, 2, zone_of_word))
+}
+
+/// Units below a day keep the moment's offset; a day, or more, begins when the clocks show its beginning.
+fn truncated(
+    inputs: &Inputs,
+    zone: impl Fn(usize) -> Result<Zone, DataError>,
+) -> Result<ArrayRef, DataError> {
+    let (unit, name) = (units(inputs, MOMENT), inputs.get(0).text());
+    let moment = inputs.get(1).primitive::<TimestampMicrosecondType>();
+    let array = inputs.build::<TimestampMicrosecondType>(|row| {
+        let (unit, zone) = (unit(row)?, zone(row)?);
+        let (moment, local) = (moment.get(row), local_in(&zone, moment.get(row))?);
+        let start = truncate(unit, local).ok_or_else(|| unsupported_unit(name(row), MOMENT))?;
+        if is_of_time(unit) { Ok(moment - (local - start)) } else { moment_in(&zone, start) }
+    })?;
+    Ok(moments(array))
+}
+
+/// The interval without what is below the unit; `None` where the unit is no unit of truncation.
+fn truncate_interval(unit: Field, interval: Interval) -> Option<Interval> {
+    let months = |span: i32| Interval { months: interval.months / span * span, days: 0, micros: 0 };
+    let time = |span: i64| Interval { micros: interval.micros / span * span, ..interval };
+    Some(match unit {
+        Field::Microseconds => interval,
+        Field::Milliseconds => time(1_000),
+        Field::Second => time(SECOND),
+        Field::Minute => time(60 * SECOND),
+        Field::Hour => time(3_600 * SECOND),
+        Field::Day => Interval { micros: 0, ..interval },
+        Field::Month => months(1),
+        Field::Quarter => months(3),
+        Field::Year => months(12),
+        Field::Decade => months(120),
+        Field::Century => months(1_200),
+        Field::Millennium => months(12_000),
+        Field::Week
+        | Field::DayOfWeek
+        | Field::IsoDayOfWeek
+        | Field::DayOfYear
+        | Field::IsoYear
+        | Field::Epoch
+        | Field::Zone
+        | Field::ZoneHour
+        | Field::ZoneMinute => return None,
+    })
+}
+
+/// `date_trunc(unit, interval)`
+pub(crate) fn date_trunc_of_interval(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    let (unit, name) = (units(inputs, "interval"), inputs.get(0).text());
+    let interval = inputs.get(1).primitive::<IntervalMonthDayNanoType>();
+    let array = inputs.build::<IntervalMonthDayNanoType>(|row| {
+        let truncated = truncate_interval(unit(row)?, Interval::from_arrow(interval.get(row)));
+        truncated.ok_or_else(|| unsupported_unit(name(row), "interval"))?.to_arrow()
+    })?;
+    Ok(Arc::new(array))
+}
+
 /// The ISO year, and the ordinal of the week in it.
 pub(super) fn iso_week(days: i64) -> (i64, i64) {
     // A week belongs to the year of its Thursday.
@@ -150,6 +228,8 @@ fn ordinal(year: i64, span: i64) -> i64 {
 fn extract_micros(wanted: Field, days: i64, time: i64) -> i128 {
     let (year, month, day) = civil_from_days(days);
     let whole = match wanted {
+        // The callers have dealt with these.
+        Field::Zone | Field::ZoneHour | Field::ZoneMinute => 0,
         Field::Epoch => return i128::from(days) * i128::from(DAY) + i128::from(time),
         Field::Second => return i128::from(time % (60 * SECOND)),
         Field::Milliseconds => return i128::from(time % (60 * SECOND)) * 1_000,
@@ -181,6 +261,37 @@ fn extract_micros(wanted: Field, days: i64, time: i64) -> i128 {
     i128::from(whole) * 1_000_000
 }
 
+/// The field of a zone's offset; `None` for all others.
+fn offset_field(wanted: Field, offset: i64) -> Option<i64> {
+    match wanted {
+        Field::Zone => Some(offset),
+        Field::ZoneHour => Some(offset / 3_600),
+        Field::ZoneMinute => Some(offset / 60 % 60),
+        _ => None,
+    }
+}
+
+/// Fails for a field that a time without zone does not have.
+fn check_has(wanted: Field, name: &str, type_name: &str) -> Result<(), DataError> {
+    match offset_field(wanted, 0) {
+        None => Ok(()),
+        Some(_) => Err(unsupported_unit(name, type_name)),
+    }
+}
+
+fn unsupported_unit(name: &str, type_name: &str) -> DataError {
+    DataError::new("0A000", format!("unit \"{name}\" not supported for type {type_name}"))
+}
+
+/// A field's value in millionths, of a moment in a zone.
+fn extract_of_moment(wanted: Field, moment: i64, zone: &Zone) -> Result<i128, DataError> {
+    if let Some(value) = offset_field(wanted, zone.offset_at(moment)) {
+        return Ok(i128::from(value) * 1_000_000);
+    }
+    let micros = if wanted == Field::Epoch { moment } else { local_in(zone, moment)? };
+    Ok(extract_micros(wanted, micros.div_euclid(DAY), micros.rem_euclid(DAY)))
+}
+
 /// The digits behind the point that `extract` shows for a field: a constant of the field's name.
 pub(crate) fn extract_scale(name: &str) -> u8 {
     match field(name) {
@@ -192,22 +303,45 @@ pub(crate) fn extract_scale(name: &str) -> u8 {
 
 /// `extract(field FROM timestamp)`, numeric with the scale of the result's type.
 pub(crate) fn extract(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
-    let wanted = units(inputs, TIMESTAMP);
     let micros = inputs.get(1).primitive::<TimestampMicrosecondType>();
+    let (wanted, name) = (units(inputs, TIMESTAMP), inputs.get(0).text());
+    extracted(inputs, result, |row| {
+        let (days, time) = (micros.get(row).div_euclid(DAY), micros.get(row).rem_euclid(DAY));
+        let wanted = wanted(row)?;
+        check_has(wanted, name(row), TIMESTAMP)?;
+        Ok(extract_micros(wanted, days, time))
+    })
+}
+
+/// `extract(field FROM timestamptz)`, as the session's clocks show the moment.
+pub(crate) fn extract_in_zone(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
+    let moment = inputs.get(1).primitive::<TimestampMicrosecondType>();
+    let (wanted, zone) = (units(inputs, MOMENT), session_zone(inputs));
+    extracted(inputs, result, |row| extract_of_moment(wanted(row)?, moment.get(row), &zone(row)?))
+}
+
+/// Values in millionths as a numeric.
+fn extracted(
+    inputs: &Inputs,
+    result: DataType,
+    value: impl Fn(usize) -> Result<i128, DataError>,
+) -> Result<ArrayRef, DataError> {
     let DataType::Numeric { precision, scale } = result else {
         return Err(DataError::new("XX000", "extract gives numeric"));
     };
     let array = inputs.build::<Decimal128Type>(|row| {
-        let (days, time) = (micros.get(row).div_euclid(DAY), micros.get(row).rem_euclid(DAY));
-        let value = extract_micros(wanted(row)?, days, time);
-        numeric::rescale(value, 6, scale, precision).ok_or_else(numeric::overflow)
+        numeric::rescale(value(row)?, 6, scale, precision).ok_or_else(numeric::overflow)
     })?;
     numeric::with_type(array, result)
 }
 
 /// Whether a date has no such field: those of the time of day.
 fn is_of_time(wanted: Field) -> bool {
-    matches!(wanted, Field::Microseconds | Field::Milliseconds | Field::Second | Field::Minute | Field::Hour)
+    offset_field(wanted, 0).is_some()
+        || matches!(
+            wanted,
+            Field::Microseconds | Field::Milliseconds | Field::Second | Field::Minute | Field::Hour
+        )
 }
 
 /// `extract(field FROM date)`, numeric without digits behind the point.
@@ -217,8 +351,7 @@ pub(crate) fn extract_of_date(inputs: &Inputs, result: DataType) -> Result<Array
     let array = inputs.build::<Decimal128Type>(|row| {
         let wanted = wanted(row)?;
         if is_of_time(wanted) {
-            let message = format!("unit \"{}\" not supported for type date", name(row));
-            return Err(DataError::new("0A000", message));
+            return Err(unsupported_unit(name(row), "date"));
         }
         Ok(extract_micros(wanted, i64::from(days.get(row)), 0) / 1_000_000)
     })?;
@@ -227,11 +360,33 @@ pub(crate) fn extract_of_date(inputs: &Inputs, result: DataType) -> Result<Array
 
 /// `date_part(field, timestamp)`: the same as double precision.
 pub(crate) fn date_part(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
-    let wanted = units(inputs, TIMESTAMP);
+    let (wanted, name) = (units(inputs, TIMESTAMP), inputs.get(0).text());
     let micros = inputs.get(1).primitive::<TimestampMicrosecondType>();
     let part = |row| {
         let (days, time) = (micros.get(row).div_euclid(DAY), micros.get(row).rem_euclid(DAY));
-        Ok(extract_micros(wanted(row)?, days, time) as f64 / 1e6)
+        let wanted = wanted(row)?;
+        check_has(wanted, name(row), TIMESTAMP)?;
+        Ok(extract_micros(wanted, days, time) as f64 / 1e6)
     };
+    Ok(Arc::new(inputs.build::<Float64Type>(part)?))
+}
+
+/// `date_part(field, date)`: as of the timestamp at which the day begins.
+pub(crate) fn date_part_of_date(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    let (wanted, name) = (units(inputs, TIMESTAMP), inputs.get(0).text());
+    let days = inputs.get(1).primitive::<Date32Type>();
+    let part = |row| {
+        let wanted = wanted(row)?;
+        check_has(wanted, name(row), TIMESTAMP)?;
+        Ok(extract_micros(wanted, i64::from(days.get(row)), 0) as f64 / 1e6)
+    };
+    Ok(Arc::new(inputs.build::<Float64Type>(part)?))
+}
+
+/// `date_part(field, timestamptz)`, as the session's clocks show the moment.
+pub(crate) fn date_part_in_zone(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    let (wanted, zone) = (units(inputs, MOMENT), session_zone(inputs));
+    let moment = inputs.get(1).primitive::<TimestampMicrosecondType>();
+    let part = |row| Ok(extract_of_moment(wanted(row)?, moment.get(row), &zone(row)?)? as f64 / 1e6);
     Ok(Arc::new(inputs.build::<Float64Type>(part)?))
 }

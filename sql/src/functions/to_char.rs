@@ -12,7 +12,9 @@ use millrace_engine::{DataError, DataType};
 
 use super::inputs::Inputs;
 use super::time::iso_week;
+use super::zoned::{local_in, session_zone};
 use crate::text_form::{MICROS_PER_DAY, MONTHS, civil_from_days, days_from_civil};
+use crate::zone::write_offset;
 
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
@@ -59,6 +61,14 @@ enum Field {
     Fraction(u8),
     Meridiem(Letters, bool),
     Era(Letters, bool),
+    /// The zone's abbreviation.
+    Zone(Letters),
+    /// `+05:30`
+    Offset,
+    /// `+05`
+    OffsetHours,
+    /// `30`
+    OffsetMinutes,
 }
 
 /// The patterns; a longer one stands before one that it begins with.
@@ -127,10 +137,15 @@ const PATTERNS: &[(&str, Field)] = &[
     ("B.C.", Field::Era(Letters::Upper, true)),
     ("a.d.", Field::Era(Letters::Lower, true)),
     ("b.c.", Field::Era(Letters::Lower, true)),
+    ("TZH", Field::OffsetHours),
+    ("TZM", Field::OffsetMinutes),
+    ("TZ", Field::Zone(Letters::Upper)),
+    ("tz", Field::Zone(Letters::Lower)),
+    ("OF", Field::Offset),
 ];
 
 /// Patterns that PostgreSQL has and we do not: refused, so that they are not taken for text.
-const REFUSED: &[&str] = &["RM", "TZH", "TZM", "TZ", "OF", "TM"];
+const REFUSED: &[&str] = &["RM", "TM"];
 
 /// A part of a pattern.
 #[derive(Clone, Debug, PartialEq)]
@@ -156,6 +171,7 @@ fn pattern_at(text: &str) -> Option<(&'static str, Field)> {
                 | Field::DayAbbreviation(_)
                 | Field::Meridiem(..)
                 | Field::Era(..)
+                | Field::Zone(_)
         )
     };
     let begins = |(name, field): &&(&str, Field)| {
@@ -223,13 +239,15 @@ struct Moment {
     month: i64,
     day: i64,
     time: i64,
+    /// Seconds east of Greenwich, and what the zone is called.
+    zone: (i64, String),
 }
 
 impl Moment {
-    fn new(micros: i64) -> Moment {
+    fn new(micros: i64, zone: (i64, String)) -> Moment {
         let (days, time) = (micros.div_euclid(MICROS_PER_DAY), micros.rem_euclid(MICROS_PER_DAY));
         let (year, month, day) = civil_from_days(days);
-        Moment { days, year, month, day, time }
+        Moment { days, year, month, day, time, zone }
     }
 
     fn day_of_year(&self) -> i64 {
@@ -281,7 +299,11 @@ impl Moment {
             | Field::DayName(_)
             | Field::DayAbbreviation(_)
             | Field::Meridiem(..)
-            | Field::Era(..) => return None,
+            | Field::Era(..)
+            | Field::Zone(_)
+            | Field::Offset
+            | Field::OffsetHours
+            | Field::OffsetMinutes => return None,
         })
     }
 
@@ -318,6 +340,14 @@ impl Moment {
                 let year = Moment::shown_year(self.year);
                 (format!("{},{:03}", year / 1000, year % 1000), 0)
             }
+            Field::Zone(letters) => (cased(&self.zone.1, letters), 0),
+            Field::Offset => {
+                let mut offset = String::new();
+                write_offset(self.zone.0 / 60 * 60, &mut offset);
+                (offset, 0)
+            }
+            Field::OffsetHours => (format!("{:+03}", self.zone.0 / 3_600), 0),
+            Field::OffsetMinutes => (format!("{:02}", self.zone.0.abs() / 60 % 60), 0),
             _ => (String::new(), 0),
         }
     }
@@ -368,6 +398,22 @@ fn suffix(number: u64) -> &'static str {
 /// `to_char(timestamp, pattern)`; NULL where the pattern is empty, as in PostgreSQL.
 pub(crate) fn to_char(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
     let micros = inputs.get(0).primitive::<TimestampMicrosecondType>();
+    shown(inputs, |row| Ok(Moment::new(micros.get(row), (0, String::new()))))
+}
+
+/// `to_char(timestamptz, pattern)`, as the session's clocks show the moment
+pub(crate) fn to_char_in_zone(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    let (moment, zone) = (inputs.get(0).primitive::<TimestampMicrosecondType>(), session_zone(inputs));
+    shown(inputs, |row| {
+        let (zone, moment) = (zone(row)?, moment.get(row));
+        Ok(Moment::new(local_in(&zone, moment)?, (zone.offset_at(moment), zone.abbreviation_at(moment))))
+    })
+}
+
+fn shown(
+    inputs: &Inputs,
+    moment: impl Fn(usize) -> Result<Moment, DataError>,
+) -> Result<ArrayRef, DataError> {
     let pattern = inputs.get(1).text();
     let nulls = inputs.nulls();
     let is_null = |row: usize| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
@@ -379,7 +425,7 @@ pub(crate) fn to_char(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataErro
         if last.0 != pattern(row) {
             last = (pattern(row), parts(pattern(row))?);
         }
-        let moment = Moment::new(micros.get(row));
+        let moment = moment(row)?;
         let mut out = String::new();
         last.1.iter().for_each(|part| moment.write(part, &mut out));
         Ok(Some(out))

@@ -167,14 +167,16 @@ impl Sides {
 /// days, but not as text.
 fn identity(column: usize, data_type: DataType) -> Expr {
     match data_type {
-        DataType::Float64 | DataType::Interval => {
+        DataType::Float32 | DataType::Float64 | DataType::Interval => {
             Expr::Cast { input: Box::new(Expr::Column(column)), to: DataType::Text }
         }
         DataType::Boolean
+        | DataType::Int16
         | DataType::Int32
         | DataType::Int64
         | DataType::Text
         | DataType::Timestamp
+        | DataType::TimestampTz
         | DataType::Date
         | DataType::Numeric { .. } => Expr::Column(column),
     }

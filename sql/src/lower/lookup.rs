@@ -132,7 +132,11 @@ fn is_constant(expr: &Expr) -> bool {
 fn embeds(from: DataType, to: DataType) -> bool {
     let digits = |precision: u8, scale: u8| precision.saturating_sub(scale);
     match (from, to) {
-        (DataType::Int32, DataType::Int64 | DataType::Float64) => true,
+        (DataType::Int16, DataType::Int32 | DataType::Int64 | DataType::Float32 | DataType::Float64) => true,
+        (DataType::Int32, DataType::Int64 | DataType::Float64) | (DataType::Float32, DataType::Float64) => {
+            true
+        }
+        (DataType::Int16, DataType::Numeric { precision, scale }) => digits(precision, scale) >= 5,
         (DataType::Int32, DataType::Numeric { precision, scale }) => digits(precision, scale) >= 10,
         (DataType::Int64, DataType::Numeric { precision, scale }) => digits(precision, scale) >= 19,
         (

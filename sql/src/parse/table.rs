@@ -1,6 +1,7 @@
 //! CREATE TABLE: columns of the types that we have, constraints, and streams.
 
-use datafusion::sql::sqlparser::ast::{self, ExactNumberInfo, Expr, TimezoneInfo};
+use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -10,7 +11,7 @@ use super::cursor::Cursor;
 use super::setting::option;
 use crate::catalog::Column;
 use crate::error::SqlError;
-use crate::query::types::{Named, numeric};
+use crate::query::types::{Named, named};
 use crate::statement::{ColumnDefinition, ConstraintKind, CreateTable, Name, TableConstraint};
 
 /// What may begin an element of the list that we do not have.
@@ -179,81 +180,29 @@ fn default_value(cursor: &mut Cursor) -> Result<(Expr, String), SqlError> {
 fn data_type(cursor: &mut Cursor) -> Result<DataType, SqlError> {
     let (position, mark) = (cursor.position(), cursor.mark());
     let parsed = cursor.sqlparser(Parser::parse_data_type)?;
-    let unknown = || unknown_type(&parsed, &cursor.text_since(mark));
-    known_type(&parsed).and_then(|known| known.ok_or_else(unknown)).map_err(|error| error.position(position))
+    column_type(&parsed, || cursor.text_since(mark)).map_err(|error| error.position(position))
 }
 
-/// The types of this version under all their PostgreSQL names; `None` for one that no column can have.
+/// The type of a column.
 ///
 /// # Errors
-/// 22023 and 0A000 for a precision of numeric.
-fn known_type(data_type: &ast::DataType) -> Result<Option<DataType>, SqlError> {
-    use ast::DataType as Sql;
-    Ok(Some(match data_type {
-        Sql::Boolean | Sql::Bool => DataType::Boolean,
-        Sql::Int(None) | Sql::Integer(None) | Sql::Int4(None) => DataType::Int32,
-        Sql::BigInt(None) | Sql::Int8(None) => DataType::Int64,
-        Sql::DoublePrecision | Sql::Float8 => DataType::Float64,
-        Sql::Float(ExactNumberInfo::None) => DataType::Float64,
-        Sql::Float(ExactNumberInfo::Precision(25..=53)) => DataType::Float64,
-        Sql::Text | Sql::Varchar(None) | Sql::CharacterVarying(None) | Sql::CharVarying(None) => {
-            DataType::Text
+/// 42704 and 22023 as for every type; 0A000 for one that no column can have.
+fn column_type(data_type: &ast::DataType, written: impl Fn() -> String) -> Result<DataType, SqlError> {
+    match named(data_type) {
+        Ok(Named::Type(DataType::Interval)) => Err(no_column_of(&written())),
+        Ok(Named::Type(known)) => Ok(known),
+        // Without a precision each value would have a scale of its own.
+        Ok(Named::Numeric) => {
+            Err(SqlError::unsupported(format!("a column of type {} without precision and scale", written()))
+                .hint("Give it both, as in numeric(15, 2): up to 38 digits in all."))
         }
-        Sql::Timestamp(None | Some(6), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
-            DataType::Timestamp
-        }
-        Sql::Date => DataType::Date,
-        Sql::Numeric(info) | Sql::Decimal(info) | Sql::Dec(info) => match numeric(*info)? {
-            Named::Type(known) => known,
-            // Without a precision each value would have a scale of its own.
-            Named::Numeric => return Ok(None),
-        },
-        Sql::Custom(name, modifiers) if modifiers.is_empty() => return Ok(catalog_type(&name.to_string())),
-        _ => return Ok(None),
-    }))
-}
-
-/// The internal names, as dumps and some drivers write them.
-fn catalog_type(name: &str) -> Option<DataType> {
-    Some(match name.to_ascii_lowercase().strip_prefix("pg_catalog.")? {
-        "bool" => DataType::Boolean,
-        "int4" => DataType::Int32,
-        "int8" => DataType::Int64,
-        "float8" => DataType::Float64,
-        "text" | "varchar" => DataType::Text,
-        "timestamp" => DataType::Timestamp,
-        "date" => DataType::Date,
-        _ => return None,
-    })
-}
-
-fn unknown_type(data_type: &ast::DataType, written: &str) -> SqlError {
-    match data_type {
-        ast::DataType::Custom(name, _) if !is_postgres_type(&name.to_string()) => {
-            SqlError::new("42704", format!("type \"{written}\" does not exist"))
-        }
-        ast::DataType::Numeric(_) | ast::DataType::Decimal(_) | ast::DataType::Dec(_) => {
-            SqlError::unsupported(format!("a column of type {written} without precision and scale"))
-                .hint("Give it both, as in numeric(15, 2): up to 38 digits in all.")
-        }
-        _ => SqlError::unsupported(format!("a column of type {written}")).hint(
-            "It is planned for a later version; today there are boolean, integer, bigint, \
-             double precision, numeric(p, s), text, date, timestamp.",
-        ),
+        Err(error) if error.sqlstate == "0A000" && error.detail.is_none() => Err(no_column_of(&written())),
+        Err(error) => Err(error),
     }
 }
 
-/// PostgreSQL's types that sqlparser does not know.
-fn is_postgres_type(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
-    #[rustfmt::skip]
-    let known = [
-        "timestamptz", "timetz", "money", "inet", "cidr", "macaddr", "macaddr8", "xml", "serial", "bigserial",
-        "smallserial", "serial4", "serial8", "serial2", "name", "oid", "bpchar", "int4range", "int8range",
-        "numrange", "tsrange", "tstzrange", "daterange", "int2vector", "pg_lsn", "regtype", "regproc", "hstore",
-    ];
-    known.contains(&name)
+fn no_column_of(written: &str) -> SqlError {
+    SqlError::unsupported(format!("a column of type {written}")).hint("It is planned for a later version.")
 }
 
 /// `WITH (append_only [= true], retention = '0')` makes a stream; nothing else is known.

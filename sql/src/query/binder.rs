@@ -19,6 +19,7 @@ use crate::catalog::Catalog;
 use crate::compile::evaluate_constant;
 use crate::error::SqlError;
 use crate::functions::{self, Context, common_type};
+use crate::zone::Zone;
 
 pub(crate) use super::surroundings::Environment;
 
@@ -430,7 +431,7 @@ pub(crate) fn check_assignment(column: &str, from: DataType, to: DataType) -> Re
 }
 
 /// The relation with its columns as these types, where casts exist.
-pub(crate) fn cast_columns(rel: Rel, types: &[DataType]) -> Result<Rel, SqlError> {
+pub(crate) fn cast_columns(rel: Rel, types: &[DataType], zone: &Zone) -> Result<Rel, SqlError> {
     let own = rel.columns();
     if own == types {
         return Ok(rel);
@@ -439,7 +440,7 @@ pub(crate) fn cast_columns(rel: Rel, types: &[DataType]) -> Result<Rel, SqlError
         .iter()
         .zip(types)
         .enumerate()
-        .map(|(column, (from, to))| cast_known(Expr::Column(column), *from, *to))
+        .map(|(column, (from, to))| cast_known(Expr::Column(column), *from, *to, zone))
         .collect::<Result<_, _>>()?;
     Ok(rel.project(outputs))
 }

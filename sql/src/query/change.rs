@@ -384,7 +384,7 @@ impl<'a> ChangeBinder<'a> {
         for (column, from) in named.iter().zip(&own) {
             check_assignment(&column.name, *from, column.data_type)?;
         }
-        let rel = binder::cast_columns(bound.rel, &targets)?;
+        let rel = binder::cast_columns(bound.rel, &targets, self.binder.parameters.zone)?;
         self.whole_rows(rel, source.columns)
     }
 
@@ -511,7 +511,7 @@ fn default_of(table: &Relation, column: usize) -> Result<Expr, SqlError> {
 /// # Errors
 /// 0A000, 42803 and the like for what a default cannot be; 42804 where its type does not fit.
 pub(crate) fn default_expression(expr: &ast::Expr, column: &Column) -> Result<Expr, SqlError> {
-    let (scope, parameters) = (Scope::default(), ParameterTypes::new(Parameters::Values(&[])));
+    let (scope, parameters) = (Scope::default(), ParameterTypes::new(Parameters::values(&[])));
     let typed = ExprBinder::new(&scope, &parameters, "DEFAULT expressions").bind(expr);
     let typed = typed.map_err(|error| match error.sqlstate.as_str() {
         "42703" | "42P01" => SqlError::new("0A000", "cannot use column reference in DEFAULT expression"),
@@ -542,6 +542,6 @@ pub(crate) fn default_expression(expr: &ast::Expr, column: &Column) -> Result<Ex
 pub(crate) fn check_condition(table: &Relation, expr: &ast::Expr) -> Result<Expr, SqlError> {
     let columns = table.columns.iter().map(|column| (column.name.clone(), column.data_type));
     let scope = Scope::of_table(&table.name, columns);
-    let parameters = ParameterTypes::new(Parameters::Values(&[]));
+    let parameters = ParameterTypes::new(Parameters::values(&[]));
     ExprBinder::new(&scope, &parameters, "check constraints").bind_boolean(expr, "argument of CHECK")
 }

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{self, BinaryOperator, CaseWhen, UnaryOpera
 use millrace_engine::{Aggregate, DataType, Expr, Literal};
 
 use super::binder::Binder;
-use super::exprs::conjuncts;
+use super::exprs::{columns_of, conjuncts};
 use super::forms::{ILIKE, LIKE};
 use super::rows;
 use super::scope::{Scope, fold};
@@ -165,6 +165,7 @@ impl<'a> ExprBinder<'a> {
                 self.like(&ILIKE, *negated, expr, pattern, escape_char.as_ref())
             }
             Sql::Interval(interval) => self.interval(interval),
+            Sql::AtTimeZone { timestamp, time_zone } => self.plain_call("timezone", &[time_zone, timestamp]),
             Sql::Position { expr, r#in } => self.plain_call("strpos", &[r#in, expr]),
             Sql::Trim { trim_where, trim_what, expr, trim_characters } => {
                 self.trim(*trim_where, trim_what.as_deref(), expr, trim_characters.as_deref())
@@ -231,8 +232,11 @@ impl<'a> ExprBinder<'a> {
             Err(error) if error.sqlstate == "42P01" => Some(error),
             Err(error) => return Err(error),
         };
-        if let Some(typed) = bare_word(idents) {
-            return Ok(typed);
+        if let [name] = idents
+            && name.quote_style.is_none()
+            && super::function::is_now(&fold(name))
+        {
+            return self.now(&fold(name));
         }
         if let Some(outer) = &self.outer
             && let Some(typed) = outer.column(idents)?
@@ -472,10 +476,32 @@ impl<'a> ExprBinder<'a> {
             operands.push(self.bind(item)?);
         }
         let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
-        let common =
-            common_type(&types).map_err(|(left, right)| no_operator("=", &[Some(left), Some(right)]))?;
+        let common = common_of_list(&types)?;
+        if types.contains(&Some(DataType::Float32)) && types.iter().flatten().any(|known| *known != common) {
+            let needle = operands.remove(0);
+            return Ok(Typed::boolean(negated_if(negated, self.in_list_of_reals(needle, operands)?)));
+        }
         let arguments = self.all_as(operands, common)?;
         Ok(Typed::boolean(negated_if(negated, call("in", arguments, DataType::Boolean))))
+    }
+
+    /// IN where reals meet other numbers: the constants become of one type with the operand, as the array that
+    /// PostgreSQL makes of two and more of them does; then each item is compared, mostly as doubles.
+    fn in_list_of_reals(&self, needle: Typed, mut items: Vec<Typed>) -> Result<Expr, SqlError> {
+        let is_constant = |item: &Typed| match item {
+            Typed::Known(expr, _) => columns_of(expr).is_empty(),
+            Typed::Text(_) | Typed::Null | Typed::Parameter(_) => true,
+        };
+        let mut types = vec![needle.data_type()];
+        types.extend(items.iter().filter(|item| is_constant(item)).map(Typed::data_type));
+        if types.len() > 2 {
+            let common = common_of_list(&types)?;
+            for item in items.iter_mut().filter(|item| is_constant(item)) {
+                *item = Typed::Known(self.parameters.as_type(item.clone(), common)?, common);
+            }
+        }
+        let equal = |item| self.comparison("equal", "=", needle.clone(), item);
+        Ok(Expr::Or(items.into_iter().map(equal).collect::<Result<_, _>>()?))
     }
 
     fn case(
@@ -512,14 +538,9 @@ impl<'a> ExprBinder<'a> {
     }
 }
 
-/// A word that is no column: the functions that SQL calls without parentheses.
-fn bare_word(idents: &[ast::Ident]) -> Option<Typed> {
-    match idents {
-        [name] if name.quote_style.is_none() && super::function::is_now(&fold(name)) => {
-            Some(super::function::now())
-        }
-        _ => None,
-    }
+/// The one type of the operand and the items of IN.
+fn common_of_list(types: &[Option<DataType>]) -> Result<DataType, SqlError> {
+    common_type(types).map_err(|(left, right)| no_operator("=", &[Some(left), Some(right)]))
 }
 
 /// The common type of the results of a construct, which the message names.
@@ -570,7 +591,10 @@ fn negated(literal: &Literal) -> Option<Literal> {
         | Literal::Text(_)
         | Literal::Timestamp(_)
         | Literal::Date(_)
-        | Literal::Interval { .. } => return None,
+        | Literal::Interval { .. }
+        | Literal::Int16(_)
+        | Literal::Float32(_)
+        | Literal::TimestampTz(_) => return None,
     })
 }
 

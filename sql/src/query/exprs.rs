@@ -90,16 +90,20 @@ fn factored(mut branches: Vec<Vec<Expr>>) -> Vec<Expr> {
 
 /// Whether the expression calls a function of this name anywhere.
 pub(crate) fn calls(expr: &Expr, name: &str) -> bool {
+    calls_any(expr, &|called| called == name)
+}
+
+/// Whether the expression calls a function of such a name anywhere.
+pub(crate) fn calls_any(expr: &Expr, named: &dyn Fn(&str) -> bool) -> bool {
+    let within = |expr: &Expr| calls_any(expr, named);
     match expr {
-        Expr::Call { function, arguments, .. } => {
-            function == name || arguments.iter().any(|argument| calls(argument, name))
-        }
+        Expr::Call { function, arguments, .. } => named(function) || arguments.iter().any(within),
         Expr::Column(_) | Expr::Literal(_) => false,
-        Expr::And(terms) | Expr::Or(terms) => terms.iter().any(|term| calls(term, name)),
-        Expr::Cast { input, .. } | Expr::Not(input) | Expr::IsNull(input) => calls(input, name),
+        Expr::And(terms) | Expr::Or(terms) => terms.iter().any(within),
+        Expr::Cast { input, .. } | Expr::Not(input) | Expr::IsNull(input) => within(input),
         Expr::Case { branches, otherwise, .. } => {
-            branches.iter().any(|(condition, result)| calls(condition, name) || calls(result, name))
-                || otherwise.as_ref().is_some_and(|otherwise| calls(otherwise, name))
+            branches.iter().any(|(condition, result)| within(condition) || within(result))
+                || otherwise.as_deref().is_some_and(within)
         }
     }
 }

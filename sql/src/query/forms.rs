@@ -95,7 +95,7 @@ impl ExprBinder<'_> {
         let field = field.to_lowercase();
         let operand = self.bind(expr)?;
         match operand.data_type() {
-            Some(DataType::Timestamp | DataType::Date) => {}
+            Some(DataType::Timestamp | DataType::TimestampTz | DataType::Date) => {}
             None => {
                 return Err(SqlError::new(
                     "42725",
@@ -107,13 +107,18 @@ impl ExprBinder<'_> {
                 return Err(SqlError::new("42883", format!("function {signature} does not exist")));
             }
         }
-        let of_date = operand.data_type() == Some(DataType::Date);
-        let own = if of_date { DataType::Date } else { DataType::Timestamp };
-        let data_type = numeric_type(if of_date { 0 } else { functions::extract_scale(&field) });
+        let own = operand.data_type().unwrap_or(DataType::Timestamp);
+        let data_type =
+            numeric_type(if own == DataType::Date { 0 } else { functions::extract_scale(&field) });
         let operand = self.parameters.as_type(operand, own)?;
-        Ok(Typed::Known(
-            call("extract", vec![Expr::Literal(Literal::Text(field)), operand], data_type),
-            data_type,
-        ))
+        let mut arguments = vec![Expr::Literal(Literal::Text(field)), operand];
+        let name = match own {
+            DataType::TimestampTz => {
+                arguments.push(self.parameters.zone_name());
+                "extract_in_zone"
+            }
+            _ => "extract",
+        };
+        Ok(Typed::Known(call(name, arguments, data_type), data_type))
     }
 }

@@ -14,7 +14,7 @@ use super::grouping::GROUPING;
 use super::outer::has_outer;
 use super::rel::{SortKey, aggregate_exprs};
 use super::scope::fold_name;
-use super::typed::Typed;
+use super::typed::{Typed, cast_known};
 use super::types::display_known;
 use super::window::is_window_function;
 use crate::error::SqlError;
@@ -26,13 +26,13 @@ use crate::functions::{
 pub(crate) fn is_now(name: &str) -> bool {
     matches!(
         name,
-        "now" | "current_timestamp" | "localtimestamp" | "transaction_timestamp" | "statement_timestamp"
+        "now"
+            | "current_timestamp"
+            | "localtimestamp"
+            | "transaction_timestamp"
+            | "statement_timestamp"
+            | "current_date"
     )
-}
-
-/// The statement's moment: a call that execution replaces by the tick, and that no view may hold.
-pub(crate) fn now() -> Typed {
-    Typed::Known(call("now", Vec::new(), DataType::Timestamp), DataType::Timestamp)
 }
 
 /// What stands between the parentheses of a call.
@@ -138,7 +138,9 @@ fn is_missing_aggregate(name: &str) -> bool {
 /// varies.
 fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<DataType> {
     use AggregateFunction as F;
-    use DataType::{Boolean, Date, Float64, Int32, Int64, Interval, Numeric, Text, Timestamp};
+    use DataType::{
+        Boolean, Date, Float32, Float64, Int16, Int32, Int64, Interval, Numeric, Text, Timestamp, TimestampTz,
+    };
     Some(match (function, argument) {
         (F::Count, _) => Int64,
         (F::Sum, Int32) => Int64,
@@ -154,9 +156,33 @@ fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<Dat
             Float64 => Float64,
             Int32 | Int64 => numeric_type(quotient_scale(0, 0)),
             Numeric { scale, .. } => numeric_type(quotient_scale(scale, 0)),
-            Boolean | Text | Timestamp | Date | Interval => return None,
+            Boolean | Text | Timestamp | TimestampTz | Date | Interval => return None,
+            // `summed_as` has made these wider.
+            Int16 | Float32 => return None,
         },
     })
+}
+
+/// The type as which an aggregate takes values of a type: it sums, and counts the bits of, integers and doubles.
+fn summed_as(function: AggregateFunction, argument: DataType) -> DataType {
+    use AggregateFunction as F;
+    match (function, argument) {
+        (F::Count | F::Min | F::Max | F::BoolAnd | F::BoolOr | F::StringAgg, _) => argument,
+        (_, DataType::Int16) => DataType::Int32,
+        (_, DataType::Float32) => DataType::Float64,
+        (_, other) => other,
+    }
+}
+
+/// The result's type that PostgreSQL has where the aggregate took its argument as another: what it gives always
+/// fits, but for sums of reals, which may be out of range.
+fn shown_as(function: AggregateFunction, argument: DataType, result: DataType) -> DataType {
+    use AggregateFunction as F;
+    match (function, argument) {
+        (F::BitAnd | F::BitOr | F::BitXor, DataType::Int16) => DataType::Int16,
+        (F::Sum, DataType::Float32) => DataType::Float32,
+        _ => result,
+    }
 }
 
 /// The type of an argument that has none of its own; `None` where several would fit equally well.
@@ -255,7 +281,7 @@ impl ExprBinder<'_> {
             ("random", []) => {
                 return Ok(Typed::Known(call("random", Vec::new(), DataType::Float64), DataType::Float64));
             }
-            (name, []) if is_now(name) => return Ok(now()),
+            (name, []) if is_now(name) => return self.now(name),
             _ => {}
         }
         let operands = self.bind_all(arguments)?;
@@ -266,6 +292,19 @@ impl ExprBinder<'_> {
             Unresolved::Ambiguous => ambiguous_function(name, &types),
         })?;
         self.call_of(function, operands)
+    }
+
+    /// The statement's moment, or what the session's clocks show then: a call that execution replaces by the
+    /// tick, and that no view may hold.
+    pub(crate) fn now(&self, name: &str) -> Result<Typed, SqlError> {
+        let moment = call("now", Vec::new(), DataType::TimestampTz);
+        let shown = match name {
+            "localtimestamp" => DataType::Timestamp,
+            "current_date" => DataType::Date,
+            _ => DataType::TimestampTz,
+        };
+        let expr = cast_known(moment, DataType::TimestampTz, shown, self.parameters.zone)?;
+        Ok(Typed::Known(expr, shown))
     }
 
     /// A call of a resolved overload.
@@ -285,7 +324,14 @@ impl ExprBinder<'_> {
             ("round" | "trunc", [_, digits]) => rounded_type(types[0], constant_int4(digits)),
             _ => function.result(&types),
         };
-        Ok(Typed::Known(fold_moment(call(function.name(), arguments, data_type)), data_type))
+        let name = match function.in_zone() {
+            None => function.name(),
+            Some(in_zone) => {
+                arguments.push(self.parameters.zone_name());
+                in_zone
+            }
+        };
+        Ok(Typed::Known(fold_moment(call(name, arguments, data_type)), data_type))
     }
 
     /// `concat` and `concat_ws`: of anything, each as its output function writes it.
@@ -334,7 +380,7 @@ impl ExprBinder<'_> {
         };
         let inner = ExprBinder::new(self.scope, self.parameters, "the argument of an aggregate function")
             .seeing(self);
-        let mut call = inner.aggregate_call(name, function, arguments).map_err(nested)?;
+        let (mut call, shown) = inner.aggregate_call(name, function, arguments).map_err(nested)?;
         if let Some(filter) = filter {
             let condition = ExprBinder::new(self.scope, self.parameters, "FILTER")
                 .seeing(self)
@@ -351,18 +397,19 @@ impl ExprBinder<'_> {
             collected.push(call);
             collected.len() - 1
         });
-        Ok(Typed::Known(Expr::Column(AGGREGATE_BASE + index), data_type))
+        let column = Expr::Column(AGGREGATE_BASE + index);
+        Ok(Typed::Known(cast_known(column, data_type, shown, self.parameters.zone)?, shown))
     }
 
-    /// The call without its FILTER. Only `string_agg` keeps its ORDER BY: elsewhere it does not show.
+    /// The call without its FILTER, and the type as which its result is shown. Only `string_agg` keeps its ORDER BY: elsewhere it does not show.
     fn aggregate_call(
         &self,
         name: &str,
         function: AggregateFunction,
         arguments: &Arguments,
-    ) -> Result<Aggregate, SqlError> {
+    ) -> Result<(Aggregate, DataType), SqlError> {
         let distinct = arguments.distinct;
-        let (exprs, data_type) = match (&arguments.exprs, function, distinct) {
+        let (mut exprs, own) = match (&arguments.exprs, function, distinct) {
             (Some(exprs), _, _) => self.aggregate_arguments(name, function, exprs)?,
             (None, AggregateFunction::Count, false) => (Vec::new(), DataType::Int64),
             (None, AggregateFunction::Count, true) => {
@@ -386,10 +433,17 @@ impl ExprBinder<'_> {
         if function != AggregateFunction::StringAgg {
             order.clear();
         }
-        Ok(Aggregate { function, arguments: exprs, distinct, order, data_type })
+        let taken = summed_as(function, own);
+        let data_type = aggregate_type(function, taken).ok_or_else(|| no_function(name, &[Some(own)]))?;
+        if let Some(argument) = exprs.first_mut() {
+            *argument = cast_known(argument.clone(), own, taken, self.parameters.zone)?;
+        }
+        let shown = shown_as(function, own, data_type);
+        let call = Aggregate { function, arguments: exprs, distinct, order, data_type };
+        Ok((call, shown))
     }
 
-    /// The arguments of an aggregate and the result's type.
+    /// The arguments of an aggregate and the first one's type.
     fn aggregate_arguments(
         &self,
         name: &str,
@@ -412,7 +466,9 @@ impl ExprBinder<'_> {
         if own == DataType::Interval {
             return Err(super::interval_column());
         }
-        let result = aggregate_type(function, own).ok_or_else(|| no_function(name, &types))?;
+        if aggregate_type(function, summed_as(function, own)).is_none() {
+            return Err(no_function(name, &types));
+        }
         let mut exprs = vec![self.parameters.as_type(operands.remove(0), own)?];
         if let Some(delimiter) = operands.pop() {
             if delimiter.data_type().is_some_and(|known| known != DataType::Text) {
@@ -420,7 +476,7 @@ impl ExprBinder<'_> {
             }
             exprs.push(self.parameters.as_type(delimiter, DataType::Text)?);
         }
-        Ok((exprs, result))
+        Ok((exprs, own))
     }
 
     /// FILTER: where the condition is not true the argument is NULL, which all aggregates skip, and nothing

@@ -43,7 +43,8 @@ use millrace_engine::{DataType, Expr, Literal, PlanRef, RelationId, Snapshot, Ti
 
 use crate::catalog::{Catalog, Column, Relation};
 use crate::error::SqlError;
-use crate::{adhoc, lower};
+use crate::zone::{UTC, Zone};
+use crate::{adhoc, functions, lower};
 use binder::{Binder, BoundQuery, Environment};
 use change::STATEMENT_ROWS;
 pub use change::{Change, ChangeKind, OnConflict, RowKey};
@@ -80,11 +81,48 @@ pub struct LookedUp {
 
 /// What is known of a statement's parameters `$1`, `$2`, … when it is planned.
 #[derive(Clone, Copy, Debug)]
-pub enum Parameters<'a> {
+enum KnownParameters<'a> {
     /// Their declared types, for Describe; `None` (and those not listed) are inferred from their use.
     Types(&'a [Option<DataType>]),
     /// Their values, for execution.
     Values(&'a [Literal]),
+}
+
+/// What a statement's meaning depends on besides its text: its parameters and the session's time zone.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameters<'a> {
+    known: KnownParameters<'a>,
+    zone: &'a Zone,
+}
+
+impl<'a> Parameters<'a> {
+    /// Types where they were declared, for Describe; in UTC.
+    pub fn types(types: &'a [Option<DataType>]) -> Parameters<'a> {
+        Parameters { known: KnownParameters::Types(types), zone: &UTC }
+    }
+
+    /// Values, for execution; in UTC.
+    pub fn values(values: &'a [Literal]) -> Parameters<'a> {
+        Parameters { known: KnownParameters::Values(values), zone: &UTC }
+    }
+
+    /// The same in a time zone.
+    pub fn in_zone(self, zone: &'a Zone) -> Parameters<'a> {
+        Parameters { zone, ..self }
+    }
+
+    /// No parameters, in the same zone.
+    pub(crate) fn none(self) -> Parameters<'a> {
+        Parameters::values(&[]).in_zone(self.zone)
+    }
+
+    /// The declared types, or those of the values.
+    pub(crate) fn declared(self) -> Vec<DataType> {
+        match self.known {
+            KnownParameters::Types(types) => types.iter().flatten().copied().collect(),
+            KnownParameters::Values(values) => values.iter().map(Literal::data_type).collect(),
+        }
+    }
 }
 
 /// A query with names resolved and types known.
@@ -229,11 +267,12 @@ pub(crate) fn index_expression(
 ) -> Result<(Expr, Option<DataType>, String), SqlError> {
     let columns = relation.columns.iter().map(|column| (column.name.clone(), column.data_type));
     let scope = Scope::of_table(&relation.name, columns);
-    let parameters = ParameterTypes::new(Parameters::Values(&[]));
+    let parameters = ParameterTypes::new(Parameters::values(&[]));
     let typed = ExprBinder::new(&scope, &parameters, "index expressions").bind(expr)?;
     let data_type = typed.data_type();
     let expr_bound = parameters.as_type(typed, data_type.unwrap_or(DataType::Text))?;
-    if exprs::calls(&expr_bound, "random") || exprs::calls(&expr_bound, "now") {
+    let is_stable = |name: &str| name == "random" || name == "now" || functions::depends_on_session(name);
+    if exprs::calls_any(&expr_bound, &is_stable) {
         return Err(SqlError::new("42P17", "functions in index expression must be marked IMMUTABLE"));
     }
     Ok((expr_bound, data_type, names::name_in_index(expr)))

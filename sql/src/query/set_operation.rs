@@ -94,7 +94,7 @@ impl Binder<'_> {
             } else {
                 arm
             };
-            bound.push(BoundQuery { rel: cast_columns(arm.rel, &types)?, ..arm });
+            bound.push(BoundQuery { rel: cast_columns(arm.rel, &types, self.parameters.zone)?, ..arm });
         }
         Ok(bound)
     }

@@ -43,7 +43,7 @@ fn plan_insert(
 
 /// The change that a DELETE is.
 fn plan_delete(table: &Arc<Relation>, condition: &ast::Expr, catalog: &Catalog) -> Result<Change, SqlError> {
-    ChangeBinder::new(table, None, catalog, Parameters::Values(&[])).delete(&[], Some(condition), None)
+    ChangeBinder::new(table, None, catalog, Parameters::values(&[])).delete(&[], Some(condition), None)
 }
 
 fn relation(id: u64, name: &str, columns: &[(&str, DataType)]) -> Relation {
@@ -112,7 +112,7 @@ fn parse_expr(sql: &str) -> Expr {
 }
 
 fn plan(sql: &str) -> Result<Query, SqlError> {
-    Query::plan(&parse(sql), &catalog(), Parameters::Values(&[]))
+    Query::plan(&parse(sql), &catalog(), Parameters::values(&[]))
 }
 
 /// The tick of executions: 2001-09-09 01:46:40.

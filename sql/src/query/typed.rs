@@ -5,11 +5,12 @@ use std::cell::RefCell;
 
 use millrace_engine::{DataType, Expr, Literal};
 
-use super::Parameters;
 use super::types::{Named, display};
+use super::{KnownParameters, Parameters};
 use crate::compile::evaluate_constant;
 use crate::error::SqlError;
 use crate::functions::{self, Context, Kind, numeric_type};
+use crate::zone::Zone;
 
 /// An expression, perhaps without a type yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,9 +46,18 @@ impl Typed {
     }
 }
 
+/// What an expression's types and values depend on besides its text: the statement's parameters and the session's
+/// time zone.
+#[derive(Debug)]
+pub(crate) struct ParameterTypes<'a> {
+    known: Known<'a>,
+    /// In which zone timestamps with time zone are read, shown and computed with.
+    pub(crate) zone: &'a Zone,
+}
+
 /// The parameters of a statement: their values, or what is known of their types so far.
 #[derive(Debug)]
-pub(crate) enum ParameterTypes<'a> {
+enum Known<'a> {
     /// Executing: each has a value.
     Values(&'a [Literal]),
     /// Describing: types are filled in where the context gives one.
@@ -56,21 +66,22 @@ pub(crate) enum ParameterTypes<'a> {
 
 impl<'a> ParameterTypes<'a> {
     pub(crate) fn new(parameters: Parameters<'a>) -> ParameterTypes<'a> {
-        match parameters {
-            Parameters::Values(values) => ParameterTypes::Values(values),
-            Parameters::Types(types) => ParameterTypes::Types(RefCell::new(types.to_vec())),
-        }
+        let known = match parameters.known {
+            KnownParameters::Values(values) => Known::Values(values),
+            KnownParameters::Types(types) => Known::Types(RefCell::new(types.to_vec())),
+        };
+        ParameterTypes { known, zone: parameters.zone }
     }
 
     /// The parameter of this position, from 0.
     pub(crate) fn get(&self, index: usize) -> Result<Typed, SqlError> {
-        match self {
-            ParameterTypes::Values(values) => values
+        match &self.known {
+            Known::Values(values) => values
                 .get(index)
                 .cloned()
                 .map(Typed::literal)
                 .ok_or_else(|| SqlError::new("42P02", format!("there is no parameter ${}", index + 1))),
-            ParameterTypes::Types(types) => {
+            Known::Types(types) => {
                 let mut types = types.borrow_mut();
                 if index >= types.len() {
                     types.resize(index + 1, None);
@@ -83,9 +94,14 @@ impl<'a> ParameterTypes<'a> {
         }
     }
 
+    /// The name of the session's time zone, as calls that depend on it have it.
+    pub(crate) fn zone_name(&self) -> Expr {
+        Expr::Literal(Literal::Text(self.zone.name().to_owned()))
+    }
+
     /// Gives a parameter its type.
     fn infer(&self, index: usize, data_type: DataType) {
-        if let ParameterTypes::Types(types) = self
+        if let Known::Types(types) = &self.known
             && let Some(slot) = types.borrow_mut().get_mut(index)
         {
             slot.get_or_insert(data_type);
@@ -94,9 +110,9 @@ impl<'a> ParameterTypes<'a> {
 
     /// The types of all parameters; those that nothing gave a type are text.
     pub(crate) fn finish(&self) -> Vec<DataType> {
-        match self {
-            ParameterTypes::Values(values) => values.iter().map(Literal::data_type).collect(),
-            ParameterTypes::Types(types) => {
+        match &self.known {
+            Known::Values(values) => values.iter().map(Literal::data_type).collect(),
+            Known::Types(types) => {
                 types.borrow().iter().map(|known| known.unwrap_or(DataType::Text)).collect()
             }
         }
@@ -108,8 +124,10 @@ impl<'a> ParameterTypes<'a> {
     /// What casting a literal raises: 22P02, 22003 and the like.
     pub(crate) fn as_type(&self, typed: Typed, to: DataType) -> Result<Expr, SqlError> {
         match typed {
-            Typed::Known(expr, from) => cast_known(expr, from, to),
-            Typed::Text(text) => cast_known(Expr::Literal(Literal::Text(text)), DataType::Text, to),
+            Typed::Known(expr, from) => cast_known(expr, from, to, self.zone),
+            Typed::Text(text) => {
+                cast_known(Expr::Literal(Literal::Text(text)), DataType::Text, to, self.zone)
+            }
             Typed::Null => Ok(Expr::Literal(Literal::Null(to))),
             Typed::Parameter(index) => {
                 self.infer(index, to);
@@ -158,11 +176,14 @@ fn check_cast(typed: &Typed, to: DataType, allowed: Context) -> Result<(), SqlEr
 }
 
 /// A cast between types that have one; of a literal it is computed at once.
-pub(crate) fn cast_known(expr: Expr, from: DataType, to: DataType) -> Result<Expr, SqlError> {
+pub(crate) fn cast_known(expr: Expr, from: DataType, to: DataType, zone: &Zone) -> Result<Expr, SqlError> {
     if from == to {
         return Ok(expr);
     }
     let constant = matches!(expr, Expr::Literal(_));
-    let cast = Expr::Cast { input: Box::new(expr), to };
+    let cast = match functions::cast_in_zone(expr.clone(), from, to, zone) {
+        Some(cast) => cast,
+        None => Expr::Cast { input: Box::new(expr), to },
+    };
     if constant { Ok(Expr::Literal(evaluate_constant(&cast)?)) } else { Ok(cast) }
 }

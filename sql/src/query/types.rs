@@ -24,7 +24,9 @@ pub(crate) fn named(data_type: &ast::DataType) -> Result<Named, SqlError> {
     Ok(Named::Type(match data_type {
         Sql::Bool | Sql::Boolean => DataType::Boolean,
         Sql::Int(None) | Sql::Int4(None) | Sql::Integer(None) => DataType::Int32,
+        Sql::SmallInt(None) | Sql::Int2(None) => DataType::Int16,
         Sql::BigInt(None) | Sql::Int8(None) => DataType::Int64,
+        Sql::Real | Sql::Float4 | Sql::Float(ExactNumberInfo::Precision(1..=24)) => DataType::Float32,
         Sql::DoublePrecision | Sql::Float8 | Sql::Float(ExactNumberInfo::None) => DataType::Float64,
         Sql::Float(ExactNumberInfo::Precision(25..=53)) => DataType::Float64,
         Sql::Text | Sql::Varchar(None) | Sql::CharacterVarying(None) | Sql::CharVarying(None) => {
@@ -35,8 +37,17 @@ pub(crate) fn named(data_type: &ast::DataType) -> Result<Named, SqlError> {
         Sql::Timestamp(None | Some(6), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
             DataType::Timestamp
         }
+        Sql::Timestamp(None | Some(6), TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => {
+            DataType::TimestampTz
+        }
+        Sql::Float(ExactNumberInfo::Precision(0)) => {
+            return Err(SqlError::new("22023", "precision for type float must be at least 1 bit"));
+        }
+        Sql::Float(ExactNumberInfo::Precision(54..)) => {
+            return Err(SqlError::new("22023", "precision for type float must be less than 54 bits"));
+        }
         Sql::Numeric(info) | Sql::Decimal(info) | Sql::Dec(info) => return numeric(*info),
-        Sql::Custom(name, _) => return Err(unknown(&fold_name(name).join("."))),
+        Sql::Custom(name, modifiers) => return catalog_type(&fold_name(name).join("."), modifiers),
         other => return Err(unsupported(&other.to_string().to_lowercase())),
     }))
 }
@@ -45,7 +56,7 @@ pub(crate) fn named(data_type: &ast::DataType) -> Result<Named, SqlError> {
 ///
 /// # Errors
 /// 22023 for a precision that PostgreSQL does not take either, 0A000 for one beyond our digits.
-pub(crate) fn numeric(info: ExactNumberInfo) -> Result<Named, SqlError> {
+fn numeric(info: ExactNumberInfo) -> Result<Named, SqlError> {
     let (precision, scale) = match info {
         ExactNumberInfo::None => return Ok(Named::Numeric),
         ExactNumberInfo::Precision(precision) => (precision, 0),
@@ -68,9 +79,31 @@ fn unsupported(name: &str) -> SqlError {
     SqlError::unsupported(format_args!("type {name}"))
 }
 
+/// A type under the name that it has in pg_type, as dumps and some drivers write it.
+fn catalog_type(name: &str, modifiers: &[String]) -> Result<Named, SqlError> {
+    let bare = name.strip_prefix("pg_catalog.").unwrap_or(name);
+    Ok(Named::Type(match bare {
+        _ if !modifiers.is_empty() => return Err(unknown(bare, name)),
+        "bool" => DataType::Boolean,
+        "int2" => DataType::Int16,
+        "int4" => DataType::Int32,
+        "int8" => DataType::Int64,
+        "float4" => DataType::Float32,
+        "float8" => DataType::Float64,
+        "numeric" => return Ok(Named::Numeric),
+        "text" | "varchar" => DataType::Text,
+        "timestamp" => DataType::Timestamp,
+        "timestamptz" => DataType::TimestampTz,
+        "date" => DataType::Date,
+        "interval" => DataType::Interval,
+        _ => return Err(unknown(bare, name)),
+    }))
+}
+
 /// Whether PostgreSQL has a type of this name decides between "not yet" and "no such type".
-fn unknown(name: &str) -> SqlError {
+fn unknown(name: &str, written: &str) -> SqlError {
     const KNOWN: &[&str] = &[
+        "bigserial",
         "bit",
         "box",
         "bpchar",
@@ -78,27 +111,38 @@ fn unknown(name: &str) -> SqlError {
         "char",
         "cidr",
         "circle",
-        "float4",
+        "daterange",
+        "hstore",
         "inet",
-        "int2",
+        "int2vector",
+        "int4range",
+        "int8range",
         "json",
         "jsonb",
         "line",
         "lseg",
         "macaddr",
+        "macaddr8",
         "money",
         "name",
+        "numrange",
         "oid",
         "path",
+        "pg_lsn",
         "point",
         "polygon",
-        "real",
         "regclass",
+        "regproc",
         "regtype",
-        "smallint",
+        "serial",
+        "serial2",
+        "serial4",
+        "serial8",
+        "smallserial",
         "time",
-        "timestamptz",
         "timetz",
+        "tsrange",
+        "tstzrange",
         "tsquery",
         "tsvector",
         "uuid",
@@ -108,7 +152,7 @@ fn unknown(name: &str) -> SqlError {
     if KNOWN.contains(&name) {
         return unsupported(name);
     }
-    SqlError::new("42704", format!("type \"{name}\" does not exist"))
+    SqlError::new("42704", format!("type \"{written}\" does not exist"))
 }
 
 /// A type in a message: PostgreSQL shows no precision and scale there.
@@ -123,6 +167,9 @@ pub(crate) fn display(data_type: DataType) -> &'static str {
         DataType::Numeric { .. } => "numeric",
         DataType::Date => "date",
         DataType::Interval => "interval",
+        DataType::Int16 => "smallint",
+        DataType::Float32 => "real",
+        DataType::TimestampTz => "timestamp with time zone",
     }
 }
 
@@ -143,6 +190,9 @@ pub(crate) fn internal_name(data_type: &ast::DataType) -> String {
         Ok(Named::Type(DataType::Timestamp)) => "timestamp",
         Ok(Named::Type(DataType::Date)) => "date",
         Ok(Named::Type(DataType::Interval)) => "interval",
+        Ok(Named::Type(DataType::Int16)) => "int2",
+        Ok(Named::Type(DataType::Float32)) => "float4",
+        Ok(Named::Type(DataType::TimestampTz)) => "timestamptz",
         Ok(Named::Type(DataType::Text)) => match data_type {
             Sql::Text => "text",
             _ => "varchar",

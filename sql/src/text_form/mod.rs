@@ -5,30 +5,32 @@
 //! them, so that every way in takes the same words and every way out prints the same.
 
 mod date; // date, and names of months
-mod float; // double precision
+mod float; // double precision and real
 mod interval; // interval
 mod numeric; // numeric
-mod timestamp; // timestamp, and the calendar
+mod timestamp; // timestamps with and without time zone, and the calendar
+mod written_zone; // the zone behind a time
 
 use millrace_engine::{DataError, DataType, Literal};
 
 use crate::SqlError;
+use crate::zone::Zone;
 
 pub(crate) use date::{DATES, MONTHS};
 pub use date::{parse_date, write_date};
-pub use float::{parse_float64, write_float64};
+pub use float::{parse_float32, parse_float64, write_float32, write_float64};
 pub use interval::{Interval, parse_interval, write_interval};
 pub(crate) use interval::{IntervalField, interval_out_of_range, parse_interval_of};
 pub(crate) use numeric::{parse_decimal, parse_digits};
 pub use numeric::{parse_numeric, write_numeric};
 pub(crate) use timestamp::{FIRST_DAY, MICROS_PER_DAY, civil_from_days, days_from_civil, days_in_month};
-pub use timestamp::{parse_timestamp, write_timestamp};
+pub use timestamp::{parse_timestamp, parse_timestamptz, write_timestamp, write_timestamptz};
 
-/// Parses a value of this type.
+/// Parses a value of this type; what has no time zone of its own is meant in `zone`.
 ///
 /// # Errors
-/// 22P02, 22003, 22007, 22008: the text is no value of the type; 0A000 for an infinity that we do not have.
-pub fn parse(text: &str, data_type: DataType) -> Result<Literal, SqlError> {
+/// 22P02, 22003, 22007, 22008, 22009, 22023: the text is no value of the type; 0A000 for an infinity that we do not have.
+pub fn parse(text: &str, data_type: DataType, zone: &Zone) -> Result<Literal, SqlError> {
     Ok(match data_type {
         DataType::Boolean => Literal::Boolean(parse_boolean(text)?),
         DataType::Int32 => Literal::Int32(parse_int32(text)?),
@@ -41,6 +43,9 @@ pub fn parse(text: &str, data_type: DataType) -> Result<Literal, SqlError> {
         }
         DataType::Date => Literal::Date(parse_date(text)?),
         DataType::Interval => parse_interval(text)?.literal(),
+        DataType::Int16 => Literal::Int16(parse_int16(text)?),
+        DataType::Float32 => Literal::Float32(parse_float32(text)?.to_bits()),
+        DataType::TimestampTz => Literal::TimestampTz(parse_timestamptz(text, zone)?),
     })
 }
 
@@ -68,6 +73,15 @@ pub fn parse_boolean(text: &str) -> Result<bool, DataError> {
     } else {
         Err(invalid_syntax("boolean", text))
     }
+}
+
+/// `smallint`.
+///
+/// # Errors
+/// 22P02, 22003
+pub fn parse_int16(text: &str) -> Result<i16, DataError> {
+    let wide = parse_integer(text, "smallint")?;
+    i16::try_from(wide).map_err(|_| integer_out_of_range(text, "smallint"))
 }
 
 /// `integer`.

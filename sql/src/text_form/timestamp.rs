@@ -7,7 +7,9 @@ use std::fmt::Write;
 
 use millrace_engine::DataError;
 
+use super::written_zone::WrittenZone;
 use super::{invalid_syntax, trim};
+use crate::zone::{Zone, write_offset};
 
 pub(super) const MICROS_PER_SECOND: i64 = 1_000_000;
 pub(crate) const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
@@ -22,6 +24,20 @@ pub fn write_timestamp(micros: i64, out: &mut impl Write) {
     let before_christ = write_day(days, out);
     _ = out.write_char(' ');
     write_time(rest.unsigned_abs(), out);
+    if before_christ {
+        _ = out.write_str(" BC");
+    }
+}
+
+/// Appends `YYYY-MM-DD HH:MM:SS[.ffffff]±HH[:MM[:SS]]`, as the clocks of a zone show the moment.
+pub fn write_timestamptz(micros: i64, zone: &Zone, out: &mut impl Write) {
+    let offset = zone.offset_at(micros);
+    let local = micros.saturating_add(offset * MICROS_PER_SECOND);
+    let (days, rest) = (local.div_euclid(MICROS_PER_DAY), local.rem_euclid(MICROS_PER_DAY));
+    let before_christ = write_day(days, out);
+    _ = out.write_char(' ');
+    write_time(rest.unsigned_abs(), out);
+    write_offset(offset, out);
     if before_christ {
         _ = out.write_str(" BC");
     }
@@ -97,6 +113,29 @@ pub fn parse_timestamp(text: &str) -> Result<i64, DataError> {
     parts.micros().ok_or_else(|| DataError::new("22008", format!("timestamp out of range: \"{text}\"")))
 }
 
+/// Reads a timestamp with time zone: a moment. Without a zone of its own the text means one in `zone`.
+///
+/// # Errors
+/// 22007, 22008, 22009, 22023; 0A000 for the infinities
+pub fn parse_timestamptz(text: &str, zone: &Zone) -> Result<i64, DataError> {
+    let word = trim(text).to_ascii_lowercase();
+    match word.as_str() {
+        "infinity" | "-infinity" => {
+            return Err(DataError::new("0A000", format!("timestamp with time zone {word} is not supported")));
+        }
+        "epoch" => return Ok(0),
+        _ => {}
+    }
+    let parts = Parts::read(&word, text, "timestamp with time zone")?;
+    let moment = parts.micros().and_then(|local| match &parts.zone {
+        Some(WrittenZone::Offset(seconds)) => local.checked_sub(seconds * MICROS_PER_SECOND),
+        Some(WrittenZone::Named(own)) => own.moment(local),
+        None => zone.moment(local),
+    });
+    let in_range = moment.filter(|moment| moment.div_euclid(MICROS_PER_DAY) >= FIRST_DAY);
+    in_range.ok_or_else(|| DataError::new("22008", format!("timestamp out of range: \"{text}\"")))
+}
+
 /// A timestamp's fields as written.
 #[derive(Default)]
 pub(super) struct Parts {
@@ -108,16 +147,23 @@ pub(super) struct Parts {
     minute: i64,
     second: i64,
     micros: i64,
+    /// What stands behind the time, and the zone that it is.
+    zone_word: String,
+    zone: Option<WrittenZone>,
 }
 
 impl Parts {
     /// The fields of a word in lower case; errors show `text`.
     pub(super) fn read(word: &str, text: &str, type_name: &str) -> Result<Parts, DataError> {
-        let parts = Parts::parse(&super::date::month_as_number(word)).ok_or_else(|| {
+        let invalid = || {
             let mut error = invalid_syntax(type_name, text);
             error.sqlstate = "22007".to_owned();
             error
-        })?;
+        };
+        let mut parts = Parts::parse(&super::date::month_as_number(word)).ok_or_else(invalid)?;
+        if !parts.zone_word.is_empty() {
+            parts.zone = Some(WrittenZone::read(&parts.zone_word, text)?.ok_or_else(invalid)?);
+        }
         if !parts.in_range() {
             return Err(DataError::new("22008", format!("date/time field value out of range: \"{text}\"")));
         }
@@ -132,8 +178,11 @@ impl Parts {
         let end = word.find(['t', ' ']).unwrap_or(word.len());
         let (date, time) = word.split_at(end);
         let mut parts = Parts { before_christ, ..Parts::parse_date(date)? };
-        if !time.is_empty() {
+        let is_time = time.starts_with('t') || time.trim_start().starts_with(|c: char| c.is_ascii_digit());
+        if is_time {
             parts.parse_time(time.strip_prefix('t').unwrap_or(time).trim_start())?;
+        } else {
+            parts.zone_word = time.trim().to_owned();
         }
         Some(parts)
     }
@@ -169,9 +218,11 @@ impl Parts {
     fn parse_time(&mut self, time: &str) -> Option<()> {
         let end = time.find(|c: char| !c.is_ascii_digit() && c != ':' && c != '.').unwrap_or(time.len());
         let (clock, zone) = time.split_at(end);
-        if !is_zone(zone.trim()) {
-            return None;
-        }
+        let zone = zone.trim();
+        let half = ["am", "pm"].into_iter().find(|half| {
+            zone.strip_prefix(half).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '+', '-']))
+        });
+        self.zone_word = zone[half.map_or(0, str::len)..].trim().to_owned();
         let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
         let mut fields = clock.split(':');
         self.hour = number(fields.next()?, 1, 2)?;
@@ -182,6 +233,14 @@ impl Parts {
             None => return None,
         };
         self.micros = fraction_micros(fraction)?;
+        match (half, self.hour) {
+            (None, _) | (Some("am"), ..12) => {}
+            (Some("am"), 12) => self.hour = 0,
+            (Some(_), ..12) => self.hour += 12,
+            (Some(_), 12) => {}
+            // No hour of twelve: out of range.
+            (Some(_), _) => self.hour = 25,
+        }
         fields.next().is_none().then_some(())
     }
 
@@ -216,7 +275,7 @@ impl Parts {
 }
 
 /// Digits only, of this many.
-fn number(text: &str, least: usize, most: usize) -> Option<i64> {
+pub(super) fn number(text: &str, least: usize, most: usize) -> Option<i64> {
     let fits = (least..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     fits.then(|| text.parse().ok()).flatten()
 }
@@ -228,16 +287,6 @@ fn fraction_micros(fraction: &str) -> Option<i64> {
     }
     let seconds: f64 = format!("0.{fraction}0").parse().ok()?;
     Some((seconds * 1e6).round_ties_even() as i64)
-}
-
-/// Nothing, Z, UTC, GMT, or an offset `±HH[[:]MM[:SS]]`.
-fn is_zone(zone: &str) -> bool {
-    match zone.strip_prefix(['+', '-']) {
-        Some(offset) => {
-            (1..=8).contains(&offset.len()) && offset.bytes().all(|b| b.is_ascii_digit() || b == b':')
-        }
-        None => matches!(zone, "" | "z" | "utc" | "gmt"),
-    }
 }
 
 #[cfg(test)]

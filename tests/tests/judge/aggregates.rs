@@ -5,23 +5,35 @@ use crate::queries::Writer;
 
 /// A call over these columns.
 pub(crate) fn aggregate(writer: &mut Writer, scope: &[Column]) -> Column {
-    let of = [Type::Int, Type::Int, Type::Big, Type::Double, Type::Text, Type::Bool, Type::Time];
+    let of = [
+        Type::Int,
+        Type::Int,
+        Type::Big,
+        Type::Double,
+        Type::Text,
+        Type::Bool,
+        Type::Time,
+        Type::Small,
+        Type::Real,
+        Type::Moment,
+    ];
     let argument = writer.random.pick(&of);
     let text = expression(writer, argument, scope, 1);
     let distinct = if writer.random.chance(15) { "DISTINCT " } else { "" };
     let (call, data_type) = match (argument, writer.random.below(8)) {
         (_, 0) => ("count(*)".to_owned(), Type::Big),
         (_, 1) => (format!("count({distinct}{text})"), Type::Big),
-        (Type::Int, 2 | 3) => (format!("sum({distinct}{text})"), Type::Big),
-        (Type::Int | Type::Big, 4) => (format!("avg({distinct}{text})"), Type::Numeric),
-        (Type::Int | Type::Big, 5) => {
+        (Type::Int | Type::Small, 2 | 3) => (format!("sum({distinct}{text})"), Type::Big),
+        (Type::Int | Type::Big | Type::Small, 4) => (format!("avg({distinct}{text})"), Type::Numeric),
+        (Type::Int | Type::Big | Type::Small, 5) => {
             let name = writer.random.pick(&["bit_and", "bit_or", "bit_xor"]);
             (format!("{name}({distinct}{text})"), argument)
         }
         (Type::Big, 2 | 3) => (format!("sum({distinct}{text})"), Type::Numeric),
+        (Type::Real, 2 | 3) => (format!("sum({distinct}{text})"), Type::Real),
         (Type::Double, 2 | 3) => (format!("sum({distinct}{text})"), Type::Double),
-        (Type::Double, 4) => (format!("avg({distinct}{text})"), Type::Double),
-        (Type::Double, 5) => {
+        (Type::Double | Type::Real, 4) => (format!("avg({distinct}{text})"), Type::Double),
+        (Type::Double | Type::Real, 5) => {
             let name = writer.random.pick(&["variance", "stddev", "var_pop", "stddev_pop"]);
             (format!("{name}({distinct}{text})"), Type::Double)
         }

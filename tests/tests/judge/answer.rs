@@ -47,6 +47,12 @@ impl From<Error> for Failure {
     }
 }
 
+/// The connection with the time zone in which both databases are asked: one with summer time.
+pub(crate) async fn in_zone(client: Client) -> Client {
+    execute(&client, "SET TIME ZONE 'Europe/Berlin'").await.unwrap();
+    client
+}
+
 /// Asks a query: prepared for the types of its columns, then simply for the text of its rows.
 pub(crate) async fn ask(client: &Client, sql: &str) -> Answer {
     let prepared = client.prepare(sql).await?;

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use millrace_tests::{Launch, Server};
 use tokio_postgres::Client;
 
-use crate::answer::{Answer, Failure, Table, ask, execute};
+use crate::answer::{Answer, Failure, Table, ask, execute, in_zone};
 use crate::differences::canonical;
 use crate::slt::{Expected, Kind, Outcome, Record, columns, lines, read};
 use crate::subscription::Subscription;
@@ -82,7 +82,7 @@ impl Run {
     async fn file(records: &[Record], mode: Mode) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let server = Launch::on(folder.path().join("data")).workers(mode.workers).start();
-        let client = server.connect().await;
+        let client = in_zone(server.connect().await).await;
         let views = records.iter().map(|_| None).collect();
         let mut run = Run { server, client, views, wrong: Vec::new() };
         for (index, record) in records.iter().enumerate() {
@@ -217,7 +217,7 @@ impl Run {
             view.subscription = None;
         }
         self.server.restart();
-        self.client = self.server.connect().await;
+        self.client = in_zone(self.server.connect().await).await;
         for view in self.views.iter_mut().flatten() {
             view.subscription = Subscription::start(&self.server, &view.name).await.ok();
         }

@@ -23,9 +23,10 @@ const DIFFERENCES: &[Difference] = &[
                  there; that of 2000000000, 3 and 3 is 666666668.6666666666666667 here and 666666668.66666667 there.",
     },
     Difference {
-        what: "The last digits of a double",
-        rule: "Values of type double precision are compared with 13 significant digits, -0 as 0.",
-        reason: "Sums and means of doubles are exact here and rounded once, so that neither the order of the rows nor a \
+        what: "The last digits of a double or a real",
+        rule: "Values of type double precision are compared with 13 significant digits, those of type real with 6, -0 \
+               as 0.",
+        reason: "Sums and means of floats are exact here and rounded once, so that neither the order of the rows nor a \
                  retraction shows; PostgreSQL rounds after each row. Of two equal keys 0 and -0 PostgreSQL shows the one \
                  that came first, we always 0.",
     },
@@ -191,7 +192,8 @@ fn first_difference(
 fn rows(table: &Table, columns: &[Column], ordered: bool) -> String {
     let value = |(value, column): (&Option<String>, &Column)| match (value, column.type_name.as_str()) {
         (None, _) => "NULL".to_owned(),
-        (Some(value), "float8") => rounded(value),
+        (Some(value), "float8") => rounded(value, 13),
+        (Some(value), "float4") => rounded(value, 6),
         (Some(value), type_name) => canonical(type_name, value),
     };
     let row = |row: &Vec<Option<String>>| row.iter().zip(columns).map(value).collect::<Vec<_>>().join("|");
@@ -202,10 +204,10 @@ fn rows(table: &Table, columns: &[Column], ordered: bool) -> String {
     format!("\n  {}", rows.join("\n  "))
 }
 
-fn rounded(value: &str) -> String {
+fn rounded(value: &str, digits: usize) -> String {
     match value.parse::<f64>() {
         Ok(0.0) => "0".to_owned(),
-        Ok(number) => format!("{number:.12e}"),
+        Ok(number) => format!("{number:.*e}", digits - 1),
         Err(_) => value.to_owned(),
     }
 }

@@ -10,7 +10,7 @@ use millrace_tests::{PATIENCE, Postgres, Server};
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
-use crate::answer::{Answer, Failure, LOST, ask, execute};
+use crate::answer::{Answer, Failure, LOST, ask, execute, in_zone};
 use crate::differences::{Verdict, compare};
 use crate::minimise::minimise;
 use crate::script::{Script, Step, script};
@@ -77,10 +77,10 @@ pub(crate) struct Duel {
 impl Duel {
     async fn start() -> Duel {
         let postgres = Postgres::start();
-        let theirs = postgres.connect().await;
+        let theirs = in_zone(postgres.connect().await).await;
         execute(&theirs, "SET statement_timeout = '20s'").await.unwrap();
         let server = Server::with_workers(2);
-        let ours = server.connect().await;
+        let ours = in_zone(server.connect().await).await;
         let (asked, views) = (Seen::default(), Seen::default());
         Duel { _postgres: postgres, theirs, server, ours, asked, views }
     }
@@ -102,7 +102,7 @@ impl Duel {
         }
         if ours.is_err() {
             self.server.restart();
-            self.ours = self.server.connect().await;
+            self.ours = in_zone(self.server.connect().await).await;
             self.execute(&drop_views).await.unwrap();
             self.execute(&drop).await.unwrap();
         }

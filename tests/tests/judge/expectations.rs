@@ -10,7 +10,7 @@
 use millrace_tests::Postgres;
 use tokio_postgres::Client;
 
-use crate::answer::{Failure, ask, execute};
+use crate::answer::{Failure, ask, execute, in_zone};
 use crate::conform::files;
 use crate::slt::{Kind, Outcome, Record, expected, read, write};
 
@@ -59,7 +59,7 @@ async fn ask_anew(client: &Client, name: &str, records: &mut [Record]) {
 #[ignore = "writes into tests/slt"]
 async fn write_expectations() {
     let postgres = Postgres::start();
-    let client = postgres.connect().await;
+    let client = in_zone(postgres.connect().await).await;
     for file in files() {
         let mut records = read(&std::fs::read_to_string(&file).unwrap());
         ask_anew(&client, &file.display().to_string(), &mut records).await;
@@ -71,7 +71,7 @@ async fn write_expectations() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_expectations_are_postgresqls() {
     let postgres = Postgres::start();
-    let client = postgres.connect().await;
+    let client = in_zone(postgres.connect().await).await;
     for file in files() {
         let text = std::fs::read_to_string(&file).unwrap();
         let mut records = read(&text);

@@ -12,12 +12,24 @@ pub(crate) enum Type {
     Bool,
     Time,
     Numeric,
+    Small,
+    Real,
+    Moment,
 }
 
 impl Type {
     /// Those of tables' columns.
-    pub(crate) const OF_TABLES: [Type; 6] =
-        [Type::Int, Type::Big, Type::Double, Type::Text, Type::Bool, Type::Time];
+    pub(crate) const OF_TABLES: [Type; 9] = [
+        Type::Int,
+        Type::Big,
+        Type::Double,
+        Type::Text,
+        Type::Bool,
+        Type::Time,
+        Type::Small,
+        Type::Real,
+        Type::Moment,
+    ];
 
     /// As SQL names it.
     pub(crate) fn name(self) -> &'static str {
@@ -29,6 +41,9 @@ impl Type {
             Type::Bool => "boolean",
             Type::Time => "timestamp",
             Type::Numeric => "numeric",
+            Type::Small => "smallint",
+            Type::Real => "real",
+            Type::Moment => "timestamptz",
         }
     }
 }
@@ -62,6 +77,14 @@ pub(crate) fn literal(writer: &mut Writer, data_type: Type) -> String {
             &["'2024-01-01 00:10:00'", "'2024-01-01 00:50:00.25'", "'2024-02-29 12:00:00'"]
         }
         (Type::Time, true) => &["'1969-12-31 23:59:59.999999'", "'2000-01-01'"],
+        (Type::Small, false) => &["0", "1", "2", "3", "-1", "5", "7"],
+        (Type::Small, true) => &["32767", "-32768", "30000"],
+        (Type::Real, false) => &["0", "1", "1.5", "0.25", "-3", "2"],
+        (Type::Real, true) => &["'NaN'", "'Infinity'", "'-Infinity'", "1.2676506e30"],
+        (Type::Moment, false) => {
+            &["'2024-03-31 00:30'", "'2024-03-31 02:30'", "'2024-10-27 02:30'", "'2024-10-27 00:30Z'"]
+        }
+        (Type::Moment, true) => &["'1890-01-01'", "'2024-07-01 12:00 America/New_York'", "'2100-07-01'"],
         (Type::Numeric, _) => &["0", "1.5", "2", "-0.25", "10"],
     };
     writer.random.pick(of).to_owned()
@@ -110,9 +133,19 @@ pub(crate) fn expression(writer: &mut Writer, data_type: Type, scope: &[Column],
         Type::Bool => condition(writer, scope, depth - 1),
         Type::Time => {
             let unit = writer.random.pick(&["hour", "day", "minute", "month"]);
-            format!("date_trunc('{unit}', {})", expression(writer, Type::Time, scope, depth - 1))
+            match writer.random.below(4) {
+                0 => format!("({})::timestamp", expression(writer, Type::Moment, scope, depth - 1)),
+                1 => {
+                    let zone = writer.random.pick(&ZONES);
+                    format!("({} AT TIME ZONE '{zone}')", expression(writer, Type::Moment, scope, depth - 1))
+                }
+                _ => format!("date_trunc('{unit}', {})", expression(writer, Type::Time, scope, depth - 1)),
+            }
         }
         Type::Numeric => numeric(writer, scope, depth - 1),
+        Type::Small => small(writer, scope, depth - 1),
+        Type::Real => real(writer, scope, depth - 1),
+        Type::Moment => moment(writer, scope, depth - 1),
     }
 }
 
@@ -136,7 +169,8 @@ fn int(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
     let mut of = |data_type| expression(writer, data_type, scope, depth);
     let (one, other) = (of(Type::Int), of(Type::Int));
     let (text, double, time) = (of(Type::Text), of(Type::Double), of(Type::Time));
-    match writer.random.below(22) {
+    let (small, moment) = (of(Type::Small), of(Type::Moment));
+    match writer.random.below(25) {
         0..=4 => format!("({one} + {other})"),
         5..=7 => format!("({one} - {other})"),
         8 | 9 => format!("({one} * {other})"),
@@ -149,6 +183,9 @@ fn int(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
         18 => format!("({double})::int"),
         19 if writer.random.chance(30) => format!("({text})::int"),
         20 => format!("extract(minute FROM {time})::int"),
+        21 => format!("({small})::int"),
+        22 => format!("({small} + {one})"),
+        23 => format!("extract(hour FROM {moment})::int"),
         _ => format!("({one} + 1)"),
     }
 }
@@ -169,8 +206,8 @@ fn big(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
 
 fn double(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
     let mut of = |data_type| expression(writer, data_type, scope, depth);
-    let (one, int, other) = (of(Type::Double), of(Type::Int), of(Type::Double));
-    match writer.random.below(9) {
+    let (one, int, other, real) = (of(Type::Double), of(Type::Int), of(Type::Double), of(Type::Real));
+    match writer.random.below(12) {
         0 => format!("({one} + {other})"),
         1 => format!("({one} - {int})"),
         2 => format!("({one} * {other})"),
@@ -179,7 +216,57 @@ fn double(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
         5 => format!("floor({one})"),
         6 => format!("round({one})"),
         7 => format!("abs({one})"),
+        8 => format!("({real} + {one})"),
+        9 => format!("({int} * {real})"),
+        10 => format!("({real})::double precision"),
         _ => format!("ceil({one})"),
+    }
+}
+
+fn small(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
+    let mut of = |data_type| expression(writer, data_type, scope, depth);
+    let (one, other, int, real) = (of(Type::Small), of(Type::Small), of(Type::Int), of(Type::Real));
+    match writer.random.below(9) {
+        0 | 1 => format!("({one} + {other})"),
+        2 => format!("({one} - {other})"),
+        3 => format!("({one} * {other})"),
+        4 => format!("({one} / {other})"),
+        5 => format!("({one} % 3::smallint)"),
+        6 => format!("({int})::smallint"),
+        7 => format!("({real})::smallint"),
+        _ => format!("abs({one})"),
+    }
+}
+
+fn real(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
+    let mut of = |data_type| expression(writer, data_type, scope, depth);
+    let (one, other, int, double) = (of(Type::Real), of(Type::Real), of(Type::Int), of(Type::Double));
+    match writer.random.below(8) {
+        0 | 1 => format!("({one} + {other})"),
+        2 => format!("({one} * {other})"),
+        3 => format!("({one} / 2::real)"),
+        4 => format!("({int})::real"),
+        5 => format!("({double})::real"),
+        6 => format!("(- {one})"),
+        _ => format!("abs({one})"),
+    }
+}
+
+const ZONES: [&str; 6] = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "EST", "+03"];
+
+fn moment(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
+    let unit = writer.random.pick(&["hour", "day", "minute", "month", "week"]);
+    let span = writer.random.pick(&["1 day", "24 hours", "1 month", "-90 minutes", "1 month -1 day 1 hour"]);
+    let zone = writer.random.pick(&ZONES);
+    let mut of = |data_type| expression(writer, data_type, scope, depth);
+    let (one, time) = (of(Type::Moment), of(Type::Time));
+    match writer.random.below(7) {
+        0 => format!("({time})::timestamptz"),
+        1 => format!("({time} AT TIME ZONE '{zone}')"),
+        2 => format!("date_trunc('{unit}', {one})"),
+        3 => format!("date_trunc('{unit}', {one}, '{zone}')"),
+        4 | 5 => format!("({one} + interval '{span}')"),
+        _ => format!("({one} - interval '{span}')"),
     }
 }
 
@@ -198,7 +285,8 @@ fn text(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
     let mut of = |data_type| expression(writer, data_type, scope, depth);
     let (one, other, int) = (of(Type::Text), of(Type::Text), of(Type::Int));
     let (bool, time, double) = (of(Type::Bool), of(Type::Time), of(Type::Double));
-    match writer.random.below(10) {
+    let (small, real, moment) = (of(Type::Small), of(Type::Real), of(Type::Moment));
+    match writer.random.below(14) {
         0 => format!("upper({one})"),
         1 => format!("lower({one})"),
         2 | 3 => format!("({one} || {other})"),
@@ -207,6 +295,10 @@ fn text(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
         6 => format!("({time})::text"),
         7 => format!("substr({one}, 1, 2)"),
         8 => format!("({one} || {int})"),
+        9 => format!("({small})::text"),
+        11 => format!("({moment})::text"),
+        12 => format!("to_char({moment}, 'YYYY-MM-DD HH24:MI TZ OF')"),
+        10 if !real.contains('(') => format!("({real})::text"),
         _ if double.contains('(') => format!("substring({one} from 2)"),
         // Only of columns: a computed double may differ in its last digits.
         _ => format!("({double})::text"),
@@ -225,8 +317,10 @@ fn condition(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
     let mut of = |data_type| expression(writer, data_type, scope, depth);
     let (one, other) = (of(comparable), of(comparable));
     let (left, right, text) = (of(Type::Bool), of(Type::Bool), of(Type::Text));
+    let (real, number) = (of(Type::Real), of(Type::Int));
+    let (moment, time) = (of(Type::Moment), of(Type::Time));
     let sign = writer.random.pick(&["=", "<>", "<", "<=", ">", ">="]);
-    match writer.random.below(20) {
+    match writer.random.below(23) {
         0..=6 => format!("({one} {sign} {other})"),
         7 => format!("({one} IS NULL)"),
         8 => format!("({one} IS NOT NULL)"),
@@ -244,6 +338,9 @@ fn condition(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
                 writer.random.pick(&["TRUE", "NOT TRUE", "FALSE", "NOT FALSE", "UNKNOWN", "NOT UNKNOWN"]);
             format!("({left} IS {test})")
         }
+        19 => format!("({real} {sign} {number})"),
+        20 => format!("({real} IN (0.25, {number}, 2))"),
+        21 => format!("({moment} {sign} {time})"),
         // A literal without a type takes that of the other side.
         _ => format!("({} = '{}')", of_int(writer, scope), writer.random.below(4)),
     }

@@ -8,7 +8,7 @@ use millrace_tests::{PATIENCE, Server};
 use tokio::time::timeout;
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryStream};
 
-use crate::answer::{Failure, Row, values};
+use crate::answer::{Failure, Row, in_zone, values};
 
 /// A subscription to a relation and what it has told.
 pub(crate) struct Subscription {
@@ -23,7 +23,7 @@ pub(crate) struct Subscription {
 impl Subscription {
     /// Subscribes, and hears the rows of now.
     pub(crate) async fn start(server: &Server, relation: &str) -> Result<Subscription, Failure> {
-        let client = server.connect().await;
+        let client = in_zone(server.connect().await).await;
         let sql = format!("SUBSCRIBE {relation} WITH (PROGRESS)");
         let messages = Box::pin(client.simple_query_raw(&sql).await?);
         let mut subscription = Subscription { messages, known: BTreeMap::new(), heard: 0, _client: client };

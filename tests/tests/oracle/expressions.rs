@@ -14,12 +14,26 @@ pub(crate) enum Type {
     Time,
     Date,
     Numeric,
+    Small,
+    Real,
+    Moment,
 }
 
 impl Type {
     /// Those that tables have.
-    pub(crate) const OF_TABLES: [Type; 8] =
-        [Type::Int, Type::Big, Type::Double, Type::Text, Type::Bool, Type::Time, Type::Date, Type::Numeric];
+    pub(crate) const OF_TABLES: [Type; 11] = [
+        Type::Int,
+        Type::Big,
+        Type::Double,
+        Type::Text,
+        Type::Bool,
+        Type::Time,
+        Type::Date,
+        Type::Numeric,
+        Type::Small,
+        Type::Real,
+        Type::Moment,
+    ];
 
     /// One of those.
     fn of_tables(choice: u16) -> Type {
@@ -42,6 +56,9 @@ impl Type {
             Type::Time => "timestamp",
             Type::Date => "date",
             Type::Numeric => "numeric",
+            Type::Small => "smallint",
+            Type::Real => "real",
+            Type::Moment => "timestamptz",
         }
     }
 }
@@ -98,6 +115,9 @@ pub(crate) fn expression(gene: &Gene, data_type: Type, scope: &[Column]) -> Stri
         Type::Time => format!("date_trunc('hour', {})", gene.of(0, Type::Time, scope)),
         Type::Date => date(gene, scope),
         Type::Numeric => numeric(gene, scope),
+        Type::Small => small(gene, scope),
+        Type::Real => real(gene, scope),
+        Type::Moment => moment(gene, scope),
     }
 }
 
@@ -165,6 +185,41 @@ fn double(gene: &Gene, scope: &[Column]) -> String {
     }
 }
 
+fn small(gene: &Gene, scope: &[Column]) -> String {
+    let of = |index, data_type| gene.of(index, data_type, scope);
+    match gene.choice % 8 {
+        0..=2 => leaf(gene.choice / 8, Type::Small, scope),
+        3 => format!("({} + {})", of(0, Type::Small), of(1, Type::Small)),
+        4 => format!("({} * {})", of(0, Type::Small), of(1, Type::Small)),
+        5 => format!("({})::smallint", of(0, Type::Int)),
+        6 => format!("({})::smallint", of(0, Type::Real)),
+        _ => format!("abs({})", of(0, Type::Small)),
+    }
+}
+
+fn real(gene: &Gene, scope: &[Column]) -> String {
+    let of = |index, data_type| gene.of(index, data_type, scope);
+    match gene.choice % 8 {
+        0..=2 => leaf(gene.choice / 8, Type::Real, scope),
+        3 => format!("({} + {})", of(0, Type::Real), of(1, Type::Real)),
+        4 => format!("({} * {})", of(0, Type::Real), of(1, Type::Real)),
+        5 => format!("({})::real", of(0, Type::Double)),
+        6 => format!("({})::real", of(0, Type::Numeric)),
+        _ => format!("coalesce({}, 0)", of(0, Type::Real)),
+    }
+}
+
+fn moment(gene: &Gene, scope: &[Column]) -> String {
+    let of = |index, data_type| gene.of(index, data_type, scope);
+    match gene.choice % 6 {
+        0 | 1 => leaf(gene.choice / 6, Type::Moment, scope),
+        2 => format!("({} + interval '1 month 1 day')", of(0, Type::Moment)),
+        3 => format!("date_trunc('day', {}, 'Europe/Berlin')", of(0, Type::Moment)),
+        4 => format!("({} AT TIME ZONE 'America/New_York')", of(0, Type::Time)),
+        _ => format!("({})::timestamptz", of(0, Type::Date)),
+    }
+}
+
 /// Never far away, so that no day is out of range.
 fn date(gene: &Gene, scope: &[Column]) -> String {
     let of = |index, data_type| gene.of(index, data_type, scope);
@@ -205,7 +260,7 @@ fn text(gene: &Gene, scope: &[Column]) -> String {
 fn condition(gene: &Gene, scope: &[Column]) -> String {
     let of = |index, data_type| gene.of(index, data_type, scope);
     let compare = |sign, data_type| format!("({} {sign} {})", of(0, data_type), of(1, data_type));
-    match gene.choice % 18 {
+    match gene.choice % 21 {
         0 | 1 => compare(">", Type::Int),
         2 => compare("<=", Type::Int),
         3 => compare("=", Type::Int),
@@ -213,8 +268,8 @@ fn condition(gene: &Gene, scope: &[Column]) -> String {
         5 => compare("<", Type::Double),
         6 => compare(">=", Type::Big),
         7 => compare("<", Type::Time),
-        8 => format!("({} IS NULL)", of(0, Type::of_tables(gene.choice / 18))),
-        9 => format!("({} IS NOT NULL)", of(0, Type::of_tables(gene.choice / 18))),
+        8 => format!("({} IS NULL)", of(0, Type::of_tables(gene.choice / 21))),
+        9 => format!("({} IS NOT NULL)", of(0, Type::of_tables(gene.choice / 21))),
         10 if !gene.kids.is_empty() => format!("(NOT {})", of(0, Type::Bool)),
         11 if !gene.kids.is_empty() => compare("AND", Type::Bool),
         12 if !gene.kids.is_empty() => compare("OR", Type::Bool),
@@ -222,6 +277,9 @@ fn condition(gene: &Gene, scope: &[Column]) -> String {
         14 => format!("({} LIKE 'a%')", of(0, Type::Text)),
         15 => compare("<", Type::Date),
         16 => compare(">=", Type::Numeric),
+        17 => format!("({} <= {})", of(0, Type::Small), of(1, Type::Int)),
+        18 => format!("({} > {})", of(0, Type::Real), of(1, Type::Double)),
+        19 => format!("({} <= {})", of(0, Type::Moment), of(1, Type::Time)),
         _ => format!("({} IS DISTINCT FROM {})", of(0, Type::Int), of(1, Type::Int)),
     }
 }
@@ -266,6 +324,15 @@ pub(crate) fn value(choice: usize, data_type: Type) -> String {
             "'1969-12-31 23:59:59'",
         ]),
         Type::Date => pick(&["'2024-01-01'", "'2024-01-02'", "'2024-02-29'", "'1969-12-31'"]),
+        Type::Moment => pick(&[
+            "'2024-03-31 00:30Z'",
+            "'2024-03-31 02:30'",
+            "'2024-10-27 00:30Z'",
+            "'2024-01-01 00:10'",
+            "'1890-01-01'",
+        ]),
+        Type::Small => pick(&["1", "2", "0", "3", "-7", "1", "32767", "-32768"]),
+        Type::Real => pick(&["1.5", "0", "0.1", "-3", "3e38", "'NaN'", "'-0'", "1e-40", "'Infinity'"]),
         Type::Numeric => pick(&["1.25", "0", "2", "1.2", "-0.5", "1.25", "999999.99", "2.00"]),
     }
 }

@@ -33,8 +33,8 @@ impl fmt::Debug for Script {
 
 #[derive(Clone, Debug)]
 struct TableGene {
-    columns: u8,
-    not_null: u16,
+    columns: u32,
+    not_null: u32,
     is_stream: bool,
 }
 
@@ -64,7 +64,7 @@ struct ScriptGene {
 
 /// Any script.
 pub(crate) fn script() -> impl Strategy<Value = Script> {
-    let table = (any::<u8>(), any::<u16>(), prop::bool::weighted(0.15));
+    let table = (any::<u32>(), any::<u32>(), prop::bool::weighted(0.15));
     let table = table.prop_map(|(columns, not_null, is_stream)| TableGene { columns, not_null, is_stream });
     let texts = |range| prop::collection::vec(prop::collection::vec(change_gene(), 1..4), range);
     let restart = prop::option::weighted(0.4, (0usize..8, any::<bool>()));
@@ -145,7 +145,7 @@ impl TableGene {
         let name = format!("{stem}{index}");
         let is_nullable = |place: usize| self.not_null >> place & 3 != 3;
         let mut columns =
-            vec![Column { name: "k".to_owned(), data_type: Type::Int, nullable: is_nullable(8) }];
+            vec![Column { name: "k".to_owned(), data_type: Type::Int, nullable: is_nullable(30) }];
         for (bit, data_type) in Type::OF_TABLES.into_iter().enumerate() {
             if self.columns >> bit & 1 == 1 {
                 columns.push(Column { name: format!("a{bit}"), data_type, nullable: is_nullable(bit) });

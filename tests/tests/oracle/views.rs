@@ -350,7 +350,7 @@ fn aggregate(choice: usize, gene: &Gene, scope: &[Column]) -> (String, Type) {
     let any = scope[choice % scope.len()].data_type;
     let ordered = if any == Type::Bool { Type::Int } else { any };
     let condition = || expression(&gene.kid(2), Type::Bool, scope);
-    match choice % 44 {
+    match choice % 49 {
         0 => ("count(*)".to_owned(), Type::Big),
         1 => (format!("bool_or({} >= 2)", of(Type::Int)), Type::Bool),
         2 => (format!("count({})", of(any)), Type::Big),
@@ -390,6 +390,11 @@ fn aggregate(choice: usize, gene: &Gene, scope: &[Column]) -> (String, Type) {
         40 => (format!("sum({})", of(Type::Numeric)), Type::Numeric),
         41 => (format!("avg({})", of(Type::Numeric)), Type::Numeric),
         42 => (format!("sum(DISTINCT {})", of(Type::Numeric)), Type::Numeric),
+        43 => (format!("sum({})", of(Type::Small)), Type::Big),
+        44 => (format!("sum({})", of(Type::Real)), Type::Real),
+        45 => (format!("avg({})", of(Type::Real)), Type::Double),
+        46 => (format!("bit_or({})", of(Type::Small)), Type::Small),
+        47 => (format!("sum(DISTINCT {})", of(Type::Real)), Type::Real),
         _ => (format!("stddev_pop({})", of(Type::Numeric)), Type::Numeric),
     }
 }

@@ -52,16 +52,35 @@ async fn values_of_every_type_go_in_and_out_in_text_and_binary() {
     let server = Server::start();
     let client = server.connect().await;
     client
-        .batch_execute("CREATE TABLE v (a boolean, b int, c bigint, d double precision, e text, f timestamp)")
+        .batch_execute(
+            "CREATE TABLE v (a boolean, b int, c bigint, d double precision, e text, f timestamp, g smallint, h real, \
+             i timestamptz)",
+        )
         .await
         .unwrap();
     let moment = UNIX_EPOCH + Duration::from_micros(1_400_000_000_123_456);
-    let insert = client.prepare("INSERT INTO v VALUES ($1, $2, $3, $4, $5, $6)").await.unwrap();
+    let insert = client.prepare("INSERT INTO v VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)").await.unwrap();
     assert_eq!(
         insert.params(),
-        [Type::BOOL, Type::INT4, Type::INT8, Type::FLOAT8, Type::TEXT, Type::TIMESTAMP]
+        [
+            Type::BOOL,
+            Type::INT4,
+            Type::INT8,
+            Type::FLOAT8,
+            Type::TEXT,
+            Type::TIMESTAMP,
+            Type::INT2,
+            Type::FLOAT4,
+            Type::TIMESTAMPTZ
+        ]
     );
-    client.execute(&insert, &[&true, &-5i32, &i64::MIN, &1e23f64, &"é'\"\\\n", &moment]).await.unwrap();
+    client
+        .execute(
+            &insert,
+            &[&true, &-5i32, &i64::MIN, &1e23f64, &"é'\"\\\n", &moment, &i16::MIN, &0.1f32, &moment],
+        )
+        .await
+        .unwrap();
     let row = client.query_one("SELECT *, c::numeric + 0.25 FROM v", &[]).await.unwrap();
     assert!(row.get::<_, bool>(0));
     assert_eq!((row.get::<_, i32>(1), row.get::<_, i64>(2)), (-5, i64::MIN));
@@ -70,11 +89,17 @@ async fn values_of_every_type_go_in_and_out_in_text_and_binary() {
     // -9223372036854775807.75: five digits to the base 10,000 and one behind the point.
     let words = [6u16, 4, 0x4000, 2, 922, 3372, 368, 5477, 5807, 7500];
     let numeric: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
-    assert_eq!(row.get::<_, Bytes>(6).0, numeric);
+    assert_eq!((row.get::<_, i16>(6), row.get::<_, f32>(7)), (i16::MIN, 0.1));
+    assert_eq!(row.get::<_, std::time::SystemTime>(8), moment);
+    assert_eq!(row.get::<_, Bytes>(9).0, numeric);
     assert_eq!(
         texts(&client, "SELECT * FROM v").await,
-        ["t|-5|-9223372036854775808|9.999999999999999e+22|é'\"\\\n|2014-05-13 16:53:20.123456"]
+        [
+            "t|-5|-9223372036854775808|9.999999999999999e+22|é'\"\\\n|2014-05-13 16:53:20.123456|-32768|0.1|2014-05-13 16:53:20.123456+00"
+        ]
     );
+    client.batch_execute("SET TIME ZONE 'Asia/Kolkata'").await.unwrap();
+    assert_eq!(texts(&client, "SELECT i FROM v").await, ["2014-05-13 22:23:20.123456+05:30"]);
     assert_eq!(
         texts(&client, "SELECT d::text, f::text, a::text FROM v").await,
         ["9.999999999999999e+22|2014-05-13 16:53:20.123456|true"]

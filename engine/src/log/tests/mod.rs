@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array,
-    StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array,
+    Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
 };
 
 use super::simulated::{Seeded, SimulatedDisk};
@@ -91,7 +91,7 @@ fn table(random: &mut Seeded, tick: Tick) -> TableChanges {
 }
 
 fn data_type(random: &mut Seeded) -> DataType {
-    match random.below(8) {
+    match random.below(11) {
         0 => DataType::Boolean,
         1 => DataType::Int32,
         2 => DataType::Int64,
@@ -99,6 +99,9 @@ fn data_type(random: &mut Seeded) -> DataType {
         4 => DataType::Text,
         5 => DataType::Timestamp,
         6 => DataType::Date,
+        7 => DataType::Int16,
+        8 => DataType::Float32,
+        9 => DataType::TimestampTz,
         _ => DataType::Numeric { precision: 38, scale: 4 },
     }
 }
@@ -124,6 +127,14 @@ fn column(random: &mut Seeded, data_type: DataType, rows: usize) -> ArrayRef {
             Arc::new(array.with_precision_and_scale(precision, scale as i8).unwrap())
         }
         DataType::Date => Arc::new(values.map(|v| v.map(|v| v as i32)).collect::<Date32Array>()),
+        DataType::Int16 => Arc::new(values.map(|v| v.map(|v| v as i16)).collect::<Int16Array>()),
+        DataType::Float32 => {
+            Arc::new(values.map(|v| v.map(|v| f32::from_bits(v as u32))).collect::<Float32Array>())
+        }
+        DataType::TimestampTz => {
+            let array = values.map(|v| v.map(|v| v as i64)).collect::<TimestampMicrosecondArray>();
+            Arc::new(array.with_data_type(data_type.to_arrow()))
+        }
         DataType::Interval => unreachable!("no relation has a column of it"),
     };
     array.slice(offset, rows)

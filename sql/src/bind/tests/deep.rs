@@ -4,12 +4,13 @@ use super::catalog;
 use crate::bind;
 use crate::bound::Bound;
 use crate::parse::parse;
+use crate::query::Parameters;
 
 /// Binds, copies, explains and drops on a stack of 2 MiB, tokio's default.
 fn survives(text: String) {
     let run = move || {
         let statement = parse(&text).unwrap().pop().unwrap();
-        match bind(&statement, &catalog(), &[]) {
+        match bind(&statement, &catalog(), Parameters::values(&[])) {
             Ok(Bound::Select(query)) => {
                 assert!(!query.clone().explain().is_empty());
                 drop(query.lower().map(|plan| (plan.id(), plan.to_string(), plan.nodes().len())));

@@ -13,7 +13,7 @@ use crate::bound::{Bound, CopySource, Create, Subscribe};
 use crate::catalog::{Catalog, CatalogChange, Column, Relation, RelationKind, TableRules, ViewOptions};
 use crate::parse::parse;
 use crate::parse::tests::failure;
-use crate::query::{Change, ChangeKind, Query};
+use crate::query::{Change, ChangeKind, Parameters, Query};
 
 /// `readings` and the views `hot` over it and `hottest` over that; a stream; a table with odd names.
 fn catalog() -> Catalog {
@@ -82,7 +82,7 @@ fn bound_with(texts: &[&str], parameters: &[Literal]) -> String {
     let catalog = catalog();
     let one = |text: &&str| {
         let statement = parse(text).unwrap().pop().unwrap();
-        match bind(&statement, &catalog, parameters) {
+        match bind(&statement, &catalog, Parameters::values(parameters)) {
             Ok(bound) => format!("{text}\n    {}\n", summary(&bound)),
             Err(error) => format!("{text}\n{}", failure("error", &error)),
         }
@@ -95,7 +95,7 @@ fn described(texts: &[&str], types: &[Option<DataType>]) -> String {
     let catalog = catalog();
     let one = |text: &&str| {
         let statement = parse(text).unwrap().pop().unwrap();
-        match describe(&statement, &catalog, types) {
+        match describe(&statement, &catalog, Parameters::types(types)) {
             Ok(description) => {
                 let columns = description.columns.map_or("no rows".to_owned(), |c| columns(&c));
                 format!("{text}\n    {:?} -> {columns}\n", description.parameters)

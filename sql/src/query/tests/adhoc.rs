@@ -43,7 +43,7 @@ impl Database {
     }
 
     pub(super) fn view(&mut self, name: &str, sql: &str) {
-        let query = Query::plan(&parse(sql), &self.catalog, Parameters::Values(&[])).unwrap();
+        let query = Query::plan(&parse(sql), &self.catalog, Parameters::values(&[])).unwrap();
         let id = self.catalog.next_id();
         let columns: Vec<(&str, DataType)> =
             query.columns().iter().map(|column| (column.name.as_str(), column.data_type)).collect();
@@ -66,7 +66,7 @@ impl Database {
         let columns: Vec<usize> = (0..relation.columns.len()).collect();
         let source = parse(source);
         let change =
-            plan_insert(&relation, &columns, &source, &self.catalog, Parameters::Values(&[])).unwrap();
+            plan_insert(&relation, &columns, &source, &self.catalog, Parameters::values(&[])).unwrap();
         self.change(table, &change.source, 1);
     }
 
@@ -101,7 +101,7 @@ impl Database {
     }
 
     pub(super) fn try_select(&self, sql: &str) -> Result<Vec<String>, SqlError> {
-        let query = Query::plan(&parse(sql), &self.catalog, Parameters::Values(&[]))?;
+        let query = Query::plan(&parse(sql), &self.catalog, Parameters::values(&[]))?;
         let mut rows = text_rows(&query, &self.run(&query)?);
         if !is_ordered(sql) {
             rows.sort();
@@ -263,7 +263,7 @@ fn large_relations_stream() {
     assert_eq!(database.select("SELECT a FROM t LIMIT 3").len(), 3);
     assert_eq!(database.select("SELECT count(*) FROM t l JOIN t r ON l.a = r.a + 1"), ["65535"]);
     // A reader that goes away stops its scans: the runtime below would wait for them for ever.
-    let query = Query::plan(&parse("SELECT * FROM t"), &database.catalog, Parameters::Values(&[])).unwrap();
+    let query = Query::plan(&parse("SELECT * FROM t"), &database.catalog, Parameters::values(&[])).unwrap();
     let snapshots = database.snapshots(&query.relations());
     let first = database.runtime.block_on(async {
         let mut rows = query.execute(snapshots, database.tick).unwrap();

@@ -86,7 +86,7 @@ fn columns_are_named_as_postgresql_names_them() {
         columns(
             "SELECT CASE WHEN true THEN 1 END, CASE WHEN true THEN 1 ELSE a END, coalesce(a, 1), date_trunc('hour', now()) FROM t"
         ),
-        "case integer, a integer, coalesce integer, date_trunc timestamp"
+        "case integer, a integer, coalesce integer, date_trunc timestamptz"
     );
     assert_eq!(
         columns("SELECT 1, 2, 'x', NULL"),
@@ -133,15 +133,19 @@ fn result_types_of_aggregates() {
 }
 
 fn described(sql: &str, declared: &[Option<DataType>]) -> Vec<DataType> {
-    Query::plan(&parse(sql), &catalog(), Parameters::Types(declared)).unwrap().parameter_types().to_vec()
+    Query::plan(&parse(sql), &catalog(), Parameters::types(declared)).unwrap().parameter_types().to_vec()
 }
 
 #[test]
 fn parameters_take_their_types_from_their_use() {
-    use DataType::{Float64, Int32, Int64, Text, Timestamp};
+    use DataType::{Float64, Int32, Int64, Interval, Text, Timestamp, TimestampTz};
     assert_eq!(described("SELECT a FROM t WHERE a = $1 AND b > $2 AND c = $3", &[]), [Int32, Int64, Text]);
     assert_eq!(described("SELECT $1, $2::float8, $3 + 1", &[]), [Text, Float64, Int32]);
-    assert_eq!(described("SELECT date_trunc($1, $2)", &[]), [Text, Timestamp]);
+    assert_eq!(described("SELECT date_trunc($1, $2::timestamp)", &[]), [Text, Timestamp]);
+    assert_eq!(
+        described("SELECT $1 < now(), date_bin($2, now(), $3)", &[]),
+        [TimestampTz, Interval, TimestampTz]
+    );
     assert_eq!(described("SELECT a FROM t LIMIT $1 OFFSET $2", &[]), [Int64, Int64]);
     assert_eq!(described("SELECT $2 + a FROM t", &[]), [Text, Int32]);
     assert_eq!(described("SELECT a FROM t WHERE a = $1", &[Some(Int64)]), [Int64]);
@@ -155,9 +159,9 @@ fn parameters_take_their_types_from_their_use() {
 #[test]
 fn parameters_have_values() {
     let values = [Literal::Int32(7), Literal::Null(DataType::Text)];
-    let query = Query::plan(&parse("SELECT $1 + 1, $2"), &catalog(), Parameters::Values(&values)).unwrap();
+    let query = Query::plan(&parse("SELECT $1 + 1, $2"), &catalog(), Parameters::values(&values)).unwrap();
     assert_eq!(text_rows(&query, &run(&query).unwrap()), ["8|null"]);
-    let missing = Query::plan(&parse("SELECT $3"), &catalog(), Parameters::Values(&values)).unwrap_err();
+    let missing = Query::plan(&parse("SELECT $3"), &catalog(), Parameters::values(&values)).unwrap_err();
     assert_eq!(shown(&missing), "42P02: there is no parameter $3");
 }
 
@@ -165,7 +169,7 @@ fn parameters_have_values() {
 fn insert(columns: &[usize], source: &str) -> String {
     let catalog = catalog();
     let table = Arc::clone(catalog.get("u").unwrap());
-    let planned = plan_insert(&table, columns, &parse(source), &catalog, Parameters::Values(&[]));
+    let planned = plan_insert(&table, columns, &parse(source), &catalog, Parameters::values(&[]));
     match planned
         .map(|change| change.source)
         .and_then(|query| run(&query).map(|batches| text_rows(&query, &batches)))
@@ -210,7 +214,7 @@ fn insert_parameters_take_their_columns_types() {
     let catalog = catalog();
     let table = Arc::clone(catalog.get("u").unwrap());
     for source in ["VALUES ($1, $2)", "SELECT $1, $2", "VALUES (1, 2), ($1, $2)"] {
-        let change = plan_insert(&table, &[0, 1], &parse(source), &catalog, Parameters::Types(&[])).unwrap();
+        let change = plan_insert(&table, &[0, 1], &parse(source), &catalog, Parameters::types(&[])).unwrap();
         assert_eq!(change.parameter_types, [DataType::Int32, DataType::Float64], "{source}");
     }
 }
@@ -231,7 +235,7 @@ fn deletes_read_whole_rows() {
 
 #[test]
 fn now_is_the_tick() {
-    let query = plan("SELECT now(), current_timestamp = localtimestamp").unwrap();
+    let query = plan("SELECT now()::timestamp, current_timestamp = localtimestamp, current_date").unwrap();
     assert_eq!(TICK, 1_000_000_000_000_000);
-    assert_eq!(text_rows(&query, &run(&query).unwrap()), ["2001-09-09 01:46:40|t"]);
+    assert_eq!(text_rows(&query, &run(&query).unwrap()), ["2001-09-09 01:46:40|t|2001-09-09"]);
 }

@@ -119,7 +119,7 @@ fn views_follow_their_tables() {
     tables(&mut database);
     let mut views = Vec::new();
     for (sql, _) in recorded() {
-        let planned = Query::plan(&super::parse(sql), &database.catalog, Parameters::Values(&[]));
+        let planned = Query::plan(&super::parse(sql), &database.catalog, Parameters::values(&[]));
         if planned.and_then(|query| query.lower()).is_ok() {
             database.view(&format!("v{}", views.len()), sql);
             views.push(sql);

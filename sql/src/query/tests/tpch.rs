@@ -89,7 +89,7 @@ fn one_row(rel: &Rel) -> bool {
 }
 
 fn check(sql: &str, expected: Expect) {
-    let query = Query::plan(&parse(sql), &catalog(), Parameters::Values(&[])).unwrap();
+    let query = Query::plan(&parse(sql), &catalog(), Parameters::values(&[])).unwrap();
     query.rel.visit(&mut |rel| {
         if let Rel::Join { kind, left, right, on } = rel {
             let (keys, _) = crate::lower::join_keys(on, &left.columns(), &right.columns());

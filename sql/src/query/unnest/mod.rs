@@ -262,12 +262,14 @@ fn by_domain(rel: &Rel, arguments: &[Expr], base: &Rel) -> Result<Unnested, SqlE
 /// sub-query may tell them apart; as text they differ.
 fn told_apart(data_type: DataType) -> DataType {
     match data_type {
-        DataType::Float64 | DataType::Interval => DataType::Text,
+        DataType::Float32 | DataType::Float64 | DataType::Interval => DataType::Text,
         DataType::Boolean
+        | DataType::Int16
         | DataType::Int32
         | DataType::Int64
         | DataType::Text
         | DataType::Timestamp
+        | DataType::TimestampTz
         | DataType::Date
         | DataType::Numeric { .. } => data_type,
     }
