@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array, Int32Array,
-    Int64Array, IntervalMonthDayNanoArray, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryBuilder, Float32Array,
+    Float64Array, Int16Array, Int32Array, Int64Array, IntervalMonthDayNanoArray, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow::datatypes::IntervalMonthDayNano;
 
@@ -74,5 +75,18 @@ pub fn column_of_literals<'a>(data_type: DataType, literals: impl Iterator<Item 
             }));
             Arc::new(column.with_data_type(data_type.to_arrow()))
         }
+        DataType::Uuid => {
+            let mut column = FixedSizeBinaryBuilder::new(16);
+            literals.for_each(|literal| match literal {
+                // Sixteen bytes are what the builder takes.
+                Literal::Uuid(bytes) => _ = column.append_value(bytes),
+                _ => column.append_null(),
+            });
+            Arc::new(column.finish())
+        }
+        DataType::Bytea => Arc::new(BinaryArray::from_iter(literals.map(|literal| match literal {
+            Literal::Bytea(bytes) => Some(bytes.as_slice()),
+            _ => None,
+        }))),
     }
 }

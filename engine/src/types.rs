@@ -14,6 +14,9 @@ pub type Tick = u64;
 /// The zone that Arrow's form of a moment names: the one for all.
 pub const MOMENT_ZONE: &str = "+00:00";
 
+/// The bytes of a uuid.
+const UUID_BYTES: i32 = 16;
+
 /// The most digits that a numeric can have: Decimal128's.
 pub const NUMERIC_PRECISION_MAX: u8 = 38;
 
@@ -50,6 +53,10 @@ pub enum DataType {
     Float32,
     /// `timestamp with time zone`, microseconds since 1970: a moment. In which zone it is shown is the reader's.
     TimestampTz,
+    /// `uuid`, 16 bytes
+    Uuid,
+    /// `bytea`, any bytes
+    Bytea,
 }
 
 impl DataType {
@@ -67,6 +74,8 @@ impl DataType {
             DataType::Interval => ArrowType::Interval(IntervalUnit::MonthDayNano),
             DataType::Int16 => ArrowType::Int16,
             DataType::Float32 => ArrowType::Float32,
+            DataType::Uuid => ArrowType::FixedSizeBinary(UUID_BYTES),
+            DataType::Bytea => ArrowType::Binary,
             DataType::TimestampTz => ArrowType::Timestamp(TimeUnit::Microsecond, Some(MOMENT_ZONE.into())),
         }
     }
@@ -86,6 +95,8 @@ impl DataType {
             ArrowType::Date32 => DataType::Date,
             ArrowType::Interval(IntervalUnit::MonthDayNano) => DataType::Interval,
             ArrowType::Int16 => DataType::Int16,
+            ArrowType::FixedSizeBinary(UUID_BYTES) => DataType::Uuid,
+            ArrowType::Binary => DataType::Bytea,
             ArrowType::Float32 => DataType::Float32,
             ArrowType::Timestamp(TimeUnit::Microsecond, Some(zone)) if **zone == *MOMENT_ZONE => {
                 DataType::TimestampTz
@@ -110,13 +121,15 @@ impl fmt::Display for DataType {
             DataType::Int16 => f.write_str("smallint"),
             DataType::Float32 => f.write_str("real"),
             DataType::TimestampTz => f.write_str("timestamptz"),
+            DataType::Uuid => f.write_str("uuid"),
+            DataType::Bytea => f.write_str("bytea"),
         }
     }
 }
 
 /// Each type once, for tests that go through them.
 #[cfg(test)]
-pub(crate) const EVERY: [DataType; 12] = [
+pub(crate) const EVERY: [DataType; 14] = [
     DataType::Boolean,
     DataType::Int16,
     DataType::Int32,
@@ -129,6 +142,8 @@ pub(crate) const EVERY: [DataType; 12] = [
     DataType::Timestamp,
     DataType::TimestampTz,
     DataType::Interval,
+    DataType::Uuid,
+    DataType::Bytea,
 ];
 
 /// The Arrow schema of unnamed columns: `c0`, `c1`, … of these types, all nullable.
@@ -194,6 +209,10 @@ pub enum Literal {
     Float32(u32),
     /// `timestamp with time zone`, microseconds since 1970
     TimestampTz(i64),
+    /// `uuid`
+    Uuid([u8; 16]),
+    /// `bytea`
+    Bytea(Vec<u8>),
 }
 
 impl Literal {
@@ -215,6 +234,8 @@ impl Literal {
             Literal::Int16(_) => DataType::Int16,
             Literal::Float32(_) => DataType::Float32,
             Literal::TimestampTz(_) => DataType::TimestampTz,
+            Literal::Uuid(_) => DataType::Uuid,
+            Literal::Bytea(_) => DataType::Bytea,
         }
     }
 }
@@ -237,6 +258,12 @@ impl fmt::Display for Literal {
             Literal::Int16(value) => write!(f, "{value}::smallint"),
             Literal::Float32(bits) => write!(f, "{:?}::real", f32::from_bits(*bits)),
             Literal::TimestampTz(micros) => write!(f, "{micros}us::timestamptz"),
+            Literal::Uuid(bytes) => write!(f, "'{:032x}'::uuid", u128::from_be_bytes(*bytes)),
+            Literal::Bytea(bytes) => {
+                f.write_str("'\\x")?;
+                bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+                f.write_str("'::bytea")
+            }
         }
     }
 }

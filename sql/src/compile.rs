@@ -117,6 +117,8 @@ pub(crate) fn scalar(literal: &Literal) -> ScalarValue {
         )),
         Literal::Int16(value) => ScalarValue::Int16(Some(*value)),
         Literal::Float32(bits) => ScalarValue::Float32(Some(f32::from_bits(*bits))),
+        Literal::Uuid(bytes) => ScalarValue::FixedSizeBinary(16, Some(bytes.to_vec())),
+        Literal::Bytea(bytes) => ScalarValue::Binary(Some(bytes.clone())),
         Literal::TimestampTz(micros) => {
             ScalarValue::TimestampMicrosecond(Some(*micros), Some(MOMENT_ZONE.into()))
         }
@@ -136,6 +138,8 @@ fn null(data_type: DataType) -> ScalarValue {
         DataType::Interval => ScalarValue::IntervalMonthDayNano(None),
         DataType::Int16 => ScalarValue::Int16(None),
         DataType::Float32 => ScalarValue::Float32(None),
+        DataType::Uuid => ScalarValue::FixedSizeBinary(16, None),
+        DataType::Bytea => ScalarValue::Binary(None),
         DataType::TimestampTz => ScalarValue::TimestampMicrosecond(None, Some(MOMENT_ZONE.into())),
     }
 }
@@ -154,6 +158,8 @@ pub(crate) fn literal(value: &ScalarValue) -> Option<Literal> {
         }
         ScalarValue::Date32(Some(days)) => Literal::Date(*days),
         ScalarValue::IntervalMonthDayNano(Some(value)) => Interval::from_arrow(*value).literal(),
+        ScalarValue::FixedSizeBinary(16, Some(bytes)) => Literal::Uuid(bytes.as_slice().try_into().ok()?),
+        ScalarValue::Binary(Some(bytes)) => Literal::Bytea(bytes.clone()),
         ScalarValue::Int16(Some(value)) => Literal::Int16(*value),
         ScalarValue::Float32(Some(value)) => Literal::Float32(value.to_bits()),
         ScalarValue::TimestampMicrosecond(Some(micros), Some(_)) => Literal::TimestampTz(*micros),

@@ -72,6 +72,8 @@ impl Number {
             | DataType::Date
             | DataType::Interval
             | DataType::TimestampTz
+            | DataType::Uuid
+            | DataType::Bytea
             // They are summed as integers and doubles.
             | DataType::Int16
             | DataType::Float32 => return None,

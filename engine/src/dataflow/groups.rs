@@ -232,6 +232,8 @@ impl CellColumn {
             | DataType::Date
             | DataType::Interval
             | DataType::TimestampTz
+            | DataType::Uuid
+            | DataType::Bytea
             | DataType::Int16
             | DataType::Float32 => new_null_array(&self.data_type.to_arrow(), outcomes.len()),
         }

@@ -58,6 +58,14 @@ fn add_column(column: &ArrayRef, hashes: &mut [u64]) {
         ArrowType::Interval(_) => add_numbers::<IntervalMonthDayNanoType>(column, hashes, |value| {
             mix(mix(value.months as u64, value.days as u64), value.nanoseconds as u64)
         }),
+        ArrowType::Binary => {
+            let values = column.as_binary::<i32>();
+            add(column, hashes, |hash, row| mix_bytes(hash, values.value(row)));
+        }
+        ArrowType::FixedSizeBinary(_) => {
+            let values = column.as_fixed_size_binary();
+            add(column, hashes, |hash, row| mix_bytes(hash, values.value(row)));
+        }
         ArrowType::Utf8 => {
             let values = column.as_string::<i32>();
             add(column, hashes, |hash, row| mix_bytes(hash, values.value(row).as_bytes()));

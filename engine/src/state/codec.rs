@@ -155,8 +155,8 @@ fn normalise_real(value: f32) -> f32 {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use arrow::array::{
-        BooleanArray, Date32Array, Decimal128Array, Int16Array, Int32Array, Int64Array, StringArray,
-        TimestampMicrosecondArray,
+        BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray, Int16Array,
+        Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
     };
     use proptest::collection::vec;
     use proptest::option;
@@ -340,6 +340,24 @@ mod tests {
             let bytes = RowCodec::new(&[DataType::Float64]).encode(&normalise_keys(&[column]), 2).unwrap();
             let equal = left == right || (left.is_nan() && right.is_nan());
             prop_assert_eq!(bytes.get(0) == bytes.get(1), equal);
+        }
+
+        #[test]
+        fn bytes_and_uuids_come_back_in_the_order_of_their_bytes(
+            rows in vec((option::of(vec(any::<u8>(), 0..40)), option::of(any::<[u8; 16]>())), 2..10),
+        ) {
+            let uuids = rows.iter().map(|row| row.1);
+            let columns: [ArrayRef; 2] = [
+                Arc::new(rows.iter().map(|row| row.0.as_deref()).collect::<BinaryArray>()),
+                Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(uuids, 16).unwrap()),
+            ];
+            check_round_trip(&[DataType::Bytea, DataType::Uuid], &columns, rows.len());
+            let order = |data_type: DataType, column: usize| {
+                let bytes = RowCodec::new(&[data_type]).encode(&columns[column..=column], rows.len()).unwrap();
+                bytes.get(0).cmp(bytes.get(1))
+            };
+            prop_assert_eq!(order(DataType::Bytea, 0), rows[0].0.cmp(&rows[1].0));
+            prop_assert_eq!(order(DataType::Uuid, 1), rows[0].1.cmp(&rows[1].1));
         }
 
         #[test]

@@ -174,6 +174,8 @@ pub(crate) fn rows_of(batch: &RecordBatch) -> Vec<String> {
             DataType::Date => format!("day {}", column.as_primitive::<Date32Type>().value(row)),
             DataType::Interval => "interval".to_owned(),
             DataType::TimestampTz => "moment".to_owned(),
+            DataType::Uuid => format!("{:?}", column.as_fixed_size_binary().value(row)),
+            DataType::Bytea => format!("{:?}", column.as_binary::<i32>().value(row)),
             DataType::Int16 => column.as_primitive::<Int16Type>().value(row).to_string(),
             DataType::Float32 => format!("{:?}", column.as_primitive::<Float32Type>().value(row)),
         }

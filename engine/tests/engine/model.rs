@@ -43,6 +43,8 @@ fn display(row: &Row) -> String {
         Literal::Date(days) => format!("day {days}"),
         Literal::Interval { .. } => "interval".to_owned(),
         Literal::TimestampTz(_) => "moment".to_owned(),
+        Literal::Uuid(bytes) => format!("{bytes:?}"),
+        Literal::Bytea(bytes) => format!("{bytes:?}"),
         Literal::Int16(value) => value.to_string(),
         Literal::Float32(bits) => format!("{:?}", f32::from_bits(*bits)),
     };

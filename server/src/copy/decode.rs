@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder, Float64Builder, Int16Builder,
-    Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder, RecordBatch, StringBuilder,
-    TimestampMicrosecondBuilder,
+    ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, FixedSizeBinaryBuilder,
+    Float32Builder, Float64Builder, Int16Builder, Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder,
+    RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::SchemaRef;
 use millrace_engine::{DataType, MOMENT_ZONE, schema_of};
@@ -158,6 +158,8 @@ enum Builder {
     Int16(Int16Builder),
     Float32(Float32Builder),
     TimestampTz(TimestampMicrosecondBuilder),
+    Uuid(FixedSizeBinaryBuilder),
+    Bytea(BinaryBuilder),
 }
 
 impl Builder {
@@ -176,6 +178,8 @@ impl Builder {
             DataType::Interval => Builder::Interval(IntervalMonthDayNanoBuilder::new()),
             DataType::Int16 => Builder::Int16(Int16Builder::new()),
             DataType::Float32 => Builder::Float32(Float32Builder::new()),
+            DataType::Uuid => Builder::Uuid(FixedSizeBinaryBuilder::new(16)),
+            DataType::Bytea => Builder::Bytea(BinaryBuilder::new()),
             DataType::TimestampTz => {
                 Builder::TimestampTz(TimestampMicrosecondBuilder::new().with_timezone(MOMENT_ZONE))
             }
@@ -190,6 +194,11 @@ impl Builder {
                 builder.append_option(text.map(text_form::parse_boolean).transpose()?)
             }
             Builder::Int16(builder) => builder.append_option(text.map(text_form::parse_int16).transpose()?),
+            Builder::Bytea(builder) => builder.append_option(text.map(text_form::parse_bytea).transpose()?),
+            Builder::Uuid(builder) => match text.map(text_form::parse_uuid).transpose()? {
+                Some(uuid) => builder.append_value(uuid).map_err(SqlError::internal)?,
+                None => builder.append_null(),
+            },
             Builder::TimestampTz(builder) => {
                 let moment = text.map(|text| text_form::parse_timestamptz(text, zone)).transpose()?;
                 builder.append_option(moment);
@@ -232,6 +241,8 @@ impl Builder {
             Builder::Interval(builder) => Arc::new(builder.finish()),
             Builder::Int16(builder) => Arc::new(builder.finish()),
             Builder::Float32(builder) => Arc::new(builder.finish()),
+            Builder::Uuid(builder) => Arc::new(builder.finish()),
+            Builder::Bytea(builder) => Arc::new(builder.finish()),
             Builder::TimestampTz(builder) => Arc::new(builder.finish()),
             Builder::Numeric(builder, precision, scale) => {
                 let array = builder.finish().with_precision_and_scale(*precision, *scale as i8);

@@ -3,14 +3,15 @@
 use bytes::BytesMut;
 use millrace_engine::{DataType, Literal, NUMERIC_PRECISION_MAX};
 use millrace_sql::text_form::{
-    self, Interval, write_date, write_float32, write_float64, write_interval, write_timestamp,
-    write_timestamptz,
+    self, Interval, write_bytea, write_date, write_float32, write_float64, write_interval, write_timestamp,
+    write_timestamptz, write_uuid,
 };
 use millrace_sql::{SqlError, Zone};
 
 use super::numeric::numeric_text_from_binary;
 
 pub(crate) const BOOL: u32 = 16;
+pub(crate) const BYTEA: u32 = 17;
 pub(crate) const NAME: u32 = 19;
 pub(crate) const INT8: u32 = 20;
 pub(crate) const INT2: u32 = 21;
@@ -25,6 +26,7 @@ pub(crate) const DATE: u32 = 1082;
 pub(crate) const TIMESTAMP: u32 = 1114;
 pub(crate) const TIMESTAMPTZ: u32 = 1184;
 pub(crate) const INTERVAL: u32 = 1186;
+pub(crate) const UUID: u32 = 2950;
 pub(crate) const NUMERIC: u32 = 1700;
 
 /// Microseconds from 1970 to 2000, where PostgreSQL's binary timestamps start.
@@ -57,6 +59,8 @@ pub(crate) fn wire_type(data_type: DataType) -> WireType {
         DataType::Int16 => (INT2, 2),
         DataType::Float32 => (FLOAT4, 4),
         DataType::TimestampTz => (TIMESTAMPTZ, 8),
+        DataType::Uuid => (UUID, 16),
+        DataType::Bytea => (BYTEA, -1),
     };
     WireType { oid, size, modifier: modifier(data_type) }
 }
@@ -79,7 +83,9 @@ fn modifier(data_type: DataType) -> i32 {
         | DataType::Interval
         | DataType::Int16
         | DataType::Float32
-        | DataType::TimestampTz => -1,
+        | DataType::TimestampTz
+        | DataType::Uuid
+        | DataType::Bytea => -1,
     }
 }
 
@@ -101,11 +107,11 @@ pub(crate) fn parameter_type(oid: u32) -> Result<Option<DataType>, SqlError> {
         DATE => DataType::Date,
         TIMESTAMP => DataType::Timestamp,
         TIMESTAMPTZ => DataType::TimestampTz,
+        UUID => DataType::Uuid,
+        BYTEA => DataType::Bytea,
         INTERVAL => DataType::Interval,
-        17 => return Err(SqlError::unsupported("type bytea")),
         114 | 3802 => return Err(SqlError::unsupported("type json")),
         1083 | 1266 => return Err(SqlError::unsupported("type time")),
-        2950 => return Err(SqlError::unsupported("type uuid")),
         _ => return Err(SqlError::new("42704", format!("type with OID {oid} does not exist"))),
     }))
 }
@@ -137,6 +143,8 @@ pub(crate) fn read_parameter(
     let mut written = BytesMut::new();
     match value {
         Literal::Timestamp(micros) => write_timestamp(micros, &mut written),
+        Literal::Uuid(uuid) => write_uuid(uuid, &mut written),
+        Literal::Bytea(value) => write_bytea(&value, &mut written),
         Literal::TimestampTz(micros) => write_timestamptz(micros, zone, &mut written),
         Literal::Date(days) => write_date(days, &mut written),
         Literal::Interval { months, days, micros } => {
@@ -166,6 +174,8 @@ fn read_binary(bytes: &[u8], oid: u32) -> Result<Literal, SqlError> {
         FLOAT4 => Literal::Float32(u32::from_be_bytes(fixed(bytes)?)),
         FLOAT8 => Literal::Float64(u64::from_be_bytes(fixed(bytes)?)),
         NAME | TEXT | BPCHAR | VARCHAR => Literal::Text(utf8(bytes)?.to_owned()),
+        UUID => Literal::Uuid(fixed(bytes)?),
+        BYTEA => Literal::Bytea(bytes.to_vec()),
         TIMESTAMPTZ => Literal::TimestampTz(since_1970(i64::from_be_bytes(fixed(bytes)?))?),
         TIMESTAMP => Literal::Timestamp(since_1970(i64::from_be_bytes(fixed(bytes)?))?),
         DATE => Literal::Date(days_since_1970(i32::from_be_bytes(fixed(bytes)?))?),
@@ -257,6 +267,9 @@ mod tests {
             binary(&0i64.to_be_bytes(), TIMESTAMP, DataType::Timestamp),
             Ok(Literal::Timestamp(MICROS_TO_2000))
         );
+        assert_eq!(binary(&[0xa0; 16], UUID, DataType::Uuid), Ok(Literal::Uuid([0xa0; 16])));
+        assert_eq!(binary(&[0xa0; 15], UUID, DataType::Uuid), Err("22P03".to_owned()));
+        assert_eq!(binary(&[0, 255], BYTEA, DataType::Bytea), Ok(Literal::Bytea(vec![0, 255])));
         assert_eq!(
             binary(&0i64.to_be_bytes(), TIMESTAMPTZ, DataType::TimestampTz),
             Ok(Literal::TimestampTz(MICROS_TO_2000))
@@ -300,7 +313,7 @@ mod tests {
     fn foreign_oids_are_refused_by_name() {
         assert_eq!(parameter_type(0), Ok(None));
         assert_eq!(parameter_type(VARCHAR), Ok(Some(DataType::Text)));
-        assert_eq!(parameter_type(2950).expect_err("an error").sqlstate, "0A000");
+        assert_eq!(parameter_type(1266).expect_err("an error").sqlstate, "0A000");
         assert_eq!(parameter_type(999_999).expect_err("an error").sqlstate, "42704");
     }
 }

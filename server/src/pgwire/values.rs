@@ -1,8 +1,9 @@
 //! Values on their way out: a column of a batch, written row by row as text or in binary.
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array,
-    Int16Array, Int32Array, Int64Array, IntervalMonthDayNanoArray, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray,
+    Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, IntervalMonthDayNanoArray, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow::datatypes::{
     DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type,
@@ -10,8 +11,8 @@ use arrow::datatypes::{
 };
 use bytes::{BufMut, BytesMut};
 use millrace_sql::text_form::{
-    Interval, write_date, write_float32, write_float64, write_interval, write_numeric, write_timestamp,
-    write_timestamptz,
+    Interval, write_bytea, write_date, write_float32, write_float64, write_interval, write_numeric,
+    write_timestamp, write_timestamptz, write_uuid,
 };
 use millrace_sql::{SqlError, Zone};
 use std::fmt::Write as _;
@@ -33,6 +34,8 @@ pub(crate) enum Values<'a> {
     Int16(&'a Int16Array),
     Float32(&'a Float32Array),
     TimestampTz(&'a TimestampMicrosecondArray, &'a Zone),
+    Uuid(&'a FixedSizeBinaryArray),
+    Bytea(&'a BinaryArray),
 }
 
 impl<'a> Values<'a> {
@@ -59,6 +62,8 @@ impl<'a> Values<'a> {
             ArrowType::Timestamp(TimeUnit::Microsecond, Some(_)) => {
                 Values::TimestampTz(array.as_primitive::<TimestampMicrosecondType>(), zone)
             }
+            ArrowType::FixedSizeBinary(16) => Values::Uuid(array.as_fixed_size_binary()),
+            ArrowType::Binary => Values::Bytea(array.as_binary::<i32>()),
             ArrowType::Float32 => Values::Float32(array.as_primitive::<Float32Type>()),
             other => return Err(SqlError::internal(format!("a result column has the type {other}"))),
         })
@@ -79,6 +84,8 @@ impl<'a> Values<'a> {
             Values::Int16(array) => array.is_null(row),
             Values::Float32(array) => array.is_null(row),
             Values::TimestampTz(array, _) => array.is_null(row),
+            Values::Uuid(array) => array.is_null(row),
+            Values::Bytea(array) => array.is_null(row),
         }
     }
 
@@ -92,6 +99,8 @@ impl<'a> Values<'a> {
             Values::Int64(array) => _ = write!(out, "{}", array.value(row)),
             Values::Float32(array) => write_float32(array.value(row), out),
             Values::TimestampTz(array, zone) => write_timestamptz(array.value(row), zone, out),
+            Values::Uuid(array) => write_uuid(array.value(row).try_into().unwrap_or_default(), out),
+            Values::Bytea(array) => write_bytea(array.value(row), out),
             Values::Float64(array) => write_float64(array.value(row), out),
             Values::Text(array) => out.put_slice(array.value(row).as_bytes()),
             Values::Timestamp(array) => write_timestamp(array.value(row), out),
@@ -109,6 +118,8 @@ impl<'a> Values<'a> {
             Values::Int32(array) => out.put_i32(array.value(row)),
             Values::Int64(array) => out.put_i64(array.value(row)),
             Values::Float32(array) => out.put_f32(array.value(row)),
+            Values::Uuid(array) => out.put_slice(array.value(row)),
+            Values::Bytea(array) => out.put_slice(array.value(row)),
             Values::Float64(array) => out.put_f64(array.value(row)),
             Values::Text(array) => out.put_slice(array.value(row).as_bytes()),
             // Binary timestamps count from 2000.
@@ -150,7 +161,13 @@ mod tests {
     #[test]
     fn values_are_written_as_by_postgresql() {
         let timestamp = |micros| Arc::new(TimestampMicrosecondArray::from(vec![micros])) as ArrayRef;
-        let cases: [(ArrayRef, &str, &str); 18] = [
+        let cases: [(ArrayRef, &str, &str); 20] = [
+            (Arc::new(BinaryArray::from(vec![&[0u8, 255][..]])), "\\x00ff", "00ff"),
+            (
+                Arc::new(FixedSizeBinaryArray::try_from_iter([[0xa0u8; 16]].into_iter()).expect("16 bytes")),
+                "a0a0a0a0-a0a0-a0a0-a0a0-a0a0a0a0a0a0",
+                "a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0",
+            ),
             (
                 Arc::new(TimestampMicrosecondArray::from(vec![MICROS_TO_2000]).with_timezone("+00:00")),
                 "2000-01-01 01:00:00+01",

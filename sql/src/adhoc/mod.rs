@@ -42,7 +42,7 @@ use crate::error::SqlError;
 use crate::functions;
 use crate::lower::{join_keys, key_literal};
 use crate::query::change::STATEMENT_ROWS;
-use crate::query::exprs::{calls, try_map_operands};
+use crate::query::exprs::{try_map_operands, volatile_call};
 use crate::query::rel::{JoinKind, Lookup, LookupKey, Rel, SortKey, aggregate_exprs, types_of};
 use crate::query::{RowStream, Snapshots};
 use first::{First, Range};
@@ -66,17 +66,17 @@ pub(crate) fn keys(lookup: &Lookup, tick: Tick) -> Result<Vec<Vec<Literal>>, Sql
 /// Runs an optimised query at a tick; `rows` are those that its statement has at hand.
 ///
 /// # Errors
-/// The error of a relation that is in error; 0A000 for `random()`.
+/// The error of a relation that is in error; 0A000 for `random()` and `gen_random_uuid()`.
 pub(crate) fn execute(
     rel: &Rel,
     snapshots: Snapshots,
     rows: Option<RecordBatch>,
     tick: Tick,
 ) -> Result<RowStream, SqlError> {
-    let mut random = false;
-    rel.visit_exprs(&mut |expr| random |= calls(expr, "random"));
-    if random {
-        return Err(SqlError::unsupported("random()"));
+    let mut volatile = None;
+    rel.visit_exprs(&mut |expr| volatile = volatile.or(volatile_call(expr)));
+    if let Some(name) = volatile {
+        return Err(SqlError::unsupported(format_args!("{name}()")));
     }
     let builder = Builder { snapshots, rows, tick };
     builder.check_relations(rel)?;

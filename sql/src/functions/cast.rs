@@ -10,6 +10,7 @@ use datafusion::arrow::datatypes::{
 use millrace_engine::{DataError, DataType, NUMERIC_PRECISION_MAX};
 
 use super::arithmetic::narrowed;
+use super::bytes;
 use super::date;
 use super::inputs::Inputs;
 use super::numeric::{self, rescale};
@@ -72,6 +73,12 @@ pub(crate) fn cast(inputs: &Inputs, from: DataType, to: DataType) -> Cast {
         DataType::Float32 => to_real(inputs, from),
         // These casts need a zone: they are calls (`cast_in_zone`).
         DataType::TimestampTz => missing(from, to),
+        DataType::Uuid if from == DataType::Text => bytes::read_uuids(inputs),
+        DataType::Bytea if from == DataType::Text => {
+            let text = inputs.get(0).text();
+            inputs.build_bytes(|row| text_form::parse_bytea(text(row)))
+        }
+        DataType::Uuid | DataType::Bytea => missing(from, to),
     }
 }
 
@@ -133,6 +140,8 @@ fn to_int2(inputs: &Inputs, from: DataType) -> Cast {
         | DataType::Int16
         | DataType::Timestamp
         | DataType::TimestampTz
+        | DataType::Uuid
+        | DataType::Bytea
         | DataType::Date
         | DataType::Interval => missing(from, DataType::Int16),
     }
@@ -159,6 +168,8 @@ fn to_int4(inputs: &Inputs, from: DataType) -> Cast {
         DataType::Int32
         | DataType::Timestamp
         | DataType::TimestampTz
+        | DataType::Uuid
+        | DataType::Bytea
         | DataType::Date
         | DataType::Interval => missing(from, DataType::Int32),
     }
@@ -184,6 +195,8 @@ fn to_int8(inputs: &Inputs, from: DataType) -> Cast {
         | DataType::Int64
         | DataType::Timestamp
         | DataType::TimestampTz
+        | DataType::Uuid
+        | DataType::Bytea
         | DataType::Date
         | DataType::Interval => missing(from, DataType::Int64),
     }
@@ -204,6 +217,8 @@ fn to_real(inputs: &Inputs, from: DataType) -> Cast {
         | DataType::Float32
         | DataType::Timestamp
         | DataType::TimestampTz
+        | DataType::Uuid
+        | DataType::Bytea
         | DataType::Date
         | DataType::Interval => missing(from, DataType::Float32),
     }
@@ -224,6 +239,8 @@ fn to_float(inputs: &Inputs, from: DataType) -> Cast {
         | DataType::Float64
         | DataType::Timestamp
         | DataType::TimestampTz
+        | DataType::Uuid
+        | DataType::Bytea
         | DataType::Date
         | DataType::Interval => missing(from, DataType::Float64),
     }
@@ -295,6 +312,8 @@ fn to_numeric(inputs: &Inputs, from: DataType, precision: u8, scale: u8) -> Cast
         DataType::Boolean
         | DataType::Timestamp
         | DataType::TimestampTz
+        | DataType::Uuid
+        | DataType::Bytea
         | DataType::Date
         | DataType::Interval => {
             return missing(from, DataType::Numeric { precision, scale });
@@ -354,6 +373,17 @@ fn to_text(inputs: &Inputs, from: DataType) -> Cast {
             inputs.build_text(|row| {
                 let interval = text_form::Interval::from_arrow(values.get(row));
                 Ok(shown(|out| text_form::write_interval(interval, out)))
+            })
+        }
+        DataType::Bytea => {
+            let values = input.bytes();
+            inputs.build_text(|row| Ok(shown(|out| text_form::write_bytea(values(row), out))))
+        }
+        DataType::Uuid => {
+            let values = input.bytes();
+            inputs.build_text(|row| {
+                let uuid = values(row).try_into().unwrap_or_default();
+                Ok(shown(|out| text_form::write_uuid(uuid, out)))
             })
         }
         DataType::Text | DataType::TimestampTz => missing(from, DataType::Text),

@@ -60,6 +60,10 @@ fn comparison<'a>(left: &'a Input, right: &'a Input) -> Result<Compare<'a>, Data
             let (a, b) = (left.boolean(), right.boolean());
             Box::new(move |row| a(row).cmp(&b(row)))
         }
+        DataType::Uuid | DataType::Bytea => {
+            let (a, b) = (left.bytes(), right.bytes());
+            Box::new(move |row| a(row).cmp(b(row)))
+        }
         DataType::Text => {
             let (a, b) = (left.text(), right.text());
             Box::new(move |row| a(row).as_bytes().cmp(b(row).as_bytes()))
@@ -149,6 +153,14 @@ pub(crate) fn extreme_row(array: &ArrayRef, greatest: bool) -> Result<Option<usi
     let unknown = || DataError::new("XX000", format!("{} cannot be compared", array.data_type()));
     Ok(match DataType::from_arrow(array.data_type()).ok_or_else(unknown)? {
         DataType::Boolean => best_row(array, wanted, |row| array.as_boolean().value(row), |a, b| a.cmp(b)),
+        DataType::Bytea => {
+            let bytes = array.as_binary::<i32>();
+            best_row(array, wanted, |row| bytes.value(row), |a, b| a.cmp(b))
+        }
+        DataType::Uuid => {
+            let bytes = array.as_fixed_size_binary();
+            best_row(array, wanted, |row| bytes.value(row), |a, b| a.cmp(b))
+        }
         DataType::Text => {
             let text = array.as_string::<i32>();
             best_row(array, wanted, |row| text.value(row), |a, b| a.as_bytes().cmp(b.as_bytes()))

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, PrimitiveArray, StringArray, UInt32Array,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BooleanArray, PrimitiveArray, StringArray,
+    UInt32Array,
 };
 use datafusion::arrow::buffer::{BooleanBuffer, NullBuffer};
 use datafusion::arrow::compute::take;
@@ -136,6 +137,19 @@ impl Inputs {
         BooleanArray::new(BooleanBuffer::collect_bool(self.rows, compute), self.nulls())
     }
 
+    /// Builds an array of bytes by row; rows with a NULL argument are NULL and not computed.
+    pub(crate) fn build_bytes<B: AsRef<[u8]>>(
+        &self,
+        compute: impl Fn(usize) -> std::result::Result<B, DataError>,
+    ) -> std::result::Result<ArrayRef, DataError> {
+        let nulls = self.nulls();
+        let valid = |row: usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+        let array = (0..self.rows)
+            .map(|row| if valid(row) { compute(row).map(Some) } else { Ok(None) })
+            .collect::<std::result::Result<Vec<Option<B>>, DataError>>()?;
+        Ok(Arc::new(array.iter().map(|bytes| bytes.as_ref().map(B::as_ref)).collect::<BinaryArray>()))
+    }
+
     /// Builds a text array by row; rows with a NULL argument are NULL and not computed.
     pub(crate) fn build_text<S: AsRef<str>>(
         &self,
@@ -184,6 +198,17 @@ impl Input {
     pub(crate) fn text<'a>(&'a self) -> impl Fn(usize) -> &'a str {
         let array = self.array.as_string::<i32>();
         move |row| array.value(row * self.stride)
+    }
+
+    /// The value of a row of bytes, as a bytea or a uuid has them.
+    pub(crate) fn bytes<'a>(&'a self) -> Box<dyn Fn(usize) -> &'a [u8] + 'a> {
+        match self.array.as_fixed_size_binary_opt() {
+            Some(uuids) => Box::new(move |row| uuids.value(row * self.stride)),
+            None => {
+                let array = self.array.as_binary::<i32>();
+                Box::new(move |row| array.value(row * self.stride))
+            }
+        }
     }
 
     /// The value of a boolean row.

@@ -4,6 +4,7 @@
 //! expression (in a dataflow, ad hoc) therefore compute the same. What is not in it does not exist.
 
 mod arithmetic; // + - * / % on integers and floats
+mod bytes; // bytea and uuid
 mod cast;
 mod comparison;
 mod date; // dates and intervals
@@ -53,6 +54,8 @@ pub(crate) enum Kind {
     Int16,
     Float32,
     TimestampTz,
+    Uuid,
+    Bytea,
 }
 
 impl Kind {
@@ -71,6 +74,8 @@ impl Kind {
             DataType::Int16 => Kind::Int16,
             DataType::Float32 => Kind::Float32,
             DataType::TimestampTz => Kind::TimestampTz,
+            DataType::Uuid => Kind::Uuid,
+            DataType::Bytea => Kind::Bytea,
         }
     }
 
@@ -88,6 +93,8 @@ impl Kind {
             (Kind::Int16, _) => DataType::Int16,
             (Kind::Float32, _) => DataType::Float32,
             (Kind::TimestampTz, _) => DataType::TimestampTz,
+            (Kind::Uuid, _) => DataType::Uuid,
+            (Kind::Bytea, _) => DataType::Bytea,
             (Kind::Numeric, Some(known @ DataType::Numeric { .. })) => known,
             (Kind::Numeric, Some(from)) if is_whole(from) || from == DataType::Boolean => numeric_type(0),
             (Kind::Numeric, _) => numeric_type(numeric::QUOTIENT_SCALE),
@@ -224,6 +231,7 @@ const TEXT: Returns = Returns::Fixed(DataType::Text);
 const BOOLEAN: Returns = Returns::Fixed(DataType::Boolean);
 const TIMESTAMP: Returns = Returns::Fixed(DataType::Timestamp);
 const TIMESTAMPTZ: Returns = Returns::Fixed(DataType::TimestampTz);
+const BYTEA: Returns = Returns::Fixed(DataType::Bytea);
 const DATE: Returns = Returns::Fixed(DataType::Date);
 const INTERVAL: Returns = Returns::Fixed(DataType::Interval);
 
@@ -244,7 +252,7 @@ const fn zoned(
 /// Every other function, by overload.
 static FUNCTIONS: &[Function] = {
     use Kind::{
-        Date, Float32, Float64, Int16, Int32, Int64, Interval, Numeric, Text, Timestamp, TimestampTz,
+        Bytea, Date, Float32, Float64, Int16, Int32, Int64, Interval, Numeric, Text, Timestamp, TimestampTz,
     };
     &[
         entry("add", &[Int16, Int16], INT2, arithmetic::add_int2),
@@ -330,6 +338,16 @@ static FUNCTIONS: &[Function] = {
         entry("log", &[Float64], FLOAT8, math::log10),
         entry("exp", &[Float64], FLOAT8, math::exp),
         entry("length", &[Text], INT4, text::length),
+        entry("length", &[Bytea], INT4, bytes::length),
+        entry("octet_length", &[Text], INT4, bytes::text_octets),
+        entry("octet_length", &[Bytea], INT4, bytes::length),
+        entry("concat", &[Bytea, Bytea], BYTEA, bytes::concat),
+        entry("substr", &[Bytea, Int32], BYTEA, bytes::substr),
+        entry("substr", &[Bytea, Int32, Int32], BYTEA, bytes::substr),
+        entry("get_byte", &[Bytea, Int32], INT4, bytes::get_byte),
+        entry("bit_count", &[Bytea], INT8, bytes::bit_count),
+        entry("encode", &[Bytea, Text], TEXT, bytes::encode),
+        entry("decode", &[Text, Text], BYTEA, bytes::decode),
         entry("lower", &[Text], TEXT, text::lower),
         entry("upper", &[Text], TEXT, text::upper),
         entry("concat", &[Text, Text], TEXT, text::concat),
@@ -408,6 +426,11 @@ pub(crate) fn sql_function(name: &str) -> Option<&'static str> {
         ("round", "round"),
         ("sqrt", "sqrt"),
         ("length", "length"),
+        ("octet_length", "octet_length"),
+        ("get_byte", "get_byte"),
+        ("bit_count", "bit_count"),
+        ("encode", "encode"),
+        ("decode", "decode"),
         ("char_length", "length"),
         ("character_length", "length"),
         ("lower", "lower"),

@@ -25,6 +25,7 @@ enum Category {
     String,
     Time,
     Span,
+    Other,
 }
 
 fn category(kind: Kind) -> Category {
@@ -36,6 +37,7 @@ fn category(kind: Kind) -> Category {
         Kind::Text => Category::String,
         Kind::Timestamp | Kind::TimestampTz | Kind::Date => Category::Time,
         Kind::Interval => Category::Span,
+        Kind::Uuid | Kind::Bytea => Category::Other,
     }
 }
 

@@ -177,6 +177,8 @@ fn identity(column: usize, data_type: DataType) -> Expr {
         | DataType::Text
         | DataType::Timestamp
         | DataType::TimestampTz
+        | DataType::Uuid
+        | DataType::Bytea
         | DataType::Date
         | DataType::Numeric { .. } => Expr::Column(column),
     }

@@ -10,7 +10,7 @@ use millrace_engine::{DataError, DataType, Expr, Literal};
 use crate::catalog::{Catalog, IndexKey, Relation, RelationKind};
 use crate::compile::evaluate_constant;
 use crate::query::expr::call;
-use crate::query::exprs::{calls, columns_of};
+use crate::query::exprs::{calls, columns_of, volatile_call};
 use crate::query::rel::{Lookup, LookupKey, Rel};
 
 /// As many keys are looked for; where a filter asks for more, the relation is scanned.
@@ -123,7 +123,7 @@ impl<'e> Condition<'e> {
 fn is_constant(expr: &Expr) -> bool {
     match expr {
         Expr::Literal(_) => true,
-        _ if !columns_of(expr).is_empty() || calls(expr, "random") => false,
+        _ if !columns_of(expr).is_empty() || volatile_call(expr).is_some() => false,
         _ => calls(expr, "now") || evaluate_constant(expr).is_ok(),
     }
 }

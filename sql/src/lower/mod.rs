@@ -10,7 +10,7 @@ use millrace_engine::{Expr, OrderKey, Plan, PlanRef};
 
 use crate::compile::evaluate_constant;
 use crate::error::SqlError;
-use crate::query::exprs::calls;
+use crate::query::exprs::{calls, volatile_call};
 use crate::query::rel::{JoinKind, Rel, SortKey};
 use crate::system::{self, SystemRelation};
 pub(crate) use join::join_keys;
@@ -88,13 +88,13 @@ fn not_yet(what: &str) -> SqlError {
 
 /// Refuses functions whose value does not follow from the rows.
 fn check_calls(rel: &Rel) -> Result<(), SqlError> {
-    let (mut random, mut now) = (false, false);
+    let (mut volatile, mut now) = (None, false);
     rel.visit_exprs(&mut |expr| {
-        random |= calls(expr, "random");
+        volatile = volatile.or(volatile_call(expr));
         now |= calls(expr, "now");
     });
-    if random {
-        let message = "functions in a materialized view must be deterministic: random() is volatile";
+    if let Some(name) = volatile {
+        let message = format!("functions in a materialized view must be deterministic: {name}() is volatile");
         return Err(SqlError::new("42P17", message));
     }
     if now { Err(not_yet("now()")) } else { Ok(()) }

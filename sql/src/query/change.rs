@@ -20,7 +20,7 @@ use millrace_engine::{Compiler, DataType, Expr, Literal, RelationId};
 
 use super::binder::{self, Binder, BoundQuery, Environment, check_assignment};
 use super::expr::{ExprBinder, call};
-use super::exprs::calls;
+use super::exprs::volatile_call;
 use super::from::Source;
 use super::rel::{JoinKind, Rel};
 use super::scope::Scope;
@@ -529,8 +529,8 @@ pub(crate) fn default_expression(expr: &ast::Expr, column: &Column) -> Result<Ex
         return Err(SqlError::new("42804", message).hint("You will need to rewrite or cast the expression."));
     }
     let expr = parameters.as_type(typed, column.data_type)?;
-    if calls(&expr, "random") {
-        return Err(SqlError::unsupported("random() in a DEFAULT expression"));
+    if let Some(name) = volatile_call(&expr) {
+        return Err(SqlError::unsupported(format_args!("{name}() in a DEFAULT expression")));
     }
     Ok(expr)
 }

@@ -381,6 +381,10 @@ impl<'a> ExprBinder<'a> {
     fn concat(&self, left: &ast::Expr, right: &ast::Expr) -> Bound {
         let operands = vec![self.bind(left)?, self.bind(right)?];
         let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
+        // With a literal beside it, bytes are joined with bytes; beside a text they become one.
+        if types.contains(&Some(DataType::Bytea)) && !types.contains(&Some(DataType::Text)) {
+            return self.operator("concat", "||", operands);
+        }
         if types.iter().all(|known| known.is_some_and(|known| known != DataType::Text)) {
             return Err(no_operator("||", &types));
         }
@@ -594,7 +598,9 @@ fn negated(literal: &Literal) -> Option<Literal> {
         | Literal::Interval { .. }
         | Literal::Int16(_)
         | Literal::Float32(_)
-        | Literal::TimestampTz(_) => return None,
+        | Literal::TimestampTz(_)
+        | Literal::Uuid(_)
+        | Literal::Bytea(_) => return None,
     })
 }
 

@@ -93,6 +93,14 @@ pub(crate) fn calls(expr: &Expr, name: &str) -> bool {
     calls_any(expr, &|called| called == name)
 }
 
+/// The functions whose value neither rows nor the statement's moment decide.
+const VOLATILE: [&str; 2] = ["random", "gen_random_uuid"];
+
+/// The volatile function that the expression calls, if it calls one.
+pub(crate) fn volatile_call(expr: &Expr) -> Option<&'static str> {
+    VOLATILE.into_iter().find(|name| calls(expr, name))
+}
+
 /// Whether the expression calls a function of such a name anywhere.
 pub(crate) fn calls_any(expr: &Expr, named: &dyn Fn(&str) -> bool) -> bool {
     let within = |expr: &Expr| calls_any(expr, named);

@@ -139,14 +139,15 @@ fn is_missing_aggregate(name: &str) -> bool {
 fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<DataType> {
     use AggregateFunction as F;
     use DataType::{
-        Boolean, Date, Float32, Float64, Int16, Int32, Int64, Interval, Numeric, Text, Timestamp, TimestampTz,
+        Boolean, Bytea, Date, Float32, Float64, Int16, Int32, Int64, Interval, Numeric, Text, Timestamp,
+        TimestampTz, Uuid,
     };
     Some(match (function, argument) {
         (F::Count, _) => Int64,
         (F::Sum, Int32) => Int64,
         (F::Sum, Int64) => numeric_type(0),
         (F::Sum, Numeric { scale, .. }) => numeric_type(scale),
-        (F::Min | F::Max, Boolean) => return None,
+        (F::Min | F::Max, Boolean | Uuid | Bytea) => return None,
         (F::Min | F::Max, other) => other,
         (F::BoolAnd | F::BoolOr, Boolean) => Boolean,
         (F::BitAnd | F::BitOr | F::BitXor, Int32 | Int64) => argument,
@@ -156,7 +157,7 @@ fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<Dat
             Float64 => Float64,
             Int32 | Int64 => numeric_type(quotient_scale(0, 0)),
             Numeric { scale, .. } => numeric_type(quotient_scale(scale, 0)),
-            Boolean | Text | Timestamp | TimestampTz | Date | Interval => return None,
+            Boolean | Text | Timestamp | TimestampTz | Date | Interval | Uuid | Bytea => return None,
             // `summed_as` has made these wider.
             Int16 | Float32 => return None,
         },
@@ -280,6 +281,9 @@ impl ExprBinder<'_> {
             ("concat_ws", [_, _, ..]) => return self.concat_all("concat_ws", arguments),
             ("random", []) => {
                 return Ok(Typed::Known(call("random", Vec::new(), DataType::Float64), DataType::Float64));
+            }
+            ("gen_random_uuid", []) => {
+                return Ok(Typed::Known(call("gen_random_uuid", Vec::new(), DataType::Uuid), DataType::Uuid));
             }
             (name, []) if is_now(name) => return self.now(name),
             _ => {}

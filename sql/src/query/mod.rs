@@ -271,8 +271,8 @@ pub(crate) fn index_expression(
     let typed = ExprBinder::new(&scope, &parameters, "index expressions").bind(expr)?;
     let data_type = typed.data_type();
     let expr_bound = parameters.as_type(typed, data_type.unwrap_or(DataType::Text))?;
-    let is_stable = |name: &str| name == "random" || name == "now" || functions::depends_on_session(name);
-    if exprs::calls_any(&expr_bound, &is_stable) {
+    let is_stable = |name: &str| name == "now" || functions::depends_on_session(name);
+    if exprs::volatile_call(&expr_bound).is_some() || exprs::calls_any(&expr_bound, &is_stable) {
         return Err(SqlError::new("42P17", "functions in index expression must be marked IMMUTABLE"));
     }
     Ok((expr_bound, data_type, names::name_in_index(expr)))

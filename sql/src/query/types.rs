@@ -33,6 +33,8 @@ pub(crate) fn named(data_type: &ast::DataType) -> Result<Named, SqlError> {
             DataType::Text
         }
         Sql::Date => DataType::Date,
+        Sql::Uuid => DataType::Uuid,
+        Sql::Bytea => DataType::Bytea,
         Sql::Interval { fields: None, precision: None } => DataType::Interval,
         Sql::Timestamp(None | Some(6), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
             DataType::Timestamp
@@ -94,6 +96,8 @@ fn catalog_type(name: &str, modifiers: &[String]) -> Result<Named, SqlError> {
         "text" | "varchar" => DataType::Text,
         "timestamp" => DataType::Timestamp,
         "timestamptz" => DataType::TimestampTz,
+        "uuid" => DataType::Uuid,
+        "bytea" => DataType::Bytea,
         "date" => DataType::Date,
         "interval" => DataType::Interval,
         _ => return Err(unknown(bare, name)),
@@ -107,7 +111,6 @@ fn unknown(name: &str, written: &str) -> SqlError {
         "bit",
         "box",
         "bpchar",
-        "bytea",
         "char",
         "cidr",
         "circle",
@@ -145,7 +148,6 @@ fn unknown(name: &str, written: &str) -> SqlError {
         "tstzrange",
         "tsquery",
         "tsvector",
-        "uuid",
         "varbit",
         "xml",
     ];
@@ -170,6 +172,8 @@ pub(crate) fn display(data_type: DataType) -> &'static str {
         DataType::Int16 => "smallint",
         DataType::Float32 => "real",
         DataType::TimestampTz => "timestamp with time zone",
+        DataType::Uuid => "uuid",
+        DataType::Bytea => "bytea",
     }
 }
 
@@ -193,6 +197,8 @@ pub(crate) fn internal_name(data_type: &ast::DataType) -> String {
         Ok(Named::Type(DataType::Int16)) => "int2",
         Ok(Named::Type(DataType::Float32)) => "float4",
         Ok(Named::Type(DataType::TimestampTz)) => "timestamptz",
+        Ok(Named::Type(DataType::Uuid)) => "uuid",
+        Ok(Named::Type(DataType::Bytea)) => "bytea",
         Ok(Named::Type(DataType::Text)) => match data_type {
             Sql::Text => "text",
             _ => "varchar",

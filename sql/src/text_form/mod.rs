@@ -4,6 +4,7 @@
 //! 22008 for what is out of range), and back. Casts, parameters, result rows and COPY all go through
 //! them, so that every way in takes the same words and every way out prints the same.
 
+mod bytes; // bytea and uuid
 mod date; // date, and names of months
 mod float; // double precision and real
 mod interval; // interval
@@ -16,6 +17,8 @@ use millrace_engine::{DataError, DataType, Literal};
 use crate::SqlError;
 use crate::zone::Zone;
 
+pub use bytes::{parse_bytea, parse_uuid, write_bytea, write_uuid};
+pub(crate) use bytes::{parse_escapes, parse_hex, write_hex};
 pub(crate) use date::{DATES, MONTHS};
 pub use date::{parse_date, write_date};
 pub use float::{parse_float32, parse_float64, write_float32, write_float64};
@@ -46,6 +49,8 @@ pub fn parse(text: &str, data_type: DataType, zone: &Zone) -> Result<Literal, Sq
         DataType::Int16 => Literal::Int16(parse_int16(text)?),
         DataType::Float32 => Literal::Float32(parse_float32(text)?.to_bits()),
         DataType::TimestampTz => Literal::TimestampTz(parse_timestamptz(text, zone)?),
+        DataType::Uuid => Literal::Uuid(parse_uuid(text)?),
+        DataType::Bytea => Literal::Bytea(parse_bytea(text)?),
     })
 }
 

@@ -32,7 +32,7 @@ const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         what: "Which of several errors",
-        rule: "Where both sides fail with a code of data (22003, 22007, 22008, 22012, 22P02, 2201F, 21000), the codes \
+        rule: "Where both sides fail with a code of data (22003, 22007, 22008, 22012, 22P02, 2201F, 2202E, 21000), the codes \
                may differ.",
         reason: "Rows have no order, so neither has which wrong row is met first.",
     },
@@ -81,7 +81,7 @@ fn page() -> String {
 }
 
 /// Codes that depend on the values of rows.
-const OF_DATA: [&str; 7] = ["22003", "22007", "22008", "22012", "22P02", "2201F", "21000"];
+const OF_DATA: [&str; 8] = ["22003", "22007", "22008", "22012", "22P02", "2201F", "2202E", "21000"];
 
 /// What a comparison has found.
 #[derive(Clone, Debug, PartialEq)]

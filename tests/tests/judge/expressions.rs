@@ -15,11 +15,13 @@ pub(crate) enum Type {
     Small,
     Real,
     Moment,
+    Uuid,
+    Bytes,
 }
 
 impl Type {
     /// Those of tables' columns.
-    pub(crate) const OF_TABLES: [Type; 9] = [
+    pub(crate) const OF_TABLES: [Type; 11] = [
         Type::Int,
         Type::Big,
         Type::Double,
@@ -29,6 +31,8 @@ impl Type {
         Type::Small,
         Type::Real,
         Type::Moment,
+        Type::Uuid,
+        Type::Bytes,
     ];
 
     /// As SQL names it.
@@ -44,6 +48,8 @@ impl Type {
             Type::Small => "smallint",
             Type::Real => "real",
             Type::Moment => "timestamptz",
+            Type::Uuid => "uuid",
+            Type::Bytes => "bytea",
         }
     }
 }
@@ -85,6 +91,12 @@ pub(crate) fn literal(writer: &mut Writer, data_type: Type) -> String {
             &["'2024-03-31 00:30'", "'2024-03-31 02:30'", "'2024-10-27 02:30'", "'2024-10-27 00:30Z'"]
         }
         (Type::Moment, true) => &["'1890-01-01'", "'2024-07-01 12:00 America/New_York'", "'2100-07-01'"],
+        (Type::Uuid, _) => &[
+            "'00000000-0000-0000-0000-000000000001'",
+            "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'",
+            "'{a0eebc999c0b4ef8bb6d6bb9bd380a12}'",
+        ],
+        (Type::Bytes, _) => &["'\\x00ff'", "''", "'a'", "'\\xFE'", "'a\\001b'"],
         (Type::Numeric, _) => &["0", "1.5", "2", "-0.25", "10"],
     };
     writer.random.pick(of).to_owned()
@@ -146,6 +158,8 @@ pub(crate) fn expression(writer: &mut Writer, data_type: Type, scope: &[Column],
         Type::Small => small(writer, scope, depth - 1),
         Type::Real => real(writer, scope, depth - 1),
         Type::Moment => moment(writer, scope, depth - 1),
+        Type::Uuid => leaf(writer, Type::Uuid, scope),
+        Type::Bytes => bytes(writer, scope, depth - 1),
     }
 }
 
@@ -169,8 +183,8 @@ fn int(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
     let mut of = |data_type| expression(writer, data_type, scope, depth);
     let (one, other) = (of(Type::Int), of(Type::Int));
     let (text, double, time) = (of(Type::Text), of(Type::Double), of(Type::Time));
-    let (small, moment) = (of(Type::Small), of(Type::Moment));
-    match writer.random.below(25) {
+    let (small, moment, bytes) = (of(Type::Small), of(Type::Moment), of(Type::Bytes));
+    match writer.random.below(27) {
         0..=4 => format!("({one} + {other})"),
         5..=7 => format!("({one} - {other})"),
         8 | 9 => format!("({one} * {other})"),
@@ -186,6 +200,8 @@ fn int(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
         21 => format!("({small})::int"),
         22 => format!("({small} + {one})"),
         23 => format!("extract(hour FROM {moment})::int"),
+        24 => format!("length({bytes})"),
+        25 => format!("get_byte({bytes}, 0)"),
         _ => format!("({one} + 1)"),
     }
 }
@@ -252,6 +268,18 @@ fn real(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
     }
 }
 
+fn bytes(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
+    let start = writer.random.below(3);
+    let mut of = |data_type| expression(writer, data_type, scope, depth);
+    let (one, other) = (of(Type::Bytes), of(Type::Bytes));
+    match writer.random.below(5) {
+        0 | 1 => format!("({one} || {other})"),
+        2 => format!("substr({one}, {start})"),
+        3 => format!("substring({one} from {start} for 2)"),
+        _ => format!("decode(encode({one}, 'base64'), 'base64')"),
+    }
+}
+
 const ZONES: [&str; 6] = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "EST", "+03"];
 
 fn moment(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
@@ -286,7 +314,8 @@ fn text(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
     let (one, other, int) = (of(Type::Text), of(Type::Text), of(Type::Int));
     let (bool, time, double) = (of(Type::Bool), of(Type::Time), of(Type::Double));
     let (small, real, moment) = (of(Type::Small), of(Type::Real), of(Type::Moment));
-    match writer.random.below(14) {
+    let (uuid, bytes) = (of(Type::Uuid), of(Type::Bytes));
+    match writer.random.below(17) {
         0 => format!("upper({one})"),
         1 => format!("lower({one})"),
         2 | 3 => format!("({one} || {other})"),
@@ -297,6 +326,9 @@ fn text(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
         8 => format!("({one} || {int})"),
         9 => format!("({small})::text"),
         11 => format!("({moment})::text"),
+        13 => format!("({uuid})::text"),
+        14 => format!("({bytes})::text"),
+        15 => format!("encode({bytes}, 'hex')"),
         12 => format!("to_char({moment}, 'YYYY-MM-DD HH24:MI TZ OF')"),
         10 if !real.contains('(') => format!("({real})::text"),
         _ if double.contains('(') => format!("substring({one} from 2)"),

@@ -17,11 +17,13 @@ pub(crate) enum Type {
     Small,
     Real,
     Moment,
+    Uuid,
+    Bytes,
 }
 
 impl Type {
     /// Those that tables have.
-    pub(crate) const OF_TABLES: [Type; 11] = [
+    pub(crate) const OF_TABLES: [Type; 13] = [
         Type::Int,
         Type::Big,
         Type::Double,
@@ -33,11 +35,18 @@ impl Type {
         Type::Small,
         Type::Real,
         Type::Moment,
+        Type::Uuid,
+        Type::Bytes,
     ];
 
     /// One of those.
     fn of_tables(choice: u16) -> Type {
         Type::OF_TABLES[usize::from(choice) % Type::OF_TABLES.len()]
+    }
+
+    /// Whether there are min and max of it.
+    pub(crate) fn has_extremes(self) -> bool {
+        !matches!(self, Type::Bool | Type::Uuid | Type::Bytes)
     }
 
     /// As a column of a table has it.
@@ -59,6 +68,8 @@ impl Type {
             Type::Small => "smallint",
             Type::Real => "real",
             Type::Moment => "timestamptz",
+            Type::Uuid => "uuid",
+            Type::Bytes => "bytea",
         }
     }
 }
@@ -118,6 +129,8 @@ pub(crate) fn expression(gene: &Gene, data_type: Type, scope: &[Column]) -> Stri
         Type::Small => small(gene, scope),
         Type::Real => real(gene, scope),
         Type::Moment => moment(gene, scope),
+        Type::Uuid => leaf(gene.choice, Type::Uuid, scope),
+        Type::Bytes => bytes(gene, scope),
     }
 }
 
@@ -209,6 +222,16 @@ fn real(gene: &Gene, scope: &[Column]) -> String {
     }
 }
 
+fn bytes(gene: &Gene, scope: &[Column]) -> String {
+    let of = |index, data_type| gene.of(index, data_type, scope);
+    match gene.choice % 5 {
+        0 | 1 => leaf(gene.choice / 5, Type::Bytes, scope),
+        2 => format!("({} || {})", of(0, Type::Bytes), of(1, Type::Bytes)),
+        3 => format!("substr({}, 2)", of(0, Type::Bytes)),
+        _ => format!("decode(encode({}, 'hex'), 'hex')", of(0, Type::Bytes)),
+    }
+}
+
 fn moment(gene: &Gene, scope: &[Column]) -> String {
     let of = |index, data_type| gene.of(index, data_type, scope);
     match gene.choice % 6 {
@@ -260,7 +283,7 @@ fn text(gene: &Gene, scope: &[Column]) -> String {
 fn condition(gene: &Gene, scope: &[Column]) -> String {
     let of = |index, data_type| gene.of(index, data_type, scope);
     let compare = |sign, data_type| format!("({} {sign} {})", of(0, data_type), of(1, data_type));
-    match gene.choice % 21 {
+    match gene.choice % 23 {
         0 | 1 => compare(">", Type::Int),
         2 => compare("<=", Type::Int),
         3 => compare("=", Type::Int),
@@ -268,8 +291,8 @@ fn condition(gene: &Gene, scope: &[Column]) -> String {
         5 => compare("<", Type::Double),
         6 => compare(">=", Type::Big),
         7 => compare("<", Type::Time),
-        8 => format!("({} IS NULL)", of(0, Type::of_tables(gene.choice / 21))),
-        9 => format!("({} IS NOT NULL)", of(0, Type::of_tables(gene.choice / 21))),
+        8 => format!("({} IS NULL)", of(0, Type::of_tables(gene.choice / 23))),
+        9 => format!("({} IS NOT NULL)", of(0, Type::of_tables(gene.choice / 23))),
         10 if !gene.kids.is_empty() => format!("(NOT {})", of(0, Type::Bool)),
         11 if !gene.kids.is_empty() => compare("AND", Type::Bool),
         12 if !gene.kids.is_empty() => compare("OR", Type::Bool),
@@ -280,6 +303,8 @@ fn condition(gene: &Gene, scope: &[Column]) -> String {
         17 => format!("({} <= {})", of(0, Type::Small), of(1, Type::Int)),
         18 => format!("({} > {})", of(0, Type::Real), of(1, Type::Double)),
         19 => format!("({} <= {})", of(0, Type::Moment), of(1, Type::Time)),
+        20 => compare("<", Type::Uuid),
+        21 => compare(">=", Type::Bytes),
         _ => format!("({} IS DISTINCT FROM {})", of(0, Type::Int), of(1, Type::Int)),
     }
 }
@@ -331,6 +356,14 @@ pub(crate) fn value(choice: usize, data_type: Type) -> String {
             "'2024-01-01 00:10'",
             "'1890-01-01'",
         ]),
+        Type::Uuid => pick(&[
+            "'00000000-0000-0000-0000-000000000001'",
+            "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'",
+            "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12'",
+        ]),
+        Type::Bytes => {
+            pick(&["'\\x00ff'", "''", "'a'", "'\\xfe'", "'a longer row of bytes than the others'"])
+        }
         Type::Small => pick(&["1", "2", "0", "3", "-7", "1", "32767", "-32768"]),
         Type::Real => pick(&["1.5", "0", "0.1", "-3", "3e38", "'NaN'", "'-0'", "1e-40", "'Infinity'"]),
         Type::Numeric => pick(&["1.25", "0", "2", "1.2", "-0.5", "1.25", "999999.99", "2.00"]),

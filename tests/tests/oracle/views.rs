@@ -275,7 +275,7 @@ impl SubqueryGene {
         let pairs: Vec<(&str, &str)> = ours
             .iter()
             .flat_map(|our| theirs.iter().map(move |their| (our, their)))
-            .filter(|(our, their)| our.data_type == their.data_type && our.data_type != Type::Bool)
+            .filter(|(our, their)| our.data_type == their.data_type && our.data_type.has_extremes())
             .map(|(our, their)| (our.name.as_str(), their.name.as_str()))
             .collect();
         if pairs.is_empty() || left.joins + right.joins >= JOINS_MAX {
@@ -348,7 +348,7 @@ fn plain((choice, gene): &(usize, Gene), scope: &[Column]) -> (String, Type) {
 fn aggregate(choice: usize, gene: &Gene, scope: &[Column]) -> (String, Type) {
     let of = |data_type| expression(gene, data_type, scope);
     let any = scope[choice % scope.len()].data_type;
-    let ordered = if any == Type::Bool { Type::Int } else { any };
+    let ordered = if any.has_extremes() { any } else { Type::Int };
     let condition = || expression(&gene.kid(2), Type::Bool, scope);
     match choice % 49 {
         0 => ("count(*)".to_owned(), Type::Big),

@@ -54,12 +54,12 @@ async fn values_of_every_type_go_in_and_out_in_text_and_binary() {
     client
         .batch_execute(
             "CREATE TABLE v (a boolean, b int, c bigint, d double precision, e text, f timestamp, g smallint, h real, \
-             i timestamptz)",
+             i timestamptz, j uuid, l bytea)",
         )
         .await
         .unwrap();
     let moment = UNIX_EPOCH + Duration::from_micros(1_400_000_000_123_456);
-    let insert = client.prepare("INSERT INTO v VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)").await.unwrap();
+    let insert = client.prepare("INSERT INTO v VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', $10)").await.unwrap();
     assert_eq!(
         insert.params(),
         [
@@ -71,13 +71,25 @@ async fn values_of_every_type_go_in_and_out_in_text_and_binary() {
             Type::TIMESTAMP,
             Type::INT2,
             Type::FLOAT4,
-            Type::TIMESTAMPTZ
+            Type::TIMESTAMPTZ,
+            Type::BYTEA
         ]
     );
     client
         .execute(
             &insert,
-            &[&true, &-5i32, &i64::MIN, &1e23f64, &"é'\"\\\n", &moment, &i16::MIN, &0.1f32, &moment],
+            &[
+                &true,
+                &-5i32,
+                &i64::MIN,
+                &1e23f64,
+                &"é'\"\\\n",
+                &moment,
+                &i16::MIN,
+                &0.1f32,
+                &moment,
+                &&[0u8, 255][..],
+            ],
         )
         .await
         .unwrap();
@@ -91,11 +103,14 @@ async fn values_of_every_type_go_in_and_out_in_text_and_binary() {
     let numeric: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
     assert_eq!((row.get::<_, i16>(6), row.get::<_, f32>(7)), (i16::MIN, 0.1));
     assert_eq!(row.get::<_, std::time::SystemTime>(8), moment);
-    assert_eq!(row.get::<_, Bytes>(9).0, numeric);
+    let uuid = 0xa0eebc99_9c0b_4ef8_bb6d_6bb9bd380a11_u128.to_be_bytes().to_vec();
+    assert_eq!((row.get::<_, Bytes>(9).0, row.get::<_, &[u8]>(10)), (uuid, &[0, 255][..]));
+    assert_eq!(row.get::<_, Bytes>(11).0, numeric);
     assert_eq!(
         texts(&client, "SELECT * FROM v").await,
         [
-            "t|-5|-9223372036854775808|9.999999999999999e+22|é'\"\\\n|2014-05-13 16:53:20.123456|-32768|0.1|2014-05-13 16:53:20.123456+00"
+            "t|-5|-9223372036854775808|9.999999999999999e+22|é'\"\\\n|2014-05-13 16:53:20.123456|-32768|0.1|2014-05-13 16:53:20.123456+00|\
+             a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11|\\x00ff"
         ]
     );
     client.batch_execute("SET TIME ZONE 'Asia/Kolkata'").await.unwrap();

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array,
-    Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray,
+    Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
 };
 
 use super::simulated::{Seeded, SimulatedDisk};
@@ -91,7 +91,7 @@ fn table(random: &mut Seeded, tick: Tick) -> TableChanges {
 }
 
 fn data_type(random: &mut Seeded) -> DataType {
-    match random.below(11) {
+    match random.below(13) {
         0 => DataType::Boolean,
         1 => DataType::Int32,
         2 => DataType::Int64,
@@ -102,6 +102,8 @@ fn data_type(random: &mut Seeded) -> DataType {
         7 => DataType::Int16,
         8 => DataType::Float32,
         9 => DataType::TimestampTz,
+        10 => DataType::Uuid,
+        11 => DataType::Bytea,
         _ => DataType::Numeric { precision: 38, scale: 4 },
     }
 }
@@ -134,6 +136,11 @@ fn column(random: &mut Seeded, data_type: DataType, rows: usize) -> ArrayRef {
         DataType::TimestampTz => {
             let array = values.map(|v| v.map(|v| v as i64)).collect::<TimestampMicrosecondArray>();
             Arc::new(array.with_data_type(data_type.to_arrow()))
+        }
+        DataType::Bytea => Arc::new(values.map(|v| v.map(|v| text(v).into_bytes())).collect::<BinaryArray>()),
+        DataType::Uuid => {
+            let uuids = values.map(|v| v.map(|v| u128::from(v).to_be_bytes()));
+            Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(uuids, 16).unwrap())
         }
         DataType::Interval => unreachable!("no relation has a column of it"),
     };

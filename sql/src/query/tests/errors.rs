@@ -50,7 +50,7 @@ fn what_is_not_there_yet_says_so() {
         "SELECT array_agg(a) FROM t",
         "SELECT mode() WITHIN GROUP (ORDER BY a) FROM t",
         "SELECT count(*) FROM t GROUP BY CUBE (a, b, c, a + 1, a + 2, a + 3, a + 4)",
-        "SELECT a::uuid FROM t",
+        "SELECT a::jsonb FROM t",
         "SELECT interval '1 day'",
         "SELECT ts - ts FROM readings",
         "SELECT ts FROM readings GROUP BY ts, ts - '2024-01-01'",

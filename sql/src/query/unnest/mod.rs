@@ -270,6 +270,8 @@ fn told_apart(data_type: DataType) -> DataType {
         | DataType::Text
         | DataType::Timestamp
         | DataType::TimestampTz
+        | DataType::Uuid
+        | DataType::Bytea
         | DataType::Date
         | DataType::Numeric { .. } => data_type,
     }
