@@ -13,14 +13,12 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Int64Array};
-use datafusion_physical_expr::PhysicalExpr;
-use datafusion_physical_expr::expressions::Column;
 use differential_dataflow::input::InputSession;
 use differential_dataflow::operators::CountTotal;
-use millrace_benches::cpu_time;
+use millrace_benches::{Columns, cpu_time, median};
 use millrace_engine::{
-    Aggregate, AggregateFunction, Compiler, DataType, Delta, Engine, EngineConfig, EngineError, Expr, Plan,
-    PlanRef, RelationId, TableSpec, Tick, ViewSpec, batch_of,
+    Aggregate, AggregateFunction, DataType, Delta, Engine, EngineConfig, Expr, Plan, PlanRef, RelationId,
+    TableSpec, Tick, ViewSpec, batch_of,
 };
 
 const WORKERS: usize = 2;
@@ -72,12 +70,6 @@ fn main() {
         median(results.iter().map(|r| r.2)),
         Duration::from_secs_f64(median(results.iter().map(|r| r.3.as_secs_f64()))),
     );
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = values.collect();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
 }
 
 /// Ticks of rows with pseudo-random keys (a linear congruence: the same in every run).
@@ -180,18 +172,6 @@ fn delta(rows: &[(i64, i64)], tick: Tick) -> Delta {
     let values: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.1)));
     let columns = [DataType::Int64, DataType::Int64];
     Delta::uniform(batch_of(&columns, vec![keys, values], rows.len()).expect("two columns"), 1, tick)
-}
-
-/// Compiles columns: the plan has nothing else.
-struct Columns;
-
-impl Compiler for Columns {
-    fn compile(&self, expr: &Expr, _input: &[DataType]) -> Result<Arc<dyn PhysicalExpr>, EngineError> {
-        match expr {
-            Expr::Column(index) => Ok(Arc::new(Column::new(&format!("c{index}"), *index))),
-            other => Err(EngineError::InvalidPlan(format!("no {other} here"))),
-        }
-    }
 }
 
 /// The hand-written program: count and sum as the difference of a keyed collection.

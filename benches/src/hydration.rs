@@ -10,11 +10,10 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Int64Array};
-use datafusion_physical_expr::PhysicalExpr;
-use datafusion_physical_expr::expressions::Column;
+use millrace_benches::Columns;
 use millrace_engine::{
-    Aggregate, AggregateFunction, Compiler, DataType, Delta, Engine, EngineConfig, EngineError, Expr,
-    JoinKey, Plan, PlanRef, RelationId, TableSpec, Tick, ViewSpec, batch_of,
+    Aggregate, AggregateFunction, DataType, Delta, Engine, EngineConfig, Expr, JoinKey, Plan, PlanRef,
+    RelationId, TableSpec, Tick, ViewSpec, batch_of,
 };
 
 const WORKERS: usize = 2;
@@ -139,29 +138,5 @@ impl Bench {
         }
         latencies.sort_unstable();
         latencies
-    }
-}
-
-/// Our plans have column references only.
-struct Columns;
-
-impl Compiler for Columns {
-    fn compile(&self, expr: &Expr, _input: &[DataType]) -> Result<Arc<dyn PhysicalExpr>, EngineError> {
-        match expr {
-            Expr::Column(index) => Ok(Arc::new(Column::new(&format!("c{index}"), *index))),
-            Expr::Not(inner) => not_null(inner),
-            other => Err(EngineError::InvalidPlan(format!("{other} is not a column"))),
-        }
-    }
-}
-
-/// Of a join's keys that they are not NULL.
-fn not_null(expr: &Expr) -> Result<Arc<dyn PhysicalExpr>, EngineError> {
-    match expr {
-        Expr::IsNull(column) => {
-            let column = Columns.compile(column, &[])?;
-            Ok(Arc::new(datafusion_physical_expr::expressions::IsNotNullExpr::new(column)))
-        }
-        other => Err(EngineError::InvalidPlan(format!("{other} is not a column"))),
     }
 }

@@ -68,6 +68,8 @@ pub struct IndexSpec {
     pub columns: Vec<DataType>,
     /// The keys, over these columns.
     pub keys: Vec<Expr>,
+    /// Its readers wait while it takes in its rows; else they are told to read the relation.
+    pub is_awaited: bool,
 }
 
 impl IndexSpec {

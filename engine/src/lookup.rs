@@ -51,8 +51,12 @@ impl Lookup {
         };
         let columns: Vec<ArrayRef> = self.keys.iter().enumerate().map(column).collect();
         let encoded = RowCodec::new(&self.keys).encode(&normalise_keys(&columns), keys.len())?;
-        let wanted: BTreeSet<Box<[u8]>> = encoded.iter().map(Box::from).collect();
-        Ok(Lookup { wanted: wanted.into_iter().collect(), ..self.clone() })
+        Ok(self.of_encoded(encoded.iter().map(Box::from).collect()))
+    }
+
+    /// The same, looking for these keys in their encoding.
+    pub(crate) fn of_encoded(&self, wanted: BTreeSet<Box<[u8]>>) -> Lookup {
+        Lookup { wanted: wanted.into_iter().collect(), ..self.clone() }
     }
 }
 

@@ -4,6 +4,7 @@
 //! merges, filters by tick and streams Arrow on its own thread. Invariant: what a snapshot shows
 //! does not change, however the relation goes on.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -43,6 +44,8 @@ pub struct Snapshot {
     skips_errors: bool,
     /// Set in the share of an index.
     lookup: Option<Lookup>,
+    /// What is looked for was found: looking for keys changes nothing.
+    is_found: bool,
     /// Counts the updates that reading looks at.
     visited: Arc<AtomicU64>,
 }
@@ -54,23 +57,49 @@ impl Snapshot {
     /// both encoded by `RowCodec`, with empty values and multiplicities in lane 0.
     pub fn new(columns: Vec<DataType>, tick: Tick, rows: Vec<Shared>, errors: Vec<Shared>) -> Snapshot {
         let (lookup, visited) = (None, Arc::default());
-        Snapshot { columns, tick, rows, errors, name: "".into(), skips_errors: false, lookup, visited }
+        Snapshot {
+            columns,
+            tick,
+            rows,
+            errors,
+            name: "".into(),
+            skips_errors: false,
+            lookup,
+            is_found: false,
+            visited,
+        }
     }
 
-    /// The share that consists of these rows, each once.
+    /// The share that consists of these rows, each `count` times; below zero they are taken away from those of
+    /// another share (`united`).
     ///
     /// # Errors
     /// XX000 where a row cannot be encoded: the batch does not have our types.
-    pub fn of_rows(columns: Vec<DataType>, tick: Tick, batch: &RecordBatch) -> Result<Snapshot, DataError> {
+    pub fn of_rows(
+        columns: Vec<DataType>,
+        tick: Tick,
+        batch: &RecordBatch,
+        count: i64,
+    ) -> Result<Snapshot, DataError> {
         let keys = RowCodec::new(&columns).encode(batch.columns(), batch.num_rows())?;
         let updates = Updates {
             keys,
             values: ByteRows::empty_rows(batch.num_rows()),
             ticks: Col::Const(tick, batch.num_rows()),
-            lanes: Lanes::One(Col::Const(1, batch.num_rows())),
+            lanes: Lanes::One(Col::Const(count, batch.num_rows())),
         };
         let rows = updates.sorted().map(Shared::from).into_iter().collect();
         Ok(Snapshot::new(columns, tick, rows, Vec::new()))
+    }
+
+    /// The share that has all rows of these shares of one relation at one tick, where what one takes away may
+    /// lie in another; `None` of none.
+    pub fn united(shares: impl IntoIterator<Item = Snapshot>) -> Option<Snapshot> {
+        shares.into_iter().reduce(|mut united, share| {
+            united.rows.extend(share.rows);
+            united.errors.extend(share.errors);
+            united
+        })
     }
 
     /// The same share of a relation that errors call by this name.
@@ -104,11 +133,27 @@ impl Snapshot {
     /// # Errors
     /// XX000 where this is no index, or not by such keys.
     pub fn find(self, keys: &[Vec<Literal>]) -> Result<Snapshot, DataError> {
-        let Some(lookup) = &self.lookup else {
-            return Err(DataError::new("XX000", "a relation cannot be read by key"));
-        };
-        let lookup = lookup.of_keys(keys)?;
+        match &self.lookup {
+            Some(lookup) => Ok(Snapshot { lookup: Some(lookup.of_keys(keys)?), ..self }),
+            None if self.is_found => Ok(self),
+            None => Err(not_by_key()),
+        }
+    }
+
+    /// Of the share of an index the rows that have one of these keys, which are encoded as `RowCodec` encodes
+    /// normalised keys; none of them is NULL.
+    ///
+    /// # Errors
+    /// XX000 where this is no index.
+    pub fn find_encoded(self, keys: BTreeSet<Box<[u8]>>) -> Result<Snapshot, DataError> {
+        let lookup = self.lookup.as_ref().ok_or_else(not_by_key)?.of_encoded(keys);
         Ok(Snapshot { lookup: Some(lookup), ..self })
+    }
+
+    /// The same as the share of an index that has the wanted rows, and perhaps others, already.
+    #[must_use]
+    pub fn found(self) -> Snapshot {
+        Snapshot { is_found: true, ..self }
     }
 
     /// The relation's errors at the tick: the operator's id, the error, and how many rows have it. They
@@ -173,6 +218,10 @@ impl Snapshot {
             (!part.is_empty()).then(|| decode_changes(&codec, &columns, &batches, part))
         })
     }
+}
+
+fn not_by_key() -> DataError {
+    DataError::new("XX000", "a relation cannot be read by key")
 }
 
 /// How many of the rows of these lengths one batch may have: at least one, if there is any.

@@ -149,6 +149,8 @@ pub(crate) struct WorkerState<'w> {
     shared: HashMap<ArrangementKey, SharedArrangement>,
     /// Which arrangement each index is.
     indexes: BTreeMap<RelationId, ArrangementKey>,
+    /// The indexes whose readers wait while they take in their rows.
+    awaited: HashSet<RelationId>,
     /// The views that have failed for good, until they are dropped.
     failed: BTreeMap<RelationId, DataError>,
     reads: Vec<PendingRead>,
@@ -169,7 +171,7 @@ impl<'w> WorkerState<'w> {
         progress: Arc<Progress>,
         queues: Arc<Queues>,
     ) -> Self {
-        let (installed, published, shared, indexes, failed, reads, clock) = Default::default();
+        let (installed, published, shared, indexes, awaited, failed, reads, clock) = Default::default();
         WorkerState {
             worker,
             compiler,
@@ -178,6 +180,7 @@ impl<'w> WorkerState<'w> {
             published,
             shared,
             indexes,
+            awaited,
             failed,
             reads,
             clock,

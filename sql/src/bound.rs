@@ -6,54 +6,45 @@ use std::sync::Arc;
 use millrace_engine::{DataType, RelationId};
 
 use crate::catalog::{Column, Relation};
-use crate::query::Query;
+use crate::query::{Change, Query};
+use crate::statement::SavepointAction;
 
 /// A statement that is ready to run.
 #[derive(Clone, Debug)]
 pub enum Bound {
-    /// CREATE TABLE, CREATE MATERIALIZED VIEW or CREATE INDEX. `id` and `created` are placeholders (0) until commit.
-    Create {
-        /// What is created.
+    /// CREATE TABLE, CREATE VIEW, CREATE MATERIALIZED VIEW or CREATE INDEX.
+    Create(Create),
+    /// CREATE OR REPLACE VIEW, where there is the view.
+    Replace {
+        /// What it is from now on; its id stays.
         relation: Relation,
-        /// What else was said of how.
-        terms: Terms,
     },
-    /// DROP TABLE / DROP MATERIALIZED VIEW / DROP INDEX: the ids, dependants first (CASCADE resolved). Empty
+    /// DROP TABLE / DROP VIEW / DROP MATERIALIZED VIEW / DROP INDEX: the ids, dependants first (CASCADE resolved). Empty
     /// when IF EXISTS found nothing.
     Drop {
         /// What goes.
         ids: Vec<RelationId>,
-        /// The command tag: `DROP TABLE`, `DROP MATERIALIZED VIEW` or `DROP INDEX`.
+        /// The command tag: `DROP TABLE`, `DROP VIEW`, `DROP MATERIALIZED VIEW` or `DROP INDEX`.
         tag: &'static str,
         /// CONCURRENTLY was given: not within a transaction.
         concurrently: bool,
         /// Notices, e.g. `table "x" does not exist, skipping`.
         notices: Vec<String>,
     },
-    /// INSERT: the source query gives the table's columns in order and in the table's types.
-    Insert {
-        /// The table.
-        table: Arc<Relation>,
-        /// Its rows; NULL where a column was not named.
-        source: Query,
-    },
-    /// DELETE: the query gives whole rows of the table, those to go.
-    Delete {
-        /// The table.
-        table: Arc<Relation>,
-        /// The rows, with repetition.
-        source: Query,
-    },
+    /// INSERT, UPDATE, DELETE.
+    Change(Change),
+    /// TRUNCATE: all rows of each table, as DELETE takes them away.
+    Truncate(Vec<Change>),
     /// SELECT, VALUES, TABLE.
     Select(Query),
     /// SUBSCRIBE.
     Subscribe(Subscribe),
     /// COPY table FROM STDIN.
     CopyFrom {
-        /// The table.
-        table: Arc<Relation>,
-        /// Positions in the table of the columns that each line gives, in the line's order.
-        columns: Vec<usize>,
+        /// What becomes of the rows that the lines give: its source reads them.
+        change: Change,
+        /// The columns that each line gives, in the line's order.
+        columns: Vec<Column>,
         /// How lines are written.
         format: CopyFormat,
     },
@@ -84,6 +75,8 @@ pub enum Bound {
     Commit,
     /// ROLLBACK, ABORT.
     Rollback,
+    /// SAVEPOINT, RELEASE, ROLLBACK TO, and the savepoint's name.
+    Savepoint(SavepointAction, String),
     /// DISCARD ALL, DEALLOCATE and the like: `tag` is the answer.
     Deallocate {
         /// Which prepared statement; `None`: all.
@@ -91,6 +84,19 @@ pub enum Bound {
     },
     /// DISCARD ALL.
     Discard,
+}
+
+/// A new relation. `id` and `created` of relations are placeholders (0) until commit.
+#[derive(Clone, Debug)]
+pub struct Create {
+    /// What is created.
+    pub relation: Relation,
+    /// The indexes of a table's keys, which are created with it.
+    pub indexes: Vec<Relation>,
+    /// Of a unique index the query for a key that its relation has twice: such a one, if there is any.
+    pub duplicates: Option<Query>,
+    /// What else was said of how.
+    pub terms: Terms,
 }
 
 /// What a CREATE says besides what is created.

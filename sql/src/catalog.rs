@@ -22,10 +22,9 @@ pub struct Column {
     pub nullable: bool,
 }
 
-/// A table, a view or an index, with everything needed to install it again after a restart; `P` is a plan, in
-/// the form that it has in memory or in an older log.
+/// A table, a view or an index, with everything needed to install it again after a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Relation<P = PlanRef> {
+pub struct Relation {
     /// Its id.
     pub id: RelationId,
     /// Its name, unqualified.
@@ -33,27 +32,76 @@ pub struct Relation<P = PlanRef> {
     /// Its columns.
     pub columns: Vec<Column>,
     /// What it is.
-    pub kind: RelationKind<P>,
+    pub kind: RelationKind,
     /// The tick of its creation.
     pub created: Tick,
 }
 
-/// What a relation is.
+impl Relation {
+    /// The relations that a view reads, by its own text or by what others bring in; none for other kinds.
+    pub fn reads(&self) -> Vec<RelationId> {
+        match &self.kind {
+            RelationKind::MaterializedView { plan, through, .. } => {
+                let mut reads = plan.relations();
+                reads.extend(through);
+                reads
+            }
+            RelationKind::View { reads, .. } => reads.clone(),
+            RelationKind::Table { .. } | RelationKind::Index { .. } => Vec::new(),
+        }
+    }
+
+    /// Whether workers have something of it, and tell how far it is complete.
+    pub fn is_maintained(&self) -> bool {
+        !matches!(self.kind, RelationKind::View { .. })
+    }
+
+    /// The types of the columns.
+    pub fn types(&self) -> Vec<DataType> {
+        self.columns.iter().map(|column| column.data_type).collect()
+    }
+
+    /// What a message calls it: `table t`.
+    pub fn described(&self) -> String {
+        let kind = match &self.kind {
+            RelationKind::Table { .. } => "table",
+            RelationKind::View { .. } => "view",
+            RelationKind::MaterializedView { .. } => "materialized view",
+            RelationKind::Index { .. } => "index",
+        };
+        format!("{kind} {}", self.name)
+    }
+}
+
+/// What a relation is. In the log fields have names: new ones need a default, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RelationKind<P = PlanRef> {
+pub enum RelationKind {
     /// A table.
     Table {
         /// False for a stream: `WITH (append_only, retention = '0')` keeps no rows.
         keep_rows: bool,
+        /// What its rows have to be, beside their types and NOT NULL, and what they are if nothing is said.
+        #[serde(default)]
+        rules: TableRules,
+    },
+    /// A view that is its query wherever it is read: nothing is kept for it.
+    View {
+        /// The query as the user wrote it.
+        sql: String,
+        /// The relations that it reads.
+        reads: Vec<RelationId>,
     },
     /// A materialized view.
     MaterializedView {
         /// The query as the user wrote it.
         sql: String,
         /// What is maintained.
-        plan: P,
+        plan: PlanRef,
         /// WITH (…).
         options: ViewOptions,
+        /// The views whose queries are parts of the plan.
+        #[serde(default)]
+        through: Vec<RelationId>,
     },
     /// An index. Its columns are its keys.
     Index {
@@ -65,7 +113,59 @@ pub enum RelationKind<P = PlanRef> {
         keys: Vec<IndexKey>,
         /// The statement that creates it, as PostgreSQL would write it.
         definition: String,
+        /// Whether rows may have the same keys.
+        #[serde(default)]
+        uniqueness: Uniqueness,
     },
+}
+
+/// What a table asks of its rows and gives them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRules {
+    /// The default of each column, as its expression was written; columns beyond the end have none.
+    pub defaults: Vec<Option<String>>,
+    /// The conditions that no row may make false, in the order of their names, as PostgreSQL tries them.
+    pub checks: Vec<Check>,
+}
+
+impl TableRules {
+    /// The default of a column, as it was written.
+    pub fn default_of(&self, column: usize) -> Option<&str> {
+        self.defaults.get(column).and_then(Option::as_deref)
+    }
+}
+
+/// A CHECK constraint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// Its name.
+    pub name: String,
+    /// The condition, as it was written.
+    pub condition: String,
+}
+
+/// Whether rows may have the same keys of an index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Uniqueness {
+    /// They may.
+    #[default]
+    None,
+    /// CREATE UNIQUE INDEX: they may not, where no key is NULL.
+    Index,
+    /// The same as a constraint of the table: UNIQUE.
+    Unique,
+    /// PRIMARY KEY.
+    Primary,
+}
+
+impl Uniqueness {
+    /// Whether it belongs to a constraint of the table, so that it goes with that only.
+    pub fn is_constraint(self) -> bool {
+        match self {
+            Uniqueness::None | Uniqueness::Index => false,
+            Uniqueness::Unique | Uniqueness::Primary => true,
+        }
+    }
 }
 
 /// One of the values that an index is by.
@@ -98,37 +198,13 @@ pub enum OnError {
 
 /// One change of the catalog, as it stands in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum CatalogChange<P = PlanRef> {
-    /// CREATE TABLE, CREATE MATERIALIZED VIEW or CREATE INDEX. The id and `created` are assigned by the coordinator at commit.
-    Create(Relation<P>),
+pub enum CatalogChange {
+    /// CREATE. The id and `created` are assigned by the coordinator at commit.
+    Create(Relation),
     /// DROP of these relations, dependants first.
     Drop(Vec<RelationId>),
-}
-
-impl<P: Into<PlanRef>> CatalogChange<P> {
-    /// The change with its plan in the form that it has in memory.
-    pub fn with_shared_plan(self) -> CatalogChange {
-        match self {
-            CatalogChange::Create(Relation { id, name, columns, kind, created }) => {
-                CatalogChange::Create(Relation { id, name, columns, kind: kind.with_shared_plan(), created })
-            }
-            CatalogChange::Drop(ids) => CatalogChange::Drop(ids),
-        }
-    }
-}
-
-impl<P: Into<PlanRef>> RelationKind<P> {
-    fn with_shared_plan(self) -> RelationKind {
-        match self {
-            RelationKind::Table { keep_rows } => RelationKind::Table { keep_rows },
-            RelationKind::MaterializedView { sql, plan, options } => {
-                RelationKind::MaterializedView { sql, plan: plan.into(), options }
-            }
-            RelationKind::Index { on, columns, keys, definition } => {
-                RelationKind::Index { on, columns, keys, definition }
-            }
-        }
-    }
+    /// A relation in the place of the one with its id: CREATE OR REPLACE VIEW.
+    Replace(Relation),
 }
 
 /// All relations at one moment. Cheap to clone.
@@ -137,6 +213,8 @@ pub struct Catalog {
     by_id: BTreeMap<RelationId, Arc<Relation>>,
     by_name: BTreeMap<String, RelationId>,
     next_id: u64,
+    /// The materialized views that queries read as if they were plain ones.
+    inlined: BTreeSet<RelationId>,
 }
 
 impl Catalog {
@@ -155,6 +233,24 @@ impl Catalog {
         self.by_id.get(&id)
     }
 
+    /// The same, but queries compute these materialized views anew: what is kept for them is not, or not yet,
+    /// what a transaction has made of the tables below.
+    #[must_use]
+    pub fn inlining(&self, views: BTreeSet<RelationId>) -> Catalog {
+        Catalog { inlined: views, ..self.clone() }
+    }
+
+    /// The text of the query that a relation is for queries, unless they read its rows.
+    pub(crate) fn text_of<'r>(&self, relation: &'r Relation) -> Option<&'r str> {
+        match &relation.kind {
+            RelationKind::View { sql, .. } => Some(sql),
+            RelationKind::MaterializedView { sql, .. } if self.inlined.contains(&relation.id) => Some(sql),
+            RelationKind::MaterializedView { .. }
+            | RelationKind::Table { .. }
+            | RelationKind::Index { .. } => None,
+        }
+    }
+
     /// All relations in the order of their creation, so that each comes after what it reads.
     pub fn relations(&self) -> impl Iterator<Item = &Arc<Relation>> {
         self.by_id.values()
@@ -164,9 +260,7 @@ impl Catalog {
     pub fn dependants(&self, id: RelationId) -> Vec<RelationId> {
         let mut found = vec![id];
         for relation in self.by_id.values() {
-            if let RelationKind::MaterializedView { plan, .. } = &relation.kind
-                && plan.relations().iter().any(|read| found.contains(read))
-            {
+            if relation.reads().iter().any(|read| found.contains(read)) {
                 found.push(relation.id);
             }
         }
@@ -218,12 +312,15 @@ impl Catalog {
                     if let Some(left) =
                         self.dependants(*id).into_iter().find(|dependant| !ids.contains(dependant))
                     {
-                        let name = self.by_id.get(&left).map(|r| r.name.clone()).unwrap_or_default();
+                        let name = self.by_id.get(&left).map(|left| left.described()).unwrap_or_default();
                         return Err(SqlError::new(
                             "2BP01",
-                            format!("cannot drop {} because other objects depend on it", relation.name),
+                            format!(
+                                "cannot drop {} because other objects depend on it",
+                                relation.described()
+                            ),
                         )
-                        .detail(format!("materialized view {name} depends on {}", relation.name)));
+                        .detail(format!("{name} depends on {}", relation.described())));
                     }
                     if let Some(index) = self.indexes(*id).find(|index| !ids.contains(&index.id)) {
                         return Err(SqlError::internal(format_args!(
@@ -237,6 +334,14 @@ impl Catalog {
                         self.by_name.remove(&relation.name);
                     }
                 }
+            }
+            CatalogChange::Replace(relation) => {
+                let Some(replaced) = self.by_id.get_mut(&relation.id) else {
+                    return Err(SqlError::new("42P01", format!("relation {} does not exist", relation.id)));
+                };
+                self.by_name.remove(&replaced.name);
+                self.by_name.insert(relation.name.clone(), relation.id);
+                *replaced = Arc::new(relation.clone());
             }
         }
         Ok(())

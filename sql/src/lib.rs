@@ -22,12 +22,17 @@ mod compile; // engine expressions to physical expressions
 mod adhoc; // queries over snapshots, through DataFusion's operators
 
 pub use bind::{bind, describe};
-pub use bound::{Bound, CopyFormat, CopySource, Description, Subscribe, Terms};
-pub use catalog::{Catalog, CatalogChange, Column, IndexKey, OnError, Relation, RelationKind, ViewOptions};
+pub use bound::{Bound, CopyFormat, CopySource, Create, Description, Subscribe, Terms};
+pub use catalog::{
+    Catalog, CatalogChange, Check, Column, IndexKey, OnError, Relation, RelationKind, TableRules, Uniqueness,
+    ViewOptions,
+};
 pub use compile::ExprCompiler;
 pub use error::SqlError;
 pub use parse::parse;
-pub use query::{Parameters, Query, RowStream, Snapshots, Sources};
-pub use statement::{Statement, StatementKind};
+pub use query::{
+    Change, ChangeKind, LookedUp, OnConflict, Parameters, Query, RowKey, RowStream, Snapshots, Sources,
+};
+pub use statement::{SavepointAction, Statement, StatementKind};
 pub use system::SystemRelation;
 pub use zone::{UTC, Zone};

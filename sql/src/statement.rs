@@ -37,7 +37,7 @@ pub struct Name {
 pub enum StatementKind {
     /// CREATE TABLE.
     CreateTable(CreateTable),
-    /// CREATE MATERIALIZED VIEW.
+    /// CREATE VIEW, CREATE MATERIALIZED VIEW.
     CreateView(CreateView),
     /// CREATE INDEX.
     CreateIndex(CreateIndex),
@@ -45,8 +45,12 @@ pub enum StatementKind {
     Drop(Drop),
     /// INSERT.
     Insert(Insert),
+    /// UPDATE.
+    Update(Update),
     /// DELETE.
     Delete(Delete),
+    /// TRUNCATE.
+    Truncate(Vec<Name>),
     /// SELECT, VALUES, TABLE, WITH.
     Select(Arc<ast::Query>),
     /// SUBSCRIBE.
@@ -75,6 +79,8 @@ pub enum StatementKind {
     Commit,
     /// ROLLBACK, ABORT.
     Rollback,
+    /// SAVEPOINT, RELEASE, ROLLBACK TO.
+    Savepoint(SavepointAction, Name),
     /// DEALLOCATE; no name: all.
     Deallocate {
         /// The prepared statement.
@@ -87,7 +93,18 @@ pub enum StatementKind {
     Refused(SqlError),
 }
 
-/// CREATE TABLE [IF NOT EXISTS] name (columns) [WITH (append_only, retention = '0')].
+/// What is done with a savepoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SavepointAction {
+    /// SAVEPOINT: it is set.
+    Set,
+    /// RELEASE: it is forgotten, with those that came after it.
+    Release,
+    /// ROLLBACK TO: what came after it is taken back.
+    RollbackTo,
+}
+
+/// CREATE TABLE [IF NOT EXISTS] name (columns and constraints) [WITH (append_only, retention = '0')].
 #[derive(Clone, Debug)]
 pub struct CreateTable {
     /// Its name.
@@ -95,31 +112,84 @@ pub struct CreateTable {
     /// IF NOT EXISTS was given.
     pub if_not_exists: bool,
     /// Its columns; names are unique.
-    pub columns: Vec<Column>,
+    pub columns: Vec<ColumnDefinition>,
+    /// The constraints of the table and of its columns, but for NOT NULL.
+    pub constraints: Vec<TableConstraint>,
     /// False for a stream.
     pub keep_rows: bool,
 }
 
-/// CREATE MATERIALIZED VIEW [IF NOT EXISTS] name [(columns)] [WITH (options)] AS query.
+/// A column of CREATE TABLE.
+#[derive(Clone, Debug)]
+pub struct ColumnDefinition {
+    /// The column.
+    pub column: Column,
+    /// DEFAULT, and how its value is written.
+    pub default: Option<(ast::Expr, String)>,
+}
+
+/// [CONSTRAINT name] PRIMARY KEY, UNIQUE or CHECK.
+#[derive(Clone, Debug)]
+pub struct TableConstraint {
+    /// Its name; none: one is chosen.
+    pub name: Option<Name>,
+    /// What it asks.
+    pub kind: ConstraintKind,
+    /// Where it stands.
+    pub position: usize,
+}
+
+/// What a constraint asks.
+#[derive(Clone, Debug)]
+pub enum ConstraintKind {
+    /// PRIMARY KEY (columns).
+    PrimaryKey(Vec<Name>),
+    /// UNIQUE (columns).
+    Unique(Vec<Name>),
+    /// CHECK (condition).
+    Check {
+        /// The condition.
+        condition: Box<ast::Expr>,
+        /// How it is written.
+        text: String,
+    },
+}
+
+/// CREATE MATERIALIZED VIEW [IF NOT EXISTS] name [(columns)] [WITH (options)] AS query, and
+/// CREATE [OR REPLACE] VIEW name [(columns)] AS query.
 #[derive(Clone, Debug)]
 pub struct CreateView {
     /// Its name.
     pub name: Name,
+    /// Whether anything is kept for it.
+    pub kind: ViewKind,
     /// IF NOT EXISTS was given.
     pub if_not_exists: bool,
     /// Names for the first columns of the query.
     pub columns: Vec<Name>,
-    /// WITH (…).
-    pub options: ViewOptions,
     /// What it shows.
     pub query: Arc<ast::Query>,
     /// The query as the user wrote it.
     pub sql: String,
 }
 
+/// Whether anything is kept for a view.
+#[derive(Clone, Copy, Debug)]
+pub enum ViewKind {
+    /// Nothing: it is its query wherever it is read.
+    Plain {
+        /// OR REPLACE was given.
+        or_replace: bool,
+    },
+    /// Its rows, with what WITH says of them.
+    Materialized(ViewOptions),
+}
+
 /// CREATE INDEX [CONCURRENTLY] [IF NOT EXISTS] [name] ON [ONLY] relation [USING method] (items).
 #[derive(Clone, Debug)]
 pub struct CreateIndex {
+    /// UNIQUE was given: no two rows may have the same keys.
+    pub is_unique: bool,
     /// CONCURRENTLY was given: not within a transaction.
     pub concurrently: bool,
     /// IF NOT EXISTS was given.
@@ -170,7 +240,7 @@ pub struct Drop {
 pub enum DropKind {
     /// DROP TABLE.
     Table,
-    /// DROP VIEW: plain views, of which there are none yet.
+    /// DROP VIEW.
     View,
     /// DROP MATERIALIZED VIEW.
     MaterializedView,
@@ -178,24 +248,98 @@ pub enum DropKind {
     Index,
 }
 
-/// INSERT INTO table [(columns)] source.
+/// INSERT INTO table [AS alias] [(columns)] source [ON CONFLICT …] [RETURNING …].
 #[derive(Clone, Debug)]
 pub struct Insert {
     /// Where to.
     pub table: Name,
+    /// What the statement calls it.
+    pub alias: Option<Name>,
     /// The columns that the source gives; none: from the first on.
     pub columns: Vec<Name>,
-    /// The rows.
-    pub source: Arc<ast::Query>,
+    /// The rows; none: DEFAULT VALUES.
+    pub source: Option<Arc<ast::Query>>,
+    /// What becomes of rows whose key is there.
+    pub on_conflict: Option<OnConflict>,
+    /// What it answers with.
+    pub returning: Option<Vec<ast::SelectItem>>,
 }
 
-/// DELETE FROM table [WHERE selection].
+/// ON CONFLICT [target] action.
+#[derive(Clone, Debug)]
+pub struct OnConflict {
+    /// What makes a conflict; none: any key.
+    pub target: Option<ConflictTarget>,
+    /// What is done about it.
+    pub action: ConflictAction,
+}
+
+/// What makes a conflict.
+#[derive(Clone, Debug)]
+pub enum ConflictTarget {
+    /// The key by these columns.
+    Columns(Vec<Name>),
+    /// ON CONSTRAINT.
+    Constraint(Name),
+}
+
+/// What is done about a conflict.
+#[derive(Clone, Debug)]
+pub enum ConflictAction {
+    /// DO NOTHING.
+    Nothing,
+    /// DO UPDATE SET … [WHERE …].
+    Update {
+        /// What the row that is there becomes.
+        assignments: Vec<Assignment>,
+        /// Which rows are changed; none: all.
+        selection: Option<Arc<ast::Expr>>,
+    },
+}
+
+/// `column = value` or `(column, …) = value` of SET.
+#[derive(Clone, Debug)]
+pub struct Assignment {
+    /// The columns.
+    pub columns: Vec<Name>,
+    /// Whether they stand in parentheses: then the value is a row.
+    pub is_list: bool,
+    /// The value.
+    pub value: ast::Expr,
+    /// Whether ROW stands before the value.
+    pub is_row: bool,
+}
+
+/// UPDATE table [AS alias] SET assignments [FROM …] [WHERE selection] [RETURNING …].
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// What changes.
+    pub table: Name,
+    /// What the statement calls it.
+    pub alias: Option<Name>,
+    /// What becomes of its columns.
+    pub assignments: Vec<Assignment>,
+    /// What it is joined with.
+    pub from: Vec<ast::TableWithJoins>,
+    /// Which rows; none: all.
+    pub selection: Option<Arc<ast::Expr>>,
+    /// What it answers with.
+    pub returning: Option<Vec<ast::SelectItem>>,
+}
+
+/// DELETE FROM table [AS alias] [USING …] [WHERE selection] [RETURNING …].
 #[derive(Clone, Debug)]
 pub struct Delete {
     /// Where from.
     pub table: Name,
+    /// What the statement calls it.
+    pub alias: Option<Name>,
+    /// What it is joined with.
+    pub using: Vec<ast::TableWithJoins>,
     /// Which rows; none: all.
     pub selection: Option<Arc<ast::Expr>>,
+    /// What it answers with.
+    pub returning: Option<Vec<ast::SelectItem>>,
 }
 
 /// SUBSCRIBE [TO] relation [WITH (…)] [AS OF tick].

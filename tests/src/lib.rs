@@ -11,12 +11,14 @@
 mod postgres; // a private PostgreSQL cluster
 mod process; // processes that end with their handle
 mod psql; // the real psql
+mod random; // numbers out of a seed
 mod server; // the real millrace
 mod strace; // kills at the n-th fsync
 
 pub use postgres::Postgres;
 pub use process::{Process, signal};
 pub use psql::{Answer, Psql};
+pub use random::Random;
 pub use server::{Ended, Launch, Server, binary};
 pub use strace::{kill_at_sync, killed_at_sync};
 

@@ -1,6 +1,7 @@
 //! The consumer at the end of both sides: counts changes and hashes rows, so that neither side can
 //! leave work undone and both can be compared without keeping their rows.
 
+use std::hash::Hasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Changes seen so far, by all workers.
@@ -17,7 +18,7 @@ impl Seen {
         let (mut changes, mut fingerprint) = (0u64, 0u64);
         for (hash, diff) in batch {
             changes += 1;
-            fingerprint = fingerprint.wrapping_add(hash.finish().wrapping_mul(diff as u64));
+            fingerprint = fingerprint.wrapping_add(hash.mixed().wrapping_mul(diff as u64));
         }
         self.changes.fetch_add(changes, Ordering::Relaxed);
         self.fingerprint.fetch_add(fingerprint, Ordering::Relaxed);
@@ -56,16 +57,41 @@ impl RowHash {
 
     /// With a column of text.
     pub(crate) fn text(self, value: &str) -> RowHash {
+        self.bytes(value.as_bytes())
+    }
+
+    fn bytes(self, value: &[u8]) -> RowHash {
         let mut hash = self.int(value.len() as i64);
-        let (words, rest) = value.as_bytes().as_chunks::<8>();
+        let (words, rest) = value.as_chunks::<8>();
         for word in words {
             hash = hash.int(i64::from_le_bytes(*word));
         }
         rest.iter().fold(hash, |hash, byte| hash.int(i64::from(*byte)))
     }
 
-    fn finish(self) -> u64 {
+    fn mixed(self) -> u64 {
         let mixed = (self.0 ^ (self.0 >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
         mixed ^ (mixed >> 29)
+    }
+}
+
+impl Default for RowHash {
+    fn default() -> RowHash {
+        RowHash::new()
+    }
+}
+
+/// For the tables of the hand-written programs.
+impl Hasher for RowHash {
+    fn finish(&self) -> u64 {
+        self.mixed()
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        *self = self.bytes(bytes);
+    }
+
+    fn write_i64(&mut self, value: i64) {
+        *self = self.int(value);
     }
 }

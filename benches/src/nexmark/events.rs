@@ -54,6 +54,20 @@ pub(crate) struct TickEvents {
     pub(crate) bids: Vec<Bid>,
 }
 
+impl TickEvents {
+    /// Every `workers`-th event of each kind, from the `worker`-th on.
+    pub(crate) fn share(self, worker: usize, workers: usize) -> TickEvents {
+        fn part<E>(events: Vec<E>, worker: usize, workers: usize) -> Vec<E> {
+            events.into_iter().skip(worker).step_by(workers).collect()
+        }
+        TickEvents {
+            persons: part(self.persons, worker, workers),
+            auctions: part(self.auctions, worker, workers),
+            bids: part(self.bids, worker, workers),
+        }
+    }
+}
+
 /// Generates the events that a query reads, tick by tick.
 pub(crate) struct Events {
     persons: Option<EventGenerator>,

@@ -20,6 +20,12 @@
 //! diffs is a fingerprint of the final rows, and the program stops where the two sides' differ. Our
 //! inputs are streams, our plans come from SQL, and our result is a view that could be read meanwhile;
 //! theirs take only the columns that the query needs, and their result goes to the consumer alone.
+//!
+//! Before the clock starts both have the same: the events of each tick as columns. Filters, sums per
+//! batch, rows and the numbers that stand for texts are made on the clock. What the other side may do
+//! and a general engine may not: it knows at compile time which columns there are, which texts are few
+//! (it carries numbers for them), and that one DISTINCT behind a join does for two before it. What it
+//! reaches, and why it is written like this: docs/decisions/2026-11-26-nexmark-rivals.md.
 
 mod consumer; // counts and hashes changes
 mod events; // the events, by tick
@@ -27,7 +33,10 @@ mod measure; // clocks, memory, processes
 mod ours; // our side
 mod programs; // the hand-written programs
 mod queries; // the queries: their SQL and the streams that they read
+mod symbols; // texts as numbers, for the hand-written programs
 mod theirs; // what drives the hand-written programs
+
+use millrace_benches::median;
 
 use events::{Events, Profile, TICK_EVENTS};
 use measure::{Measured, Order, Side, What};
@@ -86,12 +95,6 @@ fn report(query: Query, events: u64, times: &[[Measured; 2]], memory: &[Measured
         query.name(),
         memory[0].changes
     );
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = values.collect();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
 }
 
 fn measure(order: &Order) -> Measured {

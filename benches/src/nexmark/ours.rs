@@ -8,7 +8,7 @@ use millrace_engine::{
     DataType, Delta, Engine, EngineConfig, RelationId, SubscriptionEvent, TableSpec, Tick, ViewSpec, batch_of,
 };
 use millrace_sql::{
-    Bound, Catalog, CatalogChange, ExprCompiler, Parameters, Relation, RelationKind, bind, parse,
+    Bound, Catalog, CatalogChange, Create, ExprCompiler, Parameters, Relation, RelationKind, bind, parse,
 };
 
 use crate::WORKERS;
@@ -140,7 +140,8 @@ fn types(relation: &Relation) -> Vec<DataType> {
 /// Runs one CREATE against the catalog.
 fn create(sql: &str, catalog: &mut Catalog) -> Relation {
     let statements = parse(sql).expect("the statement parses");
-    let Ok(Bound::Create { mut relation, .. }) = bind(&statements[0], catalog, Parameters::values(&[]))
+    let Ok(Bound::Create(Create { mut relation, .. })) =
+        bind(&statements[0], catalog, Parameters::values(&[]))
     else {
         panic!("cannot create: {sql}")
     };

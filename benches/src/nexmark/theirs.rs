@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Barrier, Mutex};
 
-use differential_dataflow::{AsCollection, ExchangeData, VecCollection};
+use differential_dataflow::difference::Multiply;
+use differential_dataflow::{AsCollection, VecCollection};
 use timely::dataflow::operators::probe::Handle as Probe;
-use timely::dataflow::operators::vec::Input;
-use timely::dataflow::{InputHandle, Scope};
+use timely::dataflow::operators::vec::{Input, Map};
+use timely::dataflow::{InputHandle, Scope, StreamVec};
 use timely::worker::Worker;
 
 use crate::WORKERS;
@@ -18,7 +19,17 @@ use crate::queries::Query;
 pub(crate) type Tick = u64;
 /// A collection: the diffs may be negative, as a retraction's is.
 pub(crate) type Rows<'scope, D> = VecCollection<'scope, Tick, D, i64>;
-type Updates<D> = Vec<(D, Tick, i64)>;
+
+/// Rows of one tick and one diff, as columns; deltas on our side have both as constants, too.
+#[derive(Clone)]
+pub(crate) struct Batch<C> {
+    tick: Tick,
+    diff: i64,
+    columns: C,
+}
+
+/// What comes in: a worker's share of each tick.
+pub(crate) type Batches<'scope, C> = StreamVec<'scope, Tick, Batch<C>>;
 
 /// The first tick of events.
 const FIRST: Tick = 2;
@@ -28,16 +39,37 @@ const AHEAD: Tick = 4;
 /// A query, as someone would write it who knows differential and the query: of at most two inputs,
 /// with the columns that it needs.
 pub(crate) trait Program: 'static {
-    /// A row of the first input.
-    type Left: ExchangeData;
-    /// A row of the second input.
-    type Right: ExchangeData;
+    /// A tick's columns of the first input.
+    type Left: Clone + Send + 'static;
+    /// A tick's columns of the second input.
+    type Right: Clone + Send + 'static;
 
-    /// A tick's rows.
-    fn rows(events: TickEvents) -> (Vec<Self::Left>, Vec<Self::Right>);
+    /// A tick's events as they come in: made before the clock starts.
+    fn columns(events: TickEvents) -> (Self::Left, Self::Right);
 
     /// The dataflow, up to the consumer.
-    fn build<'scope>(left: Rows<'scope, Self::Left>, right: Rows<'scope, Self::Right>, end: End);
+    fn build<'scope>(left: Batches<'scope, Self::Left>, right: Batches<'scope, Self::Right>, end: End);
+}
+
+/// What a program makes of its input: rows with their multiplicities or addends.
+pub(crate) fn updates<'scope, C: 'static, D, R, I>(
+    batches: Batches<'scope, C>,
+    mut of: impl FnMut(C) -> I + 'static,
+) -> VecCollection<'scope, Tick, D, R>
+where
+    D: Clone + 'static,
+    R: Multiply<i64, Output = R> + Clone + 'static,
+    I: IntoIterator<Item = (D, R)>,
+{
+    let update = |tick, diff| move |(row, addend): (D, R)| (row, tick, addend.multiply(&diff));
+    batches
+        .flat_map(move |batch| of(batch.columns).into_iter().map(update(batch.tick, batch.diff)))
+        .as_collection()
+}
+
+/// The rows of columns that hold whole rows.
+pub(crate) fn rows<'scope, D: Clone + 'static>(batches: Batches<'scope, Vec<D>>) -> Rows<'scope, D> {
+    updates(batches, |rows| rows.into_iter().map(|row| (row, 1)))
 }
 
 /// Where a program's output goes.
@@ -51,7 +83,7 @@ impl End {
     pub(crate) fn consume<D: Clone + 'static, R: Copy + Into<i64> + 'static>(
         self,
         rows: VecCollection<'_, Tick, D, R>,
-        hash: impl Fn(RowHash, &D) -> RowHash + 'static,
+        mut hash: impl FnMut(RowHash, &D) -> RowHash + 'static,
     ) {
         let End { seen, probe } = self;
         let noted = rows.inspect_batch(move |_, changes| {
@@ -74,12 +106,8 @@ pub(crate) fn measure(query: Query, events: &dyn Fn() -> Events, what: What) -> 
     }
 }
 
-/// A worker's share of a tick, and when it is.
-struct Part<P: Program> {
-    tick: Tick,
-    left: Updates<P::Left>,
-    right: Updates<P::Right>,
-}
+/// Both inputs of a worker at a tick.
+type Part<P> = (Batch<<P as Program>::Left>, Batch<<P as Program>::Right>);
 
 /// Each worker's parts, in order; a worker takes its own.
 type Shares<P> = Vec<Mutex<Option<Box<dyn Iterator<Item = Part<P>> + Send>>>>;
@@ -100,7 +128,7 @@ fn run<P: Program>(events: &dyn Fn() -> Events, what: What) -> Measured {
     let ready = Arc::clone(&started);
     let guards = timely::execute(timely::Config::process(WORKERS), move |worker| {
         let own = shares[worker.index()].lock().expect("no holder panics").take();
-        work(worker, own.into_iter().flatten(), Arc::clone(&noted), &ready);
+        work::<P>(worker, own.into_iter().flatten(), Arc::clone(&noted), &ready);
     })
     .expect("threads start");
     let meter = Meter::start();
@@ -110,12 +138,8 @@ fn run<P: Program>(events: &dyn Fn() -> Events, what: What) -> Measured {
 }
 
 fn part<P: Program>(events: TickEvents, tick: Tick, worker: usize) -> Part<P> {
-    let (left, right) = P::rows(events);
-    Part { tick, left: share(left, tick, worker), right: share(right, tick, worker) }
-}
-
-fn share<D>(rows: Vec<D>, tick: Tick, worker: usize) -> Updates<D> {
-    rows.into_iter().skip(worker).step_by(WORKERS).map(|row| (row, tick, 1)).collect()
+    let (left, right) = P::columns(events.share(worker, WORKERS));
+    (Batch { tick, diff: 1, columns: left }, Batch { tick, diff: 1, columns: right })
 }
 
 /// One worker: gives its parts to the dataflow, some ticks ahead of what comes out.
@@ -125,21 +149,20 @@ fn work<P: Program>(
     seen: Arc<Seen>,
     ready: &Barrier,
 ) {
-    let mut left = InputHandle::<Tick, _>::new();
-    let mut right = InputHandle::<Tick, _>::new();
+    let (mut left, mut right) = (InputHandle::new(), InputHandle::new());
     let probe = Probe::new();
     worker.dataflow(|scope: Scope<'_, Tick>| {
         let (rows, others) = (scope.input_from(&mut left), scope.input_from(&mut right));
-        P::build(rows.as_collection(), others.as_collection(), End { seen, probe: probe.clone() });
+        P::build(rows, others, End { seen, probe: probe.clone() });
     });
+    left.advance_to(FIRST);
+    right.advance_to(FIRST);
     ready.wait();
     let mut end = FIRST;
-    for mut part in parts {
-        left.advance_to(part.tick);
-        right.advance_to(part.tick);
-        left.send_batch(&mut part.left);
-        right.send_batch(&mut part.right);
-        end = part.tick + 1;
+    for (batch, other) in parts {
+        end = batch.tick + 1;
+        left.send(batch);
+        right.send(other);
         left.advance_to(end);
         right.advance_to(end);
         while probe.less_than(&end.saturating_sub(AHEAD)) {

@@ -261,9 +261,13 @@ impl<'scope> Renderer<'_, 'scope> {
         keys: &[SideKey],
         plan: &PlanRef,
     ) -> Result<Arranged<'scope>, EngineError> {
+        let keeps_rows = |relation| self.relations.get(&relation).is_some_and(|found| found.keeps_rows());
+        let was_shared = key.relation().is_some_and(keeps_rows);
         let found = self.shared.get(&key).zip(key.relation());
-        let (Some((shared, relation)), Start::Fresh(as_of)) = (found, self.start) else {
-            return self.keyed(input, keys, plan);
+        let (shared, relation, as_of) = match (found, self.start) {
+            (Some((shared, relation)), Start::Fresh(as_of)) => (shared, relation, as_of),
+            (_, Start::Restored(_)) if was_shared => return self.restored(input, keys),
+            (None, Start::Fresh(_)) | (_, Start::Restored(_)) => return self.keyed(input, keys, plan),
         };
         if !self.imports.contains_key(&relation) && self.erring.insert(relation) {
             let publication = self.relations.get(&relation).ok_or(EngineError::NoRelation(relation))?;
@@ -276,6 +280,15 @@ impl<'scope> Renderer<'_, 'scope> {
         self.borrowed.insert(self.traces.len());
         self.traces.push(observer(&arranged.trace.borrow()));
         Ok(arranged)
+    }
+
+    /// What was a shared arrangement when the state was saved. The chain is computed for each anew, as
+    /// it is where they are shared: its errors were counted with each, so they must go with each.
+    fn restored(&mut self, input: &PlanRef, keys: &[SideKey]) -> Result<Arranged<'scope>, EngineError> {
+        let rendered = std::mem::take(&mut self.rendered);
+        let arranged = self.keyed(input, keys, input);
+        self.rendered = rendered;
+        arranged
     }
 
     /// A join input, arranged by its key expressions; rows whose NULL key matches nothing go.

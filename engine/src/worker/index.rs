@@ -28,10 +28,14 @@ impl WorkerState<'_> {
             self.use_arrangement(&key, &user, as_of);
         }
         self.indexes.insert(id, key);
+        if spec.is_awaited {
+            self.awaited.insert(id);
+        }
     }
 
     /// The end of an index; nothing where the id is none of an index.
     pub(super) fn drop_index(&mut self, id: RelationId) {
+        self.awaited.remove(&id);
         if let Some(key) = self.indexes.remove(&id) {
             self.release_shared(&[key]);
         }
@@ -64,7 +68,7 @@ impl WorkerState<'_> {
     }
 
     /// The answer to a read by key; `None` while its tick is not complete. One that has not taken in all
-    /// rows is refused: until then whoever asks is answered sooner by the relation itself.
+    /// rows is refused, unless it is awaited: until then whoever asks is answered sooner by the relation itself.
     pub(super) fn answer_by_key(
         &self,
         id: RelationId,
@@ -75,7 +79,7 @@ impl WorkerState<'_> {
         let found =
             found.and_then(|(arrangement, relation)| Some((arrangement, self.published.get(&relation)?)));
         let Some((arrangement, publication)) = found else { return Some(Err(no_relation(id, None))) };
-        if !arrangement.is_hydrated() {
+        if !arrangement.is_hydrated() && !self.awaited.contains(&id) {
             return Some(Err(EngineError::NotHydrated(id)));
         }
         if arrangement.upper() <= tick {

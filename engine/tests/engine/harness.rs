@@ -73,6 +73,7 @@ impl Harness {
             relation: RelationId(table),
             columns: columns.to_vec(),
             keys: keys.to_vec(),
+            is_awaited: false,
         };
         self.engine.create_index(RelationId(id), spec, as_of).unwrap();
     }

@@ -71,11 +71,11 @@ fn run(plan: &Plan, tables: &Tables, errors: &mut BTreeMap<DataError, i64>) -> R
                 .collect()
         }
         Plan::Join { left, right, keys } => {
-            let (left, right) = (run(left.operator(), tables, errors), run(right.operator(), tables, errors));
+            let [left, right] = sides([left.operator(), right.operator()], keys, tables, errors);
             let mut joined = Vec::new();
-            for (l, left_diff) in &left {
-                for (r, right_diff) in &right {
-                    if keys.iter().all(|key| matches(key, l, r)) {
+            for (left_key, l, left_diff) in &left {
+                for (right_key, r, right_diff) in &right {
+                    if matches(keys, left_key, right_key) {
                         joined.push(([l.clone(), r.clone()].concat(), left_diff * right_diff));
                     }
                 }
@@ -109,14 +109,8 @@ fn run(plan: &Plan, tables: &Tables, errors: &mut BTreeMap<DataError, i64>) -> R
             inputs.iter().flat_map(|input| run(input.operator(), tables, errors)).collect()
         }
         Plan::Exists { left, right, keys, anti } => {
-            let (left, right) = (run(left.operator(), tables, errors), run(right.operator(), tables, errors));
-            let sides = |key: &JoinKey| (key.left.clone(), key.right.clone());
-            let (left_keys, right_keys): (Vec<Expr>, Vec<Expr>) = keys.iter().map(sides).unzip();
-            let (left, right) = (with_keys(left, &left_keys, errors), with_keys(right, &right_keys, errors));
-            let matches = |left: &Row, right: &Row| {
-                keys.iter().zip(left.iter().zip(right)).all(|(key, (a, b))| equal(a, b, key.nulls_equal))
-            };
-            let has_match = |key: &Row| right.iter().any(|(other, _, _)| matches(key, other));
+            let [left, right] = sides([left.operator(), right.operator()], keys, tables, errors);
+            let has_match = |key: &Row| right.iter().any(|(other, _, _)| matches(keys, key, other));
             let kept = left.into_iter().filter(|(key, _, _)| has_match(key) != *anti);
             kept.map(|(_, row, diff)| (row, diff)).collect()
         }
@@ -209,10 +203,21 @@ fn by_value(a: &Literal, b: &Literal) -> Ordering {
     }
 }
 
-/// Whether two rows are equal in a key of a join.
-fn matches(join_key: &JoinKey, left: &Row, right: &Row) -> bool {
-    let (a, b) = (eval(&join_key.left, left).unwrap(), eval(&join_key.right, right).unwrap());
-    equal(&a, &b, join_key.nulls_equal)
+/// The rows of both sides of a join with their keys.
+fn sides(
+    inputs: [&Plan; 2],
+    keys: &[JoinKey],
+    tables: &Tables,
+    errors: &mut BTreeMap<DataError, i64>,
+) -> [Vec<(Row, Row, i64)>; 2] {
+    let exprs = |side: fn(&JoinKey) -> &Expr| keys.iter().map(|key| side(key).clone()).collect::<Vec<_>>();
+    let [left, right] = inputs.map(|input| run(input, tables, errors));
+    [with_keys(left, &exprs(|key| &key.left), errors), with_keys(right, &exprs(|key| &key.right), errors)]
+}
+
+/// Whether the keys of two rows match.
+fn matches(keys: &[JoinKey], left: &Row, right: &Row) -> bool {
+    keys.iter().zip(left.iter().zip(right)).all(|(key, (a, b))| equal(a, b, key.nulls_equal))
 }
 
 fn project(

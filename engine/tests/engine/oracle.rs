@@ -183,23 +183,22 @@ fn narrow_top_k(inner: impl Strategy<Value = Plan>) -> impl Strategy<Value = Pla
 }
 
 fn join(inner: impl Strategy<Value = Plan> + Clone + 'static) -> impl Strategy<Value = Plan> {
+    let column = Expr::Column;
+    let divided = |column| call("divide", int(6), Expr::Column(column), DataType::Int32);
     let keys = prop_oneof![
-        Just(vec![(0, 0)]),
-        Just(vec![(1, 0)]),
-        Just(vec![(2, 2)]),
-        Just(vec![(3, 3), (1, 1)]),
-        Just(vec![(4, 4)]),
+        5 => Just(vec![(column(0), column(0))]),
+        5 => Just(vec![(column(1), column(0))]),
+        5 => Just(vec![(column(2), column(2))]),
+        5 => Just(vec![(column(3), column(3)), (column(1), column(1))]),
+        5 => Just(vec![(column(4), column(4))]),
+        1 => Just(vec![(column(1), divided(0))]),
     ];
     let nulls_equal = prop::bool::weighted(0.2);
     // Now and then with itself: then the two sides share what they can.
     let right = prop_oneof![4 => inner.clone().prop_map(Some), 1 => Just(None)];
     (inner, right, keys, nulls_equal).prop_map(|(left, right, keys, nulls_equal)| {
         let right = right.unwrap_or_else(|| left.clone());
-        let key = |(left, right)| JoinKey {
-            left: Expr::Column(left),
-            right: Expr::Column(right),
-            nulls_equal: nulls_equal && left == right,
-        };
+        let key = |(left, right)| JoinKey { nulls_equal: nulls_equal && left == right, left, right };
         let keys = keys.into_iter().map(key).collect();
         Plan::Join { left: PlanRef::new(left), right: PlanRef::new(right), keys }
     })
@@ -647,6 +646,37 @@ fn views_go_on_from_saved_state() {
                 check_restored(&script, workers, cut).map_err(TestCaseError::fail)
             })
             .unwrap_or_else(|failure| panic!("seed {}: {failure}", 7 + workers));
+    }
+}
+
+/// A row fails before the cut, in a chain that a join reads by two keys and in a join's key, and goes
+/// behind it: its errors go with it, however often they were counted.
+#[test]
+fn errors_of_shared_arrangements_go_after_a_restore() {
+    let _alone = alone();
+    let divided = |input, column| call("divide", input, Expr::Column(column), DataType::Int32);
+    let chain = PlanRef::new(Plan::Project {
+        input: get(RIGHT, &COLUMNS).into(),
+        predicates: Vec::new(),
+        outputs: [vec![divided(int(7), 0)], columns(1..5)].concat(),
+    });
+    let by = |left, right| vec![JoinKey { left, right, nulls_equal: false }];
+    let twice = Plan::Join { left: chain.clone(), right: chain, keys: by(Expr::Column(1), Expr::Column(0)) };
+    let (left, right) = (get(LEFT, &COLUMNS).into(), get(RIGHT, &COLUMNS).into());
+    let by_key = Plan::Join { left, right, keys: by(Expr::Column(1), divided(int(6), 0)) };
+    for view in [twice, by_key] {
+        let row = vec![Literal::Int32(0), Literal::Int32(1), Literal::Null(DataType::Float64)];
+        let row = [row, vec![Literal::Null(DataType::Text), Literal::Int64(0)]].concat();
+        let inserts = vec![(false, row.clone(), 1), (true, row, 2)];
+        let comes = TickScript { inserts, deletes: Vec::new(), compact: false };
+        let goes = TickScript { inserts: Vec::new(), deletes: vec![(true, 0)], compact: false };
+        let over = get(RIGHT, &COLUMNS);
+        let script = Script { view, over, late: 0, ticks: vec![comes, goes] };
+        for workers in [1, 2] {
+            check_restored(&script, workers, 0).unwrap_or_else(|failure| {
+                panic!("{view:?}, {workers} workers: {failure}", view = script.view)
+            });
+        }
     }
 }
 

@@ -8,8 +8,8 @@
 //!                           └─ conflict, DDL that no longer applies ► Reject, nothing logged
 //! ```
 //! A group is what arrived while the one before was being made durable; its members share one tick.
-//! Members commit in the order in which they came; none may have scanned what a commit after its
-//! read tick, or an earlier member, changed. So the members have a serial order, and sharing a tick
+//! Members commit in the order in which they came; none may have scanned a table, or looked up a key, that a
+//! commit after its read tick, or an earlier member, changed. So the members have a serial order, and sharing a tick
 //! is right. A change of the catalog has a group of its own.
 //!
 //! Invariants: ticks ascend strictly, also over failed groups. Nothing is applied, published or
@@ -23,12 +23,13 @@ use std::mem;
 use std::sync::Arc;
 
 use millrace_engine::{Delta, RelationId, Tick};
-use millrace_sql::{Catalog, CatalogChange, SqlError};
+use millrace_sql::{Catalog, CatalogChange, Relation, RelationKind, SqlError, Uniqueness};
 
 use super::coalesce::coalesce;
 use super::ddl;
+use super::keys::{KeySet, RecentKeys};
 use super::lag::Lag;
-use super::request::{AloneId, CommitId, Effect, Event, Group, Request, Write};
+use super::request::{AloneId, CommitId, Effect, Event, Group, Request, Write, WrittenKeys};
 
 /// A group takes members until their rows take this many bytes …
 const GROUP_BYTES_MAX: usize = 32 << 20;
@@ -47,6 +48,8 @@ pub struct CommitPath {
     last_given: Tick,
     /// When each table last changed.
     last_write: BTreeMap<RelationId, Tick>,
+    /// When keys of unique indexes last changed.
+    recent_keys: RecentKeys,
     queue: VecDeque<(CommitId, Request)>,
     in_flight: Option<InFlight>,
     /// Who commits alone, and who waits to.
@@ -59,6 +62,8 @@ pub struct CommitPath {
 struct InFlight {
     group: Arc<Group>,
     members: Vec<CommitId>,
+    /// The keys that its rows have.
+    keys: Vec<WrittenKeys>,
     /// The catalog after it.
     catalog: Arc<Catalog>,
 }
@@ -66,12 +71,14 @@ struct InFlight {
 impl CommitPath {
     /// The commit path of a database whose newest commit has this tick and left this catalog.
     pub fn new(catalog: Arc<Catalog>, newest: Tick, lag_bytes: usize) -> CommitPath {
-        let lag = Lag::new(lag_bytes, catalog.relations().map(|relation| relation.id), newest);
+        let maintained = catalog.relations().filter(|relation| relation.is_maintained());
+        let lag = Lag::new(lag_bytes, maintained.map(|relation| relation.id), newest);
         CommitPath {
             catalog,
             newest,
             last_given: newest,
             last_write: BTreeMap::new(),
+            recent_keys: RecentKeys::new(newest),
             queue: VecDeque::new(),
             in_flight: None,
             alone: None,
@@ -132,8 +139,9 @@ impl CommitPath {
 
     /// The group in flight is durable: engine, readers and committers learn of it, in this order.
     fn settle(&mut self, effects: &mut Vec<Effect>) {
-        let Some(InFlight { group, members, catalog }) = self.in_flight.take() else { return };
+        let Some(InFlight { group, members, keys, catalog }) = self.in_flight.take() else { return };
         let tick = group.tick;
+        keys.iter().for_each(|keys| self.recent_keys.written(keys, tick));
         self.newest = tick;
         self.catalog = catalog;
         self.last_write.extend(group.changes.iter().map(|(relation, _)| (*relation, tick)));
@@ -194,12 +202,13 @@ impl CommitPath {
     }
 
     fn join(&self, forming: &mut Forming, id: CommitId, request: Request, effects: &mut Vec<Effect>) {
-        if let Err(error) = self.check(&request, &forming.written) {
+        if let Err(error) = self.check(&request, forming) {
             effects.push(Effect::Reject { id, error });
             return;
         }
         forming.bytes += request.bytes();
         forming.written.extend(request.writes.iter().map(|write| write.relation));
+        request.writes.iter().flat_map(|write| &write.keys).for_each(|keys| forming.keys.add(keys));
         forming.members.push(id);
         forming.writes.extend(request.writes);
     }
@@ -208,7 +217,8 @@ impl CommitPath {
     fn form_catalog_group(&mut self, id: CommitId, request: Request, now: Tick, effects: &mut Vec<Effect>) {
         let tick = self.next_tick(now);
         let resolved = self
-            .check_reads(&request, &BTreeSet::new())
+            .check_reads(&request, &Forming::default())
+            .and_then(|()| check_keys(&self.catalog, &request.writes))
             .and_then(|()| ddl::resolve(&self.catalog, request.catalog, request.writes, tick))
             .and_then(|resolved| check_writes(&resolved.catalog, &resolved.writes).map(|()| resolved));
         match resolved {
@@ -230,11 +240,12 @@ impl CommitPath {
     ) {
         let tick = self.next_tick(now);
         self.last_given = tick;
+        let keys = writes.iter().flat_map(|write| write.keys.clone()).collect();
         let deltas =
             writes.into_iter().map(|write| (write.relation, Delta::uniform(write.rows, write.diff, tick)));
         let group = Arc::new(Group { tick, catalog: changes, changes: coalesce(deltas.collect(), tick) });
         effects.push(Effect::Append(group.clone()));
-        self.in_flight = Some(InFlight { group, members, catalog });
+        self.in_flight = Some(InFlight { group, members, keys, catalog });
     }
 
     /// A clock that jumps back never turns ticks back.
@@ -242,16 +253,24 @@ impl CommitPath {
         now.max(self.last_given + 1)
     }
 
-    fn check(&self, request: &Request, written: &BTreeSet<RelationId>) -> Result<(), SqlError> {
-        self.check_reads(request, written)?;
-        check_writes(&self.catalog, &request.writes)
+    fn check(&self, request: &Request, forming: &Forming) -> Result<(), SqlError> {
+        self.check_reads(request, forming)?;
+        check_writes(&self.catalog, &request.writes)?;
+        check_keys(&self.catalog, &request.writes)
     }
 
-    /// Whether anything that the request scanned has changed since: then it must read again.
-    fn check_reads(&self, request: &Request, written: &BTreeSet<RelationId>) -> Result<(), SqlError> {
+    /// Whether anything that the request scanned or looked up has changed since: then it must read again.
+    fn check_reads(&self, request: &Request, forming: &Forming) -> Result<(), SqlError> {
+        let key_changed = |(index, hash): &(RelationId, u64)| {
+            forming.keys.have(*index, *hash)
+                || self.recent_keys.changed_after(*index, *hash, request.reads.tick)
+        };
+        if request.reads.keys.iter().any(key_changed) {
+            return Err(conflict());
+        }
         let tables = ddl::tables_below(&self.catalog, &request.reads.relations).ok_or_else(conflict)?;
         let changed = |table: &RelationId| {
-            written.contains(table)
+            forming.written.contains(table)
                 || self.last_write.get(table).is_some_and(|tick| *tick > request.reads.tick)
         };
         if tables.iter().any(changed) { Err(conflict()) } else { Ok(()) }
@@ -265,6 +284,8 @@ struct Forming {
     writes: Vec<Write>,
     /// The tables that members change.
     written: BTreeSet<RelationId>,
+    /// The keys of the rows that they change.
+    keys: KeySet,
     bytes: usize,
 }
 
@@ -278,6 +299,17 @@ impl Forming {
 fn check_writes(catalog: &Catalog, writes: &[Write]) -> Result<(), SqlError> {
     let exists = |write: &Write| catalog.by_id(write.relation).is_some();
     if writes.iter().all(exists) { Ok(()) } else { Err(conflict()) }
+}
+
+/// The keys that a write has to tell are those of the unique indexes of today. (A transaction that makes an
+/// index has looked at its own rows itself.)
+fn check_keys(catalog: &Catalog, writes: &[Write]) -> Result<(), SqlError> {
+    let is_unique = |index: &&Arc<Relation>| matches!(index.kind, RelationKind::Index { uniqueness, .. } if uniqueness != Uniqueness::None);
+    let told = |write: &Write| {
+        let mut unique = catalog.indexes(write.relation).filter(is_unique);
+        unique.all(|index| write.keys.iter().any(|keys| keys.index == index.id))
+    };
+    if writes.iter().all(told) { Ok(()) } else { Err(conflict()) }
 }
 
 /// 40001, PostgreSQL's words.

@@ -40,6 +40,7 @@ pub(crate) fn resolve(
     }
     for write in &mut writes {
         write.relation = final_id(&final_ids, write.relation);
+        write.keys.iter_mut().for_each(|keys| keys.index = final_id(&final_ids, keys.index));
     }
     Ok(Resolved { catalog, changes: resolved, writes })
 }
@@ -67,6 +68,11 @@ fn resolve_change(
             }
             Ok(CatalogChange::Drop(ids))
         }
+        CatalogChange::Replace(mut relation) => {
+            relation.id = final_id(final_ids, relation.id);
+            resolve_plan(catalog, &mut relation, final_ids)?;
+            Ok(CatalogChange::Replace(relation))
+        }
     }
 }
 
@@ -78,16 +84,26 @@ fn resolve_plan(
 ) -> Result<(), SqlError> {
     match &mut relation.kind {
         RelationKind::Table { .. } => Ok(()),
+        RelationKind::View { reads, .. } => {
+            reads.iter_mut().for_each(|id| *id = final_id(final_ids, *id));
+            all_exist(catalog, reads)
+        }
         RelationKind::Index { on, .. } => {
             *on = final_id(final_ids, *on);
             if catalog.by_id(*on).is_some() { Ok(()) } else { Err(conflict()) }
         }
-        RelationKind::MaterializedView { plan, .. } => {
+        RelationKind::MaterializedView { plan, through, .. } => {
             *plan = plan.map_relations(|id| final_id(final_ids, id));
-            let exists = |id: &RelationId| catalog.by_id(*id).is_some();
-            if plan.relations().iter().all(exists) { Ok(()) } else { Err(conflict()) }
+            through.iter_mut().for_each(|id| *id = final_id(final_ids, *id));
+            all_exist(catalog, &plan.relations())?;
+            all_exist(catalog, through)
         }
     }
+}
+
+fn all_exist(catalog: &Catalog, ids: &[RelationId]) -> Result<(), SqlError> {
+    let exists = |id: &RelationId| catalog.by_id(*id).is_some();
+    if ids.iter().all(exists) { Ok(()) } else { Err(conflict()) }
 }
 
 fn final_id(final_ids: &BTreeMap<RelationId, RelationId>, id: RelationId) -> RelationId {
@@ -103,13 +119,14 @@ pub(crate) fn tables_below(
     let mut open: Vec<RelationId> = relations.iter().copied().collect();
     let mut seen = relations.clone();
     while let Some(id) = open.pop() {
-        match &catalog.by_id(id)?.kind {
+        let relation = catalog.by_id(id)?;
+        match &relation.kind {
             RelationKind::Table { .. } => {
                 tables.insert(id);
             }
             RelationKind::Index { on, .. } => open.extend(seen.insert(*on).then_some(*on)),
-            RelationKind::MaterializedView { plan, .. } => {
-                open.extend(plan.relations().into_iter().filter(|input| seen.insert(*input)));
+            RelationKind::View { .. } | RelationKind::MaterializedView { .. } => {
+                open.extend(relation.reads().into_iter().filter(|input| seen.insert(*input)));
             }
         }
     }

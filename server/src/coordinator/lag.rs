@@ -48,7 +48,10 @@ impl Lag {
     pub(crate) fn committed(&mut self, group: &Group) {
         for change in &group.catalog {
             match change {
-                CatalogChange::Create(relation) => self.set_upper(relation.id, group.tick),
+                CatalogChange::Create(relation) if relation.is_maintained() => {
+                    self.set_upper(relation.id, group.tick);
+                }
+                CatalogChange::Create(_) | CatalogChange::Replace(_) => {}
                 CatalogChange::Drop(ids) => ids.iter().for_each(|id| self.forget(*id)),
             }
         }

@@ -11,6 +11,7 @@
 mod coalesce; // many small batches become few
 mod commit; // the commit path, a pure state machine
 mod ddl; // ids and checks of catalog changes at commit
+mod keys; // which keys of unique indexes were written
 mod holds; // the newest moment and who keeps which tick readable
 mod lag; // how far the engine is behind, in bytes
 mod progress; // the uppers as the workers tell them
@@ -28,7 +29,8 @@ pub use holds::{Hold, Holds, Moment};
 pub(crate) use lag::Lag;
 pub use progress::Progress;
 pub use request::{
-    AloneId, CommitId, Effect, Event, Group, Reads, Request, Write, is_provisional, provisional_id,
+    AloneId, CommitId, Effect, Event, Group, Reads, Request, Write, WrittenKeys, is_provisional,
+    provisional_id,
 };
 pub(crate) use runtime::index_spec;
 pub use runtime::{Alone, AppendGroup, Coordinator, Counts, Parts, apply};

@@ -24,6 +24,17 @@ pub struct Write {
     pub rows: RecordBatch,
     /// By how much each row's multiplicity changes.
     pub diff: i64,
+    /// The keys of the rows, for each unique index of the table.
+    pub keys: Vec<WrittenKeys>,
+}
+
+/// The keys of a unique index that the rows of a write have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenKeys {
+    /// The index.
+    pub index: RelationId,
+    /// Their hashes; none: too many to tell, perhaps all.
+    pub hashes: Option<Arc<[u64]>>,
 }
 
 impl Write {
@@ -40,6 +51,16 @@ pub struct Reads {
     pub tick: Tick,
     /// The relations that it scanned; a view stands for the tables below it.
     pub relations: BTreeSet<RelationId>,
+    /// The keys of unique indexes that it looked up, whether there was a row or not: index and hash.
+    pub keys: BTreeSet<(RelationId, u64)>,
+}
+
+impl Reads {
+    /// Takes what another part of the transaction read.
+    pub fn extend(&mut self, other: Reads) {
+        self.relations.extend(other.relations);
+        self.keys.extend(other.keys);
+    }
 }
 
 /// A commit as a session asks for it. Invariant: NOT NULL and types were checked.

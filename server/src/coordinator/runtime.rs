@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc as thread_channel};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use millrace_engine::{DataType, Engine, EngineError, IndexSpec, RelationId, TableSpec, Tick, ViewSpec};
-use millrace_sql::{CatalogChange, IndexKey, OnError, Relation, RelationKind, SqlError};
+use millrace_engine::{Engine, EngineError, IndexSpec, RelationId, TableSpec, Tick, ViewSpec};
+use millrace_sql::{CatalogChange, OnError, Relation, RelationKind, SqlError, Uniqueness};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -345,6 +345,7 @@ impl Runtime {
                 .holds
                 .catalog()
                 .relations()
+                .filter(|relation| relation.is_maintained())
                 .map(|relation| (relation.id, since.max(relation.created)))
                 .collect();
             self.engine.compact(&since);
@@ -361,6 +362,7 @@ pub fn apply(engine: &Engine, progress: &Progress, group: &Group) -> Result<(), 
     for change in &group.catalog {
         match change {
             CatalogChange::Create(relation) => create(engine, relation, group.tick)?,
+            CatalogChange::Replace(_) => {}
             CatalogChange::Drop(ids) => {
                 engine.drop_relations(ids);
                 ids.iter().for_each(|id| progress.forget(*id));
@@ -373,16 +375,17 @@ pub fn apply(engine: &Engine, progress: &Progress, group: &Group) -> Result<(), 
 
 fn create(engine: &Engine, relation: &Relation, as_of: Tick) -> Result<(), EngineError> {
     match &relation.kind {
-        RelationKind::Table { keep_rows } => {
-            let columns: Vec<DataType> = relation.columns.iter().map(|column| column.data_type).collect();
-            let spec = TableSpec { name: relation.name.clone(), columns, keep_rows: *keep_rows };
+        RelationKind::View { .. } => Ok(()),
+        RelationKind::Table { keep_rows, .. } => {
+            let spec =
+                TableSpec { name: relation.name.clone(), columns: relation.types(), keep_rows: *keep_rows };
             engine.create_table(relation.id, spec, as_of);
             Ok(())
         }
-        RelationKind::Index { on, columns, keys, .. } => {
-            let spec = index_spec(&relation.name, *on, columns, keys);
-            engine.create_index(relation.id, spec, as_of)
-        }
+        RelationKind::Index { .. } => match index_spec(relation) {
+            Some(spec) => engine.create_index(relation.id, spec, as_of),
+            None => Ok(()),
+        },
         RelationKind::MaterializedView { plan, options, .. } => {
             let spec = ViewSpec {
                 name: relation.name.clone(),
@@ -394,10 +397,17 @@ fn create(engine: &Engine, relation: &Relation, as_of: Tick) -> Result<(), Engin
     }
 }
 
-/// An index as the engine sees it.
-pub(crate) fn index_spec(name: &str, on: RelationId, columns: &[DataType], keys: &[IndexKey]) -> IndexSpec {
-    let keys = keys.iter().map(|key| key.expr.clone()).collect();
-    IndexSpec { name: name.to_owned(), relation: on, columns: columns.to_vec(), keys }
+/// An index as the engine sees it; `None` of another relation. What is unique is asked at every change of its table,
+/// which must not be looked through each time until the index is there.
+pub(crate) fn index_spec(index: &Relation) -> Option<IndexSpec> {
+    let RelationKind::Index { on, columns, keys, uniqueness, .. } = &index.kind else { return None };
+    Some(IndexSpec {
+        name: index.name.clone(),
+        relation: *on,
+        columns: columns.clone(),
+        keys: keys.iter().map(|key| key.expr.clone()).collect(),
+        is_awaited: *uniqueness != Uniqueness::None,
+    })
 }
 
 /// The wall clock, in microseconds since 1970.

@@ -16,7 +16,9 @@ use std::sync::Arc;
 use arrow::array::{AsArray, Int32Array, RecordBatch};
 use arrow::datatypes::Int32Type;
 use millrace_engine::{DataType, Plan, RelationId, Tick, batch_of};
-use millrace_sql::{Catalog, CatalogChange, Column, Relation, RelationKind, SqlError, ViewOptions};
+use millrace_sql::{
+    Catalog, CatalogChange, Column, Relation, RelationKind, SqlError, TableRules, ViewOptions,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -126,7 +128,7 @@ impl Model {
                 self.commit(&writes, &reads, ticks_back, alone)
             }
             Op::CreateTable { name, with_row } => {
-                let kind = RelationKind::Table { keep_rows: true };
+                let kind = RelationKind::Table { keep_rows: true, rules: TableRules::default() };
                 let writes = if with_row { vec![self.write(provisional_id(0), 1)] } else { Vec::new() };
                 self.create(name, kind, writes);
             }
@@ -139,6 +141,7 @@ impl Model {
                         sql: String::new(),
                         plan,
                         options: ViewOptions::default(),
+                        through: Vec::new(),
                     },
                     Vec::new(),
                 );
@@ -174,7 +177,7 @@ impl Model {
         self.next_value = values.end;
         let column = Arc::new(Int32Array::from_iter_values(values));
         let rows = batch_of(&[DataType::Int32], vec![column], usize::from(rows)).unwrap();
-        Write { relation, rows, diff: if self.next_value % 3 == 0 { -1 } else { 1 } }
+        Write { relation, rows, diff: if self.next_value % 3 == 0 { -1 } else { 1 }, keys: Vec::new() }
     }
 
     fn commit(&mut self, writes: &[(usize, u8)], reads: &[usize], ticks_back: usize, alone: bool) {
@@ -194,7 +197,12 @@ impl Model {
         }
         let relations = reads.iter().filter_map(|index| Some(self.relation(&catalog, *index)?.id)).collect();
         let alone = self.alone_granted.filter(|_| alone);
-        self.request(Request { writes, reads: Reads { tick, relations }, catalog: Vec::new(), alone });
+        self.request(Request {
+            writes,
+            reads: Reads { tick, relations, keys: BTreeSet::new() },
+            catalog: Vec::new(),
+            alone,
+        });
     }
 
     fn create(&mut self, name: usize, kind: RelationKind, writes: Vec<Write>) {
@@ -353,6 +361,7 @@ impl Model {
                 CatalogChange::Drop(ids) => ids.iter().for_each(|id| {
                     self.uppers.remove(id);
                 }),
+                CatalogChange::Replace(_) => {}
             }
         }
         self.applied_groups.push((group.tick, group.bytes()));
@@ -409,6 +418,7 @@ impl Model {
             match &catalog.by_id(*id)?.kind {
                 RelationKind::Table { .. } => drop(tables.insert(*id)),
                 RelationKind::Index { on, .. } => tables.extend(self.tables_below(&BTreeSet::from([*on]))?),
+                RelationKind::View { .. } => panic!("nobody creates a view here"),
                 RelationKind::MaterializedView { plan, .. } => {
                     tables.extend(self.tables_below(&plan.relations().into_iter().collect())?);
                 }
@@ -435,7 +445,7 @@ impl Model {
             CatalogChange::Create(Relation { kind: RelationKind::MaterializedView { plan, .. }, .. }) => {
                 plan.relations().iter().any(|id| catalog.by_id(*id).is_none())
             }
-            CatalogChange::Create(_) => false,
+            CatalogChange::Create(_) | CatalogChange::Replace(_) => false,
         });
         let tables = self.tables_below(&request.reads.relations).unwrap_or_default();
         let beside = self.requests.iter().any(|(other, fate)| {

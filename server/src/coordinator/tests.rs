@@ -13,7 +13,9 @@ use millrace_engine::{
     DataType, Engine, EngineConfig, Log, LogConfig, OsRandom, Plan, RealDisk, RelationId, Snapshot, Tick,
     batch_of,
 };
-use millrace_sql::{CatalogChange, Column, ExprCompiler, Relation, RelationKind, SqlError, ViewOptions};
+use millrace_sql::{
+    CatalogChange, Column, ExprCompiler, Relation, RelationKind, SqlError, TableRules, ViewOptions,
+};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -86,7 +88,7 @@ impl Bench {
     }
 
     async fn create_table(&self) -> RelationId {
-        self.create("t", RelationKind::Table { keep_rows: true }).await
+        self.create("t", RelationKind::Table { keep_rows: true, rules: TableRules::default() }).await
     }
 
     /// The rows at the newest tick, in order.
@@ -123,7 +125,7 @@ impl Bench {
 fn insert(relation: RelationId, values: &[i32], diff: i64) -> Request {
     let column = Arc::new(Int32Array::from(values.to_vec()));
     let rows = batch_of(&[DataType::Int32], vec![column], values.len()).unwrap();
-    Request { writes: vec![Write { relation, rows, diff }], ..Request::default() }
+    Request { writes: vec![Write { relation, rows, diff, keys: Vec::new() }], ..Request::default() }
 }
 
 fn always() -> AppendGroup {
@@ -150,7 +152,12 @@ async fn what_is_acknowledged_is_read_at_once() {
     let view = bench
         .create(
             "v",
-            RelationKind::MaterializedView { sql: String::new(), plan, options: ViewOptions::default() },
+            RelationKind::MaterializedView {
+                sql: String::new(),
+                plan,
+                options: ViewOptions::default(),
+                through: Vec::new(),
+            },
         )
         .await;
     for value in 0..50 {
@@ -251,7 +258,8 @@ async fn optimistic_counters_never_lose_an_update() {
             let value = bench.rows_at(table, moment.tick).await[0];
             let mut request = insert(table, &[value], -1);
             request.writes.extend(insert(table, &[value + 1], 1).writes);
-            request.reads = Reads { tick: moment.tick, relations: BTreeSet::from([table]) };
+            request.reads =
+                Reads { tick: moment.tick, relations: BTreeSet::from([table]), keys: BTreeSet::new() };
             request.alone = alone.as_ref().map(Alone::id);
             match bench.coordinator.commit(request).await {
                 Ok(_) => return,
@@ -279,10 +287,16 @@ async fn a_restart_brings_back_catalog_rows_and_ticks() {
     bench
         .create(
             "v",
-            RelationKind::MaterializedView { sql: String::new(), plan, options: ViewOptions::default() },
+            RelationKind::MaterializedView {
+                sql: String::new(),
+                plan,
+                options: ViewOptions::default(),
+                through: Vec::new(),
+            },
         )
         .await;
-    let dropped = bench.create("gone", RelationKind::Table { keep_rows: true }).await;
+    let dropped =
+        bench.create("gone", RelationKind::Table { keep_rows: true, rules: TableRules::default() }).await;
     bench.coordinator.commit(insert(dropped, &[7], 1)).await.unwrap();
     let catalog = vec![CatalogChange::Drop(vec![dropped])];
     bench.coordinator.commit(Request { catalog, ..Request::default() }).await.unwrap();
@@ -298,7 +312,7 @@ async fn a_restart_brings_back_catalog_rows_and_ticks() {
     let expected: Vec<i32> = (0..30).filter(|value| *value != 5).collect();
     assert_eq!(bench.rows(table).await, expected);
     assert_eq!(bench.rows(view).await, expected);
-    let next = bench.create("u", RelationKind::Table { keep_rows: true }).await;
+    let next = bench.create("u", RelationKind::Table { keep_rows: true, rules: TableRules::default() }).await;
     assert!(next > dropped, "ids are never given twice");
     bench.stop().await;
 }

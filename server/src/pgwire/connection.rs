@@ -194,7 +194,7 @@ impl Connection {
             }
             Response::Command { tag } => Ok(Some(tag)),
             Response::Deallocate { name, tag } => self.deallocate(name.as_deref(), tag),
-            Response::CopyIn(copy) => copy_in(&mut self.wire, &mut self.session, copy).await.map(Some),
+            Response::CopyIn(copy) => copy_in(&mut self.wire, &mut self.session, *copy).await.map(Some),
             Response::CopyOut { columns, rows, format } => {
                 copy_out(&mut self.wire, &columns, Rows::new(rows, self.session.zone()), &format)
                     .await
@@ -261,7 +261,10 @@ impl Connection {
 
 /// Only SELECT counts its rows in the tag.
 pub(crate) fn rows_tag(tag: &str, count: u64) -> String {
-    if tag == "SELECT" { format!("SELECT {count}") } else { tag.to_owned() }
+    match tag {
+        "SELECT" | "INSERT 0" | "UPDATE" | "DELETE" => format!("{tag} {count}"),
+        other => other.to_owned(),
+    }
 }
 
 /// 26000

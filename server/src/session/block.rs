@@ -1,17 +1,19 @@
 //! The transaction block: what its statements see, and what they gather for one commit.
 //!
-//! All statements of a block read at one tick, the newest at its first statement; everything they
-//! write becomes one commit, at one tick, when the block ends. A block that wrote is refused with
+//! All statements of a block read at one tick, the newest at its first statement, and what the block itself
+//! has written by then: tables are their rows at the tick with the block's own, views over such tables are
+//! computed anew. Everything they write becomes one commit, at one tick, when the block ends. A block that wrote is refused with
 //! 40001 if a table that it read has changed meanwhile.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 
-use millrace_engine::RelationId;
-use millrace_sql::{Bound, Catalog, CatalogChange, SqlError};
+use millrace_engine::{RelationId, Snapshot};
+use millrace_sql::{Bound, Catalog, CatalogChange, SavepointAction, Sources, SqlError};
 
-use crate::coordinator::{Moment, Reads, Request, Write};
+use crate::coordinator::{Moment, Reads, Request, Write, is_provisional};
+use crate::session::own::OwnWrites;
 use crate::session::parameters::Parameters;
 use crate::session::{Notice, Response, Session};
 
@@ -23,11 +25,13 @@ pub(super) enum Block {
     /// Each statement commits by itself.
     None,
     /// Statements gather.
-    Open(Transaction),
-    /// A statement failed; nothing of the block will be.
+    Open(Box<Transaction>),
+    /// A statement failed; nothing of the block will be, but for what a savepoint keeps.
     Failed {
         /// BEGIN opened it.
         explicit: bool,
+        /// The block, where it has savepoints.
+        kept: Option<Box<Transaction>>,
     },
 }
 
@@ -39,11 +43,23 @@ pub(super) struct Transaction {
     pub(super) saved_parameters: Parameters,
     /// What its statements see; taken at the first that looks.
     moment: Option<Moment>,
-    writes: Vec<Write>,
+    /// What it has written.
+    pub(super) own: OwnWrites,
     bytes: usize,
-    reads: BTreeSet<RelationId>,
+    reads: Reads,
     /// Changes of the catalog, provisional ids in place.
     pub(super) changes: Vec<CatalogChange>,
+    savepoints: Vec<Savepoint>,
+}
+
+/// What a block had gathered when SAVEPOINT was said. What was read since stays noted.
+struct Savepoint {
+    name: String,
+    moment: Moment,
+    writes: usize,
+    bytes: usize,
+    changes: usize,
+    parameters: Parameters,
 }
 
 impl Transaction {
@@ -53,31 +69,80 @@ impl Transaction {
             explicit,
             saved_parameters,
             moment: None,
-            writes: Vec::new(),
+            own: OwnWrites::default(),
             bytes: 0,
-            reads: BTreeSet::new(),
+            reads: Reads::default(),
             changes: Vec::new(),
+            savepoints: Vec::new(),
         }
     }
 
-    /// The tables that the block has written.
-    pub(super) fn written(&self) -> BTreeSet<RelationId> {
-        self.writes.iter().map(|write| write.relation).collect()
+    /// Whether something of the block outlives an error.
+    pub(super) fn has_savepoints(&self) -> bool {
+        !self.savepoints.is_empty()
+    }
+
+    /// The place of the last savepoint of a name.
+    fn savepoint(&self, name: &str) -> Result<usize, SqlError> {
+        let place = self.savepoints.iter().rposition(|savepoint| savepoint.name == name);
+        place.ok_or_else(|| SqlError::new("3B001", format!("savepoint \"{name}\" does not exist")))
+    }
+
+    /// Takes back what came after a savepoint, which stays: the parameters as they were.
+    fn roll_back_to(&mut self, name: &str) -> Result<Parameters, SqlError> {
+        self.savepoints.truncate(self.savepoint(name)? + 1);
+        let Some(savepoint) = self.savepoints.last() else {
+            return Err(SqlError::internal("a savepoint that was found is gone"));
+        };
+        self.own.truncate(savepoint.writes);
+        self.bytes = savepoint.bytes;
+        self.changes.truncate(savepoint.changes);
+        self.moment = Some(savepoint.moment.clone());
+        Ok(savepoint.parameters.clone())
+    }
+
+    /// What the block's own writes add to each of the sources. What the block has created is not asked of the
+    /// workers, which lack all of it.
+    pub(super) fn own_rows(
+        &mut self,
+        sources: &mut Sources,
+        moment: &Moment,
+    ) -> Result<HashMap<RelationId, Snapshot>, SqlError> {
+        let mut own = HashMap::new();
+        for id in &sources.relations {
+            if self.own.has(*id) || is_provisional(*id) {
+                let relation = moment
+                    .catalog
+                    .by_id(*id)
+                    .ok_or_else(|| SqlError::internal("a table without a relation"))?;
+                own.insert(*id, self.own.share(relation, moment.tick)?);
+            }
+        }
+        sources.relations.retain(|relation| !is_provisional(*relation));
+        Ok(own)
+    }
+
+    /// From now on what is below the block's own writes is computed anew, and so is what it has created.
+    fn see_own_writes(&mut self) {
+        let Some(moment) = &mut self.moment else { return };
+        let written = self.own.tables();
+        let above = written.iter().flat_map(|table| moment.catalog.dependants(*table));
+        let created = moment.catalog.relations().map(|relation| relation.id).filter(|id| is_provisional(*id));
+        let inlined = above.chain(created).collect();
+        moment.catalog = Arc::new(moment.catalog.inlining(inlined));
     }
 
     /// Changes the catalog that the rest of the block sees.
     ///
     /// # Errors
     /// What applying it raises.
-    pub(super) fn change_catalog(&mut self, moment: &Moment, change: CatalogChange) -> Result<(), SqlError> {
+    pub(super) fn change_catalog(&mut self, change: CatalogChange) -> Result<(), SqlError> {
+        let moment = self.moment.as_ref().ok_or_else(|| SqlError::internal("a block without a moment"))?;
         let mut catalog = Catalog::clone(&moment.catalog);
         catalog.apply(&change)?;
-        if let CatalogChange::Drop(ids) = &change {
-            // What was read stays noted: rows of a dropped table may have been copied elsewhere.
-            self.writes.retain(|write| !ids.contains(&write.relation));
-        }
         self.moment = Some(Moment { catalog: Arc::new(catalog), ..moment.clone() });
         self.changes.push(change);
+        self.see_own_writes();
         Ok(())
     }
 
@@ -85,24 +150,34 @@ impl Transaction {
     ///
     /// # Errors
     /// 53200 where the block grows too large.
-    pub(super) fn gather(&mut self, writes: Vec<Write>, reads: BTreeSet<RelationId>) -> Result<(), SqlError> {
+    pub(super) fn gather(&mut self, writes: Vec<Write>, reads: Reads) -> Result<(), SqlError> {
         self.bytes += writes.iter().map(Write::bytes).sum::<usize>();
         if self.bytes > BLOCK_BYTES_MAX {
             return Err(too_large("the transaction", BLOCK_BYTES_MAX));
         }
-        self.writes.extend(writes);
+        let is_new = writes.iter().any(|write| !self.own.has(write.relation));
+        self.own.extend(writes);
         self.reads.extend(reads);
+        if is_new {
+            self.see_own_writes();
+        }
         Ok(())
     }
 
-    /// What the block commits; `None` where it only read: then it was right at its tick.
+    /// What the block commits; `None` where it only read: then it was right at its tick. What it has written to
+    /// tables that it dropped goes with them; what it has read of them stays noted, as it may have been copied.
     fn into_request(self) -> Option<(Request, Moment)> {
         let moment = self.moment?;
-        if self.writes.is_empty() && self.changes.is_empty() {
+        let writes = self.own.into_writes(|table| moment.catalog.by_id(table).is_some());
+        if writes.is_empty() && self.changes.is_empty() {
             return None;
         }
-        let reads = Reads { tick: moment.tick, relations: self.reads };
-        Some((Request { writes: self.writes, reads, catalog: self.changes, alone: None }, moment))
+        let Reads { mut relations, mut keys, .. } = self.reads;
+        // Nobody else can have changed what the block has created.
+        relations.retain(|relation| !is_provisional(*relation));
+        keys.retain(|(index, _)| !is_provisional(*index));
+        let reads = Reads { tick: moment.tick, relations, keys };
+        Some((Request { writes, reads, catalog: self.changes, alone: None }, moment))
     }
 }
 
@@ -132,8 +207,11 @@ impl Session {
     /// The catalog that the next statement is bound against.
     pub(super) fn catalog(&self) -> Arc<Catalog> {
         match &self.block {
-            Block::Open(Transaction { moment: Some(moment), .. }) => moment.catalog.clone(),
-            Block::None | Block::Open(_) | Block::Failed { .. } => self.server.catalog(),
+            Block::Open(transaction) => match &transaction.moment {
+                Some(moment) => moment.catalog.clone(),
+                None => self.server.catalog(),
+            },
+            Block::None | Block::Failed { .. } => self.server.catalog(),
         }
     }
 
@@ -142,6 +220,7 @@ impl Session {
         match (&self.block, bound) {
             (Block::None | Block::Open(_), _)
             | (Block::Failed { .. }, Ok(Bound::Commit | Bound::Rollback)) => Ok(()),
+            (Block::Failed { .. }, Ok(Bound::Savepoint(SavepointAction::RollbackTo, _))) => Ok(()),
             (Block::Failed { .. }, _) => Err(block_failed()),
         }
     }
@@ -153,7 +232,9 @@ impl Session {
             Block::Open(_) | Block::Failed { .. } => {
                 self.notices.push(Notice::warning("25001", "there is already a transaction in progress"));
             }
-            Block::None => self.block = Block::Open(Transaction::new(true, self.parameters.clone())),
+            Block::None => {
+                self.block = Block::Open(Box::new(Transaction::new(true, self.parameters.clone())))
+            }
         }
         command("BEGIN")
     }
@@ -185,16 +266,63 @@ impl Session {
                 }
                 self.parameters.restore(transaction.saved_parameters);
             }
-            Block::Failed { explicit: true } => {}
-            Block::None | Block::Failed { explicit: false } => self.warn_no_block(),
+            Block::Failed { explicit: true, .. } => {}
+            Block::None | Block::Failed { explicit: false, .. } => self.warn_no_block(),
         }
         command("ROLLBACK")
+    }
+
+    /// SAVEPOINT, RELEASE, ROLLBACK TO.
+    ///
+    /// # Errors
+    /// 25P01 outside a block, 3B001 for a savepoint that is not there.
+    pub(super) fn savepoint(&mut self, action: SavepointAction, name: &str) -> Result<Response, SqlError> {
+        let tag = match action {
+            SavepointAction::Set => "SAVEPOINT",
+            SavepointAction::Release => "RELEASE",
+            SavepointAction::RollbackTo => "ROLLBACK",
+        };
+        if let (Block::Failed { kept, .. }, SavepointAction::RollbackTo) = (&mut self.block, action) {
+            let missing = || SqlError::new("3B001", format!("savepoint \"{name}\" does not exist"));
+            let transaction = kept.as_mut().ok_or_else(missing)?;
+            let parameters = transaction.roll_back_to(name)?;
+            self.parameters.restore(parameters);
+            if let Block::Failed { kept: Some(transaction), .. } = mem::replace(&mut self.block, Block::None)
+            {
+                self.block = Block::Open(transaction);
+            }
+            return Ok(command(tag));
+        }
+        let moment = self.moment();
+        let Block::Open(transaction) = &mut self.block else { return Err(only_in_block(action)) };
+        if !transaction.explicit {
+            return Err(only_in_block(action));
+        }
+        match action {
+            SavepointAction::Set => transaction.savepoints.push(Savepoint {
+                name: name.to_owned(),
+                moment,
+                writes: transaction.own.len(),
+                bytes: transaction.bytes,
+                changes: transaction.changes.len(),
+                parameters: self.parameters.clone(),
+            }),
+            SavepointAction::Release => {
+                let place = transaction.savepoint(name)?;
+                transaction.savepoints.truncate(place);
+            }
+            SavepointAction::RollbackTo => {
+                let parameters = transaction.roll_back_to(name)?;
+                self.parameters.restore(parameters);
+            }
+        }
+        Ok(command(tag))
     }
 
     /// Commits what the block gathered; the block is over, however that goes.
     pub(super) async fn commit_block(&mut self) -> Result<(), SqlError> {
         match mem::replace(&mut self.block, Block::None) {
-            Block::Open(transaction) => self.commit_transaction(transaction).await,
+            Block::Open(transaction) => self.commit_transaction(*transaction).await,
             Block::None | Block::Failed { .. } => Ok(()),
         }
     }
@@ -213,6 +341,16 @@ impl Session {
     fn warn_no_block(&mut self) {
         self.notices.push(Notice::warning("25P01", "there is no transaction in progress"));
     }
+}
+
+/// 25P01, PostgreSQL's words.
+fn only_in_block(action: SavepointAction) -> SqlError {
+    let statement = match action {
+        SavepointAction::Set => "SAVEPOINT",
+        SavepointAction::Release => "RELEASE SAVEPOINT",
+        SavepointAction::RollbackTo => "ROLLBACK TO SAVEPOINT",
+    };
+    SqlError::new("25P01", format!("{statement} can only be used in transaction blocks"))
 }
 
 /// A finished command.

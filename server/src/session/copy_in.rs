@@ -3,16 +3,13 @@
 //! The rows wait in memory until the client's end of data: nothing may be logged before the last
 //! line has proved good. Bound: `COPY_BYTES_MAX`, then 53200.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use arrow::array::RecordBatch;
+use millrace_engine::{DataType, Tick, batch_bytes, batch_of};
+use millrace_sql::{Bound, Change, Column, CopyFormat, Snapshots, SqlError, Statement};
 
-use arrow::array::{RecordBatch, new_null_array};
-use millrace_engine::batch_of;
-use millrace_sql::{Column, CopyFormat, Relation, SqlError};
-
-use crate::coordinator::{Request, Write};
-use crate::session::block::{Block, too_large};
-use crate::session::write::types_of;
+use crate::session::block::too_large;
+use crate::session::read::collect;
+use crate::session::write::Task;
 use crate::session::{Session, not_null};
 
 /// The most bytes of rows that one COPY may hold in memory.
@@ -24,21 +21,26 @@ pub struct CopyIn {
     pub columns: Vec<Column>,
     /// How lines are written.
     pub format: CopyFormat,
-    table: Arc<Relation>,
-    /// For each column of the table, which column of the line gives it.
-    sources: Vec<Option<usize>>,
-    writes: Vec<Write>,
+    statement: Statement,
+    change: Change,
+    /// When its defaults are computed.
+    tick: Tick,
+    /// Whole rows of the table.
+    batches: Vec<RecordBatch>,
     rows: u64,
     bytes: usize,
 }
 
 impl CopyIn {
-    pub(super) fn new(table: Arc<Relation>, positions: &[usize], format: CopyFormat) -> CopyIn {
-        let columns = positions.iter().filter_map(|position| table.columns.get(*position).cloned()).collect();
-        let sources = (0..table.columns.len())
-            .map(|column| positions.iter().position(|position| *position == column))
-            .collect();
-        CopyIn { columns, format, table, sources, writes: Vec::new(), rows: 0, bytes: 0 }
+    pub(super) fn new(
+        statement: &Statement,
+        change: Change,
+        columns: Vec<Column>,
+        format: CopyFormat,
+        tick: Tick,
+    ) -> CopyIn {
+        let (statement, batches) = (statement.clone(), Vec::new());
+        CopyIn { columns, format, statement, change, tick, batches, rows: 0, bytes: 0 }
     }
 
     /// Takes rows: the columns of `columns`, in their types.
@@ -46,63 +48,60 @@ impl CopyIn {
     /// # Errors
     /// 23502; 53200 where the rows of the COPY take more than `COPY_BYTES_MAX`.
     pub async fn rows(&mut self, batch: RecordBatch) -> Result<(), SqlError> {
-        let rows = self.whole_rows(&batch)?;
-        not_null::check(&self.table, &rows)?;
-        let write = Write { relation: self.table.id, rows, diff: 1 };
-        self.bytes += write.bytes();
-        if self.bytes > COPY_BYTES_MAX {
-            return Err(too_large("COPY", COPY_BYTES_MAX));
+        let rows = self.whole_rows(batch).await?;
+        for batch in rows {
+            not_null::check(&self.change.table, &batch)?;
+            self.bytes += batch_bytes(&batch);
+            if self.bytes > COPY_BYTES_MAX {
+                return Err(too_large("COPY", COPY_BYTES_MAX));
+            }
+            self.rows += batch.num_rows() as u64;
+            self.batches.push(batch);
         }
-        self.rows += batch.num_rows() as u64;
-        self.writes.push(write);
         Ok(())
     }
 
     /// The client's end of data: commits, or adds the rows to the block. Answers their number.
     ///
     /// # Errors
-    /// The commit's; 42P01 where the table was dropped meanwhile. An open block has then failed.
+    /// 23505, 23514; the commit's; 42P01 where the table was dropped meanwhile. An open block has then failed.
     pub async fn finish(self, session: &mut Session) -> Result<u64, SqlError> {
-        let rows = self.rows;
-        let finished = session.commit_rows(&self.table, self.writes).await;
+        let CopyIn { statement, change, batches, rows, .. } = self;
+        let given = batches.clone();
+        let types = change.table.types();
+        let zone = session.zone();
+        let known = millrace_sql::Parameters::values(&[]).in_zone(&zone);
+        let again = |moment: &crate::coordinator::Moment| match millrace_sql::bind(
+            &statement,
+            &moment.catalog,
+            known,
+        )? {
+            Bound::CopyFrom { change, .. } if change.table.types() == types => {
+                Ok(Task::Copied(change, given.clone()))
+            }
+            _ => Err(SqlError::new("40001", "the table was altered while its rows were copied")),
+        };
+        let moment = session.moment();
+        let finished = session.perform(Task::Copied(change, batches), again, moment).await;
         if finished.is_err() {
             session.fail();
         }
-        finished.map(|()| rows)
+        finished.map(|_| rows)
     }
 
-    /// The table's columns in order, NULL for those that the lines do not give.
-    fn whole_rows(&self, batch: &RecordBatch) -> Result<RecordBatch, SqlError> {
+    /// The table's columns in order, with the defaults of those that the lines do not give.
+    async fn whole_rows(&self, batch: RecordBatch) -> Result<Vec<RecordBatch>, SqlError> {
+        let types: Vec<DataType> = self.columns.iter().map(|column| column.data_type).collect();
         let len = batch.num_rows();
-        let types = types_of(&self.table);
-        let columns = self.sources.iter().zip(&types).map(|(source, data_type)| match source {
-            Some(source) => batch.columns().get(*source).cloned(),
-            None => Some(new_null_array(&data_type.to_arrow(), len)),
-        });
-        let columns: Option<Vec<_>> = columns.collect();
-        let columns = columns.ok_or_else(|| SqlError::internal("a line lacks a column"))?;
-        batch_of(&types, columns, len).map_err(SqlError::internal)
-    }
-}
-
-impl Session {
-    /// Commits rows that depend on nothing, or adds them to the block.
-    async fn commit_rows(&mut self, table: &Relation, writes: Vec<Write>) -> Result<(), SqlError> {
-        match &mut self.block {
-            Block::Open(transaction) => transaction.gather(writes, BTreeSet::new()),
-            Block::None if writes.is_empty() => Ok(()),
-            Block::None => {
-                let request = Request { writes, ..Request::default() };
-                match self.server.coordinator().commit(request).await {
-                    Ok(_) => Ok(()),
-                    // Nothing was read, so the only conflict is that the table is gone.
-                    Err(error) if error.sqlstate == "40001" => {
-                        Err(SqlError::new("42P01", format!("relation \"{}\" does not exist", table.name)))
-                    }
-                    Err(error) => Err(error),
-                }
-            }
-            Block::Failed { .. } => Err(SqlError::internal("COPY ended in a failed block")),
+        let batch = batch_of(&types, batch.columns().to_vec(), len).map_err(SqlError::internal)?;
+        if self.columns.len() == self.change.table.columns.len() && self.is_in_order() {
+            return Ok(vec![batch]);
         }
+        let whole = self.change.source.execute_over(batch, Snapshots::new(), self.tick)?;
+        collect(whole, &self.change.table.types(), COPY_BYTES_MAX).await
+    }
+
+    fn is_in_order(&self) -> bool {
+        self.columns.iter().zip(&self.change.table.columns).all(|(given, own)| given.name == own.name)
     }
 }

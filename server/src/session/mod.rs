@@ -12,18 +12,21 @@
 //! Invariant: a statement whose future is dropped has either committed whole or left nothing.
 
 mod block; // the transaction block and what it gathers
+mod by_key; // the rows with some keys
 mod copy_in; // COPY … FROM STDIN
 mod ddl; // CREATE and DROP
+mod keys; // keys of rows, encoded
 mod not_null; // 23502
+mod own; // what a block has written, for its own readers
 mod parameters; // SET and SHOW
 mod read; // snapshots and queries at a tick
 mod response; // what a statement answers
+mod rows; // what INSERT, UPDATE and DELETE do
 pub(crate) mod system; // the relations of the schema millrace
 #[cfg(test)]
 mod tests; // statements through sessions, with real workers
-mod write; // INSERT, DELETE and the retry of their commits
+mod write; // what changes something, and the retry of its commit
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,7 +138,7 @@ impl Session {
     /// Opens an implicit transaction where no block is open and the wire asked for one.
     fn open_implicit(&mut self) {
         if self.implicit && matches!(self.block, Block::None) {
-            self.block = Block::Open(Transaction::new(false, self.parameters.clone()));
+            self.block = Block::Open(Box::new(Transaction::new(false, self.parameters.clone())));
         }
     }
 
@@ -151,20 +154,25 @@ impl Session {
         }
         match &self.block {
             Block::Open(transaction) if !transaction.explicit => self.commit_block().await,
-            Block::Failed { explicit: false } => {
+            Block::Failed { explicit: false, .. } => {
                 self.block = Block::None;
                 Ok(())
             }
-            Block::None | Block::Open(_) | Block::Failed { explicit: true } => Ok(()),
+            Block::None | Block::Open(_) | Block::Failed { explicit: true, .. } => Ok(()),
         }
     }
 
     /// Tells the session of an error that it did not see: one that arose while rows were streaming
     /// or lines were read, or a statement that was cancelled.
     pub fn fail(&mut self) {
-        if let Block::Open(transaction) = &self.block {
-            self.parameters.restore(transaction.saved_parameters.clone());
-            self.block = Block::Failed { explicit: transaction.explicit };
+        match std::mem::replace(&mut self.block, Block::None) {
+            Block::Open(transaction) => {
+                self.parameters.restore(transaction.saved_parameters.clone());
+                let explicit = transaction.explicit;
+                let kept = transaction.has_savepoints().then_some(transaction);
+                self.block = Block::Failed { explicit, kept };
+            }
+            other => self.block = other,
         }
     }
 
@@ -172,8 +180,8 @@ impl Session {
     pub fn transaction_status(&self) -> TransactionStatus {
         match &self.block {
             Block::Open(transaction) if transaction.explicit => TransactionStatus::InBlock,
-            Block::Failed { explicit: true } => TransactionStatus::Failed,
-            Block::None | Block::Open(_) | Block::Failed { explicit: false } => TransactionStatus::Idle,
+            Block::Failed { explicit: true, .. } => TransactionStatus::Failed,
+            Block::None | Block::Open(_) | Block::Failed { explicit: false, .. } => TransactionStatus::Idle,
         }
     }
 
@@ -212,10 +220,11 @@ impl Session {
         let bound = millrace_sql::bind(statement, &moment.catalog, known);
         self.check_not_failed(bound.as_ref())?;
         match bound? {
-            bound @ (Bound::Create { .. }
+            bound @ (Bound::Create(_)
+            | Bound::Replace { .. }
             | Bound::Drop { .. }
-            | Bound::Insert { .. }
-            | Bound::Delete { .. }) => self.change(statement, parameters, bound, moment).await,
+            | Bound::Change(_)
+            | Bound::Truncate(_)) => self.change(statement, parameters, bound, moment).await,
             Bound::Select(query) => {
                 let rows = self.select(&query, &moment).await?;
                 Ok(Response::Rows { columns: query.columns().to_vec(), rows, tag: "SELECT" })
@@ -224,8 +233,9 @@ impl Session {
                 let rows = self.subscribe(&subscribe, &moment)?;
                 Ok(Response::Rows { columns: subscribe.columns, rows, tag: "SUBSCRIBE" })
             }
-            Bound::CopyFrom { table, columns, format } => {
-                Ok(Response::CopyIn(CopyIn::new(table, &columns, format)))
+            Bound::CopyFrom { change, columns, format } => {
+                let copy = CopyIn::new(statement, change, columns, format, moment.tick);
+                Ok(Response::CopyIn(Box::new(copy)))
             }
             Bound::CopyTo { source, format } => self.copy_out(source, format, &moment).await,
             Bound::Explain(lines) => text_rows("QUERY PLAN", lines, "EXPLAIN"),
@@ -252,6 +262,7 @@ impl Session {
                 self.open_implicit();
                 Ok(rolled_back)
             }
+            Bound::Savepoint(action, name) => self.savepoint(action, &name),
             Bound::Deallocate { name } => {
                 let tag = if name.is_some() { "DEALLOCATE" } else { "DEALLOCATE ALL" };
                 Ok(Response::Deallocate { name, tag })
@@ -280,7 +291,7 @@ impl Session {
 
     /// SUBSCRIBE, from the statement's AS OF or else from its moment.
     fn subscribe(&mut self, subscribe: &Subscribe, moment: &Moment) -> Result<RowStream, SqlError> {
-        self.check_readable(&BTreeSet::from([subscribe.relation.id]), moment)?;
+        self.check_untouched(subscribe.relation.id, moment)?;
         subscription::start(&self.server, subscribe, moment)
     }
 

@@ -31,7 +31,8 @@ pub(super) fn check(table: &Relation, rows: &RecordBatch) -> Result<(), SqlError
     Ok(())
 }
 
-fn row_text(rows: &RecordBatch, row: usize) -> Result<String, SqlError> {
+/// A row as details show it.
+pub(super) fn row_text(rows: &RecordBatch, row: usize) -> Result<String, SqlError> {
     let texts = rows.columns().iter().map(|values| value_text(values, row));
     Ok(texts.collect::<Result<Vec<_>, _>>()?.join(", "))
 }
@@ -61,7 +62,7 @@ mod tests {
 
     use arrow::array::{BooleanArray, Float64Array, Int32Array, StringArray, TimestampMicrosecondArray};
     use millrace_engine::{DataType, RelationId, batch_of};
-    use millrace_sql::{Column, RelationKind};
+    use millrace_sql::{Column, RelationKind, TableRules};
 
     use super::*;
 
@@ -77,7 +78,7 @@ mod tests {
                 column("d", DataType::Timestamp, true),
                 column("e", DataType::Float64, true),
             ],
-            kind: RelationKind::Table { keep_rows: true },
+            kind: RelationKind::Table { keep_rows: true, rules: TableRules::default() },
             created: 1,
         }
     }

@@ -1,55 +1,100 @@
 //! Reads at a tick, on the connection's own task: each worker's share of each relation, then the
 //! query over them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use futures::{StreamExt, stream};
 use millrace_engine::{DataType, Engine, EngineError, RelationId, Snapshot, Tick, batch_bytes, batch_of};
-use millrace_sql::{Column, Query, RowStream, Snapshots, Sources, SqlError, SystemRelation};
+use millrace_sql::{
+    Catalog, Column, Query, Relation, RowKey, RowStream, Snapshots, Sources, SqlError, SystemRelation,
+};
 use tokio::sync::oneshot;
 
-use crate::coordinator::{Moment, is_provisional, tables_below};
+use crate::coordinator::{Moment, Reads, is_provisional, tables_below};
 use crate::session::block::{Block, too_large};
+use crate::session::keys::{Key, hash_of, keys_looked_up};
 use crate::session::{Response, Session, system};
 
 /// What one relation's workers answer.
 type Answer = Result<Vec<Snapshot>, EngineError>;
 
 impl Session {
-    /// SELECT. Inside a block the relations count as read.
+    /// SELECT. Inside a block what it reads is noted.
     pub(super) async fn select(&mut self, query: &Query, moment: &Moment) -> Result<RowStream, SqlError> {
-        let relations = stored(query);
-        self.check_readable(&relations, moment)?;
+        let (rows, reads) = self.run_query(query, None, moment).await?;
         if let Block::Open(transaction) = &mut self.block {
-            transaction.gather(Vec::new(), relations)?;
+            transaction.gather(Vec::new(), reads)?;
         }
-        self.run_query(query, moment).await
+        Ok(rows)
     }
 
-    /// The rows of a query at a moment.
-    pub(super) async fn run_query(&self, query: &Query, moment: &Moment) -> Result<RowStream, SqlError> {
-        let snapshots = snapshots(self.server.engine(), query.sources(), moment).await?;
-        query.execute(snapshots, moment.tick)
+    /// The rows of a query at a moment, and with what the block has written itself; and what it reads. `rows` are
+    /// those that the statement has at hand.
+    pub(super) async fn run_query(
+        &mut self,
+        query: &Query,
+        rows: Option<RecordBatch>,
+        moment: &Moment,
+    ) -> Result<(RowStream, Reads), SqlError> {
+        let mut sources = query.sources();
+        let looked_up = keys_by_index(query, moment)?;
+        let mut given = self.own_by_key(&mut sources, &looked_up, moment).await?;
+        let own = match &mut self.block {
+            Block::Open(transaction) => transaction.own_rows(&mut sources, moment)?,
+            Block::None | Block::Failed { .. } => HashMap::new(),
+        };
+        given.extend(snapshots(self.server.engine(), sources, moment).await?);
+        for (relation, share) in own {
+            let shares = given.remove(&relation).unwrap_or_default();
+            given.insert(relation, Snapshot::united(shares.into_iter().chain([share])).into_iter().collect());
+        }
+        let reads = reads_of(query, &given, &looked_up, moment);
+        let stream = match rows {
+            Some(rows) => query.execute_over(rows, given, moment.tick)?,
+            None => query.execute(given, moment.tick)?,
+        };
+        Ok((stream, reads))
     }
 
-    /// A block cannot see its own changes yet.
+    /// What is looked up in a table that the block has written: the index lacks the block's own rows.
+    async fn own_by_key(
+        &mut self,
+        sources: &mut Sources,
+        looked_up: &BTreeMap<RelationId, BTreeSet<Key>>,
+        moment: &Moment,
+    ) -> Result<Snapshots, SqlError> {
+        let mut given = Snapshots::new();
+        for (index, relation) in sources.indexes.clone() {
+            let Block::Open(transaction) = &self.block else { break };
+            let is_asked = !is_provisional(index) && !is_provisional(relation);
+            if !transaction.own.has(relation) && is_asked {
+                continue;
+            }
+            sources.indexes.remove(&index);
+            let key = row_key(&moment.catalog, index, relation);
+            let (Some((relation, key)), Some(wanted), true) = (key, looked_up.get(&index), is_asked) else {
+                sources.relations.insert(relation);
+                continue;
+            };
+            let share = self.rows_by_key(&relation, &key, wanted.clone(), moment).await?;
+            given.insert(index, vec![share.found()]);
+        }
+        Ok(given)
+    }
+
+    /// What is followed is what all see: nothing of the block's own.
     ///
     /// # Errors
-    /// 0A000 where a relation, or a table below it, was written or created in the block.
-    pub(super) fn check_readable(
-        &self,
-        relations: &BTreeSet<RelationId>,
-        moment: &Moment,
-    ) -> Result<(), SqlError> {
+    /// 0A000 where the relation, or a table below it, was written or created in the block.
+    pub(super) fn check_untouched(&self, relation: RelationId, moment: &Moment) -> Result<(), SqlError> {
         let Block::Open(transaction) = &self.block else { return Ok(()) };
-        let written = transaction.written();
-        let below = tables_below(&moment.catalog, relations).unwrap_or_default();
-        let created = relations.iter().chain(&below).any(|id| is_provisional(*id));
-        if created || below.iter().any(|table| written.contains(table)) {
-            return Err(SqlError::unsupported("reading what the same transaction has written")
-                .hint("Commit first, then read."));
+        let below = tables_below(&moment.catalog, &BTreeSet::from([relation])).unwrap_or_default();
+        let created = below.iter().chain([&relation]).any(|id| is_provisional(*id));
+        if created || below.iter().any(|table| transaction.own.has(*table)) {
+            return Err(SqlError::unsupported("SUBSCRIBE to what the same transaction has written")
+                .hint("Commit first, then subscribe."));
         }
         Ok(())
     }
@@ -58,6 +103,45 @@ impl Session {
 /// The relations of the catalog that a query reads: what others may change.
 pub(super) fn stored(query: &Query) -> BTreeSet<RelationId> {
     query.relations().into_iter().filter(|id| SystemRelation::of_id(*id).is_none()).collect()
+}
+
+/// The keys that a query looks up, by index.
+fn keys_by_index(query: &Query, moment: &Moment) -> Result<BTreeMap<RelationId, BTreeSet<Key>>, SqlError> {
+    let mut keys: BTreeMap<RelationId, BTreeSet<Key>> = BTreeMap::new();
+    for looked_up in query.looked_up(moment.tick)? {
+        keys.entry(looked_up.index).or_default().extend(keys_looked_up(&looked_up)?);
+    }
+    Ok(keys)
+}
+
+/// A relation with the key of one of its indexes.
+fn row_key(catalog: &Catalog, index: RelationId, relation: RelationId) -> Option<(Arc<Relation>, RowKey)> {
+    let relation = catalog.by_id(relation)?;
+    let key = RowKey::new(relation, catalog.by_id(index)?)?;
+    Some((Arc::clone(relation), key))
+}
+
+/// What a query reads, of what it was given: single keys where it looks up only these in unique indexes, whose
+/// writers tell their keys.
+fn reads_of(
+    query: &Query,
+    given: &Snapshots,
+    looked_up: &BTreeMap<RelationId, BTreeSet<Key>>,
+    moment: &Moment,
+) -> Reads {
+    let mut reads = Reads { tick: moment.tick, ..Reads::default() };
+    reads.relations = stored(query).into_iter().filter(|relation| given.contains_key(relation)).collect();
+    for (index, relation) in query.sources().indexes {
+        if !given.contains_key(&index) {
+            continue;
+        }
+        let is_unique = row_key(&moment.catalog, index, relation).is_some_and(|(_, key)| key.is_unique);
+        match looked_up.get(&index).filter(|_| is_unique) {
+            Some(keys) => reads.keys.extend(keys.iter().map(|key| (index, hash_of(key)))),
+            None => drop(reads.relations.insert(relation)),
+        }
+    }
+    reads
 }
 
 /// Each worker's share of each source at the moment, which the caller keeps held.

@@ -26,11 +26,12 @@ pub enum Response {
         columns: Vec<Column>,
         /// The rows. Dropping the stream stops what makes them.
         rows: RowStream,
-        /// `SELECT`: the wire appends the count. `SUBSCRIBE`, `SHOW`, `EXPLAIN`: sent as it is.
+        /// `SELECT`, and `INSERT 0`, `UPDATE`, `DELETE` with RETURNING: the wire appends the count. `SUBSCRIBE`,
+        /// `SHOW`, `EXPLAIN`: sent as it is.
         tag: &'static str,
     },
     /// COPY … FROM STDIN: the client's lines go into this.
-    CopyIn(CopyIn),
+    CopyIn(Box<CopyIn>),
     /// COPY … TO STDOUT.
     CopyOut {
         /// The rows' columns.

@@ -34,7 +34,7 @@ pub(super) async fn snapshot(
     let types: Vec<DataType> = relation.columns().iter().map(|column| column.data_type).collect();
     let rows = columns.first().map_or(0, |column| column.len());
     let batch = batch_of(&types, columns, rows).map_err(SqlError::internal)?;
-    Ok(Snapshot::of_rows(types, moment.tick, &batch)?)
+    Ok(Snapshot::of_rows(types, moment.tick, &batch, 1)?)
 }
 
 /// How the relations of a catalog stand on all workers.
@@ -83,8 +83,9 @@ fn as_bigint(value: u64) -> i64 {
 /// The name of a kind of relation.
 pub(crate) fn kind_of(relation: &Relation) -> &'static str {
     match &relation.kind {
-        RelationKind::Table { keep_rows: true } => "table",
-        RelationKind::Table { keep_rows: false } => "stream",
+        RelationKind::Table { keep_rows: true, .. } => "table",
+        RelationKind::Table { keep_rows: false, .. } => "stream",
+        RelationKind::View { .. } => "view",
         RelationKind::MaterializedView { .. } => "materialized view",
         RelationKind::Index { .. } => "index",
     }
@@ -130,7 +131,8 @@ async fn errors(engine: &Engine, moment: &Moment) -> Result<BTreeMap<ErrorKey, i
         .catalog
         .relations()
         .filter(|relation| {
-            !is_provisional(relation.id) && !matches!(relation.kind, RelationKind::Index { .. })
+            let has_rows = !matches!(relation.kind, RelationKind::Index { .. } | RelationKind::View { .. });
+            has_rows && !is_provisional(relation.id)
         })
         .map(|relation| (relation.id, relation.name.as_str()))
         .collect();

@@ -185,7 +185,8 @@ async fn a_block_commits_whole_and_is_seen_by_others_only_then() {
     run(&mut one, "insert into t values (1)").await;
     run(&mut one, "insert into u values (1)").await;
     assert_eq!(run(&mut two, "select count(*) from t").await, ["0"]);
-    assert_eq!(sqlstate(&mut one, "select * from t").await, "0A000");
+    assert_eq!(run(&mut one, "select * from t").await, ["1"]);
+    assert_eq!(sqlstate(&mut one, "select nope").await, "42703");
     assert_eq!(one.transaction_status(), TransactionStatus::Failed);
     assert_eq!(sqlstate(&mut one, "select * from nothing_at_all").await, "25P02");
     assert_eq!(run(&mut one, "commit").await, ["ROLLBACK"]);
@@ -240,7 +241,11 @@ async fn tables_created_in_a_block_exist_with_their_rows_or_not_at_all() {
     assert_eq!(sqlstate(&mut session, "select * from passing").await, "42P01");
     run(&mut session, "begin").await;
     run(&mut session, "create table u (a int)").await;
-    assert_eq!(sqlstate(&mut session, "select * from u").await, "0A000");
+    assert_eq!(run(&mut session, "select count(*) from u").await, ["0"]);
+    run(&mut session, "insert into u values (7)").await;
+    run(&mut session, "create materialized view w as select a * 2 from u").await;
+    assert_eq!(run(&mut session, "select * from w").await, ["14"]);
+    assert_eq!(sqlstate(&mut session, "subscribe to u").await, "0A000");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, Int32Array, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use millrace_engine::{Col, DataError, DataType, Delta, RelationId, Tick, batch_of};
-use millrace_sql::{Column, Relation, RelationKind, SqlError, Subscribe};
+use millrace_sql::{Column, Relation, RelationKind, SqlError, Subscribe, TableRules};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -227,7 +227,7 @@ fn subscribe(progress: bool, tick_type: DataType) -> Subscribe {
         id: RelationId(1),
         name: "t".to_owned(),
         columns: vec![own],
-        kind: RelationKind::Table { keep_rows: true },
+        kind: RelationKind::Table { keep_rows: true, rules: TableRules::default() },
         created: 1,
     };
     Subscribe { relation: Arc::new(relation), columns, snapshot: true, progress, as_of: None }

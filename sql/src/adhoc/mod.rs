@@ -41,6 +41,7 @@ use crate::compile::{ExprCompiler, evaluate_constant, scalar};
 use crate::error::SqlError;
 use crate::functions;
 use crate::lower::{join_keys, key_literal};
+use crate::query::change::STATEMENT_ROWS;
 use crate::query::exprs::{try_map_operands, volatile_call};
 use crate::query::rel::{JoinKind, Lookup, LookupKey, Rel, SortKey, aggregate_exprs, types_of};
 use crate::query::{RowStream, Snapshots};
@@ -54,17 +55,30 @@ const MEMORY_BYTES_MAX: usize = 1 << 30;
 /// Rows in a batch between operators.
 const BATCH_ROWS: usize = 8_192;
 
-/// Runs an optimised query at a tick.
+/// Every combination of the values that a lookup asks for.
+///
+/// # Errors
+/// Those of a value that cannot be computed.
+pub(crate) fn keys(lookup: &Lookup, tick: Tick) -> Result<Vec<Vec<Literal>>, SqlError> {
+    Builder { snapshots: Snapshots::new(), rows: None, tick }.keys(lookup)
+}
+
+/// Runs an optimised query at a tick; `rows` are those that its statement has at hand.
 ///
 /// # Errors
 /// The error of a relation that is in error; 0A000 for `random()` and `gen_random_uuid()`.
-pub(crate) fn execute(rel: &Rel, snapshots: Snapshots, tick: Tick) -> Result<RowStream, SqlError> {
+pub(crate) fn execute(
+    rel: &Rel,
+    snapshots: Snapshots,
+    rows: Option<RecordBatch>,
+    tick: Tick,
+) -> Result<RowStream, SqlError> {
     let mut volatile = None;
     rel.visit_exprs(&mut |expr| volatile = volatile.or(volatile_call(expr)));
     if let Some(name) = volatile {
         return Err(SqlError::unsupported(format_args!("{name}()")));
     }
-    let builder = Builder { snapshots, tick };
+    let builder = Builder { snapshots, rows, tick };
     builder.check_relations(rel)?;
     let types = rel.columns();
     let plan = builder.build(rel)?;
@@ -96,7 +110,7 @@ fn task_context() -> Result<Arc<TaskContext>, SqlError> {
 }
 
 /// An operator's error as the user's.
-fn from_datafusion(error: &DataFusionError) -> SqlError {
+pub(crate) fn from_datafusion(error: &DataFusionError) -> SqlError {
     match error.find_root() {
         DataFusionError::ResourcesExhausted(detail) => {
             SqlError::new("53200", "out of memory").detail(detail.clone())
@@ -111,6 +125,7 @@ type Built = Result<Operator, SqlError>;
 /// Puts operators together.
 struct Builder {
     snapshots: Snapshots,
+    rows: Option<RecordBatch>,
     tick: Tick,
 }
 
@@ -132,6 +147,9 @@ impl Builder {
     fn build(&self, rel: &Rel) -> Built {
         match rel {
             Rel::Scan { relation, columns, by } => {
+                if let Some(rows) = self.rows.as_ref().filter(|_| *relation == STATEMENT_ROWS) {
+                    return Ok(Arc::new(Source::new("rows", columns, vec![Partition::Rows(rows.clone())])));
+                }
                 if let Some(found) = by.as_ref().and_then(|lookup| self.look_up(lookup)) {
                     return Ok(Arc::new(Source::new(&relation.to_string(), columns, found?)));
                 }

@@ -1,68 +1,254 @@
-//! INSERT and DELETE.
+//! INSERT, UPDATE, DELETE and TRUNCATE.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use datafusion::sql::sqlparser::ast::{self, SelectItem, SetExpr, Spanned};
+use datafusion::sql::sqlparser::ast::{self, Expr, SelectItem, SetExpr, Spanned, TableWithJoins};
 use datafusion::sql::sqlparser::tokenizer::Location;
 
 use super::{Scope, relations};
 use crate::bound::Bound;
 use crate::catalog::{Relation, RelationKind};
 use crate::error::SqlError;
-use crate::query::Query;
-use crate::statement::{Delete, Insert};
+use crate::parse;
+use crate::query::Change;
+use crate::query::binder::is_default;
+use crate::query::change::{self, ChangeBinder, Conflict, InsertSource};
+use crate::statement::{
+    Assignment, ConflictAction, ConflictTarget, Delete, Insert, Name, OnConflict, Update,
+};
 
-/// Binds INSERT.
-pub(super) fn insert(insert: &Insert, scope: &Scope) -> Result<Bound, SqlError> {
-    let (table, source) = plan_insert(insert, scope)?;
-    Ok(Bound::Insert { table, source })
+/// What a statement says of the table that it changes.
+const REFUSAL: &str = "cannot change materialized view";
+
+/// INSERT.
+pub(super) fn insert(insert: &Insert, scope: &Scope) -> Result<Change, SqlError> {
+    let table = relations::table(scope.catalog, &insert.table, REFUSAL)?;
+    let columns = match &insert.source {
+        Some(source) => targets(insert, source, table, scope)?,
+        None => Vec::new(),
+    };
+    let conflict =
+        insert.on_conflict.as_ref().map(|conflict| on_conflict(conflict, table, scope)).transpose()?;
+    let source = InsertSource { columns: &columns, query: insert.source.as_deref() };
+    let change = binder(table, &insert.alias, scope).insert(&source, conflict, insert.returning.as_deref());
+    change.map_err(|error| {
+        let error = located(error, insert.source.as_deref(), scope);
+        let error = match insert.on_conflict.as_ref().map(|conflict| &conflict.action) {
+            Some(ConflictAction::Update { assignments, selection }) => {
+                located(located_values(error, assignments, scope), selection.as_deref(), scope)
+            }
+            Some(ConflictAction::Nothing) | None => error,
+        };
+        located_items(error, insert.returning.as_deref(), scope)
+    })
 }
 
-/// Binds DELETE.
-pub(super) fn delete(delete: &Delete, scope: &Scope) -> Result<Bound, SqlError> {
-    let (table, source) = plan_delete(delete, scope)?;
-    Ok(Bound::Delete { table, source })
+/// UPDATE.
+pub(super) fn update(update: &Update, scope: &Scope) -> Result<Change, SqlError> {
+    let table = changed(&update.table, "update", scope)?;
+    let assignments = assignments(&update.assignments, table, scope)?;
+    let change = binder(table, &update.alias, scope).update(
+        &assignments,
+        &update.from,
+        update.selection.as_deref(),
+        update.returning.as_deref(),
+    );
+    change.map_err(|error| {
+        let error = hidden_by_alias(error, &update.table, &update.alias);
+        let error = located_values(located_tables(error, &update.from, scope), &update.assignments, scope);
+        let error = located(error, update.selection.as_deref(), scope);
+        located_items(error, update.returning.as_deref(), scope)
+    })
 }
 
-/// The table and the whole rows to insert into it.
-pub(super) fn plan_insert(insert: &Insert, scope: &Scope) -> Result<(Arc<Relation>, Query), SqlError> {
-    let table = relations::table(scope.catalog, &insert.table, "cannot change materialized view")?;
-    let columns = targets(insert, table, scope)?;
-    let source = Query::plan_insert(table, &columns, &insert.source, scope.catalog, scope.parameters)
-        .map_err(|error| scope.locate(error, insert.source.as_ref()))?;
-    Ok((table.clone(), source))
+/// DELETE.
+pub(super) fn delete(delete: &Delete, scope: &Scope) -> Result<Change, SqlError> {
+    let table = changed(&delete.table, "delete from", scope)?;
+    let change = binder(table, &delete.alias, scope).delete(
+        &delete.using,
+        delete.selection.as_deref(),
+        delete.returning.as_deref(),
+    );
+    change.map_err(|error| {
+        let error = hidden_by_alias(error, &delete.table, &delete.alias);
+        let error = located_tables(error, &delete.using, scope);
+        let error = located(error, delete.selection.as_deref(), scope);
+        located_items(error, delete.returning.as_deref(), scope)
+    })
 }
 
-/// The table and the whole rows to delete from it.
-pub(super) fn plan_delete(delete: &Delete, scope: &Scope) -> Result<(Arc<Relation>, Query), SqlError> {
-    let table = relations::table(scope.catalog, &delete.table, "cannot change materialized view")?;
-    if table.kind == (RelationKind::Table { keep_rows: false }) {
-        return Err(SqlError::new("0A000", format!("cannot delete from stream \"{}\"", table.name))
+/// TRUNCATE, each table once.
+pub(super) fn truncate(names: &[Name], scope: &Scope) -> Result<Bound, SqlError> {
+    let mut changes: Vec<Change> = Vec::new();
+    for name in names {
+        let table = relations::table(scope.catalog, name, "cannot truncate materialized view")?;
+        if changes.iter().all(|change| change.table.id != table.id) {
+            changes.push(binder(table, &None, scope).truncate()?);
+        }
+    }
+    Ok(Bound::Truncate(changes))
+}
+
+fn binder<'a>(table: &'a Arc<Relation>, alias: &Option<Name>, scope: &Scope<'a>) -> ChangeBinder<'a> {
+    let alias = alias.as_ref().map(|alias| alias.value.as_str());
+    ChangeBinder::new(table, alias, scope.catalog, scope.parameters)
+}
+
+/// The table of a statement that needs its rows.
+fn changed<'a>(name: &Name, verb: &str, scope: &Scope<'a>) -> Result<&'a Arc<Relation>, SqlError> {
+    let table = relations::table(scope.catalog, name, REFUSAL)?;
+    if matches!(table.kind, RelationKind::Table { keep_rows: false, .. }) {
+        return Err(SqlError::new("0A000", format!("cannot {verb} stream \"{}\"", table.name))
             .detail("The table was created with append_only and retention = '0': it keeps no rows."));
     }
-    let selection = delete.selection.as_deref();
-    let source =
-        Query::plan_delete(table, selection, scope.catalog, scope.parameters).map_err(
-            |error| match selection {
-                Some(selection) => scope.locate(error, selection),
-                None => error,
-            },
-        )?;
-    Ok((table.clone(), source))
+    Ok(table)
+}
+
+/// The columns and values of SET, a column each.
+fn assignments(
+    assignments: &[Assignment],
+    table: &Relation,
+    scope: &Scope,
+) -> Result<Vec<change::Assignment>, SqlError> {
+    let mut found: Vec<change::Assignment> = Vec::new();
+    for assignment in assignments {
+        let columns = assigned_columns(&assignment.columns, table)?;
+        let values = values(assignment, scope)?;
+        for ((column, value), name) in columns.into_iter().zip(values).zip(&assignment.columns) {
+            if found.iter().any(|other| other.column == column) {
+                let message = format!("multiple assignments to same column \"{}\"", name.value);
+                return Err(SqlError::new("42601", message));
+            }
+            let value = if is_default(&value) { None } else { Some(value) };
+            found.push(change::Assignment { column, value });
+        }
+    }
+    Ok(found)
+}
+
+fn assigned_columns(names: &[Name], table: &Relation) -> Result<Vec<usize>, SqlError> {
+    let column = |name: &Name| {
+        table.columns.iter().position(|column| column.name == name.value).ok_or_else(|| {
+            let message = format!("column \"{}\" of relation \"{}\" does not exist", name.value, table.name);
+            SqlError::new("42703", message).position(name.position)
+        })
+    };
+    names.iter().map(column).collect()
+}
+
+/// The values of one assignment, one a column.
+fn values(assignment: &Assignment, scope: &Scope) -> Result<Vec<Expr>, SqlError> {
+    let count = assignment.columns.len();
+    if !assignment.is_list {
+        return Ok(vec![assignment.value.clone()]);
+    }
+    let values = match &assignment.value {
+        Expr::Tuple(values) => values.clone(),
+        Expr::Nested(value) => vec![value.as_ref().clone()],
+        Expr::Subquery(query) => return parts_of(query, count, scope),
+        _ => {
+            let message = "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression";
+            return Err(SqlError::new("0A000", message));
+        }
+    };
+    if values.len() != count {
+        return Err(SqlError::new("42601", "number of columns does not match number of values"));
+    }
+    // A lone value in parentheses is a row only where ROW says so; PostgreSQL takes it for a column, too.
+    Ok(values)
+}
+
+/// Each column of a sub-query by itself.
+fn parts_of(query: &ast::Query, count: usize, scope: &Scope) -> Result<Vec<Expr>, SqlError> {
+    // What cannot be planned by itself reads the statement's row; then its list is not a wildcard alone.
+    if width(query, scope).is_ok_and(|width| width != count) {
+        return Err(SqlError::new("42601", "number of columns does not match number of values"));
+    }
+    let names: Vec<String> = (0..count).map(|column| format!("column{column}")).collect();
+    let part = |name: &String| {
+        parse::expression(&format!("(SELECT {name} FROM ({query}) AS assigned ({}))", names.join(", ")))
+    };
+    names.iter().map(part).collect()
+}
+
+fn on_conflict<'a>(
+    conflict: &'a OnConflict,
+    table: &Relation,
+    scope: &Scope,
+) -> Result<Conflict<'a>, SqlError> {
+    let target = match &conflict.target {
+        None => change::ConflictTarget::Any,
+        Some(ConflictTarget::Constraint(name)) => change::ConflictTarget::Constraint(name.value.clone()),
+        Some(ConflictTarget::Columns(names)) => {
+            let column = |name: &Name| {
+                table.columns.iter().position(|column| column.name == name.value).ok_or_else(|| {
+                    SqlError::new("42703", format!("column \"{}\" does not exist", name.value))
+                        .position(name.position)
+                })
+            };
+            change::ConflictTarget::Columns(names.iter().map(column).collect::<Result<BTreeSet<_>, _>>()?)
+        }
+    };
+    let update = match &conflict.action {
+        ConflictAction::Nothing => None,
+        ConflictAction::Update { assignments: set, selection } => {
+            Some((assignments(set, table, scope)?, selection.as_deref()))
+        }
+    };
+    Ok(Conflict { target, update })
+}
+
+/// A table that has an alias is known by that only: PostgreSQL's words for its own name.
+fn hidden_by_alias(error: SqlError, table: &Name, alias: &Option<Name>) -> SqlError {
+    let missing = format!("missing FROM-clause entry for table \"{}\"", table.value);
+    match alias {
+        Some(alias) if error.message == missing => {
+            let message = format!("invalid reference to FROM-clause entry for table \"{}\"", table.value);
+            let hint = format!("Perhaps you meant to reference the table alias \"{}\".", alias.value);
+            SqlError::new("42P01", message).hint(hint)
+        }
+        _ => error,
+    }
+}
+
+/// Where in a part of the statement its error lies.
+fn located(error: SqlError, part: Option<&impl ast::Visit>, scope: &Scope) -> SqlError {
+    match part {
+        Some(part) => scope.locate(error, part),
+        None => error,
+    }
+}
+
+fn located_values(error: SqlError, assignments: &[Assignment], scope: &Scope) -> SqlError {
+    assignments.iter().fold(error, |error, assignment| scope.locate(error, &assignment.value))
+}
+
+fn located_tables(error: SqlError, tables: &[TableWithJoins], scope: &Scope) -> SqlError {
+    tables.iter().fold(error, |error, table| scope.locate(error, table))
+}
+
+fn located_items(error: SqlError, items: Option<&[SelectItem]>, scope: &Scope) -> SqlError {
+    items.into_iter().flatten().fold(error, |error, item| scope.locate(error, item))
 }
 
 /// The columns that the source's columns go to. Without a list these are the first ones, and the
 /// source may have fewer.
-fn targets(insert: &Insert, table: &Relation, scope: &Scope) -> Result<Vec<usize>, SqlError> {
+fn targets(
+    insert: &Insert,
+    source: &ast::Query,
+    table: &Relation,
+    scope: &Scope,
+) -> Result<Vec<usize>, SqlError> {
     let listed = !insert.columns.is_empty();
     let mut columns = match listed {
         true => relations::columns(table, &insert.columns)?,
         false => (0..table.columns.len()).collect(),
     };
-    let width = width(&insert.source, scope)?;
+    let width = width(source, scope)?;
     if width > columns.len() {
         let error = SqlError::new("42601", "INSERT has more expressions than target columns");
-        return Err(match expression(&insert.source, columns.len()) {
+        return Err(match expression(source, columns.len()) {
             Some(extra) => error.position(scope.source.position(extra)),
             None => error,
         });

@@ -10,13 +10,16 @@ use crate::catalog::Relation;
 use crate::error::SqlError;
 use crate::parse::{parse, quoted};
 use crate::query::Query;
+use crate::query::change::ChangeBinder;
 use crate::statement::{self, CopyFrom, CopyTo, Name, StatementKind};
 
 /// Binds COPY … FROM STDIN.
 pub(super) fn from(copy: &CopyFrom, scope: &Scope) -> Result<Bound, SqlError> {
     let table = relations::table(scope.catalog, &copy.table, "cannot copy to materialized view")?;
     let columns = columns(table, &copy.columns)?;
-    Ok(Bound::CopyFrom { table: table.clone(), columns, format: copy.format.clone() })
+    let change = ChangeBinder::new(table, None, scope.catalog, scope.parameters).copied(&columns)?;
+    let columns = columns.into_iter().map(|column| table.columns[column].clone()).collect();
+    Ok(Bound::CopyFrom { change, columns, format: copy.format.clone() })
 }
 
 /// Binds COPY … TO STDOUT.

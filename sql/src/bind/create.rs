@@ -1,41 +1,108 @@
-//! CREATE TABLE and CREATE MATERIALIZED VIEW; and what all CREATEs share.
+//! CREATE VIEW and CREATE MATERIALIZED VIEW; and what all CREATEs share.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use millrace_engine::{RelationId, Tick};
 
 use super::Scope;
-use crate::bound::{Bound, Terms};
-use crate::catalog::{Column, Relation, RelationKind};
+use crate::bound::{Bound, Create, Terms};
+use crate::catalog::{Catalog, Column, Relation, RelationKind};
 use crate::error::SqlError;
-use crate::statement::{CreateTable, CreateView, Name};
+use crate::query::Query;
+use crate::query::types::display;
+use crate::statement::{CreateView, Name, ViewKind};
+use crate::system::SystemRelation;
 
 /// As many columns as PostgreSQL's tables can have.
 const COLUMNS_MAX: usize = 1_600;
 
 /// Given at commit.
-const ID_LATER: RelationId = RelationId(0);
-const CREATED_LATER: Tick = 0;
+pub(super) const ID_LATER: RelationId = RelationId(0);
+pub(super) const CREATED_LATER: Tick = 0;
 
-/// Binds CREATE TABLE.
-pub(super) fn table(create: &CreateTable, scope: &Scope) -> Result<Bound, SqlError> {
-    let kind = RelationKind::Table { keep_rows: create.keep_rows };
-    created(&create.name.value, terms(create.if_not_exists), create.columns.clone(), kind, scope)
-}
-
-/// Binds CREATE MATERIALIZED VIEW.
+/// Binds CREATE VIEW and CREATE MATERIALIZED VIEW.
 pub(super) fn view(create: &CreateView, scope: &Scope) -> Result<Bound, SqlError> {
     let query = scope.plan_view(&create.query)?;
     let columns = named(query.columns(), &create.columns)?;
-    let kind = RelationKind::MaterializedView {
-        sql: create.sql.clone(),
-        plan: query.lower()?,
-        options: create.options,
-    };
-    created(&create.name.value, terms(create.if_not_exists), columns, kind, scope)
+    let sql = create.sql.clone();
+    let terms = terms(create.if_not_exists);
+    match create.kind {
+        ViewKind::Plain { or_replace } => {
+            refuse_system_relations(&query)?;
+            let kind = RelationKind::View { sql, reads: query.named().iter().copied().collect() };
+            match scope.catalog.get(&create.name.value).filter(|_| or_replace) {
+                Some(replaced) => replaces(replaced, columns, kind, scope.catalog),
+                None => created(&create.name.value, terms, columns, kind, scope),
+            }
+        }
+        ViewKind::Materialized(options) => {
+            let plan = query.lower()?;
+            let is_plain = |id: &RelationId| {
+                scope.catalog.by_id(*id).is_some_and(|named| matches!(named.kind, RelationKind::View { .. }))
+            };
+            let through = query.named().iter().copied().filter(is_plain).collect();
+            let kind = RelationKind::MaterializedView { sql, plan, options, through };
+            created(&create.name.value, terms, columns, kind, scope)
+        }
+    }
 }
 
-fn terms(if_not_exists: bool) -> Terms {
+/// A view's text means the same for ever; of what the server tells of itself only today's form is known.
+fn refuse_system_relations(query: &Query) -> Result<(), SqlError> {
+    let is_system = |id: &RelationId| SystemRelation::of_id(*id).is_some();
+    match query.relations().iter().any(is_system) {
+        true => Err(SqlError::unsupported("a view over a relation of the schema millrace")),
+        false => Ok(()),
+    }
+}
+
+/// CREATE OR REPLACE VIEW, where there is something of this name: a view whose columns stay, others may follow.
+fn replaces(
+    replaced: &Arc<Relation>,
+    columns: Vec<Column>,
+    kind: RelationKind,
+    catalog: &Catalog,
+) -> Result<Bound, SqlError> {
+    if !matches!(replaced.kind, RelationKind::View { .. }) {
+        return Err(SqlError::new("42809", format!("\"{}\" is not a view", replaced.name)));
+    }
+    if columns.len() < replaced.columns.len() {
+        return Err(SqlError::new("42P16", "cannot drop columns from view"));
+    }
+    for (old, new) in replaced.columns.iter().zip(&columns) {
+        check_replaced(old, new)?;
+    }
+    let dependants = catalog.dependants(replaced.id);
+    let kept =
+        dependants.iter().filter_map(|id| catalog.by_id(*id)).find(|relation| relation.is_maintained());
+    if let Some(kept) = kept {
+        return Err(SqlError::unsupported(format_args!(
+            "replacing view {}, of which {} is maintained",
+            replaced.name,
+            kept.described()
+        ))
+        .hint("Drop the materialized view first, and create it again."));
+    }
+    Ok(Bound::Replace { relation: Relation { columns, kind, ..Relation::clone(replaced) } })
+}
+
+/// A column that readers of the view know has to stay what it is.
+fn check_replaced(old: &Column, new: &Column) -> Result<(), SqlError> {
+    if old.name != new.name {
+        let message = format!("cannot change name of view column \"{}\" to \"{}\"", old.name, new.name);
+        return Err(SqlError::new("42P16", message)
+            .hint("Use ALTER VIEW ... RENAME COLUMN ... to change name of view column instead."));
+    }
+    if old.data_type != new.data_type {
+        let (from, to) = (display(old.data_type), display(new.data_type));
+        let message = format!("cannot change data type of view column \"{}\" from {from} to {to}", old.name);
+        return Err(SqlError::new("42P16", message));
+    }
+    Ok(())
+}
+
+pub(super) fn terms(if_not_exists: bool) -> Terms {
     Terms { if_not_exists, ..Terms::default() }
 }
 
@@ -54,7 +121,7 @@ pub(super) fn created(
         return Err(SqlError::new("54011", format!("tables can have at most {COLUMNS_MAX} columns")));
     }
     let relation = Relation { id: ID_LATER, name: name.to_owned(), columns, kind, created: CREATED_LATER };
-    Ok(Bound::Create { relation, terms })
+    Ok(Bound::Create(Create { relation, indexes: Vec::new(), duplicates: None, terms }))
 }
 
 /// A query's columns under the names that the user gave, which must differ.

@@ -23,6 +23,7 @@ pub(super) fn drop(drop: &Drop, scope: &Scope) -> Result<Bound, SqlError> {
             None => notices.push(format!("{}, skipping", missing(drop.kind, name))),
         }
     }
+    named.iter().try_for_each(|id| refuse_constraint(*id, scope.catalog))?;
     if drop.concurrently {
         check_concurrent(drop)?;
     }
@@ -34,6 +35,19 @@ pub(super) fn drop(drop: &Drop, scope: &Scope) -> Result<Bound, SqlError> {
     notices.extend(described.map(|what| format!("drop cascades to {what}")));
     let ids = scope.catalog.with_indexes(named.union(&dependants).copied());
     Ok(Bound::Drop { ids, tag: tag(drop.kind), concurrently: drop.concurrently, notices })
+}
+
+/// The index of a constraint goes with the constraint only.
+fn refuse_constraint(id: RelationId, catalog: &Catalog) -> Result<(), SqlError> {
+    let Some(index) = catalog.by_id(id) else { return Ok(()) };
+    let RelationKind::Index { on, uniqueness, .. } = index.kind else { return Ok(()) };
+    if !uniqueness.is_constraint() {
+        return Ok(());
+    }
+    let (name, table) = (&index.name, catalog.by_id(on).map(|table| table.name.as_str()).unwrap_or_default());
+    let message = format!("cannot drop index {name} because constraint {name} on table {table} requires it");
+    Err(SqlError::new("2BP01", message)
+        .hint(format!("You can drop constraint {name} on table {table} instead.")))
 }
 
 /// DROP INDEX CONCURRENTLY takes one index and nothing with it, as in PostgreSQL.
@@ -56,6 +70,7 @@ fn find<'a>(drop: &Drop, name: &Name, catalog: &'a Catalog) -> Result<Option<&'a
     };
     let actual = match relation.kind {
         RelationKind::Table { .. } => DropKind::Table,
+        RelationKind::View { .. } => DropKind::View,
         RelationKind::MaterializedView { .. } => DropKind::MaterializedView,
         RelationKind::Index { .. } => DropKind::Index,
     };
@@ -113,10 +128,7 @@ fn dependence(
     dependants: &BTreeSet<RelationId>,
     catalog: &Catalog,
 ) -> String {
-    let read = match catalog.by_id(view).map(|relation| &relation.kind) {
-        Some(RelationKind::MaterializedView { plan, .. }) => plan.relations(),
-        Some(RelationKind::Table { .. } | RelationKind::Index { .. }) | None => Vec::new(),
-    };
+    let read = catalog.by_id(view).map(|relation| relation.reads()).unwrap_or_default();
     let reason = read.into_iter().find(|id| named.contains(id) || dependants.contains(id));
     let reason = reason.map_or_else(String::new, |id| describe(id, catalog));
     format!("{} depends on {reason}", describe(view, catalog))
@@ -124,12 +136,7 @@ fn dependence(
 
 /// A relation with its kind, as PostgreSQL's messages name it.
 fn describe(id: RelationId, catalog: &Catalog) -> String {
-    match catalog.by_id(id).map(|relation| (&relation.kind, &relation.name)) {
-        Some((RelationKind::Table { .. }, name)) => format!("table {name}"),
-        Some((RelationKind::MaterializedView { .. }, name)) => format!("materialized view {name}"),
-        Some((RelationKind::Index { .. }, name)) => format!("index {name}"),
-        None => format!("relation {id}"),
-    }
+    catalog.by_id(id).map_or_else(|| format!("relation {id}"), |relation| relation.described())
 }
 
 fn word(kind: DropKind) -> &'static str {

@@ -14,6 +14,11 @@ pub(super) fn subscribe(
     scope: &Scope,
 ) -> Result<bound::Subscribe, SqlError> {
     let relation = relations::relation(scope.catalog, &subscribe.relation)?.clone();
+    if !relation.is_maintained() {
+        return Err(SqlError::unsupported(format_args!("SUBSCRIBE to the plain view \"{}\"", relation.name))
+            .position(subscribe.relation.position)
+            .hint("Create a materialized view over it, and subscribe to that."));
+    }
     Ok(bound::Subscribe {
         columns: columns(&relation, subscribe.progress),
         relation,

@@ -5,12 +5,12 @@ use millrace_engine::{DataType, Expr};
 use super::Scope;
 use super::create::created;
 use super::relations::is_an_index;
-use crate::bound::{Bound, Terms};
-use crate::catalog::{Catalog, Column, IndexKey, Relation, RelationKind};
+use crate::bound::{Bound, Create, Terms};
+use crate::catalog::{Catalog, Column, IndexKey, Relation, RelationKind, Uniqueness};
 use crate::error::SqlError;
-use crate::parse::quoted;
-use crate::query::{index_expression, interval_column};
-use crate::statement::{CreateIndex, IndexItem, Name};
+use crate::parse::{parse, quoted};
+use crate::query::{Parameters, Query, index_expression, interval_column};
+use crate::statement::{CreateIndex, IndexItem, Name, StatementKind};
 
 /// As many columns as PostgreSQL's indexes can have.
 const COLUMNS_MAX: usize = 32;
@@ -42,10 +42,39 @@ pub(super) fn create(create: &CreateIndex, scope: &Scope) -> Result<Bound, SqlEr
         chosen_name: create.name.is_none(),
         concurrently: create.concurrently,
     };
-    let definition = definition(&name, &relation.name, create, &keys);
-    let types = relation.columns.iter().map(|column| column.data_type).collect();
-    let kind = RelationKind::Index { on: relation.id, columns: types, keys, definition };
-    created(&name, terms, columns, kind, scope)
+    let items = keys.iter().zip(&create.items).map(definition_item);
+    let method = &create.method.value;
+    let definition = definition(&name, &relation.name, create.is_unique, method, items);
+    let duplicates = if create.is_unique { Some(duplicates(relation, &keys, scope)?) } else { None };
+    let uniqueness = if create.is_unique { Uniqueness::Index } else { Uniqueness::None };
+    let kind =
+        RelationKind::Index { on: relation.id, columns: relation.types(), keys, definition, uniqueness };
+    match created(&name, terms, columns, kind, scope)? {
+        Bound::Create(create) => Ok(Bound::Create(Create { duplicates, ..create })),
+        other => Ok(other),
+    }
+}
+
+/// The query for a key that a table has twice.
+fn duplicates(relation: &Relation, keys: &[IndexKey], scope: &Scope) -> Result<Query, SqlError> {
+    if !matches!(relation.kind, RelationKind::Table { .. }) {
+        return Err(SqlError::unsupported(format_args!("CREATE UNIQUE INDEX on {}", relation.described()))
+            .hint("Its rows follow from its query: use CREATE INDEX, which reads by key as well."));
+    }
+    let texts: Vec<&str> = keys.iter().map(|key| key.text.as_str()).collect();
+    let not_null: Vec<String> = texts.iter().map(|text| format!("{text} IS NOT NULL")).collect();
+    let places: Vec<String> = (1..=texts.len()).map(|place| place.to_string()).collect();
+    let query = format!(
+        "SELECT {} FROM {} WHERE {} GROUP BY {} HAVING count(*) > 1 LIMIT 1",
+        texts.join(", "),
+        quoted(&relation.name),
+        not_null.join(" AND "),
+        places.join(", ")
+    );
+    match parse(&query)?.pop().map(|statement| statement.kind) {
+        Some(StatementKind::Select(query)) => Query::plan(&query, scope.catalog, Parameters::values(&[])),
+        _ => Err(SqlError::internal(format_args!("not a query: {query}"))),
+    }
 }
 
 /// The relation that is indexed, which must keep rows.
@@ -54,13 +83,18 @@ fn indexed<'a>(name: &Name, catalog: &'a Catalog) -> Result<&'a Relation, SqlErr
         SqlError::new("42P01", format!("relation \"{}\" does not exist", name.value)).position(name.position)
     })?;
     match &relation.kind {
-        RelationKind::Table { keep_rows: true } | RelationKind::MaterializedView { .. } => Ok(relation),
-        RelationKind::Table { keep_rows: false } => {
+        RelationKind::Table { keep_rows: true, .. } | RelationKind::MaterializedView { .. } => Ok(relation),
+        RelationKind::Table { keep_rows: false, .. } => {
             let message = format!("cannot create index on stream \"{}\"", name.value);
             Err(SqlError::new("42809", message)
                 .position(name.position)
                 .detail("The table was created with append_only and retention = '0': it keeps no rows.")
                 .hint("Create the index on a materialized view over it."))
+        }
+        RelationKind::View { .. } => {
+            Err(SqlError::new("42809", format!("cannot create index on relation \"{}\"", name.value))
+                .position(name.position)
+                .detail("This operation is not supported for views."))
         }
         RelationKind::Index { .. } => Err(is_an_index(&name.value).position(name.position)),
     }
@@ -74,6 +108,7 @@ fn check_method(create: &CreateIndex) -> Result<(), SqlError> {
     };
     match method {
         "btree" => Ok(()),
+        "hash" if create.is_unique => refuse("unique indexes"),
         "hash" if create.items.len() > 1 => refuse("multicolumn indexes"),
         "hash" if create.items.iter().any(|item| item.descending.is_some()) => refuse("ASC/DESC options"),
         "hash" if create.items.iter().any(|item| item.nulls_first.is_some()) => {
@@ -123,26 +158,34 @@ fn is_call(text: &str) -> bool {
     is_name(name) && plain
 }
 
-/// The statement as PostgreSQL would show it.
-fn definition(name: &str, relation: &str, create: &CreateIndex, keys: &[IndexKey]) -> String {
-    let item = |(key, item): (&IndexKey, &IndexItem)| {
-        let descending = item.descending.unwrap_or(false);
-        let direction = if descending { " DESC" } else { "" };
-        let nulls = match item.nulls_first {
-            Some(first) if first != descending => {
-                if first {
-                    " NULLS FIRST"
-                } else {
-                    " NULLS LAST"
-                }
+/// An item of the statement as PostgreSQL would show it.
+fn definition_item((key, item): (&IndexKey, &IndexItem)) -> String {
+    let descending = item.descending.unwrap_or(false);
+    let direction = if descending { " DESC" } else { "" };
+    let nulls = match item.nulls_first {
+        Some(first) if first != descending => {
+            if first {
+                " NULLS FIRST"
+            } else {
+                " NULLS LAST"
             }
-            _ => "",
-        };
-        format!("{}{direction}{nulls}", key.text)
+        }
+        _ => "",
     };
-    let items: Vec<String> = keys.iter().zip(&create.items).map(item).collect();
-    let (name, relation, method) = (quoted(name), quoted(relation), &create.method.value);
-    format!("CREATE INDEX {name} ON public.{relation} USING {method} ({})", items.join(", "))
+    format!("{}{direction}{nulls}", key.text)
+}
+
+/// The statement as PostgreSQL would show it.
+pub(super) fn definition(
+    name: &str,
+    relation: &str,
+    is_unique: bool,
+    method: &str,
+    items: impl Iterator<Item = String>,
+) -> String {
+    let unique = if is_unique { "UNIQUE " } else { "" };
+    let (name, relation, items) = (quoted(name), quoted(relation), items.collect::<Vec<_>>());
+    format!("CREATE {unique}INDEX {name} ON public.{relation} USING {method} ({})", items.join(", "))
 }
 
 /// The name, or the first of `name1`, `name2`, … that is not taken.
@@ -165,7 +208,10 @@ fn choose_name(relation: &str, columns: &[Column], catalog: &Catalog) -> String 
 }
 
 /// PostgreSQL's `makeObjectName`: where the parts are too long together, the longer one is cut first.
-fn joined(relation: &str, columns: &str, label: &str) -> String {
+pub(super) fn joined(relation: &str, columns: &str, label: &str) -> String {
+    if columns.is_empty() {
+        return format!("{}_{label}", clipped(relation, NAME_BYTES_MAX - label.len() - 1));
+    }
     let room = NAME_BYTES_MAX - label.len() - 2;
     let (mut first, mut second) = (relation.len(), columns.len());
     while first + second > room {

@@ -1,14 +1,15 @@
 //! Statement → bound statement: names are looked up, types found, everything checked that can be
 //! checked without data. Pure: the catalog is a value, and what is bound holds what it needs of it.
 
-mod change; // INSERT, DELETE
+mod change; // INSERT, UPDATE, DELETE, TRUNCATE
 mod copy; // COPY
-mod create; // CREATE TABLE, CREATE MATERIALIZED VIEW
+mod create; // CREATE VIEW, CREATE MATERIALIZED VIEW
 mod drop; // DROP, with what depends on it
 mod follow; // SUBSCRIBE
 mod index; // CREATE INDEX
 mod locate; // where in the text a query's error lies
 mod relations; // relations and columns by name
+mod table; // CREATE TABLE
 #[cfg(test)]
 mod tests; // goldens of what each statement is bound to, and of its errors
 
@@ -23,7 +24,7 @@ use crate::catalog::{Catalog, Column};
 use crate::error::SqlError;
 use crate::explain;
 use crate::parse::Source;
-use crate::query::{Parameters, Query};
+use crate::query::{Change, Parameters, Query};
 use crate::statement::{Statement, StatementKind};
 
 /// What every binding needs: where names are looked up, and where errors point.
@@ -58,12 +59,14 @@ impl Scope<'_> {
 pub fn bind(statement: &Statement, catalog: &Catalog, parameters: Parameters) -> Result<Bound, SqlError> {
     let scope = Scope { catalog, parameters, source: &statement.source };
     Ok(match &statement.kind {
-        StatementKind::CreateTable(create) => create::table(create, &scope)?,
+        StatementKind::CreateTable(create) => table::create(create, &scope)?,
         StatementKind::CreateView(create) => create::view(create, &scope)?,
         StatementKind::CreateIndex(create) => index::create(create, &scope)?,
         StatementKind::Drop(drop) => drop::drop(drop, &scope)?,
-        StatementKind::Insert(insert) => change::insert(insert, &scope)?,
-        StatementKind::Delete(delete) => change::delete(delete, &scope)?,
+        StatementKind::Insert(insert) => Bound::Change(change::insert(insert, &scope)?),
+        StatementKind::Update(update) => Bound::Change(change::update(update, &scope)?),
+        StatementKind::Delete(delete) => Bound::Change(change::delete(delete, &scope)?),
+        StatementKind::Truncate(tables) => change::truncate(tables, &scope)?,
         StatementKind::Select(query) => Bound::Select(scope.plan(query)?),
         StatementKind::Subscribe(subscribe) => Bound::Subscribe(follow::subscribe(subscribe, &scope)?),
         StatementKind::CopyFrom(from) => copy::from(from, &scope)?,
@@ -74,6 +77,7 @@ pub fn bind(statement: &Statement, catalog: &Catalog, parameters: Parameters) ->
         StatementKind::Begin => Bound::Begin,
         StatementKind::Commit => Bound::Commit,
         StatementKind::Rollback => Bound::Rollback,
+        StatementKind::Savepoint(action, name) => Bound::Savepoint(*action, name.value.clone()),
         StatementKind::Deallocate { name } => Bound::Deallocate { name: name.clone() },
         StatementKind::Discard => Bound::Discard,
         StatementKind::Refused(error) => return Err(error.clone()),
@@ -101,8 +105,9 @@ pub fn describe(
                 columns: Some(query.columns().to_vec()),
             }
         }
-        StatementKind::Insert(insert) => of_change(&change::plan_insert(insert, &scope)?.1),
-        StatementKind::Delete(delete) => of_change(&change::plan_delete(delete, &scope)?.1),
+        StatementKind::Insert(insert) => of_change(&change::insert(insert, &scope)?),
+        StatementKind::Update(update) => of_change(&change::update(update, &scope)?),
+        StatementKind::Delete(delete) => of_change(&change::delete(delete, &scope)?),
         StatementKind::Subscribe(subscribe) => rows(follow::subscribe(subscribe, &scope)?.columns),
         StatementKind::Explain(_) => rows(vec![text_column("QUERY PLAN")]),
         StatementKind::Show { name } => rows(shown_columns(name)),
@@ -111,20 +116,23 @@ pub fn describe(
         | StatementKind::CreateView(_)
         | StatementKind::CreateIndex(_)
         | StatementKind::Drop(_)
+        | StatementKind::Truncate(_)
         | StatementKind::CopyFrom(_)
         | StatementKind::CopyTo(_)
         | StatementKind::Set { .. }
         | StatementKind::Begin
         | StatementKind::Commit
         | StatementKind::Rollback
+        | StatementKind::Savepoint(..)
         | StatementKind::Deallocate { .. }
         | StatementKind::Discard => Description { parameters: declared(), columns: None },
     })
 }
 
-/// A change of rows takes parameters and returns no rows.
-fn of_change(query: &Query) -> Description {
-    Description { parameters: query.parameter_types().to_vec(), columns: None }
+/// A change of rows takes parameters, and returns rows where it says RETURNING.
+fn of_change(change: &Change) -> Description {
+    let columns = change.returning.as_ref().map(|returning| returning.columns().to_vec());
+    Description { parameters: change.parameter_types.clone(), columns }
 }
 
 /// The columns of SHOW; PostgreSQL writes some parameters in mixed case.

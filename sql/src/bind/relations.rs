@@ -12,7 +12,9 @@ pub(crate) fn relation<'a>(catalog: &'a Catalog, name: &Name) -> Result<&'a Arc<
         SqlError::new("42P01", format!("relation \"{}\" does not exist", name.value)).position(name.position)
     })?;
     match &found.kind {
-        RelationKind::Table { .. } | RelationKind::MaterializedView { .. } => Ok(found),
+        RelationKind::Table { .. } | RelationKind::View { .. } | RelationKind::MaterializedView { .. } => {
+            Ok(found)
+        }
         RelationKind::Index { .. } => Err(is_an_index(&name.value).position(name.position)),
     }
 }
@@ -32,6 +34,10 @@ pub(super) fn table<'a>(
     match &relation.kind {
         RelationKind::Table { .. } => Ok(relation),
         RelationKind::Index { .. } => Err(is_an_index(&name.value).position(name.position)),
+        RelationKind::View { .. } => {
+            Err(SqlError::new("55000", format!("{} view \"{}\"", refusal, name.value))
+                .hint("Change the tables that it reads."))
+        }
         RelationKind::MaterializedView { .. } => {
             Err(SqlError::new("42809", format!("{refusal} \"{}\"", name.value))
                 .detail("A materialized view shows the rows of its query.")

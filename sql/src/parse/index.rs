@@ -14,9 +14,11 @@ const METHOD: &str = "btree";
 /// PostgreSQL's clauses behind the columns that an index here cannot have.
 const CLAUSES: [&str; 5] = ["include", "nulls not distinct", "nulls distinct", "with", "tablespace"];
 
-/// `CREATE INDEX [CONCURRENTLY] [IF NOT EXISTS] [name] ON [ONLY] relation [USING method] (item, …)`
+/// `CREATE [UNIQUE] INDEX [CONCURRENTLY] [IF NOT EXISTS] [name] ON [ONLY] relation [USING method] (item, …)`
 pub(super) fn create(cursor: &mut Cursor) -> Result<CreateIndex, SqlError> {
-    cursor.expect("create index")?;
+    cursor.expect("create")?;
+    let is_unique = cursor.accept("unique");
+    cursor.expect("index")?;
     let concurrently = cursor.accept("concurrently");
     let if_not_exists = cursor.accept("if not exists");
     let is_nameless = !if_not_exists && cursor.peek_word().as_deref() == Some("on");
@@ -39,7 +41,7 @@ pub(super) fn create(cursor: &mut Cursor) -> Result<CreateIndex, SqlError> {
             .unsupported("CREATE INDEX … WHERE")
             .hint("Create a materialized view of these rows, and an index on it."));
     }
-    Ok(CreateIndex { concurrently, if_not_exists, name, relation, method, items })
+    Ok(CreateIndex { is_unique, concurrently, if_not_exists, name, relation, method, items })
 }
 
 /// `{column | function call | (expression)} [ASC | DESC] [NULLS {FIRST | LAST}]`

@@ -7,7 +7,7 @@
 //! `source` and `depth` look at the whole text, `cursor` and `names` are what every statement's
 //! grammar is made of; each of the others reads one kind of statement.
 
-mod change; // INSERT, DELETE
+mod change; // INSERT, UPDATE, DELETE, TRUNCATE
 mod copy; // COPY
 mod copy_format; // COPY's options
 mod cursor; // the tokens, word by word
@@ -26,10 +26,11 @@ mod table; // CREATE TABLE
 #[cfg(test)]
 pub(crate) mod tests; // goldens of every form and error, and texts that must not break it
 mod unsupported; // names of what we do not have
-mod view; // CREATE MATERIALIZED VIEW
+mod view; // CREATE VIEW, CREATE MATERIALIZED VIEW
 
 use std::sync::Arc;
 
+use datafusion::sql::sqlparser::ast::{Expr, SelectItem, SetExpr};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
@@ -69,6 +70,26 @@ pub fn parse(text: &str) -> Result<Vec<Statement>, SqlError> {
         .collect()
 }
 
+/// A text that is one expression: as the catalog keeps defaults and conditions.
+///
+/// # Errors
+/// XX000 where it is none.
+pub(crate) fn expression(text: &str) -> Result<Expr, SqlError> {
+    let broken = || SqlError::internal(format_args!("not an expression: {text}"));
+    let Some(StatementKind::Select(query)) =
+        parse(&format!("SELECT {text}"))?.pop().map(|statement| statement.kind)
+    else {
+        return Err(broken());
+    };
+    match query.body.as_ref() {
+        SetExpr::Select(select) => match select.projection.as_slice() {
+            [SelectItem::UnnamedExpr(expr)] => Ok(expr.clone()),
+            _ => Err(broken()),
+        },
+        _ => Err(broken()),
+    }
+}
+
 /// One statement, whose tokens end in the semicolon if there is one.
 fn parse_one(source: &Arc<Source>, tokens: &[TokenWithSpan]) -> Result<Statement, SqlError> {
     depth::check(tokens)?;
@@ -88,7 +109,9 @@ fn statement(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
         "create" => create(cursor)?,
         "drop" => drop::drop(cursor)?,
         "insert" => change::insert(cursor)?,
+        "update" => change::update(cursor)?,
         "delete" => change::delete(cursor)?,
+        "truncate" => change::truncate(cursor)?,
         "select" | "values" | "with" | "table" => StatementKind::Select(cursor.query()?),
         "subscribe" => StatementKind::Subscribe(subscribe::subscribe(cursor)?),
         "copy" => copy::copy(cursor)?,
@@ -97,6 +120,7 @@ fn statement(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
         "reset" => setting::reset(cursor)?,
         "show" => setting::show(cursor)?,
         "begin" | "start" | "commit" | "end" | "rollback" | "abort" => session::transaction(cursor)?,
+        "savepoint" | "release" => session::savepoint(cursor)?,
         "deallocate" => session::deallocate(cursor)?,
         "discard" => session::discard(cursor)?,
         _ if *cursor.peek() == Token::LParen => StatementKind::Select(cursor.query()?),
@@ -107,10 +131,17 @@ fn statement(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
 }
 
 fn create(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
-    match cursor.peek_words(3).get(1).map(String::as_str) {
+    let words = cursor.peek_words(4);
+    let words: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
+    if matches!(words.as_slice(), ["view", ..] | ["or", "replace", "view"]) {
+        return Ok(StatementKind::CreateView(view::create_plain(cursor)?));
+    }
+    if matches!(words.as_slice(), ["index", ..] | ["unique", "index", ..]) {
+        return Ok(StatementKind::CreateIndex(index::create(cursor)?));
+    }
+    match words.first().copied() {
         Some("table") => Ok(StatementKind::CreateTable(table::create(cursor)?)),
         Some("materialized") => Ok(StatementKind::CreateView(view::create(cursor)?)),
-        Some("index") => Ok(StatementKind::CreateIndex(index::create(cursor)?)),
         _ => Err(unsupported::error(cursor)),
     }
 }

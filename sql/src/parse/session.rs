@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use super::cursor::Cursor;
 use super::unsupported;
 use crate::error::SqlError;
-use crate::statement::StatementKind;
+use crate::statement::{Name, SavepointAction, StatementKind};
 
 /// BEGIN, START TRANSACTION, COMMIT, END, ROLLBACK, ABORT.
 pub(super) fn transaction(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
@@ -19,7 +19,10 @@ pub(super) fn transaction(cursor: &mut Cursor) -> Result<StatementKind, SqlError
             Ok(StatementKind::Begin)
         }
         Some(words @ ("commit" | "end")) => ended(cursor, words, StatementKind::Commit),
-        Some(words) => ended(cursor, words, StatementKind::Rollback),
+        Some(words) => match words == "rollback" && comes_to(cursor) {
+            true => Ok(StatementKind::Savepoint(SavepointAction::RollbackTo, savepoint_name(cursor)?)),
+            false => ended(cursor, words, StatementKind::Rollback),
+        },
         None => Err(unsupported::error(cursor)),
     }
 }
@@ -59,10 +62,26 @@ fn refuse_two_phases(cursor: &mut Cursor) -> Result<(), SqlError> {
     }
 }
 
+/// `SAVEPOINT name` and `RELEASE [SAVEPOINT] name`
+pub(super) fn savepoint(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
+    let action = if cursor.accept("release") { SavepointAction::Release } else { SavepointAction::Set };
+    Ok(StatementKind::Savepoint(action, savepoint_name(cursor)?))
+}
+
+fn savepoint_name(cursor: &mut Cursor) -> Result<Name, SqlError> {
+    cursor.accept("savepoint");
+    cursor.name()
+}
+
+/// Passes `[WORK | TRANSACTION] TO`, if that comes.
+fn comes_to(cursor: &mut Cursor) -> bool {
+    ["to", "work to", "transaction to"].into_iter().any(|words| cursor.accept(words))
+}
+
 /// What may follow COMMIT and ROLLBACK.
 fn ended(cursor: &mut Cursor, words: &str, kind: StatementKind) -> Result<StatementKind, SqlError> {
     cursor.accept_one_of(&["work", "transaction"]);
-    cursor.refuse(&["to", "and chain"], &words.to_uppercase())?;
+    cursor.refuse(&["and chain"], &words.to_uppercase())?;
     cursor.accept("and no chain");
     Ok(kind)
 }

@@ -1,6 +1,7 @@
-//! CREATE TABLE: columns of the types that we have, and streams.
+//! CREATE TABLE: columns of the types that we have, constraints, and streams.
 
-use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::ast::{self, Expr};
+use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use millrace_engine::DataType;
@@ -10,24 +11,23 @@ use super::setting::option;
 use crate::catalog::Column;
 use crate::error::SqlError;
 use crate::query::types::{Named, named};
-use crate::statement::CreateTable;
+use crate::statement::{ColumnDefinition, ConstraintKind, CreateTable, Name, TableConstraint};
 
-/// What may begin an element of the list that is not a column.
-const TABLE_CONSTRAINTS: &[&str] =
-    &["constraint", "primary key", "unique", "check", "foreign key", "exclude", "like", "watermark for"];
+/// What may begin an element of the list that we do not have.
+const TABLE_CONSTRAINTS: &[&str] = &["foreign key", "exclude", "like", "watermark for"];
 
-/// What may follow a column's type, besides NOT NULL and NULL.
-const COLUMN_CONSTRAINTS: &[&str] = &[
-    "constraint",
-    "primary key",
-    "unique",
-    "check",
-    "default",
-    "references",
-    "generated",
-    "collate",
-    "storage",
-    "compression",
+/// What may follow a column's type that we do not have.
+const COLUMN_CONSTRAINTS: &[&str] = &["references", "generated", "collate", "storage", "compression"];
+
+/// What may follow a constraint that we do not have.
+const CONSTRAINT_TERMS: &[&str] = &[
+    "deferrable",
+    "initially",
+    "no inherit",
+    "not valid",
+    "include",
+    "nulls not distinct",
+    "using index tablespace",
 ];
 
 /// What may follow the list of columns, besides WITH.
@@ -35,7 +35,8 @@ const TABLE_CLAUSES: &[&str] =
     &["inherits", "partition by", "using", "without oids", "on commit", "tablespace", "as"];
 
 /// Said of everything that a table could have and does not have yet.
-const LATER: &str = "It is planned for a later version; NOT NULL is what a column can have today.";
+const LATER: &str =
+    "It is planned for a later version; today there are NOT NULL, DEFAULT, PRIMARY KEY, UNIQUE, CHECK.";
 
 /// `CREATE TABLE [IF NOT EXISTS] name (columns) [WITH (options)]`
 pub(super) fn create(cursor: &mut Cursor) -> Result<CreateTable, SqlError> {
@@ -43,52 +44,136 @@ pub(super) fn create(cursor: &mut Cursor) -> Result<CreateTable, SqlError> {
     let if_not_exists = cursor.accept("if not exists");
     let name = cursor.relation()?;
     cursor.refuse(&["as", "of", "partition of"], "CREATE TABLE")?;
-    let columns = columns(cursor)?;
+    let elements = elements(cursor)?;
     let mut keep_rows = true;
     while !cursor.at_end() {
         cursor.refuse(TABLE_CLAUSES, "CREATE TABLE")?;
         keep_rows = !is_stream(cursor)?;
     }
-    Ok(CreateTable { name, if_not_exists, columns, keep_rows })
+    let Elements { columns, constraints } = elements;
+    Ok(CreateTable { name, if_not_exists, columns, constraints, keep_rows })
 }
 
-fn columns(cursor: &mut Cursor) -> Result<Vec<Column>, SqlError> {
-    let mut columns: Vec<Column> = Vec::new();
+/// What stands in the parentheses.
+#[derive(Default)]
+struct Elements {
+    columns: Vec<ColumnDefinition>,
+    constraints: Vec<TableConstraint>,
+}
+
+fn elements(cursor: &mut Cursor) -> Result<Elements, SqlError> {
+    let mut elements = Elements::default();
     cursor.expect_token(&Token::LParen)?;
     if cursor.accept_token(&Token::RParen) {
-        return Ok(columns);
+        return Ok(elements);
     }
     loop {
         cursor.refuse(TABLE_CONSTRAINTS, "CREATE TABLE").map_err(|error| error.hint(LATER))?;
-        let name = cursor.name()?;
-        if columns.iter().any(|column| column.name == name.value) {
-            let message = format!("column \"{}\" specified more than once", name.value);
-            return Err(SqlError::new("42701", message).position(name.position));
+        if let Some(constraint) = table_constraint(cursor)? {
+            elements.constraints.push(constraint);
+        } else {
+            column(cursor, &mut elements)?;
         }
-        let data_type = data_type(cursor)?;
-        columns.push(Column { name: name.value, data_type, nullable: nullable(cursor)? });
         if !cursor.accept_token(&Token::Comma) {
             break;
         }
     }
     cursor.expect_token(&Token::RParen)?;
-    Ok(columns)
+    Ok(elements)
 }
 
-/// NOT NULL and NULL, each at most once and not both.
-fn nullable(cursor: &mut Cursor) -> Result<bool, SqlError> {
-    let mut nullable = None;
+/// `[CONSTRAINT name] {PRIMARY KEY (columns) | UNIQUE (columns) | CHECK (condition)}`; none where a column comes.
+fn table_constraint(cursor: &mut Cursor) -> Result<Option<TableConstraint>, SqlError> {
+    let name = if cursor.accept("constraint") { Some(cursor.name()?) } else { None };
+    let position = cursor.position();
+    cursor.refuse(TABLE_CONSTRAINTS, "CREATE TABLE").map_err(|error| error.hint(LATER))?;
+    let kind = match cursor.accept_one_of(&["primary key", "unique", "check"]) {
+        Some("primary key") => ConstraintKind::PrimaryKey(key_columns(cursor)?),
+        Some("unique") => {
+            cursor.refuse(CONSTRAINT_TERMS, "UNIQUE").map_err(|error| error.hint(LATER))?;
+            ConstraintKind::Unique(key_columns(cursor)?)
+        }
+        Some(_) => condition(cursor)?,
+        None if name.is_some() => return Err(cursor.syntax_error()),
+        None => return Ok(None),
+    };
+    cursor.refuse(CONSTRAINT_TERMS, "CREATE TABLE").map_err(|error| error.hint(LATER))?;
+    Ok(Some(TableConstraint { name, kind, position }))
+}
+
+fn key_columns(cursor: &mut Cursor) -> Result<Vec<Name>, SqlError> {
+    if *cursor.peek() != Token::LParen {
+        return Err(cursor.syntax_error());
+    }
+    cursor.names_in_parentheses()
+}
+
+/// The condition of a CHECK, in its parentheses.
+fn condition(cursor: &mut Cursor) -> Result<ConstraintKind, SqlError> {
+    cursor.expect_token(&Token::LParen)?;
+    let mark = cursor.mark();
+    let condition = Box::new(cursor.sqlparser(Parser::parse_expr)?);
+    let text = cursor.text_since(mark);
+    cursor.expect_token(&Token::RParen)?;
+    Ok(ConstraintKind::Check { condition, text })
+}
+
+/// A column with its type and constraints.
+fn column(cursor: &mut Cursor, elements: &mut Elements) -> Result<(), SqlError> {
+    let name = cursor.name()?;
+    if elements.columns.iter().any(|known| known.column.name == name.value) {
+        let message = format!("column \"{}\" specified more than once", name.value);
+        return Err(SqlError::new("42701", message).position(name.position));
+    }
+    let data_type = data_type(cursor)?;
+    let (mut nullable, mut default) = (None, None);
     loop {
         cursor.refuse(COLUMN_CONSTRAINTS, "CREATE TABLE").map_err(|error| error.hint(LATER))?;
+        let constraint_name = if cursor.accept("constraint") { Some(cursor.name()?) } else { None };
         let position = cursor.position();
-        let Some(words) = cursor.accept_one_of(&["not null", "null"]) else {
-            return Ok(nullable.unwrap_or(true));
+        let own = || vec![name.clone()];
+        let words = ["not null", "null", "default", "primary key", "unique", "check"];
+        let kind = match cursor.accept_one_of(&words) {
+            Some(words @ ("not null" | "null")) => {
+                let is_null = words == "null";
+                if nullable.replace(is_null).is_some_and(|before| before != is_null) {
+                    let message = format!(
+                        "conflicting NULL/NOT NULL declarations for column \"{}\" of table",
+                        name.value
+                    );
+                    return Err(SqlError::new("42601", message).position(position));
+                }
+                continue;
+            }
+            Some("default") => {
+                if default.replace(default_value(cursor)?).is_some() {
+                    let message = format!("multiple default values specified for column \"{}\"", name.value);
+                    return Err(SqlError::new("42601", message).position(position));
+                }
+                continue;
+            }
+            Some("primary key") => ConstraintKind::PrimaryKey(own()),
+            Some("unique") => ConstraintKind::Unique(own()),
+            Some(_) => condition(cursor)?,
+            None if constraint_name.is_some() => return Err(cursor.syntax_error()),
+            None => break,
         };
-        if nullable.replace(words == "null").is_some_and(|before| before != (words == "null")) {
-            let message = "conflicting NULL/NOT NULL declarations";
-            return Err(SqlError::new("42601", message).position(position));
-        }
+        cursor.refuse(CONSTRAINT_TERMS, "CREATE TABLE").map_err(|error| error.hint(LATER))?;
+        elements.constraints.push(TableConstraint { name: constraint_name, kind, position });
     }
+    let column = Column { name: name.value, data_type, nullable: nullable.unwrap_or(true) };
+    elements.columns.push(ColumnDefinition { column, default });
+    Ok(())
+}
+
+/// The value of DEFAULT, and how it is written. What follows it in parentheses or with an operator is its own, so
+/// that NOT NULL behind it is not.
+fn default_value(cursor: &mut Cursor) -> Result<(Expr, String), SqlError> {
+    let mark = cursor.mark();
+    // IS, NOT and LIKE bind more weakly than what a default may have without parentheses: PostgreSQL's `b_expr`.
+    let binding = PostgreSqlDialect {}.prec_value(Precedence::Like);
+    let value = cursor.sqlparser(|parser| parser.parse_subexpr(binding))?;
+    Ok((value, cursor.text_since(mark)))
 }
 
 fn data_type(cursor: &mut Cursor) -> Result<DataType, SqlError> {

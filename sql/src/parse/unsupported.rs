@@ -10,8 +10,8 @@ use crate::error::SqlError;
 const STATEMENTS: &[&str] = &[
     "alter", "analyze", "call", "checkpoint", "close", "cluster", "comment", "create", "declare", "describe",
     "do", "drop", "execute", "fetch", "grant", "import", "insert", "kill", "listen", "load", "lock", "merge",
-    "move", "notify", "prepare", "reassign", "refresh", "reindex", "release", "replace", "revoke", "rollback",
-    "savepoint", "security", "start", "truncate", "unlisten", "update", "upsert", "use", "vacuum",
+    "move", "notify", "prepare", "reassign", "refresh", "reindex", "replace", "revoke", "rollback",
+    "security", "start", "unlisten", "upsert", "use", "vacuum",
 ];
 
 /// Words between CREATE, ALTER or DROP and what it is about.
@@ -64,11 +64,6 @@ pub(super) fn error(cursor: &mut Cursor) -> SqlError {
         },
         _ => verb.clone(),
     };
-    let name = if words.get(1).is_some_and(|word| word == "unique") {
-        "create unique index".to_owned()
-    } else {
-        name
-    };
     let error = SqlError::unsupported(name.to_uppercase()).position(cursor.position());
     match hint(&name) {
         Some(hint) => error.hint(hint),
@@ -88,12 +83,7 @@ fn kind(words: &[String]) -> Option<String> {
 /// What to do instead.
 fn hint(name: &str) -> Option<&'static str> {
     match name {
-        "update" => Some("Delete the rows and insert them as they shall be."),
-        "truncate" => Some("Use DELETE FROM without WHERE."),
-        "create view" | "create or replace view" | "create temp view" | "create temporary view" => {
-            Some("Use CREATE MATERIALIZED VIEW.")
-        }
-        "create unique index" => Some("Use CREATE INDEX: it does not keep duplicates out."),
+        "create temp view" | "create temporary view" => Some("Use CREATE VIEW."),
         "reindex" => Some("An index is always up to date."),
         "create stream" => Some("Use CREATE TABLE … WITH (append_only, retention = '0')."),
         "create or replace materialized view" => Some("Drop the view and create it again."),

@@ -1,15 +1,43 @@
-//! CREATE MATERIALIZED VIEW.
+//! CREATE VIEW and CREATE MATERIALIZED VIEW.
 
+use std::sync::Arc;
+
+use datafusion::sql::sqlparser::ast::Query;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
 use super::setting::option;
 use crate::catalog::{OnError, ViewOptions};
 use crate::error::SqlError;
-use crate::statement::CreateView;
+use crate::statement::{CreateView, ViewKind};
 
 /// PostgreSQL's units of memory.
 const UNITS: [(&str, u32); 5] = [("TB", 40), ("GB", 30), ("MB", 20), ("kB", 10), ("B", 0)];
+
+/// `CREATE [OR REPLACE] VIEW name [(columns)] AS query`
+pub(super) fn create_plain(cursor: &mut Cursor) -> Result<CreateView, SqlError> {
+    cursor.expect("create")?;
+    let or_replace = cursor.accept("or replace");
+    cursor.expect("view")?;
+    let name = cursor.relation()?;
+    let columns = cursor.names_in_parentheses()?;
+    cursor.refuse(&["with"], "CREATE VIEW")?;
+    let (query, sql) = query(cursor)?;
+    cursor.refuse(
+        &["with check option", "with local check option", "with cascaded check option"],
+        "CREATE VIEW",
+    )?;
+    let (if_not_exists, kind) = (false, ViewKind::Plain { or_replace });
+    Ok(CreateView { name, kind, if_not_exists, columns, query, sql })
+}
+
+/// `AS query`, and the query as it is written.
+fn query(cursor: &mut Cursor) -> Result<(Arc<Query>, String), SqlError> {
+    cursor.expect("as")?;
+    let mark = cursor.mark();
+    let query = cursor.query()?;
+    Ok((query, cursor.text_since(mark)))
+}
 
 /// `CREATE MATERIALIZED VIEW [IF NOT EXISTS] name [(columns)] [WITH (options)] AS query [WITH DATA]`
 pub(super) fn create(cursor: &mut Cursor) -> Result<CreateView, SqlError> {
@@ -18,13 +46,11 @@ pub(super) fn create(cursor: &mut Cursor) -> Result<CreateView, SqlError> {
     let name = cursor.relation()?;
     let columns = cursor.names_in_parentheses()?;
     let options = options(cursor)?;
-    cursor.expect("as")?;
-    let mark = cursor.mark();
-    let query = cursor.query()?;
-    let sql = cursor.text_since(mark);
+    let (query, sql) = query(cursor)?;
     cursor.refuse(&["with no data"], "CREATE MATERIALIZED VIEW")?;
     cursor.accept("with data");
-    Ok(CreateView { name, if_not_exists, columns, options, query, sql })
+    let kind = ViewKind::Materialized(options);
+    Ok(CreateView { name, kind, if_not_exists, columns, query, sql })
 }
 
 /// `WITH (on_error = 'fail' | 'skip', memory_limit = '64MB')`

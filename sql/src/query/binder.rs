@@ -1,12 +1,13 @@
 //! Queries: WITH, VALUES, ORDER BY and LIMIT around them. (select.rs has SELECT, set_operation.rs UNION and its kin.)
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
     self, LimitClause, OrderByExpr, OrderByKind, Query, SetExpr, Values, With,
 };
-use millrace_engine::{DataType, Expr, Literal};
+use millrace_engine::{DataType, Expr, Literal, RelationId};
 
 use super::expr::{ExprBinder, unmatched};
 use super::rel::{Rel, SortKey};
@@ -35,9 +36,18 @@ pub(crate) struct Binder<'a> {
     pub(crate) parameters: ParameterTypes<'a>,
     pub(crate) depth: std::cell::Cell<usize>,
     /// The columns of an INSERT, in the order of its source: VALUES are assigned one by one.
-    pub(crate) assigning: Option<Vec<String>>,
+    pub(crate) assigning: Option<Vec<Target>>,
     /// Whether branches of a UNION are bound only to learn their types.
     pub(crate) probing: std::cell::Cell<bool>,
+    /// The relations that the statement's own text names.
+    pub(crate) named: RefCell<BTreeSet<RelationId>>,
+}
+
+/// A column that an INSERT gives values.
+pub(crate) struct Target {
+    pub(crate) name: String,
+    /// What DEFAULT is, in the column's type.
+    pub(crate) default: Expr,
 }
 
 /// A bound query.
@@ -67,6 +77,7 @@ impl<'a> Binder<'a> {
             depth: Default::default(),
             assigning: None,
             probing: Default::default(),
+            named: RefCell::default(),
         }
     }
 
@@ -162,7 +173,8 @@ impl<'a> Binder<'a> {
             let row = row
                 .content
                 .iter()
-                .map(|cell| self.bind_cell(&binder, cell))
+                .enumerate()
+                .map(|(column, cell)| self.bind_cell(&binder, column, cell))
                 .collect::<Result<Vec<_>, _>>()?;
             rows.push(row);
         }
@@ -195,15 +207,18 @@ impl<'a> Binder<'a> {
         Ok(BoundQuery { rel: values_of(rows, columns, &subqueries.borrow())?, names, untyped })
     }
 
-    /// A cell of VALUES; DEFAULT is NULL, as no column has another default yet.
-    fn bind_cell(&self, binder: &ExprBinder, cell: &ast::Expr) -> Result<Typed, SqlError> {
-        match cell {
-            ast::Expr::Identifier(ident)
-                if self.assigning.is_some() && ident.quote_style.is_none() && fold(ident) == "default" =>
-            {
-                Ok(Typed::Null)
+    /// A cell of VALUES; in those of an INSERT DEFAULT is that of its column.
+    fn bind_cell(&self, binder: &ExprBinder, column: usize, cell: &ast::Expr) -> Result<Typed, SqlError> {
+        if !is_default(cell) {
+            return binder.bind(cell);
+        }
+        match self.assigning.as_ref().and_then(|assigning| assigning.get(column)) {
+            Some(Target { default: Expr::Literal(Literal::Null(_)), .. }) => Ok(Typed::Null),
+            Some(Target { default, .. }) => {
+                let data_type = default.data_type(&[]).unwrap_or(DataType::Text);
+                Ok(Typed::Known(default.clone(), data_type))
             }
-            other => binder.bind(other),
+            None => Err(SqlError::new("42601", "DEFAULT is not allowed in this context")),
         }
     }
 
@@ -212,13 +227,13 @@ impl<'a> Binder<'a> {
         &self,
         rows: Vec<Vec<Typed>>,
         names: Vec<String>,
-        assigned: &[String],
+        assigned: &[Target],
         targets: &[DataType],
         subqueries: &[Subquery],
     ) -> Bound {
-        let assign = |(cell, (to, name)): (Typed, (&DataType, &String))| {
+        let assign = |(cell, (to, target)): (Typed, (&DataType, &Target))| {
             if let Some(from) = cell.data_type() {
-                check_assignment(name, from, *to)?;
+                check_assignment(&target.name, from, *to)?;
             }
             self.parameters.as_type(cell, *to)
         };
@@ -395,8 +410,13 @@ pub(crate) fn sort_key(item: &OrderByExpr, column: usize) -> SortKey {
     SortKey { column, descending, nulls_first: item.options.nulls_first.unwrap_or(descending) }
 }
 
+/// Whether an expression is the word DEFAULT, which stands for no value of its own.
+pub(crate) fn is_default(expr: &ast::Expr) -> bool {
+    matches!(expr, ast::Expr::Identifier(ident) if ident.quote_style.is_none() && fold(ident) == "default")
+}
+
 /// Whether a value of one type may be stored in a column of another.
-fn assignable(from: DataType, to: DataType) -> bool {
+pub(crate) fn assignable(from: DataType, to: DataType) -> bool {
     functions::context(from, to).is_some_and(|least| least <= Context::Assignment)
 }
 

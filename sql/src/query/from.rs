@@ -1,13 +1,14 @@
 //! FROM: tables, views, sub-queries and their joins.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
     self, JoinConstraint, JoinOperator, TableAlias, TableFactor, TableWithJoins,
 };
 use millrace_engine::{DataType, Expr};
 
-use super::binder::{Binder, Environment};
+use super::binder::{Binder, BoundQuery, Environment};
 use super::expr::{ExprBinder, call};
 use super::exprs::columns_of;
 use super::rel::{JoinKind, Rel};
@@ -16,8 +17,10 @@ use super::surroundings::Frame;
 use super::typed::Typed;
 use super::unnest::{self, Sides};
 use crate::bind::is_an_index;
-use crate::catalog::RelationKind;
+use crate::catalog::{Relation, RelationKind};
 use crate::error::SqlError;
+use crate::parse::parse;
+use crate::statement::StatementKind;
 use crate::system::{self, SystemRelation};
 
 /// FROM clauses with more tables are refused, so that no walk over the joins exhausts the stack.
@@ -132,7 +135,14 @@ impl Binder<'_> {
                 Some(relation) if matches!(relation.kind, RelationKind::Index { .. }) => {
                     return Err(is_an_index(table));
                 }
-                found => found.map(|relation| (relation.id, relation.columns.clone())),
+                Some(relation) => {
+                    self.named.borrow_mut().insert(relation.id);
+                    if let Some(text) = self.catalog.text_of(relation) {
+                        return self.expanded(relation, text);
+                    }
+                    Some((relation.id, relation.columns.clone()))
+                }
+                None => None,
             },
             Some(system::SCHEMA) => {
                 SystemRelation::of_name(table).map(|relation| (relation.id(), relation.columns()))
@@ -146,6 +156,19 @@ impl Binder<'_> {
         let types = columns.iter().map(|column| column.data_type).collect();
         let named = columns.into_iter().map(|column| (column.name, column.data_type)).collect();
         Ok((Rel::scan(relation, types), named))
+    }
+
+    /// A view as its query. The names that the query reads are the view's own affair, not the statement's.
+    fn expanded(&self, view: &Relation, text: &str) -> Result<(Rel, Vec<(String, DataType)>), SqlError> {
+        let query = query_of(text)?;
+        let named = self.named.borrow().clone();
+        let bound = self.bind_query(&query, &Environment::new(), None);
+        self.named.replace(named);
+        let BoundQuery { mut rel, .. } = bound?;
+        // It may be read several times, and each time it has to be the same rows.
+        rel.fix_limits();
+        let names = view.columns.iter().map(|column| (column.name.clone(), column.data_type)).collect();
+        Ok((rel, names))
     }
 
     /// Joins two sources; the right one reads `arguments` over the left one's columns.
@@ -232,6 +255,14 @@ impl Binder<'_> {
         let scope = Scope { columns: merged };
         let rel = if outputs.len() > rel.columns().len() { rel.project(outputs) } else { rel };
         Ok(Source { rel, scope })
+    }
+}
+
+/// The query that a view's text is.
+fn query_of(text: &str) -> Result<Arc<ast::Query>, SqlError> {
+    match parse(text)?.pop().map(|statement| statement.kind) {
+        Some(StatementKind::Select(query)) => Ok(query),
+        _ => Err(SqlError::internal(format_args!("a view is no query: {text}"))),
     }
 }
 

@@ -7,7 +7,8 @@
 //! Names, types and errors are settled in the binder, by PostgreSQL's rules; from `Rel` on there
 //! are only positions.
 
-mod binder; // WITH, VALUES, ORDER BY, LIMIT
+pub(crate) mod binder; // WITH, VALUES, ORDER BY, LIMIT
+pub(crate) mod change; // INSERT, UPDATE, DELETE
 mod explain; // a Rel as text
 pub(crate) mod expr; // scalar expressions
 pub(crate) mod exprs; // walks over expressions
@@ -31,7 +32,6 @@ pub(crate) mod types; // PostgreSQL's names of types
 mod unnest; // sub-queries become joins
 mod window; // row_number() OVER (…)
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -45,9 +45,11 @@ use crate::catalog::{Catalog, Column, Relation};
 use crate::error::SqlError;
 use crate::zone::{UTC, Zone};
 use crate::{adhoc, functions, lower};
-use binder::{Binder, BoundQuery, Environment, check_assignment};
+use binder::{Binder, BoundQuery, Environment};
+use change::STATEMENT_ROWS;
+pub use change::{Change, ChangeKind, OnConflict, RowKey};
 use expr::ExprBinder;
-use rel::Rel;
+use rel::{Lookup, Rel};
 use scope::Scope;
 use typed::ParameterTypes;
 
@@ -64,6 +66,17 @@ pub struct Sources {
     pub relations: BTreeSet<RelationId>,
     /// The indexes that are read by key, with the relation of each.
     pub indexes: BTreeMap<RelationId, RelationId>,
+}
+
+/// The keys of an index that a query looks up.
+#[derive(Clone, Debug)]
+pub struct LookedUp {
+    /// The index.
+    pub index: RelationId,
+    /// The types of its keys.
+    pub types: Vec<DataType>,
+    /// Each key's values.
+    pub keys: Vec<Vec<Literal>>,
 }
 
 /// What is known of a statement's parameters `$1`, `$2`, … when it is planned.
@@ -118,6 +131,8 @@ pub struct Query {
     rel: Arc<Rel>,
     columns: Vec<Column>,
     parameter_types: Vec<DataType>,
+    /// What its text names.
+    named: BTreeSet<RelationId>,
 }
 
 impl Query {
@@ -128,61 +143,12 @@ impl Query {
     pub fn plan(query: &ast::Query, catalog: &Catalog, parameters: Parameters) -> Result<Query, SqlError> {
         let binder = Binder::new(catalog, parameters);
         let bound = binder.bind_query(query, &Environment::new(), None)?;
-        Query::new(bound, binder)
+        let query = Query::new(bound, &binder)?;
+        Ok(Query { parameter_types: binder.parameters.finish(), ..query })
     }
 
-    /// Plans the source of an INSERT into `columns` (positions in `table`): the result has the
-    /// table's columns in order and in their types, NULL for those not named.
-    ///
-    /// # Errors
-    /// As `plan`; 42804 where an expression cannot be assigned to its column, 42601 where the
-    /// numbers of expressions and of columns differ.
-    pub fn plan_insert(
-        table: &Arc<Relation>,
-        columns: &[usize],
-        source: &ast::Query,
-        catalog: &Catalog,
-        parameters: Parameters,
-    ) -> Result<Query, SqlError> {
-        let named: Vec<&Column> = columns.iter().filter_map(|column| table.columns.get(*column)).collect();
-        let targets: Vec<DataType> = named.iter().map(|column| column.data_type).collect();
-        let mut binder = Binder::new(catalog, parameters);
-        binder.assigning = Some(named.iter().map(|column| column.name.clone()).collect());
-        let bound = binder.bind_query(source, &Environment::new(), Some(&targets))?;
-        let rel = assigned(table, columns, &named, bound, binder.parameters.zone)?;
-        let names = table.columns.iter().map(|column| column.name.clone()).collect();
-        let untyped = vec![false; table.columns.len()];
-        Query::new(BoundQuery { rel, names, untyped }, binder)
-    }
-
-    /// Plans the rows that a DELETE removes: whole rows of `table`, with repetition.
-    ///
-    /// # Errors
-    /// As `plan`.
-    pub fn plan_delete(
-        table: &Arc<Relation>,
-        selection: Option<&ast::Expr>,
-        catalog: &Catalog,
-        parameters: Parameters,
-    ) -> Result<Query, SqlError> {
-        let binder = Binder::new(catalog, parameters);
-        let columns = table.columns.iter().map(|column| (column.name.clone(), column.data_type));
-        let scope = Scope::of_table(&table.name, columns);
-        let (environment, subqueries) = (Environment::new(), RefCell::default());
-        let predicates = match selection {
-            None => Vec::new(),
-            Some(condition) => ExprBinder::new(&scope, &binder.parameters, "WHERE")
-                .within(&binder, &environment, &subqueries)
-                .bind_conjuncts(condition, "argument of WHERE")?,
-        };
-        let columns = table.columns.iter().map(|column| column.data_type).collect();
-        let rel = unnest::filter(Rel::scan(table.id, columns), predicates, &subqueries.borrow())?;
-        let names = table.columns.iter().map(|column| column.name.clone()).collect();
-        let untyped = vec![false; table.columns.len()];
-        Query::new(BoundQuery { rel, names, untyped }, binder)
-    }
-
-    fn new(bound: BoundQuery, binder: Binder) -> Result<Query, SqlError> {
+    /// A bound query, or one of those that a statement is made of: then its parameters are the statement's.
+    fn new(bound: BoundQuery, binder: &Binder) -> Result<Query, SqlError> {
         if outer::is_correlated(&bound.rel) || outer::has_places(&bound.rel) {
             return Err(SqlError::internal("an outer reference is left in the plan"));
         }
@@ -195,7 +161,13 @@ impl Query {
         let mut rel = lower::optimize(bound.rel);
         lower::choose_indexes(&mut rel, binder.catalog);
         let rel = Arc::new(rel);
-        Ok(Query { rel, columns, parameter_types: binder.parameters.finish() })
+        let named = binder.named.borrow().clone();
+        Ok(Query { rel, columns, parameter_types: Vec::new(), named })
+    }
+
+    /// The relations that the query's own text names: views, too, of which it reads the tables.
+    pub(crate) fn named(&self) -> &BTreeSet<RelationId> {
+        &self.named
     }
 
     /// The parameters' types, `$1` first.
@@ -210,7 +182,28 @@ impl Query {
 
     /// The relations that the query reads, each once.
     pub fn relations(&self) -> Vec<RelationId> {
-        self.rel.relations()
+        self.rel.relations().into_iter().filter(|relation| *relation != STATEMENT_ROWS).collect()
+    }
+
+    /// What the query looks up: each index with the types of its keys, and the keys at this tick.
+    ///
+    /// # Errors
+    /// Those of a key that cannot be computed.
+    pub fn looked_up(&self, tick: Tick) -> Result<Vec<LookedUp>, SqlError> {
+        let mut found = Vec::new();
+        self.rel.visit(&mut |rel| {
+            if let Rel::Scan { by: Some(lookup), .. } = rel {
+                found.push(lookup.clone());
+            }
+        });
+        let keys = |lookup: &Lookup| {
+            Ok(LookedUp {
+                index: lookup.index,
+                types: lookup.keys.iter().map(|key| key.data_type).collect(),
+                keys: adhoc::keys(lookup, tick)?,
+            })
+        };
+        found.iter().map(keys).collect()
     }
 
     /// What has to be read to run the query: relations, and indexes for those scans that can do with some
@@ -220,6 +213,7 @@ impl Query {
         for (index, relation) in self.rel.relations_and_indexes() {
             match index {
                 Some(index) => sources.indexes.extend([(index, relation)]),
+                None if relation == STATEMENT_ROWS => {}
                 None => sources.relations.extend([relation]),
             }
         }
@@ -232,7 +226,20 @@ impl Query {
     /// What planning or the first rows raise; later errors come through the stream. A relation in
     /// error gives that error.
     pub fn execute(&self, snapshots: Snapshots, tick: Tick) -> Result<RowStream, SqlError> {
-        adhoc::execute(&self.rel, snapshots, tick)
+        adhoc::execute(&self.rel, snapshots, None, tick)
+    }
+
+    /// Runs a part of a change over rows that its statement has at hand, in their order.
+    ///
+    /// # Errors
+    /// As `execute`.
+    pub fn execute_over(
+        &self,
+        rows: RecordBatch,
+        snapshots: Snapshots,
+        tick: Tick,
+    ) -> Result<RowStream, SqlError> {
+        adhoc::execute(&self.rel, snapshots, Some(rows), tick)
     }
 
     /// The plan that maintains the query.
@@ -283,36 +290,4 @@ fn refuse_interval_columns(rel: &Rel) -> Result<(), SqlError> {
     let mut found = false;
     rel.visit(&mut |rel| found |= rel.columns().contains(&DataType::Interval));
     if found { Err(interval_column()) } else { Ok(()) }
-}
-
-/// The source of an INSERT as whole rows of the table.
-fn assigned(
-    table: &Relation,
-    columns: &[usize],
-    named: &[&Column],
-    bound: BoundQuery,
-    zone: &Zone,
-) -> Result<Rel, SqlError> {
-    let own = bound.rel.columns();
-    if own.len() != named.len() {
-        let message = if own.len() > named.len() {
-            "INSERT has more expressions than target columns"
-        } else {
-            "INSERT has more target columns than expressions"
-        };
-        return Err(SqlError::new("42601", message));
-    }
-    for (column, from) in named.iter().zip(&own) {
-        check_assignment(&column.name, *from, column.data_type)?;
-    }
-    let targets: Vec<DataType> = named.iter().map(|column| column.data_type).collect();
-    let rel = binder::cast_columns(bound.rel, &targets, zone)?;
-    if columns.iter().copied().eq(0..table.columns.len()) {
-        return Ok(rel);
-    }
-    let place = |(position, column): (usize, &Column)| match columns.iter().position(|c| *c == position) {
-        Some(source) => Expr::Column(source),
-        None => Expr::Literal(Literal::Null(column.data_type)),
-    };
-    Ok(rel.project(table.columns.iter().enumerate().map(place).collect()))
 }

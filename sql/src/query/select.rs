@@ -104,6 +104,24 @@ impl Binder<'_> {
         Ok(BoundQuery { rel: list.build(rel, order_by)?, names, untyped })
     }
 
+    /// Binds RETURNING, over a relation whose columns the scope names.
+    pub(crate) fn bind_returning(
+        &self,
+        items: &[SelectItem],
+        scope: &Scope,
+        rel: Rel,
+    ) -> Result<BoundQuery, SqlError> {
+        let (environment, subqueries) = (Environment::new(), RefCell::default());
+        let binder =
+            ExprBinder::new(scope, &self.parameters, "RETURNING").within(self, &environment, &subqueries);
+        let items = self.bind_items(items, scope, &binder)?;
+        let names: Vec<String> = items.iter().map(|item| item.name.clone()).collect();
+        let outputs = self.finish_items(items, None)?;
+        let (rel, outputs) = unnest::attach(rel, outputs, &subqueries.take())?;
+        let untyped = vec![false; names.len()];
+        Ok(BoundQuery { rel: rel.project(outputs), names, untyped })
+    }
+
     fn bind_items(
         &self,
         projection: &[SelectItem],

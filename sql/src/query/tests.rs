@@ -16,17 +16,35 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::sql::sqlparser::ast::{Expr, Query as SqlQuery, Statement};
+use datafusion::sql::sqlparser::ast::{self, Expr, Query as SqlQuery, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use futures::TryStreamExt;
 use millrace_engine::{DataType, RelationId};
 
-use super::{Parameters, Query};
-use crate::catalog::{Catalog, CatalogChange, Column, Relation, RelationKind};
+use super::change::{ChangeBinder, InsertSource};
+use super::{Change, Parameters, Query};
+use crate::catalog::{Catalog, CatalogChange, Column, Relation, RelationKind, TableRules};
 use crate::error::SqlError;
 use crate::functions::{Inputs, cast};
 use crate::statement::StatementKind;
+
+/// The change that an INSERT into these columns is.
+fn plan_insert(
+    table: &Arc<Relation>,
+    columns: &[usize],
+    source: &ast::Query,
+    catalog: &Catalog,
+    parameters: Parameters,
+) -> Result<Change, SqlError> {
+    let source = InsertSource { columns, query: Some(source) };
+    ChangeBinder::new(table, None, catalog, parameters).insert(&source, None, None)
+}
+
+/// The change that a DELETE is.
+fn plan_delete(table: &Arc<Relation>, condition: &ast::Expr, catalog: &Catalog) -> Result<Change, SqlError> {
+    ChangeBinder::new(table, None, catalog, Parameters::values(&[])).delete(&[], Some(condition), None)
+}
 
 fn relation(id: u64, name: &str, columns: &[(&str, DataType)]) -> Relation {
     let column = |(name, data_type): &(&str, DataType)| Column {
@@ -38,7 +56,7 @@ fn relation(id: u64, name: &str, columns: &[(&str, DataType)]) -> Relation {
         id: RelationId(id),
         name: name.to_owned(),
         columns: columns.iter().map(column).collect(),
-        kind: RelationKind::Table { keep_rows: true },
+        kind: RelationKind::Table { keep_rows: true, rules: TableRules::default() },
         created: 0,
     }
 }

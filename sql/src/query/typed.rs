@@ -109,11 +109,11 @@ impl<'a> ParameterTypes<'a> {
     }
 
     /// The types of all parameters; those that nothing gave a type are text.
-    pub(crate) fn finish(self) -> Vec<DataType> {
-        match self.known {
+    pub(crate) fn finish(&self) -> Vec<DataType> {
+        match &self.known {
             Known::Values(values) => values.iter().map(Literal::data_type).collect(),
             Known::Types(types) => {
-                types.into_inner().into_iter().map(|known| known.unwrap_or(DataType::Text)).collect()
+                types.borrow().iter().map(|known| known.unwrap_or(DataType::Text)).collect()
             }
         }
     }

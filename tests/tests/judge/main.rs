@@ -16,10 +16,10 @@ mod slt; // files of sqllogictest
 mod subscription; // a subscription over the wire, folded
 mod conform; // runs the files, three ways each query
 mod expectations; // writes the files' expectations from PostgreSQL
-mod random; // numbers out of a seed
 mod expressions; // random expressions
 mod aggregates; // random aggregates
 mod queries; // random queries
 mod script; // random scripts
 mod duel; // runs them on both sides
 mod minimise; // makes what fails small
+mod changes; // changes of rows on both sides

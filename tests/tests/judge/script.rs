@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::expressions::{Column, Type, literal};
 use crate::queries::{Query, Relation, Writer};
-use crate::random::Random;
+use millrace_tests::Random;
 
 /// A step of a script.
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@ mod indexes; // reads by key
 mod page; // the blocks of a Markdown page
 mod quickstart; // docs/quickstart.md, as a new user follows it
 mod reference; // the examples under docs/reference
+mod serialisable; // transactions that interleave are as good as one after the other
 mod smoke; // the harness itself: psql, drivers, kill, restart, PostgreSQL
 mod structure; // the shape of the code: crates, files, dependencies
 mod subscription; // SUBSCRIBE and how it ends

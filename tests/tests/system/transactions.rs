@@ -8,12 +8,12 @@ use futures::future::{join_all, try_join_all};
 use millrace_tests::Server;
 use tokio_postgres::{Client, Error};
 
-fn code<T>(answer: Result<T, Error>) -> String {
+pub(crate) fn code<T>(answer: Result<T, Error>) -> String {
     let Err(error) = answer else { panic!("this should have failed") };
     error.code().unwrap_or_else(|| panic!("{error:?}")).code().to_owned()
 }
 
-async fn number(client: &Client, sql: &str) -> i64 {
+pub(crate) async fn number(client: &Client, sql: &str) -> i64 {
     client.query_one(sql, &[]).await.unwrap_or_else(|error| panic!("{sql}: {error:?}")).get(0)
 }
 

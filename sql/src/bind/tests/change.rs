@@ -72,13 +72,13 @@ fn insert() {
         ],
         expect![[r#"
             INSERT INTO readings VALUES ('2014-01-01 00:00:00', 'a', 1)
-                insert readings: [] -> (at timestamp, sensor text, value double precision)
+                insert readings: [] -> (column0 timestamp, column1 text, column2 double precision)
             INSERT INTO readings (sensor, at) VALUES ('a', '2014-01-01 00:00:00'), ('b', DEFAULT)
-                insert readings: [] -> (at timestamp, sensor text, value double precision)
+                insert readings: [] -> (column0 timestamp, column1 text, column2 double precision)
             INSERT INTO readings SELECT * FROM hot
-                insert readings: [RelationId(2)] -> (at timestamp, sensor text, value double precision)
+                insert readings: [RelationId(2)] -> (column0 timestamp, column1 text, column2 double precision)
             INSERT INTO events VALUES (1)
-                insert events: [] -> (id bigint)
+                insert events: [] -> (column0 bigint)
             INSERT INTO events SELECT * FROM readings
                 error 42601: INSERT has more expressions than target columns
             INSERT INTO events VALUES ('x')
@@ -100,9 +100,9 @@ fn delete() {
         ],
         expect![[r#"
             DELETE FROM readings
-                delete readings: [RelationId(1)] -> (at timestamp, sensor text, value double precision)
+                delete readings: [RelationId(1)] -> (column0 timestamp, column1 text, column2 double precision)
             DELETE FROM readings WHERE value > 1
-                delete readings: [RelationId(1)] -> (at timestamp, sensor text, value double precision)
+                delete readings: [RelationId(1)] -> (column0 timestamp, column1 text, column2 double precision)
             DELETE FROM readings WHERE colour > 1
                 error 42703 at 28: column "colour" does not exist
             DELETE FROM readings WHERE value
@@ -141,9 +141,9 @@ fn describe() {
 fn parameters() {
     expect![[r#"
         INSERT INTO events VALUES ($1)
-            insert events: [] -> (id bigint)
+            insert events: [] -> (column0 bigint)
         DELETE FROM readings WHERE value > $1
-            delete readings: [RelationId(1)] -> (at timestamp, sensor text, value double precision)
+            delete readings: [RelationId(1)] -> (column0 timestamp, column1 text, column2 double precision)
     "#]]
     .assert_eq(&super::bound_with(
         &["INSERT INTO events VALUES ($1)", "DELETE FROM readings WHERE value > $1"],

@@ -9,11 +9,11 @@ mod relation;
 use millrace_engine::{DataType, Expr, Literal, Plan, PlanRef, RelationId};
 
 use super::{bind, describe};
-use crate::bound::{Bound, CopySource, Subscribe};
-use crate::catalog::{Catalog, CatalogChange, Column, Relation, RelationKind, ViewOptions};
+use crate::bound::{Bound, CopySource, Create, Subscribe};
+use crate::catalog::{Catalog, CatalogChange, Column, Relation, RelationKind, TableRules, ViewOptions};
 use crate::parse::parse;
 use crate::parse::tests::failure;
-use crate::query::{Parameters, Query};
+use crate::query::{Change, ChangeKind, Parameters, Query};
 
 /// `readings` and the views `hot` over it and `hottest` over that; a stream; a table with odd names.
 fn catalog() -> Catalog {
@@ -23,13 +23,28 @@ fn catalog() -> Catalog {
         ("value", DataType::Float64, true),
     ];
     let mut catalog = Catalog::default();
-    create(&mut catalog, "readings", &readings, RelationKind::Table { keep_rows: true });
+    create(
+        &mut catalog,
+        "readings",
+        &readings,
+        RelationKind::Table { keep_rows: true, rules: TableRules::default() },
+    );
     create(&mut catalog, "hot", &readings, view("SELECT * FROM readings", 1));
     create(&mut catalog, "hottest", &readings, view("SELECT * FROM hot", 2));
     let events = [("id", DataType::Int64, true)];
-    create(&mut catalog, "events", &events, RelationKind::Table { keep_rows: false });
+    create(
+        &mut catalog,
+        "events",
+        &events,
+        RelationKind::Table { keep_rows: false, rules: TableRules::default() },
+    );
     let odd = [("Select", DataType::Int32, true), ("b", DataType::Boolean, true)];
-    create(&mut catalog, "Odd Name", &odd, RelationKind::Table { keep_rows: true });
+    create(
+        &mut catalog,
+        "Odd Name",
+        &odd,
+        RelationKind::Table { keep_rows: true, rules: TableRules::default() },
+    );
     catalog
 }
 
@@ -50,7 +65,12 @@ fn view(sql: &str, of: u64) -> RelationKind {
     let input = PlanRef::new(Plan::Get { relation: RelationId(of), columns });
     let outputs = (0..3).map(Expr::Column).collect();
     let plan = Plan::Project { input, predicates: Vec::new(), outputs }.into();
-    RelationKind::MaterializedView { sql: sql.to_owned(), plan, options: ViewOptions::default() }
+    RelationKind::MaterializedView {
+        sql: sql.to_owned(),
+        plan,
+        options: ViewOptions::default(),
+        through: Vec::new(),
+    }
 }
 
 /// What binding gives for each text.
@@ -88,17 +108,21 @@ fn described(texts: &[&str], types: &[Option<DataType>]) -> String {
 
 fn summary(bound: &Bound) -> String {
     match bound {
-        Bound::Create { relation, terms } => {
+        Bound::Create(Create { relation, indexes, terms, .. }) => {
             let exists = if terms.if_not_exists { " if not exists" } else { "" };
             let kind = match &relation.kind {
-                RelationKind::Table { keep_rows: true } => "table".to_owned(),
-                RelationKind::Table { keep_rows: false } => "stream".to_owned(),
-                RelationKind::MaterializedView { sql, plan, options }
+                RelationKind::Table { keep_rows: true, rules } if *rules == TableRules::default() => {
+                    "table".to_owned()
+                }
+                RelationKind::Table { keep_rows: true, rules } => format!("table {rules:?}"),
+                RelationKind::Table { keep_rows: false, .. } => "stream".to_owned(),
+                RelationKind::View { sql, reads } => format!("plain view over {reads:?} <{sql}>"),
+                RelationKind::MaterializedView { sql, plan, options, .. }
                     if *options == ViewOptions::default() =>
                 {
                     format!("view <{sql}>\n{plan}")
                 }
-                RelationKind::MaterializedView { sql, plan, options } => {
+                RelationKind::MaterializedView { sql, plan, options, .. } => {
                     format!("view {options:?} <{sql}>\n{plan}")
                 }
                 RelationKind::Index { on, keys, definition, .. } => {
@@ -106,14 +130,22 @@ fn summary(bound: &Bound) -> String {
                     format!("index on {on} by [{}] <{definition}>", keys.join(", "))
                 }
             };
-            format!("create{exists} {} ({}) {}", relation.name, columns(&relation.columns), kind.trim_end())
+            let keys = indexes.iter().map(|index| match &index.kind {
+                RelationKind::Index { definition, uniqueness, .. } => {
+                    format!(" {uniqueness:?} <{definition}>")
+                }
+                other => format!("{other:?}"),
+            });
+            let (kind, keys) = (kind.trim_end(), keys.collect::<String>());
+            format!("create{exists} {} ({}) {kind}{keys}", relation.name, columns(&relation.columns))
         }
         Bound::Drop { ids, tag, notices, .. } => format!("{tag} {ids:?} {notices:?}"),
-        Bound::Insert { table, source } => format!("insert {}: {}", table.name, query(source)),
-        Bound::Delete { table, source } => format!("delete {}: {}", table.name, query(source)),
+        Bound::Change(change) => changed(change),
         Bound::Select(source) => format!("select {}", query(source)),
         Bound::Subscribe(subscribe) => follow(subscribe),
-        Bound::CopyFrom { table, columns, format } => format!("copy {} {columns:?} {format:?}", table.name),
+        Bound::CopyFrom { change, columns: given, format } => {
+            format!("copy {} ({}) {format:?}", change.table.name, columns(given))
+        }
         Bound::CopyTo { source: CopySource::Query(source), format } => {
             format!("copy {} to {format:?}", query(source))
         }
@@ -123,6 +155,17 @@ fn summary(bound: &Bound) -> String {
         Bound::Explain(lines) => format!("explain\n      {}", lines.join("\n      ")),
         other => format!("{other:?}"),
     }
+}
+
+fn changed(change: &Change) -> String {
+    let kind = match &change.kind {
+        ChangeKind::Insert(None) => "insert".to_owned(),
+        ChangeKind::Insert(Some(conflict)) => format!("insert on conflict {:?}", conflict.arbiters),
+        ChangeKind::Update => "update".to_owned(),
+        ChangeKind::Delete => "delete".to_owned(),
+    };
+    let returning = change.returning.as_ref().map(|returning| format!(" returning {}", query(returning)));
+    format!("{kind} {}: {}{}", change.table.name, query(&change.source), returning.unwrap_or_default())
 }
 
 fn query(query: &Query) -> String {

@@ -8,8 +8,12 @@ mod robust;
 
 use crate::error::SqlError;
 use crate::parse::parse;
+use datafusion::sql::sqlparser::ast::SelectItem;
+
+use crate::catalog::Column;
 use crate::statement::{
-    CopySource, CreateView, Explain, IndexItem, Name, Statement, StatementKind, Subscribe,
+    Assignment, ConstraintKind, CopySource, CreateView, Explain, IndexItem, Name, Statement, StatementKind,
+    Subscribe, TableConstraint, ViewKind,
 };
 
 /// What parsing gives for each text, one text after the other.
@@ -45,7 +49,13 @@ fn summary(statement: &Statement) -> String {
             let columns: Vec<String> = create
                 .columns
                 .iter()
-                .map(|c| format!("{} {}{}", c.name, c.data_type, if c.nullable { "" } else { " not null" }))
+                .map(|definition| {
+                    let Column { name, data_type, nullable } = &definition.column;
+                    let default = definition.default.as_ref();
+                    let default = default.map_or(String::new(), |(_, text)| format!(" default <{text}>"));
+                    format!("{name} {data_type}{}{default}", if *nullable { "" } else { " not null" })
+                })
+                .chain(create.constraints.iter().map(constraint))
                 .collect();
             let stream = if create.keep_rows { "" } else { " stream" };
             let exists = if create.if_not_exists { " if not exists" } else { "" };
@@ -71,11 +81,30 @@ fn summary(statement: &Statement) -> String {
             format!("drop {:?}{exists} {}{cascade}", drop.kind, places(&drop.names))
         }
         StatementKind::Insert(insert) => {
-            format!("insert {} [{}] {}", place(&insert.table), places(&insert.columns), insert.source)
+            let source =
+                insert.source.as_ref().map_or("default values".to_owned(), |source| source.to_string());
+            let conflict = insert.on_conflict.as_ref();
+            let conflict = conflict.map_or(String::new(), |conflict| format!(" on conflict {conflict:?}"));
+            let (table, columns) = (place(&insert.table), places(&insert.columns));
+            format!("insert {table} [{columns}] {source}{conflict}{}", returned(&insert.returning))
         }
         StatementKind::Delete(delete) => {
             let selection = delete.selection.as_ref().map_or(String::new(), |expr| format!(" where {expr}"));
-            format!("delete {}{selection}", place(&delete.table))
+            let using: Vec<String> = delete.using.iter().map(ToString::to_string).collect();
+            let using = if using.is_empty() { String::new() } else { format!(" using {}", using.join(", ")) };
+            let alias = delete.alias.as_ref().map_or(String::new(), |alias| format!(" as {}", place(alias)));
+            let returning = returned(&delete.returning);
+            format!("delete {}{alias}{using}{selection}{returning}", place(&delete.table))
+        }
+        StatementKind::Update(update) => {
+            let set = |one: &Assignment| format!("({}) = {}", places(&one.columns), one.value);
+            let set: Vec<String> = update.assignments.iter().map(set).collect();
+            let from: Vec<String> = update.from.iter().map(ToString::to_string).collect();
+            let from = if from.is_empty() { String::new() } else { format!(" from {}", from.join(", ")) };
+            let selection = update.selection.as_ref().map_or(String::new(), |expr| format!(" where {expr}"));
+            let alias = update.alias.as_ref().map_or(String::new(), |alias| format!(" as {}", place(alias)));
+            let (table, returning) = (place(&update.table), returned(&update.returning));
+            format!("update {table}{alias} set {}{from}{selection}{returning}", set.join(", "))
         }
         StatementKind::Select(query) => format!("select {query}"),
         StatementKind::Subscribe(subscribe) => follow(subscribe),
@@ -93,9 +122,28 @@ fn summary(statement: &Statement) -> String {
     }
 }
 
+fn constraint(constraint: &TableConstraint) -> String {
+    let name = constraint.name.as_ref().map_or("?".to_owned(), place);
+    match &constraint.kind {
+        ConstraintKind::PrimaryKey(columns) => format!("{name} primary key [{}]", places(columns)),
+        ConstraintKind::Unique(columns) => format!("{name} unique [{}]", places(columns)),
+        ConstraintKind::Check { text, .. } => format!("{name} check <{text}>"),
+    }
+}
+
+fn returned(items: &Option<Vec<SelectItem>>) -> String {
+    let items: Vec<String> = items.iter().flatten().map(ToString::to_string).collect();
+    if items.is_empty() { String::new() } else { format!(" returning {}", items.join(", ")) }
+}
+
 fn view(create: &CreateView) -> String {
     let exists = if create.if_not_exists { " if not exists" } else { "" };
-    format!("view{exists} {} [{}] <{}>", place(&create.name), places(&create.columns), create.sql)
+    let kind = match create.kind {
+        ViewKind::Plain { or_replace: true } => "plain or replaced ",
+        ViewKind::Plain { or_replace: false } => "plain ",
+        ViewKind::Materialized(_) => "",
+    };
+    format!("{kind}view{exists} {} [{}] <{}>", place(&create.name), places(&create.columns), create.sql)
 }
 
 fn follow(subscribe: &Subscribe) -> String {

@@ -11,7 +11,7 @@ use millrace_engine::{
     DataType, Delta, Engine, EngineConfig, RelationId, Snapshot, TableSpec, Tick, ViewSpec,
 };
 
-use super::{parse, relation, text_rows};
+use super::{parse, plan_delete, plan_insert, relation, text_rows};
 use crate::catalog::{Catalog, CatalogChange};
 use crate::compile::ExprCompiler;
 use crate::error::SqlError;
@@ -65,17 +65,16 @@ impl Database {
         let relation = Arc::clone(self.catalog.get(table).unwrap());
         let columns: Vec<usize> = (0..relation.columns.len()).collect();
         let source = parse(source);
-        let query =
-            Query::plan_insert(&relation, &columns, &source, &self.catalog, Parameters::values(&[])).unwrap();
-        self.change(table, &query, 1);
+        let change =
+            plan_insert(&relation, &columns, &source, &self.catalog, Parameters::values(&[])).unwrap();
+        self.change(table, &change.source, 1);
     }
 
     pub(super) fn delete(&mut self, table: &str, condition: &str) {
         let relation = Arc::clone(self.catalog.get(table).unwrap());
         let condition = super::parse_expr(condition);
-        let query =
-            Query::plan_delete(&relation, Some(&condition), &self.catalog, Parameters::values(&[])).unwrap();
-        self.change(table, &query, -1);
+        let change = plan_delete(&relation, &condition, &self.catalog).unwrap();
+        self.change(table, &change.source, -1);
     }
 
     fn snapshots(&self, relations: &[RelationId]) -> Snapshots {

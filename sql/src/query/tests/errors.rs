@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use millrace_engine::{DataType, Literal};
 
-use super::{TICK, catalog, columns, parse, parse_expr, plan, run, text_rows};
+use super::{TICK, catalog, columns, parse, parse_expr, plan, plan_delete, plan_insert, run, text_rows};
 use crate::error::SqlError;
 use crate::query::{Parameters, Query};
 
@@ -169,8 +169,11 @@ fn parameters_have_values() {
 fn insert(columns: &[usize], source: &str) -> String {
     let catalog = catalog();
     let table = Arc::clone(catalog.get("u").unwrap());
-    let planned = Query::plan_insert(&table, columns, &parse(source), &catalog, Parameters::values(&[]));
-    match planned.and_then(|query| run(&query).map(|batches| text_rows(&query, &batches))) {
+    let planned = plan_insert(&table, columns, &parse(source), &catalog, Parameters::values(&[]));
+    match planned
+        .map(|change| change.source)
+        .and_then(|query| run(&query).map(|batches| text_rows(&query, &batches)))
+    {
         Ok(rows) => rows.join("\n"),
         Err(error) => shown(&error),
     }
@@ -211,9 +214,8 @@ fn insert_parameters_take_their_columns_types() {
     let catalog = catalog();
     let table = Arc::clone(catalog.get("u").unwrap());
     for source in ["VALUES ($1, $2)", "SELECT $1, $2", "VALUES (1, 2), ($1, $2)"] {
-        let query =
-            Query::plan_insert(&table, &[0, 1], &parse(source), &catalog, Parameters::types(&[])).unwrap();
-        assert_eq!(query.parameter_types(), [DataType::Int32, DataType::Float64], "{source}");
+        let change = plan_insert(&table, &[0, 1], &parse(source), &catalog, Parameters::types(&[])).unwrap();
+        assert_eq!(change.parameter_types, [DataType::Int32, DataType::Float64], "{source}");
     }
 }
 
@@ -222,12 +224,12 @@ fn deletes_read_whole_rows() {
     let catalog = catalog();
     let table = Arc::clone(catalog.get("u").unwrap());
     let condition = parse_expr("a = 1 AND u.x > 2");
-    let query = Query::plan_delete(&table, Some(&condition), &catalog, Parameters::values(&[])).unwrap();
+    let query = plan_delete(&table, &condition, &catalog).unwrap().source;
     assert_eq!(
         query.explain(),
         ["Project [#0, #1, #2] where equal(#0, 1) and greater(#1, 2.0::double precision)", "  Scan r4"]
     );
-    let error = Query::plan_delete(&table, Some(&parse_expr("b = 1")), &catalog, Parameters::values(&[]));
+    let error = plan_delete(&table, &parse_expr("b = 1"), &catalog);
     assert_eq!(shown(&error.unwrap_err()), "42703: column \"b\" does not exist");
 }
 

@@ -1,20 +1,27 @@
 //! A group of commits as a record of the log, and back.
 //!
 //! The log knows tables' changes; a change of the catalog is bytes to it. Their form is `Logged`:
-//! a version, then the change.
+//! a version, then the change. Since version three the change is JSON: its fields have names, so that one
+//! that is added later is absent from older logs, and nothing else.
 
-use millrace_engine::{PlanTree, Record, TableChanges};
+mod older; // versions one and two
+
+use millrace_engine::{PlanRef, PlanTree, Record, TableChanges};
 use millrace_sql::{CatalogChange, SqlError};
 use serde::{Deserialize, Serialize};
 
 use crate::coordinator::Group;
+use older::OldChange;
 
 /// A change of the catalog as it stands in the log. Serialised: only append variants.
 #[derive(Serialize, Deserialize)]
 enum Logged {
     /// As written before plans shared their inputs.
-    V1(CatalogChange<PlanTree>),
-    V2(CatalogChange),
+    V1(OldChange<PlanTree>),
+    /// As written before fields had names.
+    V2(OldChange<PlanRef>),
+    /// JSON.
+    V3(String),
 }
 
 /// The group's record.
@@ -22,12 +29,15 @@ enum Logged {
 /// # Errors
 /// XX000 where a change cannot be encoded.
 pub(crate) fn encode(group: &Group) -> Result<Record, SqlError> {
-    let encoded = |change: &CatalogChange| postcard::to_stdvec(&Logged::V2(change.clone()));
-    let catalog: Result<Vec<Vec<u8>>, _> = group.catalog.iter().map(encoded).collect();
+    let encoded = |change: &CatalogChange| -> Result<Vec<u8>, SqlError> {
+        let json = serde_json::to_string(change).map_err(SqlError::internal)?;
+        postcard::to_stdvec(&Logged::V3(json)).map_err(SqlError::internal)
+    };
+    let catalog = group.catalog.iter().map(encoded).collect::<Result<_, _>>()?;
     let tables = group.changes.iter().flat_map(|(relation, deltas)| {
         deltas.iter().map(|delta| TableChanges { relation: *relation, delta: delta.clone() })
     });
-    Ok(Record { tick: group.tick, tables: tables.collect(), catalog: catalog.map_err(SqlError::internal)? })
+    Ok(Record { tick: group.tick, tables: tables.collect(), catalog })
 }
 
 /// The catalog changes of a record.
@@ -40,8 +50,10 @@ pub(crate) fn catalog_changes(record: &Record) -> Result<Vec<CatalogChange>, Str
 
 fn catalog_change(bytes: &[u8]) -> Result<CatalogChange, String> {
     match postcard::take_from_bytes(bytes) {
-        Ok((Logged::V1(change), [])) => Ok(change.with_shared_plan()),
-        Ok((Logged::V2(change), [])) => Ok(change),
+        Ok((Logged::V1(change), [])) => Ok(change.into()),
+        Ok((Logged::V2(change), [])) => Ok(change.into()),
+        Ok((Logged::V3(json), [])) => serde_json::from_str(&json)
+            .map_err(|error| format!("a change of the catalog cannot be read: {error}")),
         Ok((_, behind)) => Err(format!("{} bytes follow a change of the catalog", behind.len())),
         Err(error) => Err(format!("a change of the catalog cannot be read: {error}")),
     }
@@ -52,7 +64,7 @@ fn catalog_change(bytes: &[u8]) -> Result<CatalogChange, String> {
 mod tests {
     use expect_test::expect;
     use millrace_engine::{DataType, Expr, Plan, PlanRef, RelationId};
-    use millrace_sql::{Column, IndexKey, OnError, Relation, RelationKind, ViewOptions};
+    use millrace_sql::{Column, IndexKey, OnError, Relation, RelationKind, Uniqueness, ViewOptions};
 
     use super::*;
 
@@ -71,7 +83,12 @@ mod tests {
             id: RelationId(2),
             name: "v".to_owned(),
             columns: vec![Column { name: "a".to_owned(), data_type: DataType::Int32, nullable: true }],
-            kind: RelationKind::MaterializedView { sql: "select a from t".to_owned(), plan, options },
+            kind: RelationKind::MaterializedView {
+                sql: "select a from t".to_owned(),
+                plan,
+                options,
+                through: Vec::new(),
+            },
             created: 9,
         };
         let key = IndexKey { expr: Expr::Column(0), text: "a".to_owned() };
@@ -84,6 +101,7 @@ mod tests {
                 columns: vec![DataType::Int32],
                 keys: vec![key],
                 definition: "CREATE INDEX".to_owned(),
+                uniqueness: Uniqueness::None,
             },
             created: 9,
         };
@@ -98,19 +116,36 @@ mod tests {
         assert_eq!(catalog_changes(&record).unwrap(), group(shared()).catalog);
     }
 
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    #[test]
+    fn the_text_of_version_three_stays_readable() {
+        let record = encode(&group(shared())).unwrap();
+        let text = |bytes: &Vec<u8>| match postcard::from_bytes(bytes).unwrap() {
+            Logged::V3(json) => json,
+            Logged::V1(_) | Logged::V2(_) => String::new(),
+        };
+        let lines: Vec<String> = record.catalog.iter().map(text).collect();
+        expect![[r#"
+            {"Create":{"id":2,"name":"v","columns":[{"name":"a","data_type":"Int32","nullable":true}],"kind":{"MaterializedView":{"sql":"select a from t","plan":[{"Get":{"relation":1,"columns":["Int32"]}},{"Union":{"inputs":[0,0]}}],"options":{"on_error":"Skip","memory_limit":1048576},"through":[]}},"created":9}}
+            {"Create":{"id":3,"name":"v_a_idx","columns":[{"name":"a","data_type":"Int32","nullable":true}],"kind":{"Index":{"on":2,"columns":["Int32"],"keys":[{"expr":{"Column":0},"text":"a"}],"definition":"CREATE INDEX","uniqueness":"None"}},"created":9}}
+            {"Drop":[3,2,1]}"#]].assert_eq(&lines.join("\n"));
+    }
+
+    /// The changes that lines of hexadecimal digits hold.
+    fn read(lines: &[&str]) -> Vec<CatalogChange> {
+        let byte = |line: &str, at: usize| u8::from_str_radix(&line[at..at + 2], 16).unwrap();
+        let bytes = |line: &&str| (0..line.len()).step_by(2).map(|at| byte(line, at)).collect();
+        let catalog = lines.iter().map(bytes).collect();
+        catalog_changes(&Record { tick: 9, tables: Vec::new(), catalog }).unwrap()
     }
 
     #[test]
-    fn the_bytes_of_version_two_stay_what_they_are() {
-        let record = encode(&group(shared())).unwrap();
-        let lines: Vec<String> = record.catalog.iter().map(|bytes| hex(bytes)).collect();
-        expect![[r#"
-            01000201760101610101010f73656c65637420612066726f6d2074020001010105020000010180804009
-            01000307765f615f69647801016101010202010101000001610c43524541544520494e44455809
-            010103030201"#]]
-        .assert_eq(&lines.join("\n"));
+    fn the_bytes_of_version_two_are_read() {
+        let lines = [
+            "01000201760101610101010f73656c65637420612066726f6d2074020001010105020000010180804009",
+            "01000307765f615f69647801016101010202010101000001610c43524541544520494e44455809",
+            "010103030201",
+        ];
+        assert_eq!(read(&lines), group(shared()).catalog);
     }
 
     #[test]
@@ -120,11 +155,7 @@ mod tests {
             "00000307765f615f69647801016101010202010101000001610c43524541544520494e44455809",
             "000103030201",
         ];
-        let byte = |line: &str, at: usize| u8::from_str_radix(&line[at..at + 2], 16).unwrap();
-        let bytes = |line: &str| (0..line.len()).step_by(2).map(|at| byte(line, at)).collect();
-        let catalog = lines.into_iter().map(bytes).collect();
-        let record = Record { tick: 9, tables: Vec::new(), catalog };
-        assert_eq!(catalog_changes(&record).unwrap(), group(table()).catalog);
+        assert_eq!(read(&lines), group(table()).catalog);
     }
 
     #[test]
@@ -132,6 +163,8 @@ mod tests {
         let mut record = encode(&group(shared())).unwrap();
         record.catalog[0].push(0);
         assert!(catalog_changes(&record).unwrap_err().contains("1 bytes follow"));
+        record.catalog[0] = postcard::to_stdvec(&Logged::V3("{".to_owned())).unwrap();
+        assert!(catalog_changes(&record).unwrap_err().contains("cannot be read"));
         record.catalog[0] = vec![7];
         assert!(catalog_changes(&record).unwrap_err().contains("cannot be read"));
     }

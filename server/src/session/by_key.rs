@@ -1,0 +1,103 @@
+//! The rows of a table that have some keys of an index, at a moment and with what the block has written.
+
+use std::collections::BTreeSet;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use millrace_engine::Snapshot;
+use millrace_sql::{Relation, RowKey, SqlError};
+
+use crate::coordinator::{Moment, is_provisional};
+use crate::session::Session;
+use crate::session::block::Block;
+use crate::session::keys::{Key, keys_of_rows};
+use crate::session::own::united;
+use crate::session::read::{read, read_error};
+
+/// More keys than this are looked for on a thread of its own, so that other connections go on.
+const KEYS_INLINE_MAX: usize = 256;
+
+impl Session {
+    /// The share that has the rows with these keys, perhaps beside others. Where the index does not answer, which
+    /// it does not while it takes in its rows, the whole table is looked through.
+    pub(super) async fn rows_by_key(
+        &mut self,
+        table: &Relation,
+        key: &RowKey,
+        wanted: BTreeSet<Key>,
+        moment: &Moment,
+    ) -> Result<Snapshot, SqlError> {
+        let found = match self.shares_by_key(table, key, &wanted, moment).await? {
+            Some(shares) => rows_of(shares, wanted.len()).await?,
+            None => self.looked_through(table, key, &wanted, moment).await?,
+        };
+        let mut share = Snapshot::new(table.types(), moment.tick, Vec::new(), Vec::new());
+        for rows in &found {
+            share = united(share, Snapshot::of_rows(table.types(), moment.tick, rows, 1)?);
+        }
+        if let Block::Open(transaction) = &mut self.block {
+            for (rows, diff) in transaction.own.rows_with(table, key, &wanted)? {
+                share = united(share, Snapshot::of_rows(table.types(), moment.tick, &rows, diff)?);
+            }
+        }
+        Ok(share)
+    }
+
+    /// The workers' shares of the rows with these keys; `None` where the index does not answer.
+    async fn shares_by_key(
+        &self,
+        table: &Relation,
+        key: &RowKey,
+        wanted: &BTreeSet<Key>,
+        moment: &Moment,
+    ) -> Result<Option<Vec<Snapshot>>, SqlError> {
+        if is_provisional(table.id) || wanted.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        if is_provisional(key.index) {
+            return Ok(None);
+        }
+        let answer = read(self.server.engine(), key.index, moment.tick).await;
+        let Ok(Ok(shares)) = answer else { return Ok(None) };
+        if !shares.iter().all(Snapshot::is_complete) {
+            return Ok(None);
+        }
+        if let Some(error) = shares.iter().filter_map(Snapshot::error).min() {
+            return Err(error.into());
+        }
+        let found = shares.into_iter().map(|share| share.find_encoded(wanted.clone()));
+        Ok(Some(found.collect::<Result<_, _>>()?))
+    }
+
+    async fn looked_through(
+        &self,
+        table: &Relation,
+        key: &RowKey,
+        wanted: &BTreeSet<Key>,
+        moment: &Moment,
+    ) -> Result<Vec<RecordBatch>, SqlError> {
+        let answer = read(self.server.engine(), table.id, moment.tick).await;
+        let answer = answer.unwrap_or(Err(millrace_engine::EngineError::Stopped));
+        let shares = answer.map_err(|error| read_error(error, moment))?;
+        let mut found = Vec::new();
+        for rows in rows_of(shares, usize::MAX).await? {
+            let is_wanted = |found: &Option<Key>| found.as_ref().is_some_and(|found| wanted.contains(found));
+            let mask: BooleanArray =
+                keys_of_rows(key, &rows)?.iter().map(|key| Some(is_wanted(key))).collect();
+            found.push(filter_record_batch(&rows, &mask).map_err(SqlError::internal)?);
+        }
+        Ok(found)
+    }
+}
+
+/// All rows of shares; `keys` says how many were looked for.
+pub(super) async fn rows_of(shares: Vec<Snapshot>, keys: usize) -> Result<Vec<RecordBatch>, SqlError> {
+    let collect = move || {
+        let rows = shares.iter().flat_map(Snapshot::rows).collect::<Result<Vec<RecordBatch>, _>>();
+        rows.map_err(SqlError::from)
+    };
+    if keys <= KEYS_INLINE_MAX {
+        return collect();
+    }
+    tokio::task::spawn_blocking(collect).await.map_err(SqlError::internal)?
+}

@@ -1,0 +1,206 @@
+//! CREATE TABLE: columns, what they are if nothing is said, and what no row may break.
+
+use std::collections::BTreeSet;
+
+use millrace_engine::Expr;
+
+use super::create::{CREATED_LATER, ID_LATER, created, terms};
+use super::index::joined;
+use super::{Scope, index};
+use crate::bound::{Bound, Create};
+use crate::catalog::{Check, Column, IndexKey, Relation, RelationKind, TableRules, Uniqueness};
+use crate::error::SqlError;
+use crate::parse::quoted;
+use crate::query::change::{check_condition, default_expression};
+use crate::query::exprs::columns_of;
+use crate::statement::{ColumnDefinition, ConstraintKind, CreateTable, Name, TableConstraint};
+
+/// Binds CREATE TABLE.
+pub(super) fn create(create: &CreateTable, scope: &Scope) -> Result<Bound, SqlError> {
+    let mut columns: Vec<Column> =
+        create.columns.iter().map(|definition| definition.column.clone()).collect();
+    let primary = primary_key(create)?;
+    for (constraint, name) in
+        primary.iter().flat_map(|(key, columns)| columns.iter().map(move |name| (key, name)))
+    {
+        let column = position(name, &columns, constraint)?;
+        columns[column].nullable = false;
+    }
+    let defaults = defaults(&create.columns, scope)?;
+    let mut relation = Relation {
+        id: ID_LATER,
+        name: create.name.value.clone(),
+        columns,
+        kind: RelationKind::Table { keep_rows: create.keep_rows, rules: TableRules::default() },
+        created: CREATED_LATER,
+    };
+    let checks = checks(create, &relation, scope)?;
+    let indexes = indexes(create, &relation, scope)?;
+    relation.kind =
+        RelationKind::Table { keep_rows: create.keep_rows, rules: TableRules { defaults, checks } };
+    let mut terms = terms(create.if_not_exists);
+    terms.chosen_name =
+        create.constraints.iter().any(|constraint| constraint.name.is_none()) && !indexes.is_empty();
+    match created(&relation.name, terms, relation.columns, relation.kind, scope)? {
+        Bound::Create(create) => Ok(Bound::Create(Create { indexes, ..create })),
+        other => Ok(other),
+    }
+}
+
+/// The primary key, of which there is at most one.
+fn primary_key(create: &CreateTable) -> Result<Option<(&TableConstraint, &Vec<Name>)>, SqlError> {
+    let mut keys = create.constraints.iter().filter_map(|constraint| match &constraint.kind {
+        ConstraintKind::PrimaryKey(columns) => Some((constraint, columns)),
+        ConstraintKind::Unique(_) | ConstraintKind::Check { .. } => None,
+    });
+    let (first, second) = (keys.next(), keys.next());
+    match second {
+        None => Ok(first),
+        Some((constraint, _)) => {
+            let message =
+                format!("multiple primary keys for table \"{}\" are not allowed", create.name.value);
+            Err(SqlError::new("42P16", message).position(constraint.position))
+        }
+    }
+}
+
+fn position(name: &Name, columns: &[Column], constraint: &TableConstraint) -> Result<usize, SqlError> {
+    columns.iter().position(|column| column.name == name.value).ok_or_else(|| {
+        SqlError::new("42703", format!("column \"{}\" named in key does not exist", name.value))
+            .position(constraint.position)
+    })
+}
+
+fn defaults(columns: &[ColumnDefinition], scope: &Scope) -> Result<Vec<Option<String>>, SqlError> {
+    let default = |definition: &ColumnDefinition| {
+        let Some((value, text)) = &definition.default else { return Ok(None) };
+        default_expression(value, &definition.column).map_err(|error| scope.locate(error, value))?;
+        Ok(Some(text.clone()))
+    };
+    columns.iter().map(default).collect()
+}
+
+/// The CHECKs, by name.
+fn checks(create: &CreateTable, table: &Relation, scope: &Scope) -> Result<Vec<Check>, SqlError> {
+    let named = create.constraints.iter().filter_map(|constraint| constraint.name.as_ref());
+    let mut taken: BTreeSet<String> = named.map(|name| name.value.clone()).collect();
+    if taken.len() < create.constraints.iter().filter(|constraint| constraint.name.is_some()).count() {
+        let message = format!("a constraint of relation \"{}\" is named twice", table.name);
+        return Err(SqlError::new("42710", message));
+    }
+    let mut checks = Vec::new();
+    for constraint in &create.constraints {
+        let ConstraintKind::Check { condition, text } = &constraint.kind else { continue };
+        let bound =
+            check_condition(table, condition).map_err(|error| scope.locate(error, condition.as_ref()))?;
+        let name = match &constraint.name {
+            Some(name) => name.value.clone(),
+            None => choose_check_name(table, &bound, &taken),
+        };
+        taken.insert(name.clone());
+        checks.push(Check { name, condition: text.clone() });
+    }
+    checks.sort_by(|check, other| check.name.cmp(&other.name));
+    Ok(checks)
+}
+
+/// PostgreSQL's: `t_a_check` for a condition on one column, else `t_check`, with a number where that is taken.
+fn choose_check_name(table: &Relation, condition: &Expr, taken: &BTreeSet<String>) -> String {
+    let columns: BTreeSet<usize> = columns_of(condition).into_iter().collect();
+    let column = match columns.first().filter(|_| columns.len() == 1) {
+        Some(column) => table.columns[*column].name.as_str(),
+        None => "",
+    };
+    let labels = std::iter::once("check".to_owned()).chain((1..).map(|number| format!("check{number}")));
+    let mut names = labels.map(|label| joined(&table.name, column, &label));
+    names.find(|name| !taken.contains(name)).unwrap_or_default()
+}
+
+/// The indexes of the table's keys.
+fn indexes(create: &CreateTable, table: &Relation, scope: &Scope) -> Result<Vec<Relation>, SqlError> {
+    let mut indexes: Vec<Relation> = Vec::new();
+    for constraint in &create.constraints {
+        let (names, uniqueness) = match &constraint.kind {
+            ConstraintKind::PrimaryKey(names) => (names, Uniqueness::Primary),
+            ConstraintKind::Unique(names) => (names, Uniqueness::Unique),
+            ConstraintKind::Check { .. } => continue,
+        };
+        if !create.keep_rows {
+            return Err(SqlError::new("0A000", "a stream cannot have a key")
+                .detail("With append_only and retention = '0' it keeps no rows that could be compared.")
+                .position(constraint.position));
+        }
+        let columns = key_columns(names, table, uniqueness, constraint)?;
+        let is_taken = |name: &str| {
+            scope.catalog.get(name).is_some()
+                || name == table.name
+                || indexes.iter().any(|index| index.name == name)
+        };
+        let name = match &constraint.name {
+            Some(name) => name.value.clone(),
+            None => choose_index_name(table, &columns, uniqueness, is_taken),
+        };
+        indexes.push(index_of(table, name, &columns, uniqueness));
+    }
+    Ok(indexes)
+}
+
+fn key_columns(
+    names: &[Name],
+    table: &Relation,
+    uniqueness: Uniqueness,
+    constraint: &TableConstraint,
+) -> Result<Vec<usize>, SqlError> {
+    let mut columns = Vec::new();
+    for name in names {
+        let column = position(name, &table.columns, constraint)?;
+        if columns.contains(&column) {
+            let kind = if uniqueness == Uniqueness::Primary { "primary key" } else { "unique" };
+            let message = format!("column \"{}\" appears twice in {kind} constraint", name.value);
+            return Err(SqlError::new("42701", message).position(name.position));
+        }
+        columns.push(column);
+    }
+    Ok(columns)
+}
+
+/// PostgreSQL's: `t_pkey`, `t_a_b_key`, with a number where that is taken.
+fn choose_index_name(
+    table: &Relation,
+    columns: &[usize],
+    uniqueness: Uniqueness,
+    is_taken: impl Fn(&str) -> bool,
+) -> String {
+    let names: Vec<&str> = columns.iter().map(|column| table.columns[*column].name.as_str()).collect();
+    let (middle, label) = match uniqueness {
+        Uniqueness::Primary => (String::new(), "pkey"),
+        Uniqueness::Unique | Uniqueness::Index | Uniqueness::None => (names.join("_"), "key"),
+    };
+    let labels = std::iter::once(label.to_owned()).chain((1..).map(|number| format!("{label}{number}")));
+    let mut names = labels.map(|label| joined(&table.name, &middle, &label));
+    names.find(|name| !is_taken(name)).unwrap_or_default()
+}
+
+/// The index that keeps a table by a key.
+pub(super) fn index_of(
+    table: &Relation,
+    name: String,
+    columns: &[usize],
+    uniqueness: Uniqueness,
+) -> Relation {
+    let column = |place: &usize| table.columns[*place].clone();
+    let keys: Vec<IndexKey> = columns
+        .iter()
+        .map(|place| IndexKey { expr: Expr::Column(*place), text: quoted(&table.columns[*place].name) })
+        .collect();
+    let definition =
+        index::definition(&name, &table.name, true, "btree", keys.iter().map(|key| key.text.clone()));
+    let kind = RelationKind::Index { on: table.id, columns: table.types(), keys, definition, uniqueness };
+    Relation {
+        id: ID_LATER,
+        name,
+        columns: columns.iter().map(column).collect(),
+        kind,
+        created: CREATED_LATER,
+    }
+}
