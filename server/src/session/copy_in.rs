@@ -5,7 +5,7 @@
 
 use arrow::array::RecordBatch;
 use millrace_engine::{DataType, Tick, batch_bytes, batch_of};
-use millrace_sql::{Bound, Change, Column, CopyFormat, Snapshots, SqlError, Statement};
+use millrace_sql::{Bound, Change, Column, CopyFormat, Parameters, Snapshots, SqlError, Statement};
 
 use crate::session::block::too_large;
 use crate::session::read::collect;
@@ -68,13 +68,11 @@ impl CopyIn {
     pub async fn finish(self, session: &mut Session) -> Result<u64, SqlError> {
         let CopyIn { statement, change, batches, rows, .. } = self;
         let given = batches.clone();
-        let types = change.table.types();
-        let zone = session.zone();
-        let known = millrace_sql::Parameters::values(&[]).in_zone(&zone);
+        let (types, zone) = (change.table.types(), session.zone());
         let again = |moment: &crate::coordinator::Moment| match millrace_sql::bind(
             &statement,
             &moment.catalog,
-            known,
+            Parameters::values(&[]).in_zone(&zone),
         )? {
             Bound::CopyFrom { change, .. } if change.table.types() == types => {
                 Ok(Task::Copied(change, given.clone()))

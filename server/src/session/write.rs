@@ -7,7 +7,7 @@
 use arrow::array::RecordBatch;
 use futures::stream;
 use millrace_engine::Literal;
-use millrace_sql::{Bound, CatalogChange, Change, Column, SqlError, Statement, Terms};
+use millrace_sql::{Bound, CatalogChange, Change, Column, Parameters, SqlError, Statement, Terms};
 
 use crate::coordinator::{Alone, Moment, Reads, Request, Write};
 use crate::session::block::{Block, command};
@@ -65,8 +65,10 @@ impl Session {
     ) -> Result<Response, SqlError> {
         check_outside_block(&bound, &self.block)?;
         let zone = self.zone();
-        let known = millrace_sql::Parameters::values(parameters).in_zone(&zone);
-        let again = |moment: &Moment| millrace_sql::bind(statement, &moment.catalog, known).map(Task::Bound);
+        let again = |moment: &Moment| {
+            let known = Parameters::values(parameters).in_zone(&zone);
+            millrace_sql::bind(statement, &moment.catalog, known).map(Task::Bound)
+        };
         let prepared = self.perform(Task::Bound(bound), again, moment).await?;
         self.notices.extend(prepared.notices);
         Ok(match prepared.returned {

@@ -256,11 +256,12 @@ impl<'a> Cursor<'a> {
 
     /// The text from a mark to the next token, without white space and comments at its end.
     pub(super) fn text_since(&self, mark: usize) -> String {
-        let end = self.mark();
-        let last = self.tokens.iter().rev().find(|token| {
-            !matches!(token.token, Token::Whitespace(_)) && self.source.offset(token.span.start) < end
-        });
-        let end = last.map_or(end, |token| self.source.offset(token.span.end));
+        let next = self.parser.peek_token_ref().span.start;
+        // The end has no place. Places are compared, not offsets, which take a walk over the text each.
+        let is_before = |token: &TokenWithSpan| next.line == 0 || token.span.start < next;
+        let is_space = |token: &TokenWithSpan| matches!(token.token, Token::Whitespace(_));
+        let last = self.tokens.iter().rev().find(|token| !is_space(token) && is_before(token));
+        let end = last.map_or_else(|| self.mark(), |token| self.source.offset(token.span.end));
         self.source.between(mark, end).to_owned()
     }
 }

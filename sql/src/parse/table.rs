@@ -1,6 +1,7 @@
 //! CREATE TABLE: columns of the types that we have, constraints, and streams.
 
-use datafusion::sql::sqlparser::ast::{self, Expr};
+use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -179,23 +180,23 @@ fn default_value(cursor: &mut Cursor) -> Result<(Expr, String), SqlError> {
 fn data_type(cursor: &mut Cursor) -> Result<DataType, SqlError> {
     let (position, mark) = (cursor.position(), cursor.mark());
     let parsed = cursor.sqlparser(Parser::parse_data_type)?;
-    column_type(&parsed, &cursor.text_since(mark)).map_err(|error| error.position(position))
+    column_type(&parsed, || cursor.text_since(mark)).map_err(|error| error.position(position))
 }
 
 /// The type of a column.
 ///
 /// # Errors
 /// 42704 and 22023 as for every type; 0A000 for one that no column can have.
-fn column_type(data_type: &ast::DataType, written: &str) -> Result<DataType, SqlError> {
+fn column_type(data_type: &ast::DataType, written: impl Fn() -> String) -> Result<DataType, SqlError> {
     match named(data_type) {
-        Ok(Named::Type(DataType::Interval)) => Err(no_column_of(written)),
+        Ok(Named::Type(DataType::Interval)) => Err(no_column_of(&written())),
         Ok(Named::Type(known)) => Ok(known),
         // Without a precision each value would have a scale of its own.
         Ok(Named::Numeric) => {
-            Err(SqlError::unsupported(format!("a column of type {written} without precision and scale"))
+            Err(SqlError::unsupported(format!("a column of type {} without precision and scale", written()))
                 .hint("Give it both, as in numeric(15, 2): up to 38 digits in all."))
         }
-        Err(error) if error.sqlstate == "0A000" && error.detail.is_none() => Err(no_column_of(written)),
+        Err(error) if error.sqlstate == "0A000" && error.detail.is_none() => Err(no_column_of(&written())),
         Err(error) => Err(error),
     }
 }
