@@ -506,7 +506,7 @@ fn default_of(table: &Relation, column: usize) -> Result<Expr, SqlError> {
     }
 }
 
-/// A default, in its column's type.
+/// A default, in its column's type. It is kept as text, so it is read in one time zone for all: UTC.
 ///
 /// # Errors
 /// 0A000, 42803 and the like for what a default cannot be; 42804 where its type does not fit.
@@ -535,7 +535,8 @@ pub(crate) fn default_expression(expr: &ast::Expr, column: &Column) -> Result<Ex
     Ok(expr)
 }
 
-/// The condition of a CHECK, over the table's columns.
+/// The condition of a CHECK, over the table's columns. Whether a row breaks it must not depend on the session, so
+/// it is read and computed in UTC.
 ///
 /// # Errors
 /// What binding it raises.
