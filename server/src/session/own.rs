@@ -14,6 +14,8 @@ use crate::session::keys::{Key, keys_of_rows};
 #[derive(Default)]
 pub(super) struct OwnWrites {
     writes: Vec<Write>,
+    /// The tables that were written.
+    tables: BTreeSet<RelationId>,
     /// Each table's share, and how many of its writes are in it.
     shares: HashMap<RelationId, (usize, Snapshot)>,
     /// By index: where rows with a key are.
@@ -31,6 +33,7 @@ struct OwnKeys {
 impl OwnWrites {
     /// Adds writes.
     pub(super) fn extend(&mut self, writes: Vec<Write>) {
+        self.tables.extend(writes.iter().map(|write| write.relation));
         self.writes.extend(writes);
     }
 
@@ -43,19 +46,20 @@ impl OwnWrites {
     pub(super) fn truncate(&mut self, len: usize) {
         if len < self.writes.len() {
             self.writes.truncate(len);
+            self.tables = self.writes.iter().map(|write| write.relation).collect();
             self.shares.clear();
             self.keys.clear();
         }
     }
 
     /// The tables that were written.
-    pub(super) fn tables(&self) -> BTreeSet<RelationId> {
-        self.writes.iter().map(|write| write.relation).collect()
+    pub(super) fn tables(&self) -> &BTreeSet<RelationId> {
+        &self.tables
     }
 
     /// Whether a table was written.
     pub(super) fn has(&self, table: RelationId) -> bool {
-        self.writes.iter().any(|write| write.relation == table)
+        self.tables.contains(&table)
     }
 
     /// The writes to relations that are `left`.

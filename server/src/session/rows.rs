@@ -7,7 +7,7 @@
 //! checks row by row, and may refuse that). What a commit beside this one does with the same keys the commit path
 //! finds out.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::{filter_record_batch, interleave_record_batch};
@@ -145,6 +145,7 @@ impl Session {
             keys.push(own);
         }
         let mut pairs: Vec<((usize, usize), (usize, usize))> = Vec::new();
+        let mut changed = HashSet::new();
         let mut accepted = Vec::new();
         for (batch, rows) in proposed.iter().enumerate() {
             let mut mask = Vec::with_capacity(rows.num_rows());
@@ -157,7 +158,7 @@ impl Session {
                         taken.extend(key.cloned().map(|key| (key, Taken::ByThis)));
                     }),
                     Some(_) if on_conflict.update.is_none() => {}
-                    Some(Taken::There(at, there)) if pairs.iter().all(|(other, _)| *other != (at, there)) => {
+                    Some(Taken::There(at, there)) if changed.insert((at, there)) => {
                         pairs.push(((at, there), (batch, row)));
                     }
                     Some(_) => return Err(affected_twice()),

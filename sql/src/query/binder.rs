@@ -174,7 +174,7 @@ impl<'a> Binder<'a> {
                 .content
                 .iter()
                 .enumerate()
-                .map(|(column, cell)| self.bind_cell(&binder, column, cell))
+                .map(|(column, cell)| self.bind_cell(&binder, targets.map(|_| column), cell))
                 .collect::<Result<Vec<_>, _>>()?;
             rows.push(row);
         }
@@ -207,12 +207,17 @@ impl<'a> Binder<'a> {
         Ok(BoundQuery { rel: values_of(rows, columns, &subqueries.borrow())?, names, untyped })
     }
 
-    /// A cell of VALUES; in those of an INSERT DEFAULT is that of its column.
-    fn bind_cell(&self, binder: &ExprBinder, column: usize, cell: &ast::Expr) -> Result<Typed, SqlError> {
+    /// A cell of VALUES; in those of an INSERT, which have targets, DEFAULT is that of the cell's column.
+    fn bind_cell(
+        &self,
+        binder: &ExprBinder,
+        target: Option<usize>,
+        cell: &ast::Expr,
+    ) -> Result<Typed, SqlError> {
         if !is_default(cell) {
             return binder.bind(cell);
         }
-        match self.assigning.as_ref().and_then(|assigning| assigning.get(column)) {
+        match self.assigning.as_ref().and_then(|assigning| assigning.get(target?)) {
             Some(Target { default: Expr::Literal(Literal::Null(_)), .. }) => Ok(Typed::Null),
             Some(Target { default, .. }) => {
                 let data_type = default.data_type(&[]).unwrap_or(DataType::Text);
