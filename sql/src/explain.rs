@@ -7,7 +7,7 @@ use crate::catalog::{Catalog, RelationKind};
 use crate::error::SqlError;
 use crate::parse::quoted;
 use crate::statement::{CreateView, Explain, Name};
-use crate::system::{self, SystemRelation};
+use crate::system::SystemRelation;
 
 /// The lines that EXPLAIN answers with.
 pub(crate) fn explain(explain: &Explain, scope: &Scope) -> Result<Vec<String>, SqlError> {
@@ -51,7 +51,7 @@ fn lines(plan: &PlanRef, catalog: &Catalog) -> Vec<String> {
 fn with_names(lines: Vec<String>, read: &[RelationId], catalog: &Catalog) -> Vec<String> {
     let name = |id: &RelationId| {
         let name = match SystemRelation::of_id(*id) {
-            Some(relation) => format!("{}.{}", system::SCHEMA, relation.name()),
+            Some(relation) => relation.qualified_name(),
             None => quoted(&catalog.by_id(*id)?.name),
         };
         Some((id.to_string(), name))

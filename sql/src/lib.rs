@@ -7,7 +7,7 @@
 
 mod error; // a user's error with SQLSTATE
 mod catalog; // relations by name and id, and how they change
-mod system; // the relations of the schema millrace
+mod system; // the relations of pg_catalog, information_schema and millrace
 mod parse; // text to statements
 mod statement; // what a text asks for
 mod bind; // statements to bound statements: names and types
@@ -34,5 +34,5 @@ pub use query::{
     Change, ChangeKind, LookedUp, OnConflict, Parameters, Query, RowKey, RowStream, Snapshots, Sources,
 };
 pub use statement::{SavepointAction, Statement, StatementKind};
-pub use system::SystemRelation;
+pub use system::{Schema, SystemRelation, oid_of};
 pub use zone::{UTC, Zone};

@@ -21,4 +21,4 @@ pub(crate) mod values; // columns of a batch as text and binary
 mod wire; // the socket, its buffers and interrupts
 
 pub use listen::serve;
-pub(crate) use types::utf8;
+pub(crate) use types::{utf8, wire_type};

@@ -22,7 +22,7 @@ mod parameters; // SET and SHOW
 mod read; // snapshots and queries at a tick
 mod response; // what a statement answers
 mod rows; // what INSERT, UPDATE and DELETE do
-pub(crate) mod system; // the relations of the schema millrace
+pub(crate) mod system; // the relations of pg_catalog, information_schema and millrace
 #[cfg(test)]
 mod tests; // statements through sessions, with real workers
 mod write; // what changes something, and the retry of its commit

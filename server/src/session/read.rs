@@ -45,7 +45,7 @@ impl Session {
             Block::Open(transaction) => transaction.own_rows(&mut sources, moment)?,
             Block::None | Block::Failed { .. } => HashMap::new(),
         };
-        given.extend(snapshots(self.server.engine(), sources, moment).await?);
+        given.extend(snapshots(self.server.engine(), sources, moment, &self.parameters.all()).await?);
         for (relation, share) in own {
             let shares = given.remove(&relation).unwrap_or_default();
             given.insert(relation, Snapshot::united(shares.into_iter().chain([share])).into_iter().collect());
@@ -151,7 +151,12 @@ fn reads_of(
 ///
 /// # Errors
 /// 42P01 where a relation was dropped since; 57P01 where the workers have stopped.
-async fn snapshots(engine: &Engine, sources: Sources, moment: &Moment) -> Result<Snapshots, SqlError> {
+async fn snapshots(
+    engine: &Engine,
+    sources: Sources,
+    moment: &Moment,
+    settings: &[[String; 3]],
+) -> Result<Snapshots, SqlError> {
     let Sources { mut relations, indexes } = sources;
     // All are asked before the first answer is awaited.
     let ask = |relation: RelationId| (relation, read(engine, relation, moment.tick));
@@ -160,7 +165,7 @@ async fn snapshots(engine: &Engine, sources: Sources, moment: &Moment) -> Result
     let by_key: Vec<_> = indexes.into_iter().map(|(index, relation)| (relation, ask(index))).collect();
     let mut snapshots = HashMap::with_capacity(relations.len() + by_key.len());
     for relation in relations.iter().copied().filter_map(SystemRelation::of_id) {
-        snapshots.insert(relation.id(), vec![system::snapshot(engine, relation, moment).await?]);
+        snapshots.insert(relation.id(), vec![system::snapshot(engine, relation, moment, settings).await?]);
     }
     for (relation, (index, answer)) in by_key {
         match answer.await {

@@ -50,10 +50,12 @@ pub(super) fn view(create: &CreateView, scope: &Scope) -> Result<Bound, SqlError
 
 /// A view's text means the same for ever; of what the server tells of itself only today's form is known.
 fn refuse_system_relations(query: &Query) -> Result<(), SqlError> {
-    let is_system = |id: &RelationId| SystemRelation::of_id(*id).is_some();
-    match query.relations().iter().any(is_system) {
-        true => Err(SqlError::unsupported("a view over a relation of the schema millrace")),
-        false => Ok(()),
+    match query.relations().into_iter().find_map(SystemRelation::of_id) {
+        Some(system) => {
+            let schema = system.schema().name();
+            Err(SqlError::unsupported(format_args!("a view over a relation of the schema {schema}")))
+        }
+        None => Ok(()),
     }
 }
 

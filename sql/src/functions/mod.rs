@@ -13,6 +13,7 @@ mod like; // LIKE and ILIKE
 mod math;
 mod numeric;
 mod resolve; // which overload a call means
+mod regex; // ~ and ~*
 mod row; // the one row of a scalar sub-query
 mod strings; // replace, split_part, trim, pad, concat …
 mod text; // length, lower, upper, substr
@@ -373,6 +374,8 @@ static FUNCTIONS: &[Function] = {
         entry("like", &[Text, Text, Text], BOOLEAN, like::like),
         entry("ilike", &[Text, Text], BOOLEAN, like::ilike),
         entry("ilike", &[Text, Text, Text], BOOLEAN, like::ilike),
+        entry("matches", &[Text, Text], BOOLEAN, regex::matches),
+        entry("matches_any_case", &[Text, Text], BOOLEAN, regex::matches_any_case),
         entry("date_trunc", &[Text, Timestamp], TIMESTAMP, time::date_trunc),
         entry("date_part", &[Text, Timestamp], FLOAT8, time::date_part),
         entry("extract", &[Text, Timestamp], Returns::Whole, time::extract),

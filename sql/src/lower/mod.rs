@@ -12,7 +12,7 @@ use crate::compile::evaluate_constant;
 use crate::error::SqlError;
 use crate::query::exprs::{calls, volatile_call};
 use crate::query::rel::{JoinKind, Rel, SortKey};
-use crate::system::{self, SystemRelation};
+use crate::system::SystemRelation;
 pub(crate) use join::join_keys;
 use join::one_predicate;
 pub(crate) use lookup::{choose_indexes, key_literal};
@@ -105,7 +105,7 @@ fn check_relations(rel: &Rel) -> Result<(), SqlError> {
     match rel.relations().into_iter().find_map(SystemRelation::of_id) {
         None => Ok(()),
         Some(relation) => {
-            let name = format!("{}.{}", system::SCHEMA, relation.name());
+            let name = relation.qualified_name();
             Err(SqlError::unsupported(format_args!("a materialized view over {name}"))
                 .hint("It shows the moment at which it is read; SELECT from it whenever you want to know."))
         }

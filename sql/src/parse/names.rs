@@ -1,8 +1,8 @@
-//! Names: folding, reserved words, and the one schema that there is.
+//! Names: folding, reserved words, and the one schema that users have.
 
 use crate::error::SqlError;
 use crate::statement::Name;
-use crate::system;
+use crate::system::Schema;
 
 /// The longest name in bytes. PostgreSQL cuts longer ones; two views could then silently be one.
 const NAME_BYTES_MAX: usize = 63;
@@ -59,7 +59,7 @@ pub(super) fn resolve(mut parts: Vec<Name>) -> Result<Name, SqlError> {
 fn in_schema(schema: &Name, name: Name) -> Result<Name, SqlError> {
     match schema.value.as_str() {
         SCHEMA => Ok(Name { position: schema.position, ..name }),
-        "pg_catalog" | "information_schema" | system::SCHEMA => {
+        system if Schema::ALL.into_iter().any(|known| known.name() == system) => {
             Err(SqlError::new("42501", format!("permission denied for schema {}", schema.value))
                 .detail("The system's relations can only be read.")
                 .position(schema.position))

@@ -9,8 +9,9 @@ use datafusion::sql::sqlparser::ast::{self, BinaryOperator, CaseWhen, UnaryOpera
 use millrace_engine::{Aggregate, DataType, Expr, Literal};
 
 use super::binder::Binder;
+use super::catalog_function::{OidType, catalog_type};
 use super::exprs::{columns_of, conjuncts};
-use super::forms::{ILIKE, LIKE};
+use super::forms::{ILIKE, LIKE, REGEX, REGEX_ANY_CASE, qualified_operator};
 use super::rows;
 use super::scope::{Scope, fold};
 use super::subquery::Subqueries;
@@ -141,7 +142,11 @@ impl<'a> ExprBinder<'a> {
                 data_type,
                 format: None,
                 array: false,
-            } => self.parameters.cast(self.bind(expr)?, named(data_type)?),
+            } => match (OidType::of(data_type), catalog_type(data_type)) {
+                (Some(to), _) => self.oid_cast(expr, to),
+                (None, Some(to)) => self.parameters.cast(self.bind(expr)?, to),
+                (None, None) => self.parameters.cast(self.bind(expr)?, named(data_type)?),
+            },
             Sql::TypedString(typed) => {
                 let text = typed.value.clone().into_string().unwrap_or_default();
                 self.parameters.cast(Typed::Text(text), named(&typed.data_type)?)
@@ -164,6 +169,7 @@ impl<'a> ExprBinder<'a> {
             Sql::ILike { negated, any: false, expr, pattern, escape_char } => {
                 self.like(&ILIKE, *negated, expr, pattern, escape_char.as_ref())
             }
+            Sql::Collate { expr, collation } => self.collate(expr, collation),
             Sql::Interval(interval) => self.interval(interval),
             Sql::AtTimeZone { timestamp, time_zone } => self.plain_call("timezone", &[time_zone, timestamp]),
             Sql::Position { expr, r#in } => self.plain_call("strpos", &[r#in, expr]),
@@ -340,6 +346,14 @@ impl<'a> ExprBinder<'a> {
             BinaryOperator::PGNotLikeMatch => self.like(&LIKE, true, left, right, None),
             BinaryOperator::PGILikeMatch => self.like(&ILIKE, false, left, right, None),
             BinaryOperator::PGNotILikeMatch => self.like(&ILIKE, true, left, right, None),
+            BinaryOperator::PGRegexMatch => self.like(&REGEX, false, left, right, None),
+            BinaryOperator::PGRegexNotMatch => self.like(&REGEX, true, left, right, None),
+            BinaryOperator::PGRegexIMatch => self.like(&REGEX_ANY_CASE, false, left, right, None),
+            BinaryOperator::PGRegexNotIMatch => self.like(&REGEX_ANY_CASE, true, left, right, None),
+            BinaryOperator::PGCustomBinaryOperator(parts) => match qualified_operator(parts) {
+                Some(operator) => self.binary(left, &operator, right),
+                None => Err(SqlError::unsupported(format_args!("operator {op}"))),
+            },
             other => Err(SqlError::unsupported(format_args!("operator {other}"))),
         }
     }

@@ -1,16 +1,17 @@
-//! Constructs with words among their operands: LIKE, TRIM, INTERVAL, EXTRACT.
+//! Constructs with words among their operands: LIKE and its kin, COLLATE, TRIM, INTERVAL, EXTRACT.
 
 use datafusion::sql::sqlparser::ast;
 use millrace_engine::{DataType, Expr, Literal};
 
 use super::expr::{Bound, ExprBinder, call, negated_if, no_operator};
+use super::scope::fold_name;
 use super::typed::Typed;
 use super::types::display_known;
 use crate::error::SqlError;
 use crate::functions::{self, numeric_type};
 use crate::text_form::IntervalField;
 
-/// LIKE or ILIKE: the operators that they stand for, and the function of the table.
+/// LIKE, ILIKE or a match of a regular expression: the operators that they stand for, and the function of the table.
 pub(super) struct LikeOperator {
     symbol: &'static str,
     negated: &'static str,
@@ -19,6 +20,35 @@ pub(super) struct LikeOperator {
 
 pub(super) const LIKE: LikeOperator = LikeOperator { symbol: "~~", negated: "!~~", function: "like" };
 pub(super) const ILIKE: LikeOperator = LikeOperator { symbol: "~~*", negated: "!~~*", function: "ilike" };
+
+pub(super) const REGEX: LikeOperator = LikeOperator { symbol: "~", negated: "!~", function: "matches" };
+pub(super) const REGEX_ANY_CASE: LikeOperator =
+    LikeOperator { symbol: "~*", negated: "!~*", function: "matches_any_case" };
+
+/// The operator that `OPERATOR(pg_catalog.sign)` names.
+pub(super) fn qualified_operator(parts: &[String]) -> Option<ast::BinaryOperator> {
+    use ast::BinaryOperator as Sql;
+    let sign = match parts {
+        [sign] => sign,
+        [schema, sign] if schema.eq_ignore_ascii_case("pg_catalog") => sign,
+        _ => return None,
+    };
+    Some(match sign.as_str() {
+        "~" => Sql::PGRegexMatch,
+        "!~" => Sql::PGRegexNotMatch,
+        "~*" => Sql::PGRegexIMatch,
+        "!~*" => Sql::PGRegexNotIMatch,
+        "~~" => Sql::PGLikeMatch,
+        "!~~" => Sql::PGNotLikeMatch,
+        "=" => Sql::Eq,
+        "<>" => Sql::NotEq,
+        "<" => Sql::Lt,
+        "<=" => Sql::LtEq,
+        ">" => Sql::Gt,
+        ">=" => Sql::GtEq,
+        _ => return None,
+    })
+}
 
 /// The field that qualifies an interval.
 fn interval_field(field: &ast::DateTimeField) -> Option<IntervalField> {
@@ -51,6 +81,24 @@ impl ExprBinder<'_> {
         operands.extend(escape.map(|escape| self.value(&escape.value)).transpose()?);
         let arguments = self.all_as(operands, DataType::Text)?;
         Ok(Typed::boolean(negated_if(negated, call(operator.function, arguments, DataType::Boolean))))
+    }
+
+    /// `text COLLATE name`: the collations whose order is that of the bytes, as ours always is.
+    pub(super) fn collate(&self, text: &ast::Expr, collation: &ast::ObjectName) -> Bound {
+        let typed = self.bind(text)?;
+        match typed.data_type() {
+            None | Some(DataType::Text) => {}
+            other => {
+                let message = format!("collations are not supported by type {}", display_known(other));
+                return Err(SqlError::new("42804", message));
+            }
+        }
+        let name = fold_name(collation);
+        match name.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            ["default" | "C" | "POSIX" | "ucs_basic"]
+            | ["pg_catalog", "default" | "C" | "POSIX" | "ucs_basic"] => Ok(typed),
+            _ => Err(SqlError::unsupported(format_args!("collation {}", name.join(".")))),
+        }
     }
 
     /// `trim([LEADING | TRAILING | BOTH] [characters FROM] text)`, `trim(text, characters)`

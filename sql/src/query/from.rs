@@ -21,7 +21,7 @@ use crate::catalog::{Relation, RelationKind};
 use crate::error::SqlError;
 use crate::parse::parse;
 use crate::statement::StatementKind;
-use crate::system::{self, SystemRelation};
+use crate::system::SystemRelation;
 
 /// FROM clauses with more tables are refused, so that no walk over the joins exhausts the stack.
 const TABLES_MAX: usize = 100;
@@ -130,7 +130,10 @@ impl Binder<'_> {
         schema: Option<&str>,
         table: &str,
     ) -> Result<(Rel, Vec<(String, DataType)>), SqlError> {
+        // An unqualified name is looked up in pg_catalog first.
+        let system = SystemRelation::of_name(schema, table);
         let found = match schema {
+            _ if system.is_some() => system.map(|relation| (relation.id(), relation.columns())),
             None | Some("public") => match self.catalog.get(table) {
                 Some(relation) if matches!(relation.kind, RelationKind::Index { .. }) => {
                     return Err(is_an_index(table));
@@ -144,9 +147,6 @@ impl Binder<'_> {
                 }
                 None => None,
             },
-            Some(system::SCHEMA) => {
-                SystemRelation::of_name(table).map(|relation| (relation.id(), relation.columns()))
-            }
             Some(_) => None,
         };
         let (relation, columns) = found.ok_or_else(|| {

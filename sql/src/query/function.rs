@@ -235,6 +235,9 @@ impl ExprBinder<'_> {
             let hint = "There are no arrays yet; string_agg joins texts.";
             return Err(if name == "array_agg" { error.hint(hint) } else { error });
         }
+        if let ("array", FunctionArguments::Subquery(query)) = (name.as_str(), &function.args) {
+            return self.array_of(query);
+        }
         let arguments = arguments_of(function)?;
         if let Some(aggregate) = aggregate_function(&name) {
             return self.aggregate(&name, aggregate, &arguments, function.filter.as_deref());
@@ -287,6 +290,9 @@ impl ExprBinder<'_> {
             }
             (name, []) if is_now(name) => return self.now(name),
             _ => {}
+        }
+        if let Some(bound) = self.catalog_function(name, arguments) {
+            return bound;
         }
         let operands = self.bind_all(arguments)?;
         let types: Vec<_> = operands.iter().map(Typed::data_type).collect();

@@ -8,6 +8,7 @@
 //! are only positions.
 
 pub(crate) mod binder; // WITH, VALUES, ORDER BY, LIMIT
+mod catalog_function; // functions over the catalogs
 pub(crate) mod change; // INSERT, UPDATE, DELETE
 mod explain; // a Rel as text
 pub(crate) mod expr; // scalar expressions

@@ -5,6 +5,8 @@
 
 use millrace_engine::{Aggregate, DataType, Expr, RelationId};
 
+use crate::system::SystemRelation;
+
 /// A relational operator over the columns of its inputs.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Rel {
@@ -100,6 +102,30 @@ impl Rel {
     /// All rows of a relation.
     pub(crate) fn scan(relation: RelationId, columns: Vec<DataType>) -> Rel {
         Rel::Scan { relation, columns, by: None }
+    }
+
+    /// Whether it has no rows whatever the tables have: it reads a catalog of what is not there.
+    pub(crate) fn is_vacant(&self) -> bool {
+        match self {
+            Rel::Scan { relation, .. } => {
+                matches!(SystemRelation::of_id(*relation), Some(SystemRelation::Vacant(_)))
+            }
+            Rel::Values { rows, .. } => rows.is_empty(),
+            Rel::Join { kind, left, right, .. } => match kind {
+                JoinKind::Inner => left.is_vacant() || right.is_vacant(),
+                JoinKind::Left | JoinKind::Semi | JoinKind::Anti => left.is_vacant(),
+                JoinKind::Right => right.is_vacant(),
+                JoinKind::Full => left.is_vacant() && right.is_vacant(),
+            },
+            Rel::Aggregate { input, keys, .. } => !keys.is_empty() && input.is_vacant(),
+            Rel::Union { inputs } => inputs.iter().all(Rel::is_vacant),
+            Rel::Project { input, .. }
+            | Rel::Distinct { input }
+            | Rel::Sort { input, .. }
+            | Rel::Limit { input, .. }
+            | Rel::Repeat { input, .. }
+            | Rel::TopK { input, .. } => input.is_vacant(),
+        }
     }
 
     /// The types of the columns.

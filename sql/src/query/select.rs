@@ -37,6 +37,15 @@ enum Order {
     Extra(Expr),
 }
 
+/// An item of the select list. What cannot be computed yet is NULL where nothing computes it: clients ask
+/// the catalogs for arrays of what is not there.
+fn bind_item(expr: &ast::Expr, binder: &ExprBinder, vacant: bool) -> Result<Typed, SqlError> {
+    match binder.bind(expr) {
+        Err(error) if vacant && error.sqlstate == "0A000" => Ok(Typed::Null),
+        bound => bound,
+    }
+}
+
 impl Binder<'_> {
     /// Binds a SELECT with the ORDER BY that follows it.
     pub(crate) fn bind_select(
@@ -64,7 +73,7 @@ impl Binder<'_> {
             .within(self, environment, &subqueries)
             .collecting(&aggregates)
             .numbering(&windows);
-        let items = self.bind_items(&select.projection, scope, &binder)?;
+        let items = self.bind_items(&select.projection, scope, &binder, rel.is_vacant())?;
         let grouping = self.bind_group_by(&select.group_by, &items, &binder)?;
         let having = match &select.having {
             None => Vec::new(),
@@ -114,7 +123,7 @@ impl Binder<'_> {
         let (environment, subqueries) = (Environment::new(), RefCell::default());
         let binder =
             ExprBinder::new(scope, &self.parameters, "RETURNING").within(self, &environment, &subqueries);
-        let items = self.bind_items(items, scope, &binder)?;
+        let items = self.bind_items(items, scope, &binder, false)?;
         let names: Vec<String> = items.iter().map(|item| item.name.clone()).collect();
         let outputs = self.finish_items(items, None)?;
         let (rel, outputs) = unnest::attach(rel, outputs, &subqueries.take())?;
@@ -122,21 +131,23 @@ impl Binder<'_> {
         Ok(BoundQuery { rel: rel.project(outputs), names, untyped })
     }
 
+    /// Binds the select list; `vacant` tells that there are no rows for it.
     fn bind_items(
         &self,
         projection: &[SelectItem],
         scope: &Scope,
         binder: &ExprBinder,
+        vacant: bool,
     ) -> Result<Vec<Item>, SqlError> {
         let mut items = Vec::new();
         for item in projection {
             match item {
                 SelectItem::UnnamedExpr(expr) => {
-                    let value = binder.bind(expr)?;
+                    let value = bind_item(expr, binder, vacant)?;
                     items.push(Item { name: binder.item_name(expr, &value), value });
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
-                    items.push(Item { name: fold(alias), value: binder.bind(expr)? });
+                    items.push(Item { name: fold(alias), value: bind_item(expr, binder, vacant)? });
                 }
                 SelectItem::Wildcard(_) if scope.columns.is_empty() => {
                     return Err(SqlError::new("42601", "SELECT * with no tables specified is not valid"));

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator};
-use millrace_engine::{DataType, Expr};
+use millrace_engine::{DataType, Expr, Literal};
 
 use super::binder::{Binder, BoundQuery};
 use super::expr::ExprBinder;
@@ -78,6 +78,15 @@ impl ExprBinder<'_> {
             [(_, data_type)] => Ok(self.kept(bound, arguments, SubqueryKind::Scalar, *data_type)),
             _ => Err(SqlError::new("42601", "subquery must return only one column")),
         }
+    }
+
+    /// `ARRAY(SELECT …)`, of what can have no rows: the empty array, as a text.
+    pub(crate) fn array_of(&self, query: &ast::Query) -> Bound {
+        let (bound, _) = self.inner_query(query)?;
+        if !bound.rel.is_vacant() {
+            return Err(SqlError::unsupported("ARRAY of a sub-query"));
+        }
+        Ok(Typed::literal(Literal::Text("{}".to_owned())))
     }
 
     /// The name of a select item: a scalar sub-query is called like its column.

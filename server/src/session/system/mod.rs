@@ -1,8 +1,18 @@
-//! The relations of the schema `millrace`, made when a query asks for them.
+//! The system relations, made when a query asks for them.
+//!
+//! Those of `pg_catalog` and `information_schema` follow from the catalog of the query's moment. What
+//! the schema `millrace` tells of the relations the workers have to say.
 //!
 //! The workers are asked once for all, between two of their steps, also while views hydrate; the
 //! answers come through callbacks, so nothing waits on a thread. Rows in error are read at the query's
 //! tick, as any read of the relations would be.
+
+mod cells; // rows by the names of their columns
+mod classes; // pg_class, pg_attribute, pg_attrdef, pg_type
+mod constraints; // pg_index, pg_constraint, and the texts of both
+mod fixed; // what is the same in every database
+mod information_schema;
+mod names; // pg_tables, pg_views and their kin
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +26,7 @@ use tokio::sync::oneshot;
 
 use super::read::{read, read_error};
 use crate::coordinator::{Moment, is_provisional};
+use cells::Table;
 
 /// The rows of a system relation at a moment, which the caller keeps held.
 ///
@@ -25,11 +36,40 @@ pub(super) async fn snapshot(
     engine: &Engine,
     relation: SystemRelation,
     moment: &Moment,
+    settings: &[[String; 3]],
 ) -> Result<Snapshot, SqlError> {
+    let catalog = &moment.catalog;
+    let of = |table: Table| table.columns(relation);
     let columns = match relation {
         SystemRelation::Frontiers => frontiers(&reports(engine, &moment.catalog).await?, moment),
         SystemRelation::Hydration => hydration(&reports(engine, &moment.catalog).await?, moment),
         SystemRelation::ViewErrors => view_errors(&errors(engine, moment).await?),
+        SystemRelation::Definitions => of(constraints::definitions(catalog)),
+        SystemRelation::AccessMethods => of(fixed::access_methods()),
+        SystemRelation::Defaults => of(classes::defaults(catalog)),
+        SystemRelation::Attributes => of(classes::attributes(catalog)),
+        SystemRelation::Classes => of(classes::classes(catalog)),
+        SystemRelation::Collations => of(fixed::collations()),
+        SystemRelation::Constraints => of(constraints::constraints(catalog)),
+        SystemRelation::Databases => of(fixed::databases()),
+        SystemRelation::Indexes => of(constraints::indexes(catalog)),
+        SystemRelation::IndexTexts => of(names::indexes(catalog)),
+        SystemRelation::MaterializedViews => of(names::materialized_views(catalog)),
+        SystemRelation::Namespaces => of(fixed::namespaces()),
+        SystemRelation::Roles => of(fixed::roles()),
+        SystemRelation::Settings => of(fixed::settings(settings)),
+        SystemRelation::Tables => of(names::tables(catalog)),
+        SystemRelation::Tablespaces => of(fixed::tablespaces()),
+        SystemRelation::Types => of(fixed::types()),
+        SystemRelation::Users => of(fixed::users()),
+        SystemRelation::Views => of(names::views(catalog)),
+        SystemRelation::InformationColumns => of(information_schema::columns(catalog)),
+        SystemRelation::InformationKeys => of(information_schema::key_column_usage(catalog)),
+        SystemRelation::InformationSchemata => of(information_schema::schemata()),
+        SystemRelation::InformationConstraints => of(information_schema::table_constraints(catalog)),
+        SystemRelation::InformationTables => of(information_schema::tables(catalog)),
+        SystemRelation::InformationViews => of(information_schema::views(catalog)),
+        SystemRelation::Vacant(_) => of(Table::vacant()),
     };
     let types: Vec<DataType> = relation.columns().iter().map(|column| column.data_type).collect();
     let rows = columns.first().map_or(0, |column| column.len());

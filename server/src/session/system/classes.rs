@@ -1,0 +1,187 @@
+//! `pg_class`, `pg_attribute` and `pg_attrdef`: every relation with its columns, those of the system among them.
+
+use millrace_engine::{DataType, RelationId};
+use millrace_sql::{Catalog, Column, Relation, RelationKind, Schema, SystemRelation, oid_of};
+
+use super::cells::{Cell, Table, row};
+use super::fixed::{OWNER_OID, type_of};
+use crate::pgwire::wire_type;
+
+/// From here on PostgreSQL's own oids are those of views.
+const FIRST_SYSTEM_VIEW: i64 = 12_000;
+
+/// Oids of what a relation has several of begin here.
+const FIRST_PART_OID: i64 = 1 << 31;
+
+/// A relation has at most so many columns, as in PostgreSQL, and we let it have no more checks.
+const PARTS_MAX: i64 = 2048;
+
+/// The oid of the n-th column's default, or of the n-th check, of a relation: each kind has a catalog of its own.
+pub(super) fn part_oid(relation: RelationId, part: usize) -> i64 {
+    let id = i64::try_from(relation.0).unwrap_or(i64::MAX);
+    let part = i64::try_from(part).unwrap_or(i64::MAX);
+    id.saturating_mul(PARTS_MAX).saturating_add(FIRST_PART_OID).saturating_add(part)
+}
+
+/// `relkind`
+pub(super) fn kind(relation: &Relation) -> &'static str {
+    match &relation.kind {
+        RelationKind::Table { .. } => "r",
+        RelationKind::View { .. } => "v",
+        RelationKind::MaterializedView { .. } => "m",
+        RelationKind::Index { .. } => "i",
+    }
+}
+
+fn system_kind(relation: SystemRelation) -> &'static str {
+    if relation.oid() >= FIRST_SYSTEM_VIEW { "v" } else { "r" }
+}
+
+/// The access method's oid: rows are kept by hash, and indexes say what they were created to be.
+fn access_method(kind: &str, definition: Option<&str>) -> i64 {
+    match (kind, definition) {
+        ("r" | "m", _) => 2,
+        ("i", Some(definition)) if definition.contains(" USING hash ") => 405,
+        ("i", _) => 403,
+        _ => 0,
+    }
+}
+
+/// `pg_class`
+pub(super) fn classes(catalog: &Catalog) -> Table {
+    let own = catalog.relations().map(|relation| {
+        let (checks, definition) = match &relation.kind {
+            RelationKind::Table { rules, .. } => (rules.checks.len(), None),
+            RelationKind::Index { definition, .. } => (0, Some(definition.as_str())),
+            RelationKind::View { .. } | RelationKind::MaterializedView { .. } => (0, None),
+        };
+        let kind = kind(relation);
+        row![
+            oid_of(relation.id),
+            relation.name.as_str(),
+            Schema::Public.oid(),
+            kind,
+            relation.columns.len(),
+            checks,
+            catalog.indexes(relation.id).next().is_some(),
+            matches!(relation.kind, RelationKind::View { .. } | RelationKind::MaterializedView { .. }),
+            access_method(kind, definition),
+            if kind == "i" { "n" } else { "d" },
+        ]
+    });
+    let system = SystemRelation::all().map(|relation| {
+        let kind = system_kind(relation);
+        row![
+            relation.oid(),
+            relation.name(),
+            relation.schema().oid(),
+            kind,
+            relation.columns().len(),
+            0,
+            false,
+            false,
+            access_method(kind, None),
+            "n",
+        ]
+    });
+    let names = &[
+        "oid",
+        "relname",
+        "relnamespace",
+        "relkind",
+        "relnatts",
+        "relchecks",
+        "relhasindex",
+        "relhasrules",
+        "relam",
+        "relreplident",
+    ];
+    Table::new(names, own.chain(system).collect())
+        .with(&["relowner"], OWNER_OID)
+        .with(&["reltype", "reloftype", "relfilenode", "reltablespace", "reltoastrelid", "relrewrite"], 0)
+        .with(&["relpages", "relallvisible", "relfrozenxid", "relminmxid"], 0)
+        .with(&["reltuples"], -1)
+        .with(&["relpersistence"], "p")
+        .with(&["relispopulated"], true)
+        .with(&["relisshared", "relhastriggers", "relhassubclass", "relrowsecurity"], false)
+        .with(&["relforcerowsecurity", "relispartition"], false)
+}
+
+/// A type's oid and modifier.
+pub(super) fn type_and_modifier(data_type: DataType) -> (i64, i64) {
+    let wire = wire_type(data_type);
+    (i64::from(wire.oid), i64::from(wire.modifier))
+}
+
+fn attribute(oid: i64, at: usize, column: &Column, has_default: bool) -> Vec<Cell> {
+    let (type_oid, modifier) = type_and_modifier(column.data_type);
+    let known = type_of(type_oid);
+    row![
+        oid,
+        column.name.as_str(),
+        type_oid,
+        modifier,
+        known.map(|known| known.length),
+        at + 1,
+        known.map(|known| known.by_value),
+        known.map(|known| known.align),
+        known.map(|known| known.storage),
+        !column.nullable,
+        has_default,
+        known.map(|known| known.collation),
+    ]
+}
+
+/// `pg_attribute`
+pub(super) fn attributes(catalog: &Catalog) -> Table {
+    let own = catalog.relations().flat_map(|relation| {
+        let has_default = |at| match &relation.kind {
+            RelationKind::Table { rules, .. } => rules.default_of(at).is_some(),
+            RelationKind::View { .. }
+            | RelationKind::MaterializedView { .. }
+            | RelationKind::Index { .. } => false,
+        };
+        let columns = relation.columns.iter().enumerate();
+        columns.map(move |(at, column)| attribute(oid_of(relation.id), at, column, has_default(at)))
+    });
+    let system = SystemRelation::all().flat_map(|relation| {
+        let columns = relation.columns().into_iter().enumerate();
+        columns.map(move |(at, column)| attribute(relation.oid(), at, &column, false))
+    });
+    let names = &[
+        "attrelid",
+        "attname",
+        "atttypid",
+        "atttypmod",
+        "attlen",
+        "attnum",
+        "attbyval",
+        "attalign",
+        "attstorage",
+        "attnotnull",
+        "atthasdef",
+        "attcollation",
+    ];
+    Table::new(names, own.chain(system).collect())
+        .with(&["attstattarget", "attcacheoff"], -1)
+        .with(&["attndims", "attinhcount"], 0)
+        .with(&["attcompression", "attidentity", "attgenerated"], "")
+        .with(&["atthasmissing", "attisdropped"], false)
+        .with(&["attislocal"], true)
+}
+
+/// `pg_attrdef`: each default as it was written.
+pub(super) fn defaults(catalog: &Catalog) -> Table {
+    let rows = catalog.relations().flat_map(|relation| {
+        let rules = match &relation.kind {
+            RelationKind::Table { rules, .. } => Some(rules),
+            RelationKind::View { .. }
+            | RelationKind::MaterializedView { .. }
+            | RelationKind::Index { .. } => None,
+        };
+        let default = move |at| rules.and_then(|rules| rules.default_of(at));
+        let row = move |at| Some(row![part_oid(relation.id, at), oid_of(relation.id), at + 1, default(at)?]);
+        (0..relation.columns.len()).filter_map(row)
+    });
+    Table::new(&["oid", "adrelid", "adnum", "adbin"], rows.collect())
+}

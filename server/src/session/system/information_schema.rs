@@ -1,0 +1,181 @@
+//! The standard's catalogs. As in PostgreSQL materialized views are not in them: the standard has none.
+
+use millrace_engine::DataType;
+use millrace_sql::{Catalog, Column, Relation, RelationKind, Schema};
+
+use super::cells::{Cell, Table, row};
+use super::classes::type_and_modifier;
+use super::constraints::{all_checks, all_indexes, query_of};
+use super::fixed::{DATABASE, OWNER, type_of};
+use super::names::takes_rows;
+
+fn yes_or_no(value: bool) -> &'static str {
+    if value { "YES" } else { "NO" }
+}
+
+/// The relations that the standard knows: tables and plain views.
+fn known(catalog: &Catalog) -> impl Iterator<Item = &Relation> {
+    catalog.relations().map(AsRef::as_ref).filter(|relation| match &relation.kind {
+        RelationKind::Table { .. } | RelationKind::View { .. } => true,
+        RelationKind::MaterializedView { .. } | RelationKind::Index { .. } => false,
+    })
+}
+
+/// `tables`
+pub(super) fn tables(catalog: &Catalog) -> Table {
+    let rows = known(catalog).map(|relation| {
+        let kind = if takes_rows(relation) { "BASE TABLE" } else { "VIEW" };
+        row![relation.name.as_str(), kind, yes_or_no(takes_rows(relation))]
+    });
+    Table::new(&["table_name", "table_type", "is_insertable_into"], rows.collect())
+        .with(&["table_catalog"], DATABASE)
+        .with(&["table_schema"], Schema::Public.name())
+        .with(&["is_typed"], "NO")
+}
+
+/// `views`
+pub(super) fn views(catalog: &Catalog) -> Table {
+    let rows =
+        known(catalog).filter_map(|view| Some(row![view.name.as_str(), format!("{};", query_of(view)?)]));
+    Table::new(&["table_name", "view_definition"], rows.collect())
+        .with(&["table_catalog"], DATABASE)
+        .with(&["table_schema"], Schema::Public.name())
+        .with(&["check_option"], "NONE")
+        .with(&["is_updatable", "is_insertable_into"], "NO")
+        .with(&["is_trigger_updatable", "is_trigger_deletable", "is_trigger_insertable_into"], "NO")
+}
+
+/// Precision, its radix and scale of a number.
+fn numeric_parts(data_type: DataType, modifier: i64) -> [Option<i64>; 3] {
+    match data_type {
+        DataType::Int16 => [Some(16), Some(2), Some(0)],
+        DataType::Int32 => [Some(32), Some(2), Some(0)],
+        DataType::Int64 => [Some(64), Some(2), Some(0)],
+        DataType::Float32 => [Some(24), Some(2), None],
+        DataType::Float64 => [Some(53), Some(2), None],
+        DataType::Numeric { precision, scale } if modifier >= 0 => {
+            [Some(i64::from(precision)), Some(10), Some(i64::from(scale))]
+        }
+        DataType::Numeric { .. } => [None, Some(10), None],
+        DataType::Boolean
+        | DataType::Text
+        | DataType::Timestamp
+        | DataType::TimestampTz
+        | DataType::Date
+        | DataType::Interval
+        | DataType::Uuid
+        | DataType::Bytea => [None; 3],
+    }
+}
+
+fn column(relation: &Relation, at: usize, column: &Column) -> Vec<Cell> {
+    let default = match &relation.kind {
+        RelationKind::Table { rules, .. } => rules.default_of(at),
+        RelationKind::View { .. } | RelationKind::MaterializedView { .. } | RelationKind::Index { .. } => {
+            None
+        }
+    };
+    let (oid, modifier) = type_and_modifier(column.data_type);
+    let known = type_of(oid);
+    let [precision, radix, scale] = numeric_parts(column.data_type, modifier);
+    let of_time = match column.data_type {
+        DataType::Timestamp | DataType::TimestampTz | DataType::Interval => Some(6),
+        DataType::Date => Some(0),
+        DataType::Boolean
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::Float32
+        | DataType::Float64
+        | DataType::Text
+        | DataType::Numeric { .. }
+        | DataType::Uuid
+        | DataType::Bytea => None,
+    };
+    row![
+        relation.name.as_str(),
+        column.name.as_str(),
+        at + 1,
+        default,
+        yes_or_no(column.nullable),
+        known.map(|known| known.long_name),
+        (column.data_type == DataType::Text).then_some(1 << 30),
+        precision,
+        radix,
+        scale,
+        of_time,
+        known.map(|known| known.name),
+        (at + 1).to_string(),
+        yes_or_no(takes_rows(relation)),
+    ]
+}
+
+/// `columns`
+pub(super) fn columns(catalog: &Catalog) -> Table {
+    let rows = known(catalog).flat_map(|relation| {
+        relation.columns.iter().enumerate().map(move |(at, own)| column(relation, at, own))
+    });
+    let names = &[
+        "table_name",
+        "column_name",
+        "ordinal_position",
+        "column_default",
+        "is_nullable",
+        "data_type",
+        "character_octet_length",
+        "numeric_precision",
+        "numeric_precision_radix",
+        "numeric_scale",
+        "datetime_precision",
+        "udt_name",
+        "dtd_identifier",
+        "is_updatable",
+    ];
+    Table::new(names, rows.collect())
+        .with(&["table_catalog", "udt_catalog"], DATABASE)
+        .with(&["table_schema"], Schema::Public.name())
+        .with(&["udt_schema"], Schema::PgCatalog.name())
+        .with(&["is_self_referencing", "is_identity", "identity_cycle"], "NO")
+        .with(&["is_generated"], "NEVER")
+}
+
+/// `schemata`
+pub(super) fn schemata() -> Table {
+    let rows = Schema::ALL.iter().map(|schema| row![schema.name()]);
+    Table::new(&["schema_name"], rows.collect())
+        .with(&["catalog_name"], DATABASE)
+        .with(&["schema_owner"], OWNER)
+}
+
+/// `table_constraints`
+pub(super) fn table_constraints(catalog: &Catalog) -> Table {
+    let keys = all_indexes(catalog).filter_map(|index| {
+        let kind = if index.constraint()? == "p" { "PRIMARY KEY" } else { "UNIQUE" };
+        let nulls_distinct = (kind == "UNIQUE").then_some("YES");
+        Some(row![index.relation.name.as_str(), index.on.name.as_str(), kind, nulls_distinct])
+    });
+    let checks = all_checks(catalog)
+        .map(|(table, _, name, _)| row![name, table.name.as_str(), "CHECK", Option::<&str>::None]);
+    let names = &["constraint_name", "table_name", "constraint_type", "nulls_distinct"];
+    Table::new(names, keys.chain(checks).collect())
+        .with(&["constraint_catalog", "table_catalog"], DATABASE)
+        .with(&["constraint_schema", "table_schema"], Schema::Public.name())
+        .with(&["is_deferrable", "initially_deferred"], "NO")
+        .with(&["enforced"], "YES")
+}
+
+/// `key_column_usage`
+pub(super) fn key_column_usage(catalog: &Catalog) -> Table {
+    let rows = all_indexes(catalog).filter(|index| index.constraint().is_some()).flat_map(|index| {
+        let columns = index.columns().into_iter().enumerate();
+        let row = |(at, number): (usize, usize)| {
+            let column = index.on.columns.get(number.checked_sub(1)?)?;
+            Some(row![index.relation.name.as_str(), index.on.name.as_str(), column.name.as_str(), at + 1])
+        };
+        columns.filter_map(row).collect::<Vec<_>>()
+    });
+    let names = &["constraint_name", "table_name", "column_name", "ordinal_position"];
+    Table::new(names, rows.collect())
+        .with(&["constraint_catalog", "table_catalog"], DATABASE)
+        .with(&["constraint_schema", "table_schema"], Schema::Public.name())
+}

@@ -1,0 +1,304 @@
+//! The functions of `pg_catalog` that look into the catalogs, and the casts of its types of oids: each is
+//! an expression of SQL over its arguments, which are put in the places of `$1`, `$2`, ….
+//!
+//! Names inside of a sub-query begin with a space, so that none of them hides a name of an argument's.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{self, Value, visit_expressions_mut};
+use millrace_engine::{DataType, Literal};
+
+use super::expr::{Bound, ExprBinder};
+use super::scope::fold_name;
+use super::typed::Typed;
+use super::types::{Named, display};
+use crate::error::SqlError;
+use crate::parse::parse;
+use crate::statement::StatementKind;
+use crate::system::{Schema, SystemRelation, oid_of};
+
+/// The definition of what has the oid `$1`.
+const DEFINITION: &str = "(SELECT \" text\" FROM (SELECT oid AS \" oid\", part AS \" part\", definition AS \
+     \" text\" FROM millrace.definitions) AS \" d\" WHERE \" oid\" = $1 AND \" part\" = 0)";
+
+/// That of the constraint of the oid `$1`.
+const DEFINITION_OF_CONSTRAINT: &str = "(SELECT \" text\" FROM (SELECT oid AS \" oid\", part AS \" part\", \
+     definition AS \" text\" FROM millrace.definitions) AS \" d\" WHERE \" oid\" = $1 AND \" part\" = -1)";
+
+/// That of its part `$2`: a column of an index.
+const DEFINITION_OF_PART: &str = "(SELECT \" text\" FROM (SELECT oid AS \" oid\", part AS \" part\", \
+     definition AS \" text\" FROM millrace.definitions) AS \" d\" WHERE \" oid\" = $1 AND \" part\" = $2)";
+
+/// The name that a type has in messages, with what its modifier says.
+const FORMAT_TYPE: &str = "CASE $1 WHEN 16 THEN 'boolean' WHEN 18 THEN '\"char\"' WHEN 19 THEN 'name' \
+     WHEN 20 THEN 'bigint' WHEN 21 THEN 'smallint' WHEN 23 THEN 'integer' WHEN 25 THEN 'text' \
+     WHEN 26 THEN 'oid' WHEN 700 THEN 'real' WHEN 701 THEN 'double precision' WHEN 705 THEN 'unknown' \
+     WHEN 1042 THEN 'character' WHEN 1043 THEN 'character varying' WHEN 1082 THEN 'date' \
+     WHEN 1114 THEN 'timestamp without time zone' WHEN 1186 THEN 'interval' WHEN 1700 THEN CASE WHEN $2 >= 4 \
+     THEN 'numeric(' || ($2 - 4) / 65536 || ',' || ($2 - 4) % 65536 || ')' ELSE 'numeric' END \
+     WHEN 0 THEN '-' ELSE '???' END";
+
+/// A relation's name, with its schema where an unqualified name would not find it.
+const NAME_OF_RELATION: &str = "CASE WHEN $1 = 0 THEN '-' ELSE coalesce((SELECT \" name\" FROM (SELECT \
+     c.oid AS \" oid\", CASE WHEN n.oid IN (11, 2200) THEN '' ELSE n.nspname || '.' END || CASE WHEN c.relname \
+     ~ '^[a-z_][a-z0-9_]*$' THEN c.relname ELSE '\"' || replace(c.relname, '\"', '\"\"') || '\"' END AS \
+     \" name\" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace) AS \" c\" \
+     WHERE \" oid\" = $1), $1::text) END";
+
+/// A schema's name.
+const NAME_OF_SCHEMA: &str = "coalesce((SELECT \" name\" FROM (SELECT oid AS \" oid\", nspname AS \" name\" \
+     FROM pg_catalog.pg_namespace) AS \" n\" WHERE \" oid\" = $1), $1::text)";
+
+/// Whether an unqualified name means the relation.
+const IS_VISIBLE: &str = "(SELECT \" visible\" FROM (SELECT oid AS \" oid\", relnamespace IN (11, 2200) AS \
+     \" visible\" FROM pg_catalog.pg_class) AS \" c\" WHERE \" oid\" = $1)";
+
+const TYPE_IS_VISIBLE: &str = "(SELECT true FROM (SELECT oid AS \" oid\" FROM pg_catalog.pg_type) AS \" t\" \
+     WHERE \" oid\" = $1)";
+
+/// Arrays of the catalogs are texts in PostgreSQL's text form, and no element of one has a quote.
+const ARRAY_TO_STRING: &str = "replace(btrim($1, '{}'), ',', $2)";
+
+/// Nothing has a comment, and there are no functions or statistics of users'.
+const NOTHING: &str = "NULL::text";
+
+/// Function, number of arguments, expression.
+const FUNCTIONS: &[(&str, usize, &str)] = &[
+    ("array_to_string", 2, ARRAY_TO_STRING),
+    ("col_description", 2, NOTHING),
+    ("current_database", 0, "'millrace'::text"),
+    ("current_schema", 0, "'public'::text"),
+    ("current_schemas", 1, "CASE WHEN $1 THEN '{pg_catalog,public}' ELSE '{public}' END"),
+    ("format_type", 2, FORMAT_TYPE),
+    ("obj_description", 1, NOTHING),
+    ("obj_description", 2, NOTHING),
+    ("pg_encoding_to_char", 1, "CASE $1 WHEN 6 THEN 'UTF8' ELSE '' END"),
+    ("pg_function_is_visible", 1, "NULL::boolean"),
+    ("pg_get_constraintdef", 1, DEFINITION_OF_CONSTRAINT),
+    ("pg_get_constraintdef", 2, DEFINITION_OF_CONSTRAINT),
+    ("pg_get_expr", 2, "$1::text"),
+    ("pg_get_expr", 3, "$1::text"),
+    ("pg_get_function_arguments", 1, NOTHING),
+    ("pg_get_function_identity_arguments", 1, NOTHING),
+    ("pg_get_function_result", 1, NOTHING),
+    ("pg_get_indexdef", 1, DEFINITION),
+    ("pg_get_indexdef", 3, DEFINITION_OF_PART),
+    ("pg_get_statisticsobjdef_columns", 1, NOTHING),
+    ("pg_get_userbyid", 1, "CASE WHEN $1 = 10 THEN 'millrace' ELSE 'unknown (OID=' || $1 || ')' END"),
+    ("pg_get_viewdef", 1, DEFINITION),
+    ("pg_get_viewdef", 2, DEFINITION),
+    ("pg_is_in_recovery", 0, "false"),
+    ("pg_relation_is_publishable", 1, "false"),
+    ("pg_table_is_visible", 1, IS_VISIBLE),
+    ("pg_type_is_visible", 1, TYPE_IS_VISIBLE),
+    ("shobj_description", 2, NOTHING),
+    ("version", 0, concat!("'PostgreSQL 15.0 (Millrace ", env!("CARGO_PKG_VERSION"), ")'::text")),
+];
+
+/// The types whose values are oids of something with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OidType {
+    Relation,
+    Type,
+    Schema,
+    Function,
+}
+
+impl OidType {
+    /// The type of a name in SQL.
+    pub(super) fn of(data_type: &ast::DataType) -> Option<OidType> {
+        let mut name = match data_type {
+            ast::DataType::Regclass => return Some(OidType::Relation),
+            ast::DataType::Custom(name, _) => fold_name(name),
+            _ => return None,
+        };
+        let last = name.pop()?;
+        if name.iter().any(|schema| schema != Schema::PgCatalog.name()) {
+            return None;
+        }
+        Some(match last.as_str() {
+            "regclass" => OidType::Relation,
+            "regtype" => OidType::Type,
+            "regnamespace" => OidType::Schema,
+            "regproc" => OidType::Function,
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            OidType::Relation => "regclass",
+            OidType::Type => "regtype",
+            OidType::Schema => "regnamespace",
+            OidType::Function => "regproc",
+        }
+    }
+
+    /// The name of what has the oid `$1`. Functions have no oids here: what stands for one is its name.
+    fn name_of(self) -> &'static str {
+        match self {
+            OidType::Relation => NAME_OF_RELATION,
+            OidType::Type => FORMAT_TYPE,
+            OidType::Schema => NAME_OF_SCHEMA,
+            OidType::Function => "$1::text",
+        }
+    }
+}
+
+impl ExprBinder<'_> {
+    /// A call of a function over the catalogs; `None` where it is none.
+    pub(super) fn catalog_function(&self, name: &str, arguments: &[&ast::Expr]) -> Option<Bound> {
+        let (_, _, text) =
+            FUNCTIONS.iter().find(|(known, count, _)| *known == name && *count == arguments.len())?;
+        // Also an argument that the answer does not depend on has to mean something.
+        let bound = arguments.iter().try_for_each(|argument| self.bind(argument).map(drop));
+        Some(bound.and_then(|()| self.instance(text, arguments)))
+    }
+
+    /// A cast to a type of oids: a name becomes the oid, and an oid the name.
+    pub(super) fn oid_cast(&self, expr: &ast::Expr, to: OidType) -> Bound {
+        let typed = self.bind(expr)?;
+        match (&typed, typed.data_type()) {
+            (Typed::Text(name), _) => self.oid_by_name(name, to),
+            (Typed::Null, _) => Ok(Typed::literal(Literal::Null(DataType::Int64))),
+            (_, Some(DataType::Int32 | DataType::Int64)) => {
+                let modifier = ast::Expr::Value(Value::Number("-1".to_owned(), false).into());
+                self.instance(to.name_of(), &[expr, &modifier])
+            }
+            (_, Some(DataType::Text)) if to == OidType::Function => Ok(typed),
+            (_, Some(DataType::Text) | None) => Err(SqlError::unsupported(format_args!(
+                "a cast to {} of what is neither a constant nor an oid",
+                to.name()
+            ))),
+            (_, Some(from)) => {
+                let message = format!("cannot cast type {} to {}", display(from), to.name());
+                Err(SqlError::new("42846", message))
+            }
+        }
+    }
+
+    fn oid_by_name(&self, name: &str, to: OidType) -> Bound {
+        let oid = match (name.parse::<i64>(), to) {
+            (Ok(oid), _) => oid,
+            (Err(_), OidType::Relation) => self.oid_of_relation(name)?,
+            (Err(_), OidType::Schema) => {
+                let schema = Schema::ALL.into_iter().find(|schema| schema.name() == name);
+                let missing = || SqlError::new("3F000", format!("schema \"{name}\" does not exist"));
+                schema.ok_or_else(missing)?.oid()
+            }
+            (Err(_), OidType::Type | OidType::Function) => {
+                return Err(SqlError::unsupported(format_args!("a name as {}", to.name())));
+            }
+        };
+        Ok(Typed::literal(Literal::Int64(oid)))
+    }
+
+    /// The oid of the relation of a name, folded as SQL folds it.
+    fn oid_of_relation(&self, text: &str) -> Result<i64, SqlError> {
+        let missing = || SqlError::new("42P01", format!("relation \"{text}\" does not exist"));
+        let parts = parts_of(text);
+        let (schema, name) = match parts.as_slice() {
+            [name] => (None, name.as_str()),
+            [schema, name] => (Some(schema.as_str()), name.as_str()),
+            _ => return Err(SqlError::new("42602", "invalid name syntax")),
+        };
+        if let Some(relation) = SystemRelation::of_name(schema, name) {
+            return Ok(relation.oid());
+        }
+        let is_public = schema.is_none_or(|schema| schema == Schema::Public.name());
+        let catalog = self.subqueries.map(|subqueries| subqueries.binder.catalog);
+        let catalog = catalog
+            .ok_or_else(|| SqlError::unsupported(format_args!("a cast to regclass in {}", self.clause)))?;
+        let relation = catalog.get(name).filter(|_| is_public).ok_or_else(missing)?;
+        Ok(oid_of(relation.id))
+    }
+
+    /// An expression of SQL with the arguments in their places.
+    fn instance(&self, text: &str, arguments: &[&ast::Expr]) -> Bound {
+        let mut expr = expression(text)?;
+        let _: ControlFlow<()> = visit_expressions_mut(&mut expr, |expr| {
+            if let ast::Expr::Value(value) = expr
+                && let Value::Placeholder(place) = &value.value
+                && let Some(place) = place.strip_prefix('$').and_then(|place| place.parse::<usize>().ok())
+                && let Some(argument) = arguments.get(place.wrapping_sub(1))
+            {
+                *expr = ast::Expr::Nested(Box::new((*argument).clone()));
+            }
+            ControlFlow::Continue(())
+        });
+        self.bind(&expr)
+    }
+}
+
+/// The parts of a dotted name, each in quotes or folded.
+fn parts_of(text: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut quoted = false;
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
+        let Some(part) = parts.last_mut() else { break };
+        match char {
+            '"' if quoted && chars.peek() == Some(&'"') => part.extend(chars.next()),
+            '"' => quoted = !quoted,
+            '.' if !quoted => parts.push(String::new()),
+            char if quoted => part.push(char),
+            char => part.extend(char.to_lowercase()),
+        }
+    }
+    parts
+}
+
+/// The expression that a text is.
+fn expression(text: &str) -> Result<ast::Expr, SqlError> {
+    let defect = || SqlError::internal(format_args!("no expression: {text}"));
+    let statement = parse(&format!("SELECT {text}"))?.pop().ok_or_else(defect)?;
+    let StatementKind::Select(query) = statement.kind else { return Err(defect()) };
+    let ast::SetExpr::Select(select) = query.body.as_ref() else { return Err(defect()) };
+    match select.projection.as_slice() {
+        [ast::SelectItem::UnnamedExpr(expr)] => Ok(expr.clone()),
+        _ => Err(defect()),
+    }
+}
+
+/// The type of `pg_catalog` that a cast names, beyond those that a column can have.
+pub(super) fn catalog_type(data_type: &ast::DataType) -> Option<Named> {
+    let ast::DataType::Custom(name, modifiers) = data_type else { return None };
+    let mut name = fold_name(name);
+    let last = name.pop()?;
+    let qualified = name == [Schema::PgCatalog.name()];
+    if !modifiers.is_empty() || !(qualified || name.is_empty()) {
+        return None;
+    }
+    Some(Named::Type(match (last.as_str(), qualified) {
+        ("oid" | "xid", _) => DataType::Int64,
+        ("name" | "char", _) => DataType::Text,
+        ("text" | "varchar", true) => DataType::Text,
+        ("bool", true) => DataType::Boolean,
+        ("int4", true) => DataType::Int32,
+        ("int8", true) => DataType::Int64,
+        ("float8", true) => DataType::Float64,
+        ("date", true) => DataType::Date,
+        ("timestamp", true) => DataType::Timestamp,
+        ("interval", true) => DataType::Interval,
+        ("numeric", true) => return Some(Named::Numeric),
+        _ => return None,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_expression_parses() {
+        let casts = [OidType::Relation, OidType::Type, OidType::Schema, OidType::Function];
+        let texts = FUNCTIONS.iter().map(|(_, _, text)| *text).chain(casts.map(OidType::name_of));
+        texts.for_each(|text| drop(expression(text).unwrap()));
+    }
+
+    #[test]
+    fn a_dotted_name_is_folded_outside_of_quotes() {
+        assert_eq!(parts_of("Public.Orders"), ["public", "orders"]);
+        assert_eq!(parts_of("\"A.b\"\"c\".d"), ["A.b\"c", "d"]);
+    }
+}

@@ -1,0 +1,178 @@
+//! The relations of the schema `pg_catalog` that never have a row, for what they tell of is not there: clients
+//! join them all the same.
+
+use super::types::{BIGINT, BOOL, FLOAT, INT, OID, TEXT};
+use super::{Description, Schema, SystemRelation};
+
+/// All of them.
+#[rustfmt::skip]
+pub(super) static RELATIONS: &[Description] = &[
+    Description {
+        relation: SystemRelation::Vacant(1261), schema: Schema::PgCatalog, oid: 1261, name: "pg_auth_members",
+        columns: &[
+            ("roleid", OID), ("member", OID), ("grantor", OID), ("admin_option", BOOL),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(2605), schema: Schema::PgCatalog, oid: 2605, name: "pg_cast",
+        columns: &[
+            ("oid", OID), ("castsource", OID), ("casttarget", OID), ("castfunc", OID), ("castcontext", TEXT),
+            ("castmethod", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(2608), schema: Schema::PgCatalog, oid: 2608, name: "pg_depend",
+        columns: &[
+            ("classid", OID), ("objid", OID), ("objsubid", INT), ("refclassid", OID), ("refobjid", OID),
+            ("refobjsubid", INT), ("deptype", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(2609), schema: Schema::PgCatalog, oid: 2609, name: "pg_description",
+        columns: &[
+            ("objoid", OID), ("classoid", OID), ("objsubid", INT), ("description", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(3501), schema: Schema::PgCatalog, oid: 3501, name: "pg_enum",
+        columns: &[
+            ("oid", OID), ("enumtypid", OID), ("enumsortorder", FLOAT), ("enumlabel", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(3466), schema: Schema::PgCatalog, oid: 3466, name: "pg_event_trigger",
+        columns: &[
+            ("oid", OID), ("evtname", TEXT), ("evtevent", TEXT), ("evtowner", OID), ("evtfoid", OID),
+            ("evtenabled", TEXT), ("evttags", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(3079), schema: Schema::PgCatalog, oid: 3079, name: "pg_extension",
+        columns: &[
+            ("oid", OID), ("extname", TEXT), ("extowner", OID), ("extnamespace", OID),
+            ("extrelocatable", BOOL), ("extversion", TEXT), ("extconfig", TEXT), ("extcondition", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(2328), schema: Schema::PgCatalog, oid: 2328, name: "pg_foreign_data_wrapper",
+        columns: &[
+            ("oid", OID), ("fdwname", TEXT), ("fdwowner", OID), ("fdwhandler", OID), ("fdwvalidator", OID),
+            ("fdwacl", TEXT), ("fdwoptions", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(1417), schema: Schema::PgCatalog, oid: 1417, name: "pg_foreign_server",
+        columns: &[
+            ("oid", OID), ("srvname", TEXT), ("srvowner", OID), ("srvfdw", OID), ("srvtype", TEXT),
+            ("srvversion", TEXT), ("srvacl", TEXT), ("srvoptions", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(3118), schema: Schema::PgCatalog, oid: 3118, name: "pg_foreign_table",
+        columns: &[
+            ("ftrelid", OID), ("ftserver", OID), ("ftoptions", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(2611), schema: Schema::PgCatalog, oid: 2611, name: "pg_inherits",
+        columns: &[
+            ("inhrelid", OID), ("inhparent", OID), ("inhseqno", INT), ("inhdetachpending", BOOL),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(2612), schema: Schema::PgCatalog, oid: 2612, name: "pg_language",
+        columns: &[
+            ("oid", OID), ("lanname", TEXT), ("lanowner", OID), ("lanispl", BOOL), ("lanpltrusted", BOOL),
+            ("lanplcallfoid", OID), ("laninline", OID), ("lanvalidator", OID), ("lanacl", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(3350), schema: Schema::PgCatalog, oid: 3350, name: "pg_partitioned_table",
+        columns: &[
+            ("partrelid", OID), ("partstrat", TEXT), ("partnatts", INT), ("partdefid", OID),
+            ("partattrs", TEXT), ("partclass", TEXT), ("partcollation", TEXT), ("partexprs", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(3256), schema: Schema::PgCatalog, oid: 3256, name: "pg_policy",
+        columns: &[
+            ("oid", OID), ("polname", TEXT), ("polrelid", OID), ("polcmd", TEXT), ("polpermissive", BOOL),
+            ("polroles", TEXT), ("polqual", TEXT), ("polwithcheck", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(1255), schema: Schema::PgCatalog, oid: 1255, name: "pg_proc",
+        columns: &[
+            ("oid", OID), ("proname", TEXT), ("pronamespace", OID), ("proowner", OID), ("prolang", OID),
+            ("procost", FLOAT), ("prorows", FLOAT), ("provariadic", OID), ("prosupport", TEXT),
+            ("prokind", TEXT), ("prosecdef", BOOL), ("proleakproof", BOOL), ("proisstrict", BOOL),
+            ("proretset", BOOL), ("provolatile", TEXT), ("proparallel", TEXT), ("pronargs", INT),
+            ("pronargdefaults", INT), ("prorettype", OID), ("proargtypes", TEXT), ("proallargtypes", TEXT),
+            ("proargmodes", TEXT), ("proargnames", TEXT), ("proargdefaults", TEXT), ("protrftypes", TEXT),
+            ("prosrc", TEXT), ("probin", TEXT), ("prosqlbody", TEXT), ("proconfig", TEXT), ("proacl", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(6104), schema: Schema::PgCatalog, oid: 6104, name: "pg_publication",
+        columns: &[
+            ("oid", OID), ("pubname", TEXT), ("pubowner", OID), ("puballtables", BOOL), ("pubinsert", BOOL),
+            ("pubupdate", BOOL), ("pubdelete", BOOL), ("pubtruncate", BOOL), ("pubviaroot", BOOL),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(6237), schema: Schema::PgCatalog, oid: 6237, name: "pg_publication_namespace",
+        columns: &[
+            ("oid", OID), ("pnpubid", OID), ("pnnspid", OID),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(6106), schema: Schema::PgCatalog, oid: 6106, name: "pg_publication_rel",
+        columns: &[
+            ("oid", OID), ("prpubid", OID), ("prrelid", OID), ("prqual", TEXT), ("prattrs", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(3541), schema: Schema::PgCatalog, oid: 3541, name: "pg_range",
+        columns: &[
+            ("rngtypid", OID), ("rngsubtype", OID), ("rngmultitypid", OID), ("rngcollation", OID),
+            ("rngsubopc", OID), ("rngcanonical", TEXT), ("rngsubdiff", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(2618), schema: Schema::PgCatalog, oid: 2618, name: "pg_rewrite",
+        columns: &[
+            ("oid", OID), ("rulename", TEXT), ("ev_class", OID), ("ev_type", TEXT), ("ev_enabled", TEXT),
+            ("is_instead", BOOL), ("ev_qual", TEXT), ("ev_action", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(2224), schema: Schema::PgCatalog, oid: 2224, name: "pg_sequence",
+        columns: &[
+            ("seqrelid", OID), ("seqtypid", OID), ("seqstart", BIGINT), ("seqincrement", BIGINT),
+            ("seqmax", BIGINT), ("seqmin", BIGINT), ("seqcache", BIGINT), ("seqcycle", BOOL),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(2396), schema: Schema::PgCatalog, oid: 2396, name: "pg_shdescription",
+        columns: &[
+            ("objoid", OID), ("classoid", OID), ("description", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(3381), schema: Schema::PgCatalog, oid: 3381, name: "pg_statistic_ext",
+        columns: &[
+            ("oid", OID), ("stxrelid", OID), ("stxname", TEXT), ("stxnamespace", OID), ("stxowner", OID),
+            ("stxstattarget", INT), ("stxkeys", TEXT), ("stxkind", TEXT), ("stxexprs", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(2620), schema: Schema::PgCatalog, oid: 2620, name: "pg_trigger",
+        columns: &[
+            ("oid", OID), ("tgrelid", OID), ("tgparentid", OID), ("tgname", TEXT), ("tgfoid", OID),
+            ("tgtype", INT), ("tgenabled", TEXT), ("tgisinternal", BOOL), ("tgconstrrelid", OID),
+            ("tgconstrindid", OID), ("tgconstraint", OID), ("tgdeferrable", BOOL), ("tginitdeferred", BOOL),
+            ("tgnargs", INT), ("tgattr", TEXT), ("tgargs", TEXT), ("tgqual", TEXT), ("tgoldtable", TEXT),
+            ("tgnewtable", TEXT),
+        ],
+    },
+];
