@@ -13,8 +13,7 @@ use super::scope::fold_name;
 use super::typed::Typed;
 use super::types::{Named, display};
 use crate::error::SqlError;
-use crate::parse::parse;
-use crate::statement::StatementKind;
+use crate::parse::expression;
 use crate::system::{Schema, SystemRelation, oid_of};
 
 /// The definition of what has the oid `$1`.
@@ -30,11 +29,12 @@ const DEFINITION_OF_PART: &str = "(SELECT \" text\" FROM (SELECT oid AS \" oid\"
      definition AS \" text\" FROM millrace.definitions) AS \" d\" WHERE \" oid\" = $1 AND \" part\" = $2)";
 
 /// The name that a type has in messages, with what its modifier says.
-const FORMAT_TYPE: &str = "CASE $1 WHEN 16 THEN 'boolean' WHEN 18 THEN '\"char\"' WHEN 19 THEN 'name' \
+const FORMAT_TYPE: &str = "CASE $1 WHEN 16 THEN 'boolean' WHEN 17 THEN 'bytea' WHEN 18 THEN '\"char\"' WHEN 19 THEN 'name' \
      WHEN 20 THEN 'bigint' WHEN 21 THEN 'smallint' WHEN 23 THEN 'integer' WHEN 25 THEN 'text' \
      WHEN 26 THEN 'oid' WHEN 700 THEN 'real' WHEN 701 THEN 'double precision' WHEN 705 THEN 'unknown' \
      WHEN 1042 THEN 'character' WHEN 1043 THEN 'character varying' WHEN 1082 THEN 'date' \
-     WHEN 1114 THEN 'timestamp without time zone' WHEN 1186 THEN 'interval' WHEN 1700 THEN CASE WHEN $2 >= 4 \
+     WHEN 1114 THEN 'timestamp without time zone' \
+     WHEN 1184 THEN 'timestamp with time zone' WHEN 2950 THEN 'uuid' WHEN 1186 THEN 'interval' WHEN 1700 THEN CASE WHEN $2 >= 4 \
      THEN 'numeric(' || ($2 - 4) / 65536 || ',' || ($2 - 4) % 65536 || ')' ELSE 'numeric' END \
      WHEN 0 THEN '-' ELSE '???' END";
 
@@ -248,18 +248,6 @@ fn parts_of(text: &str) -> Vec<String> {
     parts
 }
 
-/// The expression that a text is.
-fn expression(text: &str) -> Result<ast::Expr, SqlError> {
-    let defect = || SqlError::internal(format_args!("no expression: {text}"));
-    let statement = parse(&format!("SELECT {text}"))?.pop().ok_or_else(defect)?;
-    let StatementKind::Select(query) = statement.kind else { return Err(defect()) };
-    let ast::SetExpr::Select(select) = query.body.as_ref() else { return Err(defect()) };
-    match select.projection.as_slice() {
-        [ast::SelectItem::UnnamedExpr(expr)] => Ok(expr.clone()),
-        _ => Err(defect()),
-    }
-}
-
 /// The type of `pg_catalog` that a cast names, beyond those that a column can have.
 pub(super) fn catalog_type(data_type: &ast::DataType) -> Option<Named> {
     let ast::DataType::Custom(name, modifiers) = data_type else { return None };
@@ -274,11 +262,16 @@ pub(super) fn catalog_type(data_type: &ast::DataType) -> Option<Named> {
         ("name" | "char", _) => DataType::Text,
         ("text" | "varchar", true) => DataType::Text,
         ("bool", true) => DataType::Boolean,
+        ("int2", true) => DataType::Int16,
         ("int4", true) => DataType::Int32,
         ("int8", true) => DataType::Int64,
+        ("float4", true) => DataType::Float32,
         ("float8", true) => DataType::Float64,
         ("date", true) => DataType::Date,
         ("timestamp", true) => DataType::Timestamp,
+        ("timestamptz", true) => DataType::TimestampTz,
+        ("uuid", true) => DataType::Uuid,
+        ("bytea", true) => DataType::Bytea,
         ("interval", true) => DataType::Interval,
         ("numeric", true) => return Some(Named::Numeric),
         _ => return None,

@@ -35,6 +35,7 @@ pub(super) struct Type {
 #[rustfmt::skip]
 pub(super) static TYPES: &[Type] = &[
     Type { oid: 16, name: "bool", long_name: "boolean", length: 1, by_value: true, category: "B", preferred: true, align: "c", storage: "p", array: 1000, collation: 0, functions: "bool" },
+    Type { oid: 17, name: "bytea", long_name: "bytea", length: -1, by_value: false, category: "U", preferred: false, align: "i", storage: "x", array: 1001, collation: 0, functions: "bytea" },
     Type { oid: 18, name: "char", long_name: "\"char\"", length: 1, by_value: true, category: "Z", preferred: false, align: "c", storage: "p", array: 1002, collation: 0, functions: "char" },
     Type { oid: 19, name: "name", long_name: "name", length: 64, by_value: false, category: "S", preferred: false, align: "c", storage: "p", array: 1003, collation: 950, functions: "name" },
     Type { oid: 20, name: "int8", long_name: "bigint", length: 8, by_value: true, category: "N", preferred: false, align: "d", storage: "p", array: 1016, collation: 0, functions: "int8" },
@@ -48,8 +49,10 @@ pub(super) static TYPES: &[Type] = &[
     Type { oid: 1043, name: "varchar", long_name: "character varying", length: -1, by_value: false, category: "S", preferred: false, align: "i", storage: "x", array: 1015, collation: 100, functions: "varchar" },
     Type { oid: 1082, name: "date", long_name: "date", length: 4, by_value: true, category: "D", preferred: false, align: "i", storage: "p", array: 1182, collation: 0, functions: "date_" },
     Type { oid: 1114, name: "timestamp", long_name: "timestamp without time zone", length: 8, by_value: true, category: "D", preferred: false, align: "d", storage: "p", array: 1115, collation: 0, functions: "timestamp_" },
+    Type { oid: 1184, name: "timestamptz", long_name: "timestamp with time zone", length: 8, by_value: true, category: "D", preferred: true, align: "d", storage: "p", array: 1185, collation: 0, functions: "timestamptz_" },
     Type { oid: 1186, name: "interval", long_name: "interval", length: 16, by_value: false, category: "T", preferred: true, align: "d", storage: "p", array: 1187, collation: 0, functions: "interval_" },
     Type { oid: 1700, name: "numeric", long_name: "numeric", length: -1, by_value: false, category: "N", preferred: false, align: "i", storage: "m", array: 1231, collation: 0, functions: "numeric_" },
+    Type { oid: 2950, name: "uuid", long_name: "uuid", length: 16, by_value: false, category: "U", preferred: false, align: "c", storage: "p", array: 2951, collation: 0, functions: "uuid_" },
 ];
 
 /// The type of an oid.
@@ -188,4 +191,35 @@ pub(super) fn settings(all: &[[String; 3]]) -> Table {
         .with(&["vartype"], "string")
         .with(&["source"], "session")
         .with(&["pending_restart"], false)
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_engine::DataType;
+
+    use super::super::classes::type_and_modifier;
+    use super::*;
+
+    #[test]
+    fn every_type_of_a_column_is_there() {
+        let types = [
+            DataType::Boolean,
+            DataType::Int16,
+            DataType::Int32,
+            DataType::Int64,
+            DataType::Float32,
+            DataType::Float64,
+            DataType::Text,
+            DataType::Timestamp,
+            DataType::TimestampTz,
+            DataType::Numeric { precision: 10, scale: 2 },
+            DataType::Date,
+            DataType::Interval,
+            DataType::Uuid,
+            DataType::Bytea,
+        ];
+        for data_type in types {
+            assert!(type_of(type_and_modifier(data_type).0).is_some(), "{data_type}");
+        }
+    }
 }
