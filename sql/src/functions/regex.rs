@@ -241,6 +241,7 @@ pub(crate) fn matches_any_case(inputs: &Inputs, _: DataType) -> Result<ArrayRef,
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -286,6 +286,7 @@ pub(super) fn catalog_type(data_type: &ast::DataType) -> Option<Named> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -110,7 +110,8 @@ fn lists_of_relations_schemas_databases_and_roles_are_shown() {
 
         === \ds
         Did not find any relations.
-    "#]].assert_eq(&shown(&server, &commands));
+    "#]]
+    .assert_eq(&shown(&server, &commands));
 }
 
 #[test]
@@ -182,7 +183,8 @@ fn relations_are_described_and_a_restart_changes_nothing() {
 
         === \d x*
         Did not find any relation named "x*".
-    "#]].assert_eq(&before.0);
+    "#]]
+    .assert_eq(&before.0);
     server.restart();
     assert_eq!((shown(&server, &commands), server.query(oids)), before);
     server.query("drop view big; create view big as select 1 as one");
