@@ -310,6 +310,19 @@ impl Maker {
     }
 }
 
+/// An answer that is not the lack of memory: all queries of the process share one pool, and other tests of it ask
+/// at the same time.
+fn answered(database: &Database, query: &str) -> String {
+    let begun = std::time::Instant::now();
+    loop {
+        let answer = shown(database, query);
+        if !answer.starts_with("ERROR 53200") || begun.elapsed().as_secs() > 30 {
+            return answer;
+        }
+        std::thread::yield_now();
+    }
+}
+
 /// Random queries have no outer reference left, and the same answer whether a condition is a join of its
 /// own or a value, and whether sub-queries are unnested by pulling or by a domain.
 #[test]
@@ -323,11 +336,11 @@ fn all_ways_to_unnest_agree() {
     let (mut rows, mut compared) = (0, 0);
     for _ in 0..200 {
         let queries = maker.query();
-        let expected = shown(&database, &queries[0]);
+        let expected = answered(&database, &queries[0]);
         assert!(!expected.contains("ERROR") || too_large(&expected), "{}\n{expected}", queries[0]);
         for query in &queries {
-            let pulled = shown(&database, query);
-            let by_domain = crate::query::unnest::without_pulling(|| shown(&database, query));
+            let pulled = answered(&database, query);
+            let by_domain = crate::query::unnest::without_pulling(|| answered(&database, query));
             for answer in [pulled, by_domain] {
                 if !too_large(&answer) && !too_large(&expected) {
                     assert_eq!(answer, expected, "{query}\nand\n{}", queries[0]);
