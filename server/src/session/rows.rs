@@ -67,10 +67,10 @@ impl Session {
             None => None,
         };
         let count = |batches: &[RecordBatch]| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
-        let (tag, rows_changed) = match change.kind {
-            ChangeKind::Insert(_) => ("INSERT 0", count(&rows.new)),
-            ChangeKind::Update => ("UPDATE", count(&rows.new)),
-            ChangeKind::Delete => ("DELETE", count(&rows.old)),
+        let returned_tag = tag_of(&change.kind);
+        let rows_changed = match change.kind {
+            ChangeKind::Insert(_) | ChangeKind::Update => count(&rows.new),
+            ChangeKind::Delete => count(&rows.old),
         };
         let write = |diff: i64| {
             let (relation, keys) = (change.table.id, keys.clone());
@@ -78,15 +78,8 @@ impl Session {
         };
         let gone = rows.old.into_iter().map(write(-1));
         let writes = gone.chain(rows.new.into_iter().map(write(1))).collect();
-        let tag = format!("{tag} {rows_changed}");
-        Ok(Prepared {
-            writes,
-            reads,
-            returned,
-            returned_tag: tag_of(&change.kind),
-            tag,
-            ..Prepared::default()
-        })
+        let tag = format!("{returned_tag} {rows_changed}");
+        Ok(Prepared { writes, reads, returned, returned_tag, tag, ..Prepared::default() })
     }
 
     /// NOT NULL, and then each CHECK.

@@ -1,17 +1,13 @@
 //! COPY from and to the client.
 
-use std::sync::Arc;
-
-use datafusion::sql::sqlparser::ast;
-
 use super::{Scope, follow, relations};
 use crate::bound::{Bound, CopySource};
 use crate::catalog::Relation;
 use crate::error::SqlError;
-use crate::parse::{parse, quoted};
+use crate::parse::{self, quoted};
 use crate::query::Query;
 use crate::query::change::ChangeBinder;
-use crate::statement::{self, CopyFrom, CopyTo, Name, StatementKind};
+use crate::statement::{self, CopyFrom, CopyTo, Name};
 
 /// Binds COPY … FROM STDIN.
 pub(super) fn from(copy: &CopyFrom, scope: &Scope) -> Result<Bound, SqlError> {
@@ -49,12 +45,5 @@ fn whole(name: &Name, names: &[Name], scope: &Scope) -> Result<Query, SqlError> 
     let relation = relations::relation(scope.catalog, name)?;
     let columns = columns(relation, names)?;
     let list: Vec<String> = columns.iter().map(|column| quoted(&relation.columns[*column].name)).collect();
-    scope.plan(&*select(&format!("SELECT {} FROM {}", list.join(", "), quoted(&relation.name)))?)
-}
-
-fn select(text: &str) -> Result<Arc<ast::Query>, SqlError> {
-    match parse(text)?.pop().map(|statement| statement.kind) {
-        Some(StatementKind::Select(query)) => Ok(query),
-        _ => Err(SqlError::internal(format!("not a query: {text}"))),
-    }
+    scope.plan(&*parse::query(&format!("SELECT {} FROM {}", list.join(", "), quoted(&relation.name)))?)
 }

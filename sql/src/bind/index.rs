@@ -8,9 +8,9 @@ use super::relations::is_an_index;
 use crate::bound::{Bound, Create, Terms};
 use crate::catalog::{Catalog, Column, IndexKey, Relation, RelationKind, Uniqueness};
 use crate::error::SqlError;
-use crate::parse::{parse, quoted};
+use crate::parse::{self, quoted};
 use crate::query::{Parameters, Query, index_expression, interval_column};
-use crate::statement::{CreateIndex, IndexItem, Name, StatementKind};
+use crate::statement::{CreateIndex, IndexItem, Name};
 
 /// As many columns as PostgreSQL's indexes can have.
 const COLUMNS_MAX: usize = 32;
@@ -71,10 +71,7 @@ fn duplicates(relation: &Relation, keys: &[IndexKey], scope: &Scope) -> Result<Q
         not_null.join(" AND "),
         places.join(", ")
     );
-    match parse(&query)?.pop().map(|statement| statement.kind) {
-        Some(StatementKind::Select(query)) => Query::plan(&query, scope.catalog, Parameters::values(&[])),
-        _ => Err(SqlError::internal(format_args!("not a query: {query}"))),
-    }
+    Query::plan(&*parse::query(&query)?, scope.catalog, Parameters::values(&[]))
 }
 
 /// The relation that is indexed, which must keep rows.

@@ -202,7 +202,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn query(&mut self) -> Result<Arc<ast::Query>, SqlError> {
         self.spell_out_table();
         let query = self.sqlparser(Parser::parse_query)?;
-        super::query::check(&query, self.source)?;
+        super::refused::check(&query, self.source)?;
         Ok(Arc::from(query))
     }
 

@@ -17,7 +17,7 @@ mod drop; // DROP
 mod explain; // EXPLAIN
 mod index; // CREATE INDEX
 mod names; // folding, reserved words, the schema
-mod query; // clauses of queries that we refuse
+mod refused; // clauses of queries that we refuse
 mod session; // BEGIN and its kin, DEALLOCATE, DISCARD
 mod setting; // SET, RESET, SHOW
 mod source; // positions in the text, and syntax errors
@@ -30,7 +30,7 @@ mod view; // CREATE VIEW, CREATE MATERIALIZED VIEW
 
 use std::sync::Arc;
 
-use datafusion::sql::sqlparser::ast::{Expr, SelectItem, SetExpr};
+use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, SetExpr};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
@@ -70,18 +70,24 @@ pub fn parse(text: &str) -> Result<Vec<Statement>, SqlError> {
         .collect()
 }
 
+/// A text that is one query: as the catalog keeps views, and as we write queries ourselves.
+///
+/// # Errors
+/// XX000 where it is none.
+pub(crate) fn query(text: &str) -> Result<Arc<Query>, SqlError> {
+    match parse(text)?.pop().map(|statement| statement.kind) {
+        Some(StatementKind::Select(query)) => Ok(query),
+        _ => Err(SqlError::internal(format_args!("not a query: {text}"))),
+    }
+}
+
 /// A text that is one expression: as the catalog keeps defaults and conditions.
 ///
 /// # Errors
 /// XX000 where it is none.
 pub(crate) fn expression(text: &str) -> Result<Expr, SqlError> {
     let broken = || SqlError::internal(format_args!("not an expression: {text}"));
-    let Some(StatementKind::Select(query)) =
-        parse(&format!("SELECT {text}"))?.pop().map(|statement| statement.kind)
-    else {
-        return Err(broken());
-    };
-    match query.body.as_ref() {
+    match query(&format!("SELECT {text}"))?.body.as_ref() {
         SetExpr::Select(select) => match select.projection.as_slice() {
             [SelectItem::UnnamedExpr(expr)] => Ok(expr.clone()),
             _ => Err(broken()),

@@ -294,15 +294,18 @@ impl<'a> ChangeBinder<'a> {
                 on: Vec::new(),
             };
         }
-        let subqueries = RefCell::default();
-        let predicates = match selection {
-            None => Vec::new(),
-            Some(condition) => ExprBinder::new(&scope, &self.binder.parameters, "WHERE")
-                .within(&self.binder, &environment, &subqueries)
-                .bind_conjuncts(condition, "argument of WHERE")?,
-        };
-        let rel = unnest::filter(rel, predicates, &subqueries.take())?;
+        let rel = self.filtered(rel, &scope, selection)?;
         Ok(Source { rel, scope })
+    }
+
+    /// The rows for which a WHERE is true.
+    fn filtered(&self, rel: Rel, scope: &Scope, selection: Option<&ast::Expr>) -> Result<Rel, SqlError> {
+        let Some(condition) = selection else { return Ok(rel) };
+        let (environment, subqueries) = (Environment::new(), RefCell::default());
+        let predicates = ExprBinder::new(scope, &self.binder.parameters, "WHERE")
+            .within(&self.binder, &environment, &subqueries)
+            .bind_conjuncts(condition, "argument of WHERE")?;
+        unnest::filter(rel, predicates, &subqueries.take())
     }
 
     /// The columns of the rows to write, over a relation that may have become wider than `scope`.
@@ -437,14 +440,7 @@ impl<'a> ChangeBinder<'a> {
         let width = types.len();
         let pairs = Rel::scan(STATEMENT_ROWS, [types.clone(), types].concat());
         let scope = self.scope(&self.alias).join(self.scope("excluded"), width)?;
-        let (environment, subqueries) = (Environment::new(), RefCell::default());
-        let predicates = match selection {
-            None => Vec::new(),
-            Some(condition) => ExprBinder::new(&scope, &self.binder.parameters, "WHERE")
-                .within(&self.binder, &environment, &subqueries)
-                .bind_conjuncts(condition, "argument of WHERE")?,
-        };
-        let chosen = unnest::filter(pairs, predicates, &subqueries.take())?;
+        let chosen = self.filtered(pairs, &scope, selection)?;
         let (rel, new) = self.assigned(chosen, &scope, assignments, "UPDATE")?;
         let rel = rel.project((0..width).map(Expr::Column).chain(new).collect());
         self.query(rel)

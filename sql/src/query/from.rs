@@ -1,7 +1,6 @@
 //! FROM: tables, views, sub-queries and their joins.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
     self, JoinConstraint, JoinOperator, TableAlias, TableFactor, TableWithJoins,
@@ -19,8 +18,7 @@ use super::unnest::{self, Sides};
 use crate::bind::is_an_index;
 use crate::catalog::{Relation, RelationKind};
 use crate::error::SqlError;
-use crate::parse::parse;
-use crate::statement::StatementKind;
+use crate::parse;
 use crate::system::SystemRelation;
 
 /// FROM clauses with more tables are refused, so that no walk over the joins exhausts the stack.
@@ -160,7 +158,7 @@ impl Binder<'_> {
 
     /// A view as its query. The names that the query reads are the view's own affair, not the statement's.
     fn expanded(&self, view: &Relation, text: &str) -> Result<(Rel, Vec<(String, DataType)>), SqlError> {
-        let query = query_of(text)?;
+        let query = parse::query(text)?;
         let named = self.named.borrow().clone();
         let bound = self.bind_query(&query, &Environment::new(), None);
         self.named.replace(named);
@@ -255,14 +253,6 @@ impl Binder<'_> {
         let scope = Scope { columns: merged };
         let rel = if outputs.len() > rel.columns().len() { rel.project(outputs) } else { rel };
         Ok(Source { rel, scope })
-    }
-}
-
-/// The query that a view's text is.
-fn query_of(text: &str) -> Result<Arc<ast::Query>, SqlError> {
-    match parse(text)?.pop().map(|statement| statement.kind) {
-        Some(StatementKind::Select(query)) => Ok(query),
-        _ => Err(SqlError::internal(format_args!("a view is no query: {text}"))),
     }
 }
 
