@@ -15,6 +15,7 @@ use super::scope::{Scope, ScopeColumn, fold, fold_name};
 use super::surroundings::Frame;
 use super::typed::Typed;
 use super::unnest::{self, Sides};
+use super::volatile::sequence_row;
 use crate::bind::is_an_index;
 use crate::catalog::{Relation, RelationKind};
 use crate::error::SqlError;
@@ -135,6 +136,12 @@ impl Binder<'_> {
             None | Some("public") => match self.catalog.get(table) {
                 Some(relation) if matches!(relation.kind, RelationKind::Index { .. }) => {
                     return Err(is_an_index(table));
+                }
+                Some(relation) if matches!(relation.kind, RelationKind::Sequence(_)) => {
+                    self.named.borrow_mut().insert(relation.id);
+                    let named = relation.columns.iter().map(|column| (column.name.clone(), column.data_type));
+                    let rows = vec![sequence_row(relation.id)];
+                    return Ok((Rel::Values { rows, columns: relation.types() }, named.collect()));
                 }
                 Some(relation) => {
                     self.named.borrow_mut().insert(relation.id);

@@ -282,14 +282,11 @@ impl ExprBinder<'_> {
             ("nullif", [left, right]) => return self.nullif(left, right),
             ("concat", [_, ..]) => return self.concat_all("concat_all", arguments),
             ("concat_ws", [_, _, ..]) => return self.concat_all("concat_ws", arguments),
-            ("random", []) => {
-                return Ok(Typed::Known(call("random", Vec::new(), DataType::Float64), DataType::Float64));
-            }
-            ("gen_random_uuid", []) => {
-                return Ok(Typed::Known(call("gen_random_uuid", Vec::new(), DataType::Uuid), DataType::Uuid));
-            }
             (name, []) if is_now(name) => return self.now(name),
             _ => {}
+        }
+        if let Some(bound) = self.volatile_function(name, arguments) {
+            return bound;
         }
         if let Some(bound) = self.catalog_function(name, arguments) {
             return bound;
