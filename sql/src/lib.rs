@@ -23,13 +23,15 @@ mod compile; // engine expressions to physical expressions
 mod adhoc; // queries over snapshots, through DataFusion's operators
 
 pub use bind::{arguments, bind, describe};
-pub use bound::{Bound, CopyFormat, Create, Description, RowSource, Subscribe, Terms};
+pub use bound::{
+    Bound, CopyFormat, Create, Description, LineFormat, Origin, RowShape, RowSource, Subscribe, Terms,
+};
 pub use catalog::{
     Catalog, CatalogChange, Check, Column, Drawn, Generated, IndexKey, OnError, Owned, Relation,
     RelationKind, TableRules, Uniqueness, ViewOptions,
 };
 pub use compile::ExprCompiler;
-pub use error::SqlError;
+pub use error::{About, SqlError};
 pub use parse::parse;
 pub use query::{
     Change, ChangeKind, LookedUp, OnConflict, Parameters, Query, RowKey, RowStream, Snapshots, Sources,

@@ -281,7 +281,7 @@ impl<'a> ChangeBinder<'a> {
 
     fn scope(&self, name: &str) -> Scope {
         let columns = self.table.columns.iter().map(|column| (column.name.clone(), column.data_type));
-        Scope::of_table(name, columns)
+        Scope::of_table(name, columns).of_relation(self.table.id)
     }
 
     /// The rows of the table, joined with those of FROM, for which the condition is true.
@@ -497,7 +497,7 @@ impl<'a> ChangeBinder<'a> {
     fn query(&self, rel: Rel) -> Result<Query, SqlError> {
         let names = (0..rel.columns().len()).map(|column| format!("column{column}")).collect::<Vec<_>>();
         let untyped = vec![false; names.len()];
-        Query::new(BoundQuery { rel, names, untyped }, &self.binder)
+        Query::new(BoundQuery { rel, names, untyped, origins: Vec::new() }, &self.binder)
     }
 
     /// Of the rows to write those that a CHECK makes false. NULL is not false.
@@ -532,7 +532,7 @@ impl<'a> ChangeBinder<'a> {
             Query::new(bound, &self.binder)
         };
         let returning = items.map(returned).transpose()?;
-        let parameter_types = self.binder.parameters.finish();
+        let parameter_types = self.binder.parameters.finish()?;
         let table = Arc::clone(self.table);
         Ok(Change { table, kind, source, checks, returning, keys, parameter_types })
     }

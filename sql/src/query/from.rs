@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use datafusion::sql::sqlparser::ast::{
     self, JoinConstraint, JoinOperator, TableAlias, TableFactor, TableWithJoins,
 };
-use millrace_engine::{DataType, Expr};
+use millrace_engine::{DataType, Expr, RelationId};
 
 use super::binder::{Binder, BoundQuery, Environment};
 use super::expr::{ExprBinder, call};
@@ -89,7 +89,7 @@ impl Binder<'_> {
                     false => self.bind_query(subquery, environment, None)?,
                 };
                 let name = alias.as_ref().map(|alias| fold(&alias.name));
-                let scope = Scope::named(name, bound.columns());
+                let scope = Scope::named(name, bound.columns()).with_origins(bound.origins);
                 renamed(Source { rel: bound.rel, scope }, alias.as_ref())
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
@@ -112,11 +112,15 @@ impl Binder<'_> {
         if schema.is_none()
             && let Some(cte) = environment.get(table)
         {
-            let scope = Scope::of_table(&alias_name, cte.columns());
+            let scope = Scope::of_table(&alias_name, cte.columns()).with_origins(cte.origins.clone());
             return renamed(Source { rel: cte.rel, scope }, alias);
         }
         let (rel, named) = self.scan(schema.map(String::as_str), table)?;
         let scope = Scope::of_table(&alias_name, named);
+        let scope = match self.named_id(schema.map(String::as_str), table) {
+            Some(id) => scope.of_relation(id),
+            None => scope,
+        };
         renamed(Source { rel, scope }, alias)
     }
 
@@ -161,6 +165,12 @@ impl Binder<'_> {
         let types = columns.iter().map(|column| column.data_type).collect();
         let named = columns.into_iter().map(|column| (column.name, column.data_type)).collect();
         Ok((Rel::scan(relation, types), named))
+    }
+
+    /// The relation of a name that `scan` has found.
+    fn named_id(&self, schema: Option<&str>, table: &str) -> Option<RelationId> {
+        let system = SystemRelation::of_name(schema, table).map(SystemRelation::id);
+        system.or_else(|| self.catalog.get(table).map(|relation| relation.id))
     }
 
     /// A view as its query. The names that the query reads are the view's own affair, not the statement's.
@@ -254,7 +264,8 @@ impl Binder<'_> {
                     outputs.len() - 1
                 }
             };
-            merged.push(ScopeColumn { table: None, name, data_type, position, merged: false });
+            let origin = scope.origin(position);
+            merged.push(ScopeColumn { table: None, name, data_type, position, merged: false, origin });
         }
         merged.append(&mut scope.columns);
         let scope = Scope { columns: merged };
