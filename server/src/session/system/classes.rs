@@ -129,6 +129,7 @@ fn identity(relation: &Relation, at: usize) -> &'static str {
 fn attribute(oid: i64, at: usize, column: &Column, has_default: bool, identity: &str) -> Vec<Cell> {
     let (type_oid, modifier) = type_and_modifier(column.data_type);
     let known = type_of(type_oid);
+    let type_oid = if column.dropped { 0 } else { type_oid };
     row![
         oid,
         column.name.as_str(),
@@ -143,6 +144,7 @@ fn attribute(oid: i64, at: usize, column: &Column, has_default: bool, identity: 
         has_default,
         known.map(|known| known.collation),
         identity,
+        column.dropped,
     ]
 }
 
@@ -173,12 +175,13 @@ pub(super) fn attributes(catalog: &Catalog) -> Table {
         "atthasdef",
         "attcollation",
         "attidentity",
+        "attisdropped",
     ];
     Table::new(names, own.chain(system).collect())
         .with(&["attstattarget", "attcacheoff"], -1)
         .with(&["attndims", "attinhcount"], 0)
         .with(&["attcompression", "attgenerated"], "")
-        .with(&["atthasmissing", "attisdropped"], false)
+        .with(&["atthasmissing"], false)
         .with(&["attislocal"], true)
 }
 
