@@ -11,6 +11,7 @@ mod plan; // relational plans, their identity and display
 mod delta; // batches of changes between operators
 mod ipc; // deltas as bytes
 mod exact; // exact sums of doubles
+mod span; // sums of intervals
 mod spread; // exact variances
 mod joined; // texts joined by delimiters
 mod state; // sorted runs of updates: batches, merging, collecting, reading
@@ -42,10 +43,11 @@ pub use planted::Bug;
 #[cfg(feature = "planted-bugs")]
 pub use planted::plant;
 pub use snapshot::Snapshot;
+pub use span::interval_of_sums;
 pub use spread::{Deviation, Spread};
 pub use state::{
     Batch, BatchBuilder, BatchMerger, ByteRows, Direction, Lanes, MergedRows, NetRow, NetRows, RUN_ROWS,
-    RowCodec, RowSpine, Run, Shared, UpdateBatcher, Updates, accumulate, add_lanes, key_range,
-    normalise_keys, walk_back, walk_front,
+    RowCodec, RowSpine, Run, Shared, UpdateBatcher, Updates, accumulate, add_lanes, compared_part, key_range,
+    normalise_interval, normalise_keys, walk_back, walk_front,
 };
-pub use types::{DataType, Literal, MOMENT_ZONE, NUMERIC_PRECISION_MAX, RelationId, Tick, schema_of};
+pub use types::{DataType, Limit, Literal, MOMENT_ZONE, NUMERIC_PRECISION_MAX, RelationId, Tick, schema_of};

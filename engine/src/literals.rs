@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryBuilder, Float32Array,
-    Float64Array, Int16Array, Int32Array, Int64Array, IntervalMonthDayNanoArray, StringArray,
-    TimestampMicrosecondArray,
+    Float64Array, Int16Array, Int32Array, Int64Array, IntervalMonthDayNanoArray, LargeBinaryArray,
+    StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::IntervalMonthDayNano;
 
@@ -13,7 +13,7 @@ use crate::types::{DataType, Literal};
 
 /// Literals of one type as a column; a literal of another type is NULL there (plans are checked).
 pub fn column_of_literals<'a>(data_type: DataType, literals: impl Iterator<Item = &'a Literal>) -> ArrayRef {
-    match data_type {
+    match data_type.stored() {
         DataType::Boolean => Arc::new(BooleanArray::from_iter(literals.map(|literal| match literal {
             Literal::Boolean(value) => Some(*value),
             _ => None,
@@ -30,10 +30,12 @@ pub fn column_of_literals<'a>(data_type: DataType, literals: impl Iterator<Item 
             Literal::Float64(bits) => Some(f64::from_bits(*bits)),
             _ => None,
         }))),
-        DataType::Text => Arc::new(StringArray::from_iter(literals.map(|literal| match literal {
-            Literal::Text(value) => Some(value.as_str()),
-            _ => None,
-        }))),
+        DataType::Text | DataType::Char | DataType::Json | DataType::Limited(_) => {
+            Arc::new(StringArray::from_iter(literals.map(|literal| match literal {
+                Literal::Text(value) | Literal::Json(value) => Some(value.as_str()),
+                _ => None,
+            })))
+        }
         DataType::Timestamp => {
             Arc::new(TimestampMicrosecondArray::from_iter(literals.map(|literal| match literal {
                 Literal::Timestamp(micros) => Some(*micros),
@@ -75,6 +77,12 @@ pub fn column_of_literals<'a>(data_type: DataType, literals: impl Iterator<Item 
             }));
             Arc::new(column.with_data_type(data_type.to_arrow()))
         }
+        DataType::Time => {
+            Arc::new(Time64MicrosecondArray::from_iter(literals.map(|literal| match literal {
+                Literal::Time(micros) => Some(*micros),
+                _ => None,
+            })))
+        }
         DataType::Uuid => {
             let mut column = FixedSizeBinaryBuilder::new(16);
             literals.for_each(|literal| match literal {
@@ -84,6 +92,10 @@ pub fn column_of_literals<'a>(data_type: DataType, literals: impl Iterator<Item 
             });
             Arc::new(column.finish())
         }
+        DataType::Jsonb => Arc::new(LargeBinaryArray::from_iter(literals.map(|literal| match literal {
+            Literal::Jsonb(bytes) => Some(bytes.as_slice()),
+            _ => None,
+        }))),
         DataType::Bytea => Arc::new(BinaryArray::from_iter(literals.map(|literal| match literal {
             Literal::Bytea(bytes) => Some(bytes.as_slice()),
             _ => None,

@@ -303,7 +303,8 @@ impl Plan {
             Plan::Get { .. } => {}
             Plan::Constant { rows, columns } => {
                 for row in rows {
-                    if !row.iter().map(|literal| literal.data_type()).eq(columns.iter().copied()) {
+                    let stored = columns.iter().map(|column| column.stored());
+                    if !row.iter().map(|literal| literal.data_type().stored()).eq(stored) {
                         return wrong("a constant row does not have its columns' types".to_owned());
                     }
                 }

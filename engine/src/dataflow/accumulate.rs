@@ -5,6 +5,7 @@
 //!   count(x)        [rows with x]
 //!   sum, avg        [rows with x] then: int 1 lane; bigint 2, numeric 4 limbs of 32 bits;
 //!                   double precision 4 limbs of 32 bits in units of 2^-64, [rows outside that window]
+//!   sum(interval)   [rows with x] then months, days and 2 limbs of microseconds
 //!   var…, stddev…   the same, and behind the number's limbs those of its square: int 2, bigint 4, else 8
 //!   bool_and, …     [rows with x] [rows where it is true]
 //!   bit_and, …      [rows with x] then for each two bits how often they are set, 32 bits of a lane each
@@ -18,13 +19,16 @@
 //! With DISTINCT an accumulator is fed by the changes of a distinct stage instead of the rows.
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{Decimal128Type, Float64Type, Int32Type, Int64Type};
+use arrow::datatypes::{
+    Decimal128Type, Float64Type, Int32Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+};
 
 use super::limbs::{float_total, integer, numeric, set_limbs, set_square};
 use crate::delta::Delta;
 use crate::error::{DataError, EngineError};
 use crate::plan::AggregateFunction;
 use crate::planted::{self, Bug};
+use crate::span::{NANOS_PER_MICRO, interval_of_sums};
 use crate::spread::{Deviation, Spread, fixed};
 use crate::state::Direction;
 use crate::types::DataType;
@@ -74,6 +78,11 @@ impl Number {
             | DataType::TimestampTz
             | DataType::Uuid
             | DataType::Bytea
+            | DataType::Time
+            | DataType::Char
+            | DataType::Limited(_)
+            | DataType::Json
+            | DataType::Jsonb
             // They are summed as integers and doubles.
             | DataType::Int16
             | DataType::Float32 => return None,
@@ -112,6 +121,8 @@ enum Kept {
     Nothing,
     /// The sum.
     Sum(Number),
+    /// The sums of months, days and time.
+    Interval,
     /// The sum and the sum of squares.
     Spread(Number),
     /// How many rows are true.
@@ -128,6 +139,7 @@ impl Kept {
         let number = || Number::of(data_type()?).ok_or_else(wrong);
         Ok(match spec.function {
             F::Count | F::Min | F::Max => Kept::Nothing,
+            F::Sum if data_type()? == DataType::Interval => Kept::Interval,
             F::Sum | F::Avg => Kept::Sum(number()?),
             F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp => match (number()?, spec.result) {
                 (Number::Float64, DataType::Float64) => Kept::Spread(Number::Float64),
@@ -151,6 +163,7 @@ impl Kept {
         match self {
             Kept::Nothing => 0,
             Kept::Sum(number) => number.limbs() + outside(number),
+            Kept::Interval => 4,
             // An int has one lane for itself, for it is no limb but the whole; its square has two limbs.
             Kept::Spread(number) => 3 * number.limbs() + outside(number),
             Kept::True => 1,
@@ -186,6 +199,8 @@ pub(crate) enum Outcome {
     Numeric(i128),
     /// double precision
     Float64(f64),
+    /// interval
+    Interval(IntervalMonthDayNano),
     /// The first value of the ordered trace.
     Least,
     /// The last value of the ordered trace.
@@ -272,6 +287,12 @@ impl Accumulator {
             match self.kept {
                 Kept::Nothing => {}
                 Kept::Sum(number) => set_sums(number, number.value(column, row), diff, target, false),
+                Kept::Interval => {
+                    let value = column.as_primitive::<IntervalMonthDayNanoType>().value(row);
+                    target[0] = i64::from(value.months) * diff;
+                    target[1] = i64::from(value.days) * diff;
+                    set_limbs(i128::from(value.nanoseconds / NANOS_PER_MICRO), diff, &mut target[2..]);
+                }
                 Kept::Spread(number) => set_sums(number, number.value(column, row), diff, target, true),
                 Kept::True => {
                     let counts = diff > 0 || !planted::is_on(Bug::BooleanNeverRetracted);
@@ -347,6 +368,7 @@ impl Accumulator {
             Kept::Sum(Number::Int32) if planted::is_on(Bug::OverflowWraps) => (i128::from(sum[0] as i32), 0),
             Kept::Sum(Number::Int32) => (i128::from(sum[0]), 0),
             Kept::Sum(number @ (Number::Int64 | Number::Numeric { .. })) => (integer(sum)?, number.scale()),
+            Kept::Interval => return interval_total(sum),
             Kept::Nothing | Kept::Spread(_) | Kept::True | Kept::Bits(_) => return Ok(Outcome::Null),
         };
         match (self.spec.result, divisor) {
@@ -407,6 +429,11 @@ impl Accumulator {
     }
 }
 
+/// The interval that sums of months, days and microseconds are.
+fn interval_total(sums: &[i64]) -> Result<Outcome, DataError> {
+    interval_of_sums(sums[0].into(), sums[1].into(), integer(&sums[2..])?).map(Outcome::Interval)
+}
+
 /// Sets lanes to `diff` times a number (`None`: a double outside the window), with its square or not.
 fn set_sums(number: Number, value: Option<i128>, diff: i64, lanes: &mut [i64], square: bool) {
     let (sum, rest) = lanes.split_at_mut(number.limbs());
@@ -450,6 +477,7 @@ impl Outcome {
                 | Outcome::Int64(_)
                 | Outcome::Numeric(_)
                 | Outcome::Float64(_)
+                | Outcome::Interval(_)
                 | Outcome::Least
                 | Outcome::Greatest
                 | Outcome::Joined,
@@ -476,6 +504,11 @@ impl Outcome {
     /// The value where it is a double.
     pub(crate) fn float64(self) -> Option<f64> {
         if let Outcome::Float64(value) = self { Some(value) } else { None }
+    }
+
+    /// The value where it is an interval.
+    pub(crate) fn interval(self) -> Option<IntervalMonthDayNano> {
+        if let Outcome::Interval(value) = self { Some(value) } else { None }
     }
 
     /// The value where it is a numeric.

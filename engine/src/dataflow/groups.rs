@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray,
-    new_null_array,
+    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, IntervalMonthDayNanoArray,
+    StringArray, new_null_array,
 };
 use timely::dataflow::operators::Capability;
 
@@ -228,9 +228,16 @@ impl CellColumn {
                 texts.resize(outcomes.len(), None);
                 Arc::new(StringArray::from_iter(texts))
             }
+            DataType::Interval => {
+                Arc::new(IntervalMonthDayNanoArray::from_iter(outcomes.map(Outcome::interval)))
+            }
             DataType::Timestamp
             | DataType::Date
-            | DataType::Interval
+            | DataType::Time
+            | DataType::Char
+            | DataType::Limited(_)
+            | DataType::Json
+            | DataType::Jsonb
             | DataType::TimestampTz
             | DataType::Uuid
             | DataType::Bytea

@@ -34,6 +34,9 @@ pub(super) struct OrderedSpec {
     argument: usize,
     /// Whether only doubles outside the window are kept.
     outside: bool,
+    /// Whether the last column is the argument as its row has it: equal values may look different, and a group
+    /// shows the least (or the greatest) of those of its extreme.
+    as_it_is: bool,
     /// The columns of a value, in the order in which they are compared.
     columns: Vec<(usize, Direction)>,
 }
@@ -42,15 +45,17 @@ impl OrderedSpec {
     /// What an aggregate wants kept, if it does.
     pub(super) fn of(accumulator: &Accumulator) -> Option<OrderedSpec> {
         let spec = &accumulator.spec;
-        let (argument, _) = spec.argument.filter(|_| accumulator.is_ordered())?;
+        let (argument, data_type) = spec.argument.filter(|_| accumulator.is_ordered())?;
+        let as_it_is = accumulator.is_extreme() && data_type.has_equals_that_differ();
         let mut columns = spec.order.clone();
         if planted::is_on(Bug::JoinedWithoutOrder) {
             columns.clear();
         }
-        let ascending = std::iter::once(argument).chain(spec.delimiter);
+        let again = as_it_is.then_some(argument);
+        let ascending = std::iter::once(argument).chain(spec.delimiter).chain(again);
         columns.extend(ascending.map(|column| (column, Direction::ASCENDING)));
         let outside = accumulator.keeps_outside();
-        Some(OrderedSpec { feed: accumulator.feed, argument, outside, columns })
+        Some(OrderedSpec { feed: accumulator.feed, argument, outside, as_it_is, columns })
     }
 
     pub(super) fn codec(&self, types: &[DataType]) -> RowCodec {
@@ -92,7 +97,12 @@ impl Ordered {
         let columns =
             self.spec.columns.iter().map(|(column, _)| take(delta.rows.column(*column), &rows, None));
         let columns = columns.collect::<Result<Vec<ArrayRef>, _>>().map_err(|e| DataError::from_arrow(&e))?;
-        let values = self.codec.encode(&normalise_keys(&columns), kept.len())?;
+        let mut compared = normalise_keys(&columns);
+        if self.spec.as_it_is {
+            compared.pop();
+            compared.extend(columns.last().cloned());
+        }
+        let values = self.codec.encode(&compared, kept.len())?;
         let keys = kept.iter().map(|row| keys.get(*row as usize)).collect();
         let (ticks, diffs) = (delta.ticks.take(&kept), delta.diffs.take(&kept));
         self.arrangement.insert(Updates { keys, values, ticks, lanes: diffs.into() });
@@ -105,6 +115,18 @@ impl Ordered {
         let fresh = self.arrangement.seal(until);
         let after = before.iter().cloned().chain(fresh.clone()).collect();
         OrderedSeal { before, after, fresh, next: 0 }
+    }
+
+    /// The extreme among the columns of a value: in its own encoding, as which its column is read.
+    pub(super) fn shown(&self, value: Vec<u8>) -> Result<Vec<u8>, DataError> {
+        if !self.spec.as_it_is {
+            return Ok(value);
+        }
+        let columns = self.codec.decode([value.as_slice()])?;
+        let own = columns.last().and_then(|column| Some((column, DataType::from_arrow(column.data_type())?)));
+        let (column, data_type) = own.ok_or_else(|| DataError::new("XX000", "an extreme lacks its value"))?;
+        let encoded = RowCodec::new(&[data_type]).encode(std::slice::from_ref(column), 1)?;
+        Ok(encoded.get(0).to_vec())
     }
 
     /// Forgets dead ranges where they are too many for what the trace holds.

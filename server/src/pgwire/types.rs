@@ -1,10 +1,10 @@
 //! PostgreSQL's type oids: which one a column has, and how a parameter of one is read.
 
 use bytes::BytesMut;
-use millrace_engine::{DataType, Literal, NUMERIC_PRECISION_MAX};
+use millrace_engine::{DataType, Limit, Literal, NUMERIC_PRECISION_MAX};
 use millrace_sql::text_form::{
-    self, Interval, write_bytea, write_date, write_float32, write_float64, write_interval, write_timestamp,
-    write_timestamptz, write_uuid,
+    self, Interval, write_bytea, write_date, write_float32, write_float64, write_interval, write_jsonb,
+    write_time, write_timestamp, write_timestamptz, write_uuid,
 };
 use millrace_sql::{SqlError, Zone};
 
@@ -17,12 +17,15 @@ pub(crate) const INT8: u32 = 20;
 pub(crate) const INT2: u32 = 21;
 pub(crate) const INT4: u32 = 23;
 pub(crate) const TEXT: u32 = 25;
+pub(crate) const JSON: u32 = 114;
+pub(crate) const JSONB: u32 = 3802;
 pub(crate) const FLOAT4: u32 = 700;
 pub(crate) const FLOAT8: u32 = 701;
 pub(crate) const UNKNOWN: u32 = 705;
 pub(crate) const BPCHAR: u32 = 1042;
 pub(crate) const VARCHAR: u32 = 1043;
 pub(crate) const DATE: u32 = 1082;
+pub(crate) const TIME: u32 = 1083;
 pub(crate) const TIMESTAMP: u32 = 1114;
 pub(crate) const TIMESTAMPTZ: u32 = 1184;
 pub(crate) const INTERVAL: u32 = 1186;
@@ -61,11 +64,20 @@ pub(crate) fn wire_type(data_type: DataType) -> WireType {
         DataType::TimestampTz => (TIMESTAMPTZ, 8),
         DataType::Uuid => (UUID, 16),
         DataType::Bytea => (BYTEA, -1),
+        DataType::Time => (TIME, 8),
+        DataType::Json => (JSON, -1),
+        DataType::Jsonb => (JSONB, -1),
+        DataType::Char | DataType::Limited(Limit::Char(_)) => (BPCHAR, -1),
+        DataType::Limited(Limit::Varchar(_)) => (VARCHAR, -1),
+        DataType::Limited(limit) => {
+            let base = wire_type(limit.base());
+            (base.oid, base.size)
+        }
     };
     WireType { oid, size, modifier: modifier(data_type) }
 }
 
-/// The type modifier: numeric's precision and scale. The widest numeric is what sums and other
+/// The type modifier: numeric's precision and scale, a text's length, the digits of a second. The widest numeric is what sums and other
 /// unconstrained numerics have here, and PostgreSQL gives those no modifier.
 fn modifier(data_type: DataType) -> i32 {
     match data_type {
@@ -85,7 +97,16 @@ fn modifier(data_type: DataType) -> i32 {
         | DataType::Float32
         | DataType::TimestampTz
         | DataType::Uuid
-        | DataType::Bytea => -1,
+        | DataType::Bytea
+        | DataType::Time
+        | DataType::Json
+        | DataType::Jsonb
+        | DataType::Char
+        | DataType::Limited(Limit::Varchar(None)) => -1,
+        DataType::Limited(Limit::Varchar(Some(length)) | Limit::Char(length)) => length as i32 + 4,
+        DataType::Limited(Limit::Timestamp(digits) | Limit::TimestampTz(digits) | Limit::Time(digits)) => {
+            digits.into()
+        }
     }
 }
 
@@ -110,8 +131,10 @@ pub(crate) fn parameter_type(oid: u32) -> Result<Option<DataType>, SqlError> {
         UUID => DataType::Uuid,
         BYTEA => DataType::Bytea,
         INTERVAL => DataType::Interval,
-        114 | 3802 => return Err(SqlError::unsupported("type json")),
-        1083 | 1266 => return Err(SqlError::unsupported("type time")),
+        JSON => DataType::Json,
+        JSONB => DataType::Jsonb,
+        TIME => DataType::Time,
+        1266 => return Err(SqlError::unsupported("type time with time zone")),
         _ => return Err(SqlError::new("42704", format!("type with OID {oid} does not exist"))),
     }))
 }
@@ -145,14 +168,16 @@ pub(crate) fn read_parameter(
         Literal::Timestamp(micros) => write_timestamp(micros, &mut written),
         Literal::Uuid(uuid) => write_uuid(uuid, &mut written),
         Literal::Bytea(value) => write_bytea(&value, &mut written),
+        Literal::Jsonb(value) => write_jsonb(&value, &mut written),
         Literal::TimestampTz(micros) => write_timestamptz(micros, zone, &mut written),
         Literal::Date(days) => write_date(days, &mut written),
+        Literal::Time(micros) => write_time(micros, &mut written),
         Literal::Interval { months, days, micros } => {
             write_interval(Interval { months, days, micros }, &mut written);
         }
         Literal::Float32(bits) => write_float32(f32::from_bits(bits), &mut written),
         Literal::Float64(bits) => write_float64(f64::from_bits(bits), &mut written),
-        Literal::Text(value) => written.extend_from_slice(value.as_bytes()),
+        Literal::Text(value) | Literal::Json(value) => written.extend_from_slice(value.as_bytes()),
         Literal::Boolean(value) => written.extend_from_slice(value.to_string().as_bytes()),
         Literal::Int16(value) => written.extend_from_slice(value.to_string().as_bytes()),
         Literal::Int32(value) => written.extend_from_slice(value.to_string().as_bytes()),
@@ -174,10 +199,19 @@ fn read_binary(bytes: &[u8], oid: u32) -> Result<Literal, SqlError> {
         FLOAT4 => Literal::Float32(u32::from_be_bytes(fixed(bytes)?)),
         FLOAT8 => Literal::Float64(u64::from_be_bytes(fixed(bytes)?)),
         NAME | TEXT | BPCHAR | VARCHAR => Literal::Text(utf8(bytes)?.to_owned()),
+        JSON => Literal::Json(text_form::check_json(utf8(bytes)?)?.to_owned()),
+        JSONB => match bytes.split_first() {
+            Some((1, text)) => Literal::Jsonb(text_form::parse_jsonb(utf8(text)?)?),
+            Some((version, _)) => {
+                return Err(SqlError::internal(format_args!("unsupported jsonb version number {version}")));
+            }
+            None => return Err(SqlError::new("08P01", "no data left in message")),
+        },
         UUID => Literal::Uuid(fixed(bytes)?),
         BYTEA => Literal::Bytea(bytes.to_vec()),
         TIMESTAMPTZ => Literal::TimestampTz(since_1970(i64::from_be_bytes(fixed(bytes)?))?),
         TIMESTAMP => Literal::Timestamp(since_1970(i64::from_be_bytes(fixed(bytes)?))?),
+        TIME => Literal::Time(time_of_day(i64::from_be_bytes(fixed(bytes)?))?),
         DATE => Literal::Date(days_since_1970(i32::from_be_bytes(fixed(bytes)?))?),
         INTERVAL => interval(bytes)?.literal(),
         NUMERIC => Literal::Text(numeric_text_from_binary(bytes)?),
@@ -198,6 +232,11 @@ fn days_since_1970(days: i32) -> Result<i32, SqlError> {
         i32::MAX | i32::MIN => Err(SqlError::unsupported("date infinity")),
         _ => days.checked_add(DAYS_TO_2000).ok_or_else(|| SqlError::new("22008", "date out of range")),
     }
+}
+
+fn time_of_day(micros: i64) -> Result<i64, SqlError> {
+    const DAY: i64 = 86_400_000_000;
+    if (0..=DAY).contains(&micros) { Ok(micros) } else { Err(SqlError::new("22008", "time out of range")) }
 }
 
 /// Microseconds, then days, then months.
@@ -252,6 +291,10 @@ mod tests {
         let numeric = wire_type(DataType::Numeric { precision: 10, scale: 2 });
         assert_eq!(numeric, WireType { oid: 1700, size: -1, modifier: 655_366 });
         assert_eq!(wire_type(DataType::Numeric { precision: 38, scale: 0 }).modifier, -1);
+        let varchar = DataType::Limited(Limit::Varchar(Some(10)));
+        assert_eq!(wire_type(varchar), WireType { oid: 1043, size: -1, modifier: 14 });
+        let moment = DataType::Limited(Limit::TimestampTz(3));
+        assert_eq!(wire_type(moment), WireType { oid: 1184, size: 8, modifier: 3 });
         assert_eq!(wire_type(DataType::Int64), WireType { oid: 20, size: 8, modifier: -1 });
     }
 
@@ -267,6 +310,12 @@ mod tests {
             binary(&0i64.to_be_bytes(), TIMESTAMP, DataType::Timestamp),
             Ok(Literal::Timestamp(MICROS_TO_2000))
         );
+        assert_eq!(binary(b"\x01[1]", JSONB, DataType::Json), Ok(Literal::Json("[1]".to_owned())));
+        assert_eq!(binary(b"{} ", JSON, DataType::Json), Ok(Literal::Json("{} ".to_owned())));
+        assert_eq!(binary(b"\x02[1]", JSONB, DataType::Jsonb), Err("XX000".to_owned()));
+        assert_eq!(binary(b"[1", JSON, DataType::Jsonb), Err("22P02".to_owned()));
+        assert_eq!(binary(&5i64.to_be_bytes(), TIME, DataType::Time), Ok(Literal::Time(5)));
+        assert_eq!(binary(&(-1i64).to_be_bytes(), TIME, DataType::Time), Err("22008".to_owned()));
         assert_eq!(binary(&[0xa0; 16], UUID, DataType::Uuid), Ok(Literal::Uuid([0xa0; 16])));
         assert_eq!(binary(&[0xa0; 15], UUID, DataType::Uuid), Err("22P03".to_owned()));
         assert_eq!(binary(&[0, 255], BYTEA, DataType::Bytea), Ok(Literal::Bytea(vec![0, 255])));

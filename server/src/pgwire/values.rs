@@ -2,17 +2,18 @@
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray,
-    Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, IntervalMonthDayNanoArray, StringArray,
-    TimestampMicrosecondArray,
+    Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, IntervalMonthDayNanoArray,
+    LargeBinaryArray, StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{
     DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type,
-    Int64Type, IntervalMonthDayNanoType, IntervalUnit, TimeUnit, TimestampMicrosecondType,
+    Int64Type, IntervalMonthDayNanoType, IntervalUnit, Time64MicrosecondType, TimeUnit,
+    TimestampMicrosecondType,
 };
 use bytes::{BufMut, BytesMut};
 use millrace_sql::text_form::{
-    Interval, write_bytea, write_date, write_float32, write_float64, write_interval, write_numeric,
-    write_timestamp, write_timestamptz, write_uuid,
+    Interval, write_bytea, write_date, write_float32, write_float64, write_interval, write_jsonb,
+    write_numeric, write_time, write_timestamp, write_timestamptz, write_uuid,
 };
 use millrace_sql::{SqlError, Zone};
 use std::fmt::Write as _;
@@ -36,6 +37,8 @@ pub(crate) enum Values<'a> {
     TimestampTz(&'a TimestampMicrosecondArray, &'a Zone),
     Uuid(&'a FixedSizeBinaryArray),
     Bytea(&'a BinaryArray),
+    Time(&'a Time64MicrosecondArray),
+    Jsonb(&'a LargeBinaryArray),
 }
 
 impl<'a> Values<'a> {
@@ -64,6 +67,10 @@ impl<'a> Values<'a> {
             }
             ArrowType::FixedSizeBinary(16) => Values::Uuid(array.as_fixed_size_binary()),
             ArrowType::Binary => Values::Bytea(array.as_binary::<i32>()),
+            ArrowType::LargeBinary => Values::Jsonb(array.as_binary::<i64>()),
+            ArrowType::Time64(TimeUnit::Microsecond) => {
+                Values::Time(array.as_primitive::<Time64MicrosecondType>())
+            }
             ArrowType::Float32 => Values::Float32(array.as_primitive::<Float32Type>()),
             other => return Err(SqlError::internal(format!("a result column has the type {other}"))),
         })
@@ -86,6 +93,8 @@ impl<'a> Values<'a> {
             Values::TimestampTz(array, _) => array.is_null(row),
             Values::Uuid(array) => array.is_null(row),
             Values::Bytea(array) => array.is_null(row),
+            Values::Time(array) => array.is_null(row),
+            Values::Jsonb(array) => array.is_null(row),
         }
     }
 
@@ -106,6 +115,8 @@ impl<'a> Values<'a> {
             Values::Timestamp(array) => write_timestamp(array.value(row), out),
             Values::Numeric(array, scale) => write_numeric(array.value(row), *scale, out),
             Values::Date(array) => write_date(array.value(row), out),
+            Values::Time(array) => write_time(array.value(row), out),
+            Values::Jsonb(array) => write_jsonb(array.value(row), out),
             Values::Interval(array) => write_interval(Interval::from_arrow(array.value(row)), out),
         }
     }
@@ -121,6 +132,12 @@ impl<'a> Values<'a> {
             Values::Uuid(array) => out.put_slice(array.value(row)),
             Values::Bytea(array) => out.put_slice(array.value(row)),
             Values::Float64(array) => out.put_f64(array.value(row)),
+            Values::Time(array) => out.put_i64(array.value(row)),
+            Values::Jsonb(array) => {
+                // The version of the form.
+                out.put_u8(1);
+                write_jsonb(array.value(row), out);
+            }
             Values::Text(array) => out.put_slice(array.value(row).as_bytes()),
             // Binary timestamps count from 2000.
             Values::Timestamp(array) | Values::TimestampTz(array, _) => {
@@ -161,7 +178,12 @@ mod tests {
     #[test]
     fn values_are_written_as_by_postgresql() {
         let timestamp = |micros| Arc::new(TimestampMicrosecondArray::from(vec![micros])) as ArrayRef;
-        let cases: [(ArrayRef, &str, &str); 20] = [
+        let cases: [(ArrayRef, &str, &str); 21] = [
+            (
+                Arc::new(Time64MicrosecondArray::from(vec![3_723_000_004])),
+                "01:02:03.000004",
+                "00000000dde878c4",
+            ),
             (Arc::new(BinaryArray::from(vec![&[0u8, 255][..]])), "\\x00ff", "00ff"),
             (
                 Arc::new(FixedSizeBinaryArray::try_from_iter([[0xa0u8; 16]].into_iter()).expect("16 bytes")),

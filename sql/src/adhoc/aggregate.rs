@@ -9,8 +9,8 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::{SortOptions, filter, is_not_null};
 use datafusion::arrow::datatypes::{
-    DataType as ArrowType, Decimal128Type, Field, FieldRef, Float64Type, Int32Type, Int64Type, SchemaRef,
-    i256,
+    DataType as ArrowType, Decimal128Type, Field, FieldRef, Float64Type, Int32Type, Int64Type,
+    IntervalMonthDayNanoType, SchemaRef, i256,
 };
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -19,11 +19,13 @@ use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFuncti
 use datafusion::physical_plan::PhysicalExpr;
 use millrace_engine::{
     Aggregate, AggregateFunction, ByteRows, DataError, DataType, Deviation, Direction, ExactSum, Literal,
-    NUMERIC_PRECISION_MAX, RowCodec, Spread, join_texts, normalise_keys,
+    NUMERIC_PRECISION_MAX, RowCodec, Spread, compared_part, interval_of_sums, join_texts, normalise_interval,
+    normalise_keys,
 };
 
 use crate::compile::scalar;
 use crate::functions::{self, Inputs, normalize_float, normalize_real};
+use crate::text_form::Interval;
 
 /// The aggregate as DataFusion's operators take it, over its arguments and then what orders them; its
 /// output column is `c{position}`.
@@ -106,6 +108,11 @@ enum State {
         count: i64,
         mean: bool,
     },
+    /// The sums of months, days and microseconds of intervals, and how many.
+    Span {
+        sums: [i128; 3],
+        count: i64,
+    },
     /// The least or the greatest value so far.
     Extreme {
         best: Option<ArrayRef>,
@@ -153,6 +160,7 @@ impl State {
             F::StringAgg => State::Texts { codec: text_codec(arguments, order), rows: ByteRows::default() },
             F::Sum | F::Avg | F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp => match argument {
                 DataType::Float64 => State::Float { sum: Box::default(), count: 0, mean },
+                DataType::Interval => State::Span { sums: [0; 3], count: 0 },
                 _ => State::Exact { sum: i256::ZERO, count: 0, scale, mean },
             },
         }
@@ -171,6 +179,15 @@ impl State {
             State::Float { sum, count, .. } => {
                 *count += valid;
                 values.as_primitive::<Float64Type>().iter().flatten().for_each(|value| sum.add(value, 1));
+            }
+            State::Span { sums, count } => {
+                *count += valid;
+                let values = values.as_primitive::<IntervalMonthDayNanoType>();
+                for Interval { months, days, micros } in values.iter().flatten().map(Interval::from_arrow) {
+                    sums[0] += i128::from(months);
+                    sums[1] += i128::from(days);
+                    sums[2] += i128::from(micros);
+                }
             }
             State::Extreme { best, greatest } => {
                 let Some(row) = functions::extreme_row(values, *greatest)? else { return Ok(()) };
@@ -202,7 +219,12 @@ impl State {
         let null = scalar(&Literal::Null(result));
         Ok(match self {
             State::Count(count) => ScalarValue::Int64(Some(*count)),
-            State::Exact { count: 0, .. } | State::Float { count: 0, .. } => null,
+            State::Exact { count: 0, .. } | State::Float { count: 0, .. } | State::Span { count: 0, .. } => {
+                null
+            }
+            State::Span { sums: [months, days, micros], .. } => {
+                ScalarValue::IntervalMonthDayNano(Some(interval_of_sums(*months, *days, *micros)?))
+            }
             State::Exact { sum, count, scale, mean: true } => {
                 let digits = functions::quotient_scale(*scale, 0);
                 let mean = functions::mean(*sum, *scale, *count, digits);
@@ -220,7 +242,7 @@ impl State {
             State::Extreme { best, .. } => match best {
                 None => null,
                 // The engine keeps extremes as keys, in which -0 is 0.
-                Some(best) => distinct_key(ScalarValue::try_from_array(best, 0)?),
+                Some(best) => extreme_key(ScalarValue::try_from_array(best, 0)?),
             },
             State::Truth { value, .. } => ScalarValue::Boolean(*value),
             State::Bits { value, .. } if result == DataType::Int32 => {
@@ -241,6 +263,7 @@ impl State {
     fn bytes(&self) -> usize {
         match self {
             State::Count(_) | State::Exact { .. } | State::Truth { .. } | State::Bits { .. } => 0,
+            State::Span { .. } => 0,
             State::Float { .. } => size_of::<ExactSum>(),
             State::Extreme { best, .. } => best.as_ref().map_or(0, |best| best.get_array_memory_size()),
             State::Spread { spread, .. } => spread.bytes(),
@@ -313,6 +336,18 @@ fn exact_result(sum: i256, scale: u8, result: DataType) -> Result<ScalarValue> {
 
 /// Whether one value takes the place of the best so far, by the comparison that SQL has.
 fn replaces(value: &ArrayRef, best: &ArrayRef, greatest: bool) -> Result<bool> {
+    if let (Some(value), Some(best)) = (
+        value.as_primitive_opt::<IntervalMonthDayNanoType>(),
+        best.as_primitive_opt::<IntervalMonthDayNanoType>(),
+    ) {
+        let order = functions::compare_shown_intervals(value.value(0), best.value(0));
+        return Ok(if greatest { order.is_gt() } else { order.is_lt() });
+    }
+    if let (Some(value), Some(best)) = (value.as_binary_opt::<i64>(), best.as_binary_opt::<i64>()) {
+        let order = |bytes: &[u8]| (compared_part(bytes), bytes.to_vec());
+        let order = order(value.value(0)).cmp(&order(best.value(0)));
+        return Ok(if greatest { order.is_gt() } else { order.is_lt() });
+    }
     let types = [value, best].map(|array| DataType::from_arrow(array.data_type()));
     let [Some(left), Some(right)] = types else {
         return Err(DataFusionError::Internal(format!("extreme of {}", value.data_type())));
@@ -340,11 +375,23 @@ impl fmt::Debug for Accumulate {
     }
 }
 
+/// An extreme as it is shown: a float as a key, what equals may differ from as its row has it.
+fn extreme_key(value: ScalarValue) -> ScalarValue {
+    match value {
+        ScalarValue::IntervalMonthDayNano(_) | ScalarValue::LargeBinary(_) => value,
+        other => distinct_key(other),
+    }
+}
+
 /// A value as the key under which equal ones are one.
 fn distinct_key(value: ScalarValue) -> ScalarValue {
     match value {
         ScalarValue::Float64(Some(value)) => ScalarValue::Float64(Some(normalize_float(value))),
         ScalarValue::Float32(Some(value)) => ScalarValue::Float32(Some(normalize_real(value))),
+        ScalarValue::IntervalMonthDayNano(Some(value)) => {
+            ScalarValue::IntervalMonthDayNano(Some(normalise_interval(value)))
+        }
+        ScalarValue::LargeBinary(Some(value)) => ScalarValue::LargeBinary(Some(compared_part(&value))),
         other => other,
     }
 }

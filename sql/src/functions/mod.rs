@@ -6,15 +6,20 @@
 mod arithmetic; // + - * / % on integers and floats
 mod bytes; // bytea and uuid
 mod cast;
+mod clock; // time of day
 mod comparison;
 mod date; // dates and intervals
 mod inputs; // a kernel's arguments
+mod json; // parts of json and jsonb
+mod json_build; // to_json, json_build_object
 mod like; // LIKE and ILIKE
+mod limits; // varchar(n), char(n), timestamp(p)
 mod math;
 mod numeric;
 mod resolve; // which overload a call means
 mod regex; // ~ and ~*
 mod row; // the one row of a scalar sub-query
+mod span; // functions of intervals
 mod strings; // replace, split_part, trim, pad, concat …
 mod text; // length, lower, upper, substr
 mod time; // date_trunc, extract
@@ -26,7 +31,7 @@ use millrace_engine::{DataError, DataType, NUMERIC_PRECISION_MAX};
 
 pub(crate) use arithmetic::float_overflow;
 pub(crate) use cast::{Context, cast, context};
-pub(crate) use comparison::{extreme_row, normalize_float, normalize_real};
+pub(crate) use comparison::{compare_shown_intervals, extreme_row, normalize_float, normalize_real};
 pub(crate) use date::fold_moment;
 pub(crate) use inputs::Inputs;
 pub(crate) use numeric::{mean, overflow as numeric_overflow, quotient_scale, rescale};
@@ -57,12 +62,16 @@ pub(crate) enum Kind {
     TimestampTz,
     Uuid,
     Bytea,
+    Time,
+    Char,
+    Json,
+    Jsonb,
 }
 
 impl Kind {
     /// The kind of a type.
     pub(crate) fn of(data_type: DataType) -> Kind {
-        match data_type {
+        match data_type.base() {
             DataType::Boolean => Kind::Boolean,
             DataType::Int32 => Kind::Int32,
             DataType::Int64 => Kind::Int64,
@@ -77,6 +86,10 @@ impl Kind {
             DataType::TimestampTz => Kind::TimestampTz,
             DataType::Uuid => Kind::Uuid,
             DataType::Bytea => Kind::Bytea,
+            DataType::Time => Kind::Time,
+            DataType::Json => Kind::Json,
+            DataType::Jsonb => Kind::Jsonb,
+            DataType::Char | DataType::Limited(_) => Kind::Char,
         }
     }
 
@@ -96,6 +109,10 @@ impl Kind {
             (Kind::TimestampTz, _) => DataType::TimestampTz,
             (Kind::Uuid, _) => DataType::Uuid,
             (Kind::Bytea, _) => DataType::Bytea,
+            (Kind::Time, _) => DataType::Time,
+            (Kind::Json, _) => DataType::Json,
+            (Kind::Jsonb, _) => DataType::Jsonb,
+            (Kind::Char, _) => DataType::Char,
             (Kind::Numeric, Some(known @ DataType::Numeric { .. })) => known,
             (Kind::Numeric, Some(from)) if is_whole(from) || from == DataType::Boolean => numeric_type(0),
             (Kind::Numeric, _) => numeric_type(numeric::QUOTIENT_SCALE),
@@ -219,6 +236,19 @@ const GENERIC: &[(&str, Kernel)] = &[
     ("least", comparison::least),
     ("greatest", comparison::greatest),
     ("single_row", row::single_row),
+    ("assign", limits::assign),
+    ("padded", limits::padded),
+    ("iso_text", json_build::iso_text),
+    ("to_json", json_build::to_json),
+    ("to_jsonb", json_build::to_jsonb),
+    ("json_build_array", json_build::json_build_array),
+    ("json_build_object", json_build::json_build_object),
+    ("jsonb_build_array", json_build::build_array),
+    ("jsonb_build_object", json_build::build_object),
+    ("json_extract_path", json::json_extract_path),
+    ("json_extract_path_text", json::json_extract_path_text),
+    ("jsonb_extract_path", json::extract_path),
+    ("jsonb_extract_path_text", json::extract_path_text),
     ("concat_all", strings::concat_all),
     ("concat_ws", strings::concat_ws),
 ];
@@ -235,6 +265,9 @@ const TIMESTAMPTZ: Returns = Returns::Fixed(DataType::TimestampTz);
 const BYTEA: Returns = Returns::Fixed(DataType::Bytea);
 const DATE: Returns = Returns::Fixed(DataType::Date);
 const INTERVAL: Returns = Returns::Fixed(DataType::Interval);
+const JSON: Returns = Returns::Fixed(DataType::Json);
+const JSONB: Returns = Returns::Fixed(DataType::Jsonb);
+const TIME: Returns = Returns::Fixed(DataType::Time);
 
 const fn entry(name: &'static str, arguments: &'static [Kind], returns: Returns, kernel: Kernel) -> Function {
     Function { name, arguments, returns, kernel, in_zone: None }
@@ -253,7 +286,8 @@ const fn zoned(
 /// Every other function, by overload.
 static FUNCTIONS: &[Function] = {
     use Kind::{
-        Bytea, Date, Float32, Float64, Int16, Int32, Int64, Interval, Numeric, Text, Timestamp, TimestampTz,
+        Bytea, Char, Date, Float32, Float64, Int16, Int32, Int64, Interval, Json, Jsonb, Numeric, Text, Time,
+        Timestamp, TimestampTz,
     };
     &[
         entry("add", &[Int16, Int16], INT2, arithmetic::add_int2),
@@ -271,6 +305,10 @@ static FUNCTIONS: &[Function] = {
         entry("add", &[Timestamp, Interval], TIMESTAMP, date::add_interval),
         entry("add", &[Interval, Timestamp], TIMESTAMP, date::add_interval),
         entry("add", &[Interval, Interval], INTERVAL, date::add_intervals),
+        entry("add", &[Time, Interval], TIME, clock::add_interval),
+        entry("add", &[Interval, Time], TIME, clock::add_interval),
+        entry("add", &[Date, Time], TIMESTAMP, clock::on_day),
+        entry("add", &[Time, Date], TIMESTAMP, clock::on_day),
         entry("subtract", &[Int16, Int16], INT2, arithmetic::subtract_int2),
         entry("subtract", &[Int32, Int32], INT4, arithmetic::subtract_int4),
         entry("subtract", &[Int64, Int64], INT8, arithmetic::subtract_int8),
@@ -285,6 +323,8 @@ static FUNCTIONS: &[Function] = {
         entry("subtract", &[Timestamp, Interval], TIMESTAMP, date::subtract_interval),
         entry("subtract", &[Timestamp, Timestamp], INTERVAL, date::time_between),
         entry("subtract", &[Interval, Interval], INTERVAL, date::subtract_intervals),
+        entry("subtract", &[Time, Interval], TIME, clock::subtract_interval),
+        entry("subtract", &[Time, Time], INTERVAL, clock::between),
         entry("multiply", &[Int16, Int16], INT2, arithmetic::multiply_int2),
         entry("multiply", &[Int32, Int32], INT4, arithmetic::multiply_int4),
         entry("multiply", &[Int64, Int64], INT8, arithmetic::multiply_int8),
@@ -342,6 +382,7 @@ static FUNCTIONS: &[Function] = {
         entry("length", &[Bytea], INT4, bytes::length),
         entry("octet_length", &[Text], INT4, bytes::text_octets),
         entry("octet_length", &[Bytea], INT4, bytes::length),
+        entry("octet_length", &[Char], INT4, bytes::text_octets),
         entry("concat", &[Bytea, Bytea], BYTEA, bytes::concat),
         entry("substr", &[Bytea, Int32], BYTEA, bytes::substr),
         entry("substr", &[Bytea, Int32, Int32], BYTEA, bytes::substr),
@@ -370,6 +411,12 @@ static FUNCTIONS: &[Function] = {
         entry("ltrim", &[Text, Text], TEXT, strings::ltrim),
         entry("rtrim", &[Text], TEXT, strings::rtrim),
         entry("rtrim", &[Text, Text], TEXT, strings::rtrim),
+        entry("like", &[Char, Text], BOOLEAN, like::like),
+        entry("like", &[Char, Text, Text], BOOLEAN, like::like),
+        entry("ilike", &[Char, Text], BOOLEAN, like::ilike),
+        entry("ilike", &[Char, Text, Text], BOOLEAN, like::ilike),
+        entry("matches", &[Char, Text], BOOLEAN, regex::matches),
+        entry("matches_any_case", &[Char, Text], BOOLEAN, regex::matches_any_case),
         entry("like", &[Text, Text], BOOLEAN, like::like),
         entry("like", &[Text, Text, Text], BOOLEAN, like::like),
         entry("ilike", &[Text, Text], BOOLEAN, like::ilike),
@@ -380,6 +427,25 @@ static FUNCTIONS: &[Function] = {
         entry("date_part", &[Text, Timestamp], FLOAT8, time::date_part),
         entry("extract", &[Text, Timestamp], Returns::Whole, time::extract),
         entry("extract", &[Text, Date], Returns::Whole, time::extract_of_date),
+        entry("extract", &[Text, Time], Returns::Whole, clock::extract),
+        entry("extract", &[Text, Interval], Returns::Whole, span::extract),
+        entry("date_part", &[Text, Time], FLOAT8, clock::date_part),
+        entry("date_part", &[Text, Interval], FLOAT8, span::date_part),
+        entry("justify_hours", &[Interval], INTERVAL, span::justify_hours),
+        entry("justify_days", &[Interval], INTERVAL, span::justify_days),
+        entry("justify_interval", &[Interval], INTERVAL, span::justify_interval),
+        entry(
+            "make_interval",
+            &[Int32, Int32, Int32, Int32, Int32, Int32, Float64],
+            INTERVAL,
+            span::make_interval,
+        ),
+        entry("age", &[Timestamp, Timestamp], INTERVAL, span::age),
+        zoned("age", "age_in_zone", &[TimestampTz, TimestampTz], INTERVAL, span::age_in_zone),
+        entry("isfinite", &[Date], BOOLEAN, span::is_finite),
+        entry("isfinite", &[Timestamp], BOOLEAN, span::is_finite),
+        entry("isfinite", &[TimestampTz], BOOLEAN, span::is_finite),
+        entry("isfinite", &[Interval], BOOLEAN, span::is_finite),
         entry("date_bin", &[Interval, Timestamp, Timestamp], TIMESTAMP, date::date_bin),
         entry("to_char", &[Timestamp, Text], TEXT, to_char::to_char),
         zoned("to_char", "to_char_in_zone", &[TimestampTz, Text], TEXT, to_char::to_char_in_zone),
@@ -414,8 +480,31 @@ static FUNCTIONS: &[Function] = {
         zoned("timestamptz", "timestamptz_in_zone", &[Timestamp], TIMESTAMPTZ, zoned::moment),
         zoned("timestamp", "timestamp_in_zone", &[TimestampTz], TIMESTAMP, zoned::local),
         zoned("text", "text_in_zone", &[TimestampTz], TEXT, zoned::shown),
+        entry("->", &[Jsonb, Text], JSONB, json::field),
+        entry("->", &[Jsonb, Int32], JSONB, json::element),
+        entry("->", &[Json, Text], JSON, json::json_field),
+        entry("->", &[Json, Int32], JSON, json::json_element),
+        entry("->>", &[Jsonb, Text], TEXT, json::field_text),
+        entry("->>", &[Jsonb, Int32], TEXT, json::element_text),
+        entry("->>", &[Json, Text], TEXT, json::json_field_text),
+        entry("->>", &[Json, Int32], TEXT, json::json_element_text),
+        entry("@>", &[Jsonb, Jsonb], BOOLEAN, json::contains),
+        entry("<@", &[Jsonb, Jsonb], BOOLEAN, json::contained),
+        entry("?", &[Jsonb, Text], BOOLEAN, json::exists),
+        entry("concat", &[Jsonb, Jsonb], JSONB, json::concat),
+        entry("subtract", &[Jsonb, Text], JSONB, json::without_key),
+        entry("subtract", &[Jsonb, Int32], JSONB, json::without_element),
+        entry("json_typeof", &[Json], TEXT, json::json_type_name),
+        entry("jsonb_typeof", &[Jsonb], TEXT, json::type_name),
+        entry("json_array_length", &[Json], INT4, json::json_array_length),
+        entry("jsonb_array_length", &[Jsonb], INT4, json::array_length),
+        entry("json_strip_nulls", &[Json], JSON, json::json_strip_nulls),
+        entry("jsonb_strip_nulls", &[Jsonb], JSONB, json::strip_nulls),
+        entry("jsonb_pretty", &[Jsonb], TEXT, json::pretty),
+        entry("normalize", &[Jsonb], JSONB, comparison::normalize_jsonb),
         entry("normalize", &[Float64], FLOAT8, comparison::normalize),
         entry("normalize", &[Float32], FLOAT4, comparison::normalize_reals),
+        entry("normalize", &[Interval], INTERVAL, comparison::normalize_intervals),
     ]
 };
 
@@ -445,6 +534,18 @@ pub(crate) fn sql_function(name: &str) -> Option<&'static str> {
         ("date_bin", "date_bin"),
         ("to_char", "to_char"),
         ("timezone", "timezone"),
+        ("json_typeof", "json_typeof"),
+        ("jsonb_typeof", "jsonb_typeof"),
+        ("json_array_length", "json_array_length"),
+        ("jsonb_array_length", "jsonb_array_length"),
+        ("json_strip_nulls", "json_strip_nulls"),
+        ("jsonb_strip_nulls", "jsonb_strip_nulls"),
+        ("jsonb_pretty", "jsonb_pretty"),
+        ("justify_hours", "justify_hours"),
+        ("justify_days", "justify_days"),
+        ("justify_interval", "justify_interval"),
+        ("age", "age"),
+        ("isfinite", "isfinite"),
         ("trunc", "trunc"),
         ("sign", "sign"),
         ("mod", "modulo"),

@@ -336,7 +336,7 @@ impl<'a> ChangeBinder<'a> {
         if let Some(from) = value.data_type() {
             check_assignment(&column.name, from, column.data_type)?;
         }
-        self.binder.parameters.as_type(value, column.data_type)
+        self.binder.parameters.assign(value, column.data_type)
     }
 
     /// Each row of the table that was matched, as often as the table has it, with one of its matches: the least
@@ -387,7 +387,7 @@ impl<'a> ChangeBinder<'a> {
         for (column, from) in named.iter().zip(&own) {
             check_assignment(&column.name, *from, column.data_type)?;
         }
-        let rel = binder::cast_columns(bound.rel, &targets, self.binder.parameters.zone)?;
+        let rel = binder::assign_columns(bound.rel, &targets, &self.binder.parameters)?;
         self.whole_rows(rel, source.columns)
     }
 
@@ -524,7 +524,7 @@ pub(crate) fn default_expression(expr: &ast::Expr, column: &Column) -> Result<Ex
         );
         return Err(SqlError::new("42804", message).hint("You will need to rewrite or cast the expression."));
     }
-    let expr = parameters.as_type(typed, column.data_type)?;
+    let expr = parameters.assign(typed, column.data_type)?;
     if let Some(name) = volatile_call(&expr) {
         return Err(SqlError::unsupported(format_args!("{name}() in a DEFAULT expression")));
     }

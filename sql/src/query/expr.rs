@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator, CaseWhen, UnaryOperator, Value};
-use millrace_engine::{Aggregate, DataType, Expr, Literal};
+use millrace_engine::{Aggregate, DataType, Expr, Limit, Literal};
 
 use super::binder::Binder;
 use super::catalog_function::{OidType, catalog_type};
@@ -17,11 +17,11 @@ use super::scope::{Scope, fold};
 use super::subquery::Subqueries;
 use super::surroundings::{Environment, Outer};
 use super::typed::{ParameterTypes, Typed};
-use super::types::{display_known, named};
+use super::types::{Named, display_known, named};
 use super::unnest::Subquery;
 use super::window::Windows;
 use crate::error::SqlError;
-use crate::functions::{self, common_type, comparison_type, resolve_operator};
+use crate::functions::{self, Kind, common_type, comparison_type, resolve_operator};
 
 /// While aggregates are collected, the column that stands for the n-th is this plus n: no input is
 /// so wide.
@@ -149,7 +149,12 @@ impl<'a> ExprBinder<'a> {
             },
             Sql::TypedString(typed) => {
                 let text = typed.value.clone().into_string().unwrap_or_default();
-                self.parameters.cast(Typed::Text(text), named(&typed.data_type)?)
+                let to = match &typed.data_type {
+                    // Before a constant it is any length.
+                    ast::DataType::Char(None) | ast::DataType::Character(None) => Named::Type(DataType::Char),
+                    other => named(other)?,
+                };
+                self.parameters.cast(Typed::Text(text), to)
             }
             Sql::IsNull(inner) => self.null_test(inner, false),
             Sql::IsNotNull(inner) => self.null_test(inner, true),
@@ -341,6 +346,11 @@ impl<'a> ExprBinder<'a> {
             BinaryOperator::Divide => self.arithmetic("divide", "/", left, right),
             BinaryOperator::Modulo => self.arithmetic("modulo", "%", left, right),
             BinaryOperator::StringConcat => self.concat(left, right),
+            BinaryOperator::Arrow => self.arithmetic("->", "->", left, right),
+            BinaryOperator::LongArrow => self.arithmetic("->>", "->>", left, right),
+            BinaryOperator::AtArrow => self.arithmetic("@>", "@>", left, right),
+            BinaryOperator::ArrowAt => self.arithmetic("<@", "<@", left, right),
+            BinaryOperator::Question => self.arithmetic("?", "?", left, right),
             BinaryOperator::PGExp => self.arithmetic("power", "^", left, right),
             BinaryOperator::PGLikeMatch => self.like(&LIKE, false, left, right, None),
             BinaryOperator::PGNotLikeMatch => self.like(&LIKE, true, left, right, None),
@@ -395,8 +405,10 @@ impl<'a> ExprBinder<'a> {
     fn concat(&self, left: &ast::Expr, right: &ast::Expr) -> Bound {
         let operands = vec![self.bind(left)?, self.bind(right)?];
         let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
-        // With a literal beside it, bytes are joined with bytes; beside a text they become one.
-        if types.contains(&Some(DataType::Bytea)) && !types.contains(&Some(DataType::Text)) {
+        // With a literal beside it, bytes are joined with bytes, and JSON with JSON; beside a text they become one.
+        let joins_itself =
+            |known: &Option<DataType>| matches!(known, Some(DataType::Bytea | DataType::Jsonb));
+        if types.iter().any(joins_itself) && !types.contains(&Some(DataType::Text)) {
             return self.operator("concat", "||", operands);
         }
         if types.iter().all(|known| known.is_some_and(|known| known != DataType::Text)) {
@@ -436,7 +448,15 @@ impl<'a> ExprBinder<'a> {
         right: Typed,
     ) -> Result<(Expr, Expr), SqlError> {
         let types = [left.data_type(), right.data_type()];
-        let kind = comparison_type(types[0], types[1]).ok_or_else(|| no_operator(symbol, &types))?;
+        let is_varchar =
+            |typed: &Typed| matches!(typed.full_type(), Some(DataType::Limited(Limit::Varchar(_))));
+        let kind = match types {
+            // A varchar becomes a char, where a char becomes a text.
+            [Some(DataType::Char), Some(_)] if is_varchar(&right) => Some(Kind::Char),
+            [Some(_), Some(DataType::Char)] if is_varchar(&left) => Some(Kind::Char),
+            [left, right] => comparison_type(left, right),
+        };
+        let kind = kind.filter(|kind| *kind != Kind::Json).ok_or_else(|| no_operator(symbol, &types))?;
         let (left, _) = self.parameters.as_kind(left, kind)?;
         let (right, _) = self.parameters.as_kind(right, kind)?;
         Ok((left, right))
@@ -456,7 +476,7 @@ impl<'a> ExprBinder<'a> {
 
     pub(super) fn is_null(&self, inner: &ast::Expr) -> Result<Expr, SqlError> {
         let typed = self.bind(inner)?;
-        let data_type = typed.data_type().unwrap_or(DataType::Text);
+        let data_type = typed.full_type().unwrap_or(DataType::Text);
         Ok(Expr::IsNull(Box::new(self.parameters.as_type(typed, data_type)?)))
     }
 
@@ -499,7 +519,16 @@ impl<'a> ExprBinder<'a> {
             let needle = operands.remove(0);
             return Ok(Typed::boolean(negated_if(negated, self.in_list_of_reals(needle, operands)?)));
         }
-        let arguments = self.all_as(operands, common)?;
+        let as_common = |operand| match operand {
+            // Text with and without a limit compares as it is.
+            Typed::Known(expr, DataType::Limited(limit))
+                if limit.base() == common && common != DataType::Char =>
+            {
+                Ok(expr)
+            }
+            operand => self.parameters.as_type(operand, common),
+        };
+        let arguments = operands.into_iter().map(as_common).collect::<Result<_, SqlError>>()?;
         Ok(Typed::boolean(negated_if(negated, call("in", arguments, DataType::Boolean))))
     }
 
@@ -558,7 +587,8 @@ impl<'a> ExprBinder<'a> {
 
 /// The one type of the operand and the items of IN.
 fn common_of_list(types: &[Option<DataType>]) -> Result<DataType, SqlError> {
-    common_type(types).map_err(|(left, right)| no_operator("=", &[Some(left), Some(right)]))
+    let common = common_type(types).map_err(|(left, right)| no_operator("=", &[Some(left), Some(right)]))?;
+    if common == DataType::Json { Err(no_operator("=", &types[..types.len().min(2)])) } else { Ok(common) }
 }
 
 /// The common type of the results of a construct, which the message names.
@@ -566,7 +596,7 @@ pub(crate) fn matched_type<'t>(
     construct: &str,
     operands: impl IntoIterator<Item = &'t Typed>,
 ) -> Result<DataType, SqlError> {
-    let types: Vec<_> = operands.into_iter().map(Typed::data_type).collect();
+    let types: Vec<_> = operands.into_iter().map(Typed::full_type).collect();
     common_type(&types).map_err(|(left, right)| unmatched(construct, left, right))
 }
 
@@ -614,7 +644,10 @@ fn negated(literal: &Literal) -> Option<Literal> {
         | Literal::Float32(_)
         | Literal::TimestampTz(_)
         | Literal::Uuid(_)
-        | Literal::Bytea(_) => return None,
+        | Literal::Bytea(_)
+        | Literal::Time(_)
+        | Literal::Json(_)
+        | Literal::Jsonb(_) => return None,
     })
 }
 

@@ -17,6 +17,7 @@ mod forms; // LIKE, TRIM, INTERVAL, EXTRACT
 mod from; // tables and joins
 mod function; // calls and aggregates
 mod grouping; // GROUP BY and its sets
+mod json; // calls that make JSON
 mod names; // names of unaliased columns
 mod outer; // what stands for something outside the relation below
 pub(crate) mod rel; // the bound query
@@ -153,7 +154,6 @@ impl Query {
         if outer::is_correlated(&bound.rel) || outer::has_places(&bound.rel) {
             return Err(SqlError::internal("an outer reference is left in the plan"));
         }
-        refuse_interval_columns(&bound.rel)?;
         let columns: Vec<Column> = bound
             .columns()
             .into_iter()
@@ -270,25 +270,11 @@ pub(crate) fn index_expression(
     let scope = Scope::of_table(&relation.name, columns);
     let parameters = ParameterTypes::new(Parameters::values(&[]));
     let typed = ExprBinder::new(&scope, &parameters, "index expressions").bind(expr)?;
-    let data_type = typed.data_type();
+    let data_type = typed.full_type();
     let expr_bound = parameters.as_type(typed, data_type.unwrap_or(DataType::Text))?;
     let is_stable = |name: &str| name == "now" || functions::depends_on_session(name);
     if exprs::volatile_call(&expr_bound).is_some() || exprs::calls_any(&expr_bound, &is_stable) {
         return Err(SqlError::new("42P17", "functions in index expression must be marked IMMUTABLE"));
     }
     Ok((expr_bound, data_type, names::name_in_index(expr)))
-}
-
-/// 0A000: a column would be an interval, of which equal ones differ in their parts.
-pub(crate) fn interval_column() -> SqlError {
-    SqlError::unsupported("a column of type interval").hint(
-        "An interval can be a part of an expression: add it to a timestamp, compare it, or cast it to text.",
-    )
-}
-
-/// No operator has a column of intervals, whatever expressions compute with them.
-fn refuse_interval_columns(rel: &Rel) -> Result<(), SqlError> {
-    let mut found = false;
-    rel.visit(&mut |rel| found |= rel.columns().contains(&DataType::Interval));
-    if found { Err(interval_column()) } else { Ok(()) }
 }

@@ -8,13 +8,17 @@ mod bytes; // bytea and uuid
 mod date; // date, and names of months
 mod float; // double precision and real
 mod interval; // interval
+mod limit; // varchar(n), char(n), timestamp(p)
 mod numeric; // numeric
+mod time; // time of day
 mod timestamp; // timestamps with and without time zone, and the calendar
 mod written_zone; // the zone behind a time
 
-use millrace_engine::{DataError, DataType, Literal};
+use millrace_engine::{DataError, DataType, Limit, Literal};
 
 use crate::SqlError;
+use crate::json;
+pub use crate::json::write_stored as write_jsonb;
 use crate::zone::Zone;
 
 pub use bytes::{parse_bytea, parse_uuid, write_bytea, write_uuid};
@@ -24,8 +28,11 @@ pub use date::{parse_date, write_date};
 pub use float::{parse_float32, parse_float64, write_float32, write_float64};
 pub use interval::{Interval, parse_interval, write_interval};
 pub(crate) use interval::{IntervalField, interval_out_of_range, parse_interval_of};
+pub(crate) use limit::cut_to;
+pub use limit::{fitted, round_time, round_timestamp};
 pub(crate) use numeric::{parse_decimal, parse_digits};
 pub use numeric::{parse_numeric, write_numeric};
+pub use time::{parse_time, write_time};
 pub(crate) use timestamp::{FIRST_DAY, MICROS_PER_DAY, civil_from_days, days_from_civil, days_in_month};
 pub use timestamp::{parse_timestamp, parse_timestamptz, write_timestamp, write_timestamptz};
 
@@ -51,6 +58,42 @@ pub fn parse(text: &str, data_type: DataType, zone: &Zone) -> Result<Literal, Sq
         DataType::TimestampTz => Literal::TimestampTz(parse_timestamptz(text, zone)?),
         DataType::Uuid => Literal::Uuid(parse_uuid(text)?),
         DataType::Bytea => Literal::Bytea(parse_bytea(text)?),
+        DataType::Time => Literal::Time(parse_time(text)?),
+        DataType::Json => Literal::Json(check_json(text)?.to_owned()),
+        DataType::Jsonb => Literal::Jsonb(parse_jsonb(text)?),
+        DataType::Char => Literal::Text(text.trim_end_matches(' ').to_owned()),
+        DataType::Limited(limit) => limited(parse(text, limit.base(), zone)?, limit)?,
+    })
+}
+
+/// `jsonb`, as it is stored.
+///
+/// # Errors
+/// 22P02, 22P05, 22003, 54001
+pub fn parse_jsonb(text: &str) -> Result<Vec<u8>, DataError> {
+    Ok(json::encode(&json::read(text)?))
+}
+
+/// `json`, which is kept as it is written.
+///
+/// # Errors
+/// 22P02, 54001
+pub fn check_json(text: &str) -> Result<&str, DataError> {
+    json::check(text).map(|()| text)
+}
+
+/// A value of the type without its limit, as a column of the limit stores it.
+fn limited(value: Literal, limit: Limit) -> Result<Literal, DataError> {
+    Ok(match (value, limit) {
+        (Literal::Text(text), _) => Literal::Text(fitted(&text, limit)?.into_owned()),
+        (Literal::Timestamp(micros), Limit::Timestamp(digits)) => {
+            Literal::Timestamp(round_timestamp(micros, digits))
+        }
+        (Literal::TimestampTz(micros), Limit::TimestampTz(digits)) => {
+            Literal::TimestampTz(round_timestamp(micros, digits))
+        }
+        (Literal::Time(micros), Limit::Time(digits)) => Literal::Time(round_time(micros, digits)),
+        (value, _) => value,
     })
 }
 

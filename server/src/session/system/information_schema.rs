@@ -1,6 +1,6 @@
 //! The standard's catalogs. As in PostgreSQL materialized views are not in them: the standard has none.
 
-use millrace_engine::DataType;
+use millrace_engine::{DataType, Limit};
 use millrace_sql::{Catalog, Column, Relation, RelationKind, Schema};
 
 use super::cells::{Cell, Table, row};
@@ -64,7 +64,12 @@ fn numeric_parts(data_type: DataType, modifier: i64) -> [Option<i64>; 3] {
         | DataType::Date
         | DataType::Interval
         | DataType::Uuid
-        | DataType::Bytea => [None; 3],
+        | DataType::Bytea
+        | DataType::Json
+        | DataType::Jsonb
+        | DataType::Time
+        | DataType::Char
+        | DataType::Limited(_) => [None; 3],
     }
 }
 
@@ -79,7 +84,10 @@ fn column(relation: &Relation, at: usize, column: &Column) -> Vec<Cell> {
     let known = type_of(oid);
     let [precision, radix, scale] = numeric_parts(column.data_type, modifier);
     let of_time = match column.data_type {
-        DataType::Timestamp | DataType::TimestampTz | DataType::Interval => Some(6),
+        DataType::Timestamp | DataType::TimestampTz | DataType::Interval | DataType::Time => Some(6),
+        DataType::Limited(Limit::Timestamp(digits) | Limit::TimestampTz(digits) | Limit::Time(digits)) => {
+            Some(digits.into())
+        }
         DataType::Date => Some(0),
         DataType::Boolean
         | DataType::Int16
@@ -90,8 +98,18 @@ fn column(relation: &Relation, at: usize, column: &Column) -> Vec<Cell> {
         | DataType::Text
         | DataType::Numeric { .. }
         | DataType::Uuid
-        | DataType::Bytea => None,
+        | DataType::Bytea
+        | DataType::Json
+        | DataType::Jsonb
+        | DataType::Char
+        | DataType::Limited(Limit::Varchar(_) | Limit::Char(_)) => None,
     };
+    let characters = match column.data_type {
+        DataType::Limited(Limit::Varchar(length)) => length.map(i64::from),
+        DataType::Limited(Limit::Char(length)) => Some(i64::from(length)),
+        _ => None,
+    };
+    let is_text = matches!(column.data_type.base(), DataType::Text | DataType::Char);
     row![
         relation.name.as_str(),
         column.name.as_str(),
@@ -99,7 +117,9 @@ fn column(relation: &Relation, at: usize, column: &Column) -> Vec<Cell> {
         default,
         yes_or_no(column.nullable),
         known.map(|known| known.long_name),
-        (column.data_type == DataType::Text).then_some(1 << 30),
+        characters,
+        // A character has four bytes at most.
+        is_text.then(|| characters.map_or(1 << 30, |length| 4 * length)),
         precision,
         radix,
         scale,
@@ -122,6 +142,7 @@ pub(super) fn columns(catalog: &Catalog) -> Table {
         "column_default",
         "is_nullable",
         "data_type",
+        "character_maximum_length",
         "character_octet_length",
         "numeric_precision",
         "numeric_precision_radix",
