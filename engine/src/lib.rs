@@ -11,6 +11,7 @@ mod plan; // relational plans, their identity and display
 mod delta; // batches of changes between operators
 mod ipc; // deltas as bytes
 mod exact; // exact sums of doubles
+mod array; // arrays as stored bytes
 mod span; // sums of intervals
 mod spread; // exact variances
 mod joined; // texts joined by delimiters
@@ -24,6 +25,7 @@ mod engine; // the coordinator's handle to the workers
 mod log; // the durable sequence of commits, and the data folder
 mod planted; // bugs that the oracle must find
 
+pub use array::{Array, DIMENSIONS_MAX, Dimension, Element, order_bytes};
 pub use delta::{Col, Delta, Deltas, batch_bytes, batch_of, concat, empty_batch, filter};
 pub use engine::{
     Engine, EngineConfig, IndexSpec, InspectReply, ProgressSink, ReadReply, RelationReport, SavedState,
@@ -32,8 +34,8 @@ pub use engine::{
 pub use error::{DataError, EngineError};
 pub use exact::ExactSum;
 pub use expr::{Compiler, Expr};
-pub use joined::join_texts;
-pub use literals::column_of_literals;
+pub use joined::{array_of, join_texts};
+pub use literals::{column_of_literals, literal_of};
 pub use log::{
     Clock, DataFolder, Disk, DiskFile, Log, LogConfig, LogError, OsRandom, Random, RealDisk, Record, Replay,
     TableChanges, TickSource,

@@ -8,6 +8,8 @@ use std::fmt;
 use arrow::datatypes::{DataType as ArrowType, Field, IntervalUnit, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
 
+use crate::array::Element;
+
 /// The moment at which a transaction takes effect: microseconds since 1970, strictly increasing.
 pub type Tick = u64;
 
@@ -68,6 +70,8 @@ pub enum DataType {
     /// `jsonb`: bytes that compare as the values do, then what else is shown of them, and in four bytes how long the
     /// first part is. Keys go through `normalise_keys`.
     Jsonb,
+    /// An array, in the same form (`array.rs`).
+    Array(Element),
 }
 
 /// What a type's modifier asks of its values. Serialised inside plans and the log: only append variants.
@@ -106,7 +110,7 @@ impl DataType {
 
     /// Whether values of it can be equal and yet look different, so that a group has to choose which one it shows.
     pub fn has_equals_that_differ(self) -> bool {
-        matches!(self, DataType::Interval | DataType::Jsonb)
+        matches!(self, DataType::Interval | DataType::Jsonb | DataType::Array(_))
     }
 
     /// The type whose Arrow form and literals it shares.
@@ -136,6 +140,7 @@ impl DataType {
             DataType::Time => ArrowType::Time64(TimeUnit::Microsecond),
             DataType::Char | DataType::Limited(_) | DataType::Json => self.stored().to_arrow(),
             DataType::Jsonb => ArrowType::LargeBinary,
+            DataType::Array(_) => ArrowType::BinaryView,
             DataType::TimestampTz => ArrowType::Timestamp(TimeUnit::Microsecond, Some(MOMENT_ZONE.into())),
         }
     }
@@ -161,6 +166,8 @@ impl DataType {
             ArrowType::Float32 => DataType::Float32,
             ArrowType::Time64(TimeUnit::Microsecond) => DataType::Time,
             ArrowType::LargeBinary => DataType::Jsonb,
+            // What it is of each value says.
+            ArrowType::BinaryView => DataType::Array(Element::Text),
             ArrowType::Timestamp(TimeUnit::Microsecond, Some(zone)) if **zone == *MOMENT_ZONE => {
                 DataType::TimestampTz
             }
@@ -191,6 +198,7 @@ impl fmt::Display for DataType {
             DataType::Limited(limit) => limit.fmt(f),
             DataType::Json => f.write_str("json"),
             DataType::Jsonb => f.write_str("jsonb"),
+            DataType::Array(element) => write!(f, "{}[]", element.data_type()),
         }
     }
 }
@@ -210,7 +218,7 @@ impl fmt::Display for Limit {
 
 /// Each type once, for tests that go through them.
 #[cfg(test)]
-pub(crate) const EVERY: [DataType; 20] = [
+pub(crate) const EVERY: [DataType; 21] = [
     DataType::Boolean,
     DataType::Int16,
     DataType::Int32,
@@ -231,6 +239,7 @@ pub(crate) const EVERY: [DataType; 20] = [
     DataType::Limited(Limit::TimestampTz(3)),
     DataType::Json,
     DataType::Jsonb,
+    DataType::Array(Element::Text),
 ];
 
 /// The Arrow schema of unnamed columns: `c0`, `c1`, … of these types, all nullable.
@@ -306,6 +315,13 @@ pub enum Literal {
     Jsonb(Vec<u8>),
     /// `json`
     Json(String),
+    /// An array, as it is stored.
+    Array {
+        /// What it is of.
+        element: Element,
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
 }
 
 impl Literal {
@@ -332,6 +348,7 @@ impl Literal {
             Literal::Time(_) => DataType::Time,
             Literal::Jsonb(_) => DataType::Jsonb,
             Literal::Json(_) => DataType::Json,
+            Literal::Array { element, .. } => DataType::Array(*element),
         }
     }
 }
@@ -357,6 +374,9 @@ impl fmt::Display for Literal {
             Literal::Uuid(bytes) => write!(f, "'{:032x}'::uuid", u128::from_be_bytes(*bytes)),
             Literal::Bytea(bytes) => hexadecimal(bytes, "bytea", f),
             Literal::Jsonb(bytes) => hexadecimal(bytes, "jsonb", f),
+            Literal::Array { element, bytes } => {
+                hexadecimal(bytes, &DataType::Array(*element).to_string(), f)
+            }
             Literal::Json(text) => write!(f, "'{}'::json", text.replace('\'', "''")),
             Literal::Time(micros) => write!(f, "{micros}us::time"),
         }

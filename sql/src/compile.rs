@@ -16,7 +16,7 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::expressions::{Column, IsNullExpr, Literal as PhysicalLiteral, NotExpr};
 use datafusion::physical_plan::PhysicalExpr;
-use millrace_engine::{Compiler, DataType, EngineError, Expr, Literal, MOMENT_ZONE};
+use millrace_engine::{Array, Compiler, DataType, EngineError, Expr, Literal, MOMENT_ZONE};
 
 use crate::functions::{self, Inputs, Kernel};
 use crate::text_form::Interval;
@@ -121,6 +121,7 @@ pub(crate) fn scalar(literal: &Literal) -> ScalarValue {
         Literal::Bytea(bytes) => ScalarValue::Binary(Some(bytes.clone())),
         Literal::Time(micros) => ScalarValue::Time64Microsecond(Some(*micros)),
         Literal::Jsonb(bytes) => ScalarValue::LargeBinary(Some(bytes.clone())),
+        Literal::Array { bytes, .. } => ScalarValue::BinaryView(Some(bytes.clone())),
         Literal::TimestampTz(micros) => {
             ScalarValue::TimestampMicrosecond(Some(*micros), Some(MOMENT_ZONE.into()))
         }
@@ -135,6 +136,7 @@ fn null(data_type: DataType) -> ScalarValue {
         DataType::Float64 => ScalarValue::Float64(None),
         DataType::Text | DataType::Char | DataType::Json => ScalarValue::Utf8(None),
         DataType::Jsonb => ScalarValue::LargeBinary(None),
+        DataType::Array(_) => ScalarValue::BinaryView(None),
         DataType::Limited(_) => null(data_type.stored()),
         DataType::Timestamp => ScalarValue::TimestampMicrosecond(None, None),
         DataType::Numeric { precision, scale } => ScalarValue::Decimal128(None, precision, scale as i8),
@@ -167,6 +169,9 @@ pub(crate) fn literal(value: &ScalarValue) -> Option<Literal> {
         ScalarValue::Binary(Some(bytes)) => Literal::Bytea(bytes.clone()),
         ScalarValue::Time64Microsecond(Some(micros)) => Literal::Time(*micros),
         ScalarValue::LargeBinary(Some(bytes)) => Literal::Jsonb(bytes.clone()),
+        ScalarValue::BinaryView(Some(bytes)) => {
+            Literal::Array { element: Array::element_of(bytes)?, bytes: bytes.clone() }
+        }
         ScalarValue::Int16(Some(value)) => Literal::Int16(*value),
         ScalarValue::Float32(Some(value)) => Literal::Float32(value.to_bits()),
         ScalarValue::TimestampMicrosecond(Some(micros), Some(_)) => Literal::TimestampTz(*micros),

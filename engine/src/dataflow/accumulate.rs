@@ -11,6 +11,7 @@
 //!   bit_and, …      [rows with x] then for each two bits how often they are set, 32 bits of a lane each
 //!   min, max        [rows with x], and x in an ordered trace
 //!   string_agg      [rows with x], and (order, x, delimiter) in an ordered trace
+//!   array_agg       [rows that count], and (order, true, x) in an ordered trace
 //! ```
 //! Doubles that the window (2^-64 to 2^63) cannot hold exactly go to an ordered trace of their own, one
 //! entry a value, and are added when the aggregate is read. Every aggregate has its own lane of
@@ -40,8 +41,8 @@ pub(crate) struct AggregateSpec {
     pub(crate) function: AggregateFunction,
     /// Its (first) argument's column and type; `None` for `count(*)`.
     pub(crate) argument: Option<(usize, DataType)>,
-    /// The column of the delimiter of `string_agg`.
-    pub(crate) delimiter: Option<usize>,
+    /// The column of the delimiter of `string_agg`, or of the values of `array_agg`, with its type.
+    pub(crate) delimiter: Option<(usize, DataType)>,
     /// The columns that order the texts of `string_agg`.
     pub(crate) order: Vec<(usize, Direction)>,
     /// Whether equal arguments count once.
@@ -83,6 +84,7 @@ impl Number {
             | DataType::Limited(_)
             | DataType::Json
             | DataType::Jsonb
+            | DataType::Array(_)
             // They are summed as integers and doubles.
             | DataType::Int16
             | DataType::Float32 => return None,
@@ -154,7 +156,8 @@ impl Kept {
                 Number::Numeric { .. } | Number::Float64 => return Err(wrong()),
             },
             F::StringAgg if data_type()? == DataType::Text => Kept::Nothing,
-            F::BoolAnd | F::BoolOr | F::StringAgg => return Err(wrong()),
+            F::ArrayAgg if spec.delimiter.is_some() => Kept::Nothing,
+            F::BoolAnd | F::BoolOr | F::StringAgg | F::ArrayAgg => return Err(wrong()),
         })
     }
 
@@ -205,7 +208,7 @@ pub(crate) enum Outcome {
     Least,
     /// The last value of the ordered trace.
     Greatest,
-    /// The texts of the ordered trace, joined.
+    /// The values of the ordered trace, joined.
     Joined,
 }
 
@@ -246,11 +249,12 @@ impl AggregateSpec {
         use AggregateFunction as F;
         let differs = match self.function {
             F::Min | F::Max | F::BoolAnd | F::BoolOr | F::BitAnd | F::BitOr => false,
-            F::Count | F::Sum | F::Avg | F::BitXor | F::StringAgg => true,
+            F::Count | F::Sum | F::Avg | F::BitXor | F::StringAgg | F::ArrayAgg => true,
             F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp => true,
         };
         let (argument, _) = self.argument.filter(|_| self.distinct && differs)?;
-        Some(std::iter::once(argument).chain(self.delimiter).collect())
+        let second = self.delimiter.map(|(column, _)| column);
+        Some(std::iter::once(argument).chain(second).collect())
     }
 }
 
@@ -310,7 +314,12 @@ impl Accumulator {
 
     /// Whether the aggregate keeps some or all of its argument's values in an ordered trace.
     pub(crate) fn is_ordered(&self) -> bool {
-        self.keeps_outside() || self.is_extreme() || self.spec.function == AggregateFunction::StringAgg
+        self.keeps_outside() || self.is_extreme() || self.is_joined()
+    }
+
+    /// Whether it joins all values in one.
+    pub(crate) fn is_joined(&self) -> bool {
+        matches!(self.spec.function, AggregateFunction::StringAgg | AggregateFunction::ArrayAgg)
     }
 
     /// Whether it is `min` or `max`.
@@ -352,7 +361,7 @@ impl Accumulator {
             F::BitOr => self.bits(kept, count, |set| set > 0),
             F::BitXor => self.bits(kept, count, |set| set % 2 != 0),
             F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp => self.spread(kept, count, outside),
-            F::StringAgg => Ok(Outcome::Joined),
+            F::StringAgg | F::ArrayAgg => Ok(Outcome::Joined),
         }
     }
 

@@ -14,9 +14,11 @@ use super::accumulate::Accumulator;
 use super::arrangement::Arrangement;
 use super::groups::Cell;
 use super::meter::Visits;
+use crate::array::Element;
 use crate::delta::Delta;
 use crate::error::DataError;
-use crate::joined::join_texts;
+use crate::joined::{array_of, join_texts};
+use crate::plan::AggregateFunction;
 use crate::planted::{self, Bug};
 use crate::spread::fixed;
 use crate::state::{
@@ -32,6 +34,8 @@ pub(super) struct OrderedSpec {
     pub(super) feed: Option<usize>,
     /// The argument: a row where it is NULL is not kept.
     argument: usize,
+    /// What the array is of that is made of the values; none for other aggregates.
+    element: Option<Element>,
     /// Whether only doubles outside the window are kept.
     outside: bool,
     /// Whether the last column is the argument as its row has it: equal values may look different, and a group
@@ -46,16 +50,34 @@ impl OrderedSpec {
     pub(super) fn of(accumulator: &Accumulator) -> Option<OrderedSpec> {
         let spec = &accumulator.spec;
         let (argument, data_type) = spec.argument.filter(|_| accumulator.is_ordered())?;
-        let as_it_is = accumulator.is_extreme() && data_type.has_equals_that_differ();
+        let shown = spec.delimiter.unwrap_or((argument, data_type));
+        let differs =
+            shown.1.has_equals_that_differ() || matches!(shown.1, DataType::Float32 | DataType::Float64);
+        let as_it_is = match spec.function {
+            // Of two zeros a group shows 0, whatever its sign.
+            AggregateFunction::Min | AggregateFunction::Max => data_type.has_equals_that_differ(),
+            AggregateFunction::ArrayAgg => differs,
+            _ => false,
+        };
         let mut columns = spec.order.clone();
         if planted::is_on(Bug::JoinedWithoutOrder) {
             columns.clear();
         }
-        let again = as_it_is.then_some(argument);
-        let ascending = std::iter::once(argument).chain(spec.delimiter).chain(again);
-        columns.extend(ascending.map(|column| (column, Direction::ASCENDING)));
+        // As ORDER BY has them where nothing else is said.
+        let direction = match spec.function {
+            AggregateFunction::ArrayAgg => Direction { descending: false, nulls_first: false },
+            _ => Direction::ASCENDING,
+        };
+        let again = as_it_is.then_some(shown.0);
+        let ascending =
+            std::iter::once(argument).chain(spec.delimiter.map(|(column, _)| column)).chain(again);
+        columns.extend(ascending.map(|column| (column, direction)));
         let outside = accumulator.keeps_outside();
-        Some(OrderedSpec { feed: accumulator.feed, argument, outside, as_it_is, columns })
+        let element = match (spec.function, spec.result) {
+            (AggregateFunction::ArrayAgg, DataType::Array(element)) => Some(element),
+            _ => None,
+        };
+        Some(OrderedSpec { feed: accumulator.feed, argument, element, outside, as_it_is, columns })
     }
 
     pub(super) fn codec(&self, types: &[DataType]) -> RowCodec {
@@ -212,7 +234,7 @@ impl OrderedSeal {
         });
     }
 
-    /// The texts of a group, in order and joined.
+    /// The texts of a group, in order and joined; or its values as an array.
     pub(super) fn joined(
         &self,
         ordered: &Ordered,
@@ -230,6 +252,11 @@ impl OrderedSeal {
         });
         visits.add(counts.len());
         let columns = ordered.codec.decode(values.iter())?;
+        if let Some(element) = ordered.spec.element {
+            let values =
+                columns.last().ok_or_else(|| DataError::new("XX000", "an array lacks its values"))?;
+            return array_of(element, values, &counts).map(Cell::Array);
+        }
         let [.., texts, delimiters] = columns.as_slice() else {
             return Err(DataError::new("XX000", "a joined text lacks its delimiter"));
         };

@@ -10,7 +10,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Float32Array, Float64Array, IntervalMonthDayNanoArray, LargeBinaryArray,
+    Array, ArrayRef, AsArray, BinaryViewArray, Float32Array, Float64Array, IntervalMonthDayNanoArray,
+    LargeBinaryArray,
 };
 use arrow::compute::SortOptions;
 use arrow::datatypes::{
@@ -120,7 +121,7 @@ fn one_nan(column: &ArrayRef) -> ArrayRef {
 }
 
 /// Columns whose values are equal where PostgreSQL says so: -0.0 becomes 0.0, every NaN one positive NaN,
-/// an interval the one of its length that orders as it does, a jsonb the part that is compared. For the keys of groups and joins, before they are
+/// an interval the one of its length that orders as it does, a jsonb and an array the part that is compared. For the keys of groups and joins, before they are
 /// hashed or encoded.
 pub fn normalise_keys(columns: &[ArrayRef]) -> Vec<ArrayRef> {
     columns.iter().map(normalise_key).collect()
@@ -140,6 +141,10 @@ fn normalise_key(column: &ArrayRef) -> ArrayRef {
             let intervals = column.as_primitive::<IntervalMonthDayNanoType>();
             let normalised: IntervalMonthDayNanoArray = intervals.unary(normalise_interval);
             Arc::new(normalised)
+        }
+        ArrowType::BinaryView => {
+            let values = column.as_binary_view().iter();
+            Arc::new(values.map(|value| value.map(compared_part)).collect::<BinaryViewArray>())
         }
         ArrowType::LargeBinary => {
             let values = column.as_binary::<i64>().iter();
@@ -165,7 +170,7 @@ pub fn normalise_interval(value: IntervalMonthDayNano) -> IntervalMonthDayNano {
     IntervalMonthDayNano::new(months as i32, days as i32, (rest - days * DAY) as i64)
 }
 
-/// The part of a `jsonb` that is compared, as a value of its own: nothing else is shown of it.
+/// The part of a `jsonb`, or an array, that is compared, as a value of its own: nothing else is shown of it.
 pub fn compared_part(value: &[u8]) -> Vec<u8> {
     let length = value.last_chunk().map_or(0, |length| u32::from_be_bytes(*length) as usize);
     let compared = value.get(..length).unwrap_or(value);

@@ -176,6 +176,7 @@ pub(crate) fn rows_of(batch: &RecordBatch) -> Vec<String> {
             DataType::TimestampTz => "moment".to_owned(),
             DataType::Uuid => format!("{:?}", column.as_fixed_size_binary().value(row)),
             DataType::Time => "time".to_owned(),
+            DataType::Array(_) => "array".to_owned(),
             DataType::Jsonb => "jsonb".to_owned(),
             DataType::Char | DataType::Json | DataType::Limited(_) => "text".to_owned(),
             DataType::Bytea => format!("{:?}", column.as_binary::<i32>().value(row)),

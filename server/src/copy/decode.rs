@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, FixedSizeBinaryBuilder,
-    Float32Builder, Float64Builder, Int16Builder, Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder,
-    LargeBinaryBuilder, RecordBatch, StringBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, BinaryBuilder, BinaryViewBuilder, BooleanBuilder, Date32Builder, Decimal128Builder,
+    FixedSizeBinaryBuilder, Float32Builder, Float64Builder, Int16Builder, Int32Builder, Int64Builder,
+    IntervalMonthDayNanoBuilder, LargeBinaryBuilder, RecordBatch, StringBuilder, Time64MicrosecondBuilder,
+    TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::SchemaRef;
-use millrace_engine::{DataType, Limit, MOMENT_ZONE, schema_of};
+use millrace_engine::{DataType, Element, Limit, MOMENT_ZONE, schema_of};
 use millrace_sql::{Column, CopyFormat, SqlError, Zone, text_form};
 
 use super::fields::Fields;
@@ -167,6 +168,7 @@ enum Builder {
     Time(Time64MicrosecondBuilder, u8),
     Json(StringBuilder),
     Jsonb(LargeBinaryBuilder),
+    Array(BinaryViewBuilder, Element),
     /// `char` without a length.
     Char(StringBuilder),
     /// Texts with a limit.
@@ -198,6 +200,7 @@ impl Builder {
             DataType::Char => Builder::Char(StringBuilder::new()),
             DataType::Json => Builder::Json(StringBuilder::new()),
             DataType::Jsonb => Builder::Jsonb(LargeBinaryBuilder::new()),
+            DataType::Array(element) => Builder::Array(BinaryViewBuilder::new(), element),
             DataType::Limited(limit) => Builder::limited(limit),
         }
     }
@@ -235,6 +238,10 @@ impl Builder {
                 builder.append_option(time.map(|time| text_form::round_time(time, *digits)));
             }
             Builder::Json(builder) => builder.append_option(text.map(text_form::check_json).transpose()?),
+            Builder::Array(builder, element) => {
+                let array = text.map(|text| text_form::parse_array(text, *element, zone)).transpose()?;
+                builder.append_option(array.map(|array| array.encode()));
+            }
             Builder::Jsonb(builder) => builder.append_option(text.map(text_form::parse_jsonb).transpose()?),
             Builder::Char(builder) => builder.append_option(text.map(|text| text.trim_end_matches(' '))),
             Builder::Limited(builder, limit) => {
@@ -277,6 +284,7 @@ impl Builder {
             Builder::Timestamp(builder, _) | Builder::TimestampTz(builder, _) => Arc::new(builder.finish()),
             Builder::Time(builder, _) => Arc::new(builder.finish()),
             Builder::Jsonb(builder) => Arc::new(builder.finish()),
+            Builder::Array(builder, _) => Arc::new(builder.finish()),
             Builder::Json(builder) | Builder::Char(builder) | Builder::Limited(builder, _) => {
                 Arc::new(builder.finish())
             }

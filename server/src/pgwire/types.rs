@@ -1,11 +1,10 @@
 //! PostgreSQL's type oids: which one a column has, and how a parameter of one is read.
 
 use bytes::BytesMut;
-use millrace_engine::{DataType, Limit, Literal, NUMERIC_PRECISION_MAX};
-use millrace_sql::text_form::{
-    self, Interval, write_bytea, write_date, write_float32, write_float64, write_interval, write_jsonb,
-    write_time, write_timestamp, write_timestamptz, write_uuid,
+use millrace_engine::{
+    Array, DIMENSIONS_MAX, DataType, Dimension, Element, Limit, Literal, NUMERIC_PRECISION_MAX,
 };
+use millrace_sql::text_form::{self, Interval};
 use millrace_sql::{SqlError, Zone};
 
 use super::numeric::numeric_text_from_binary;
@@ -67,6 +66,7 @@ pub(crate) fn wire_type(data_type: DataType) -> WireType {
         DataType::Time => (TIME, 8),
         DataType::Json => (JSON, -1),
         DataType::Jsonb => (JSONB, -1),
+        DataType::Array(element) => (array_oid(element), -1),
         DataType::Char | DataType::Limited(Limit::Char(_)) => (BPCHAR, -1),
         DataType::Limited(Limit::Varchar(_)) => (VARCHAR, -1),
         DataType::Limited(limit) => {
@@ -101,6 +101,7 @@ fn modifier(data_type: DataType) -> i32 {
         | DataType::Time
         | DataType::Json
         | DataType::Jsonb
+        | DataType::Array(_)
         | DataType::Char
         | DataType::Limited(Limit::Varchar(None)) => -1,
         DataType::Limited(Limit::Varchar(Some(length)) | Limit::Char(length)) => length as i32 + 4,
@@ -133,10 +134,52 @@ pub(crate) fn parameter_type(oid: u32) -> Result<Option<DataType>, SqlError> {
         INTERVAL => DataType::Interval,
         JSON => DataType::Json,
         JSONB => DataType::Jsonb,
+        _ if element_of(oid).is_some() => {
+            return Ok(element_of(oid).map(DataType::Array));
+        }
         TIME => DataType::Time,
         1266 => return Err(SqlError::unsupported("type time with time zone")),
         _ => return Err(SqlError::new("42704", format!("type with OID {oid} does not exist"))),
     }))
+}
+
+/// The arrays that have oids: of which elements. An array of numerics has no fixed scale to be read with.
+const ARRAYS: [(u32, Element); 18] = [
+    (1000, Element::Boolean),
+    (1001, Element::Bytea),
+    (1005, Element::Int16),
+    (1007, Element::Int32),
+    (1009, Element::Text),
+    (1015, Element::Varchar),
+    (1016, Element::Int64),
+    (1021, Element::Float32),
+    (1022, Element::Float64),
+    (1115, Element::Timestamp),
+    (1182, Element::Date),
+    (1183, Element::Time),
+    (1185, Element::TimestampTz),
+    (1187, Element::Interval),
+    (199, Element::Json),
+    (2951, Element::Uuid),
+    (3807, Element::Jsonb),
+    (1231, Element::Numeric { precision: NUMERIC_PRECISION_MAX, scale: 0 }),
+];
+
+/// `numeric[]`
+const NUMERICS: u32 = 1231;
+
+/// The oid of arrays of such elements.
+pub(crate) fn array_oid(element: Element) -> u32 {
+    let same = |known: Element| match (known, element) {
+        (Element::Numeric { .. }, Element::Numeric { .. }) => true,
+        (known, element) => known == element,
+    };
+    ARRAYS.iter().find(|(_, known)| same(*known)).map_or(UNKNOWN, |(oid, _)| *oid)
+}
+
+/// What the arrays of an oid are of, where that says all that is to be known.
+fn element_of(oid: u32) -> Option<Element> {
+    ARRAYS.iter().find(|(known, _)| *known == oid && *known != NUMERICS).map(|(_, element)| *element)
 }
 
 /// The oid that ParameterDescription tells: the client's own where it gave one.
@@ -158,35 +201,65 @@ pub(crate) fn read_parameter(
     if !binary {
         return text_form::parse(utf8(bytes)?, target, zone);
     }
+    if let DataType::Array(element) = target {
+        return read_array(bytes, element, zone);
+    }
     let value = read_binary(bytes, oid)?;
     if value.data_type() == target {
         return Ok(value);
     }
+    if matches!(value, Literal::Null(_) | Literal::Numeric { .. }) {
+        return Err(SqlError::internal("no binary form gives this"));
+    }
     // A client may bind, say, a smallint where a bigint is needed: every such pair meets in its text.
     let mut written = BytesMut::new();
-    match value {
-        Literal::Timestamp(micros) => write_timestamp(micros, &mut written),
-        Literal::Uuid(uuid) => write_uuid(uuid, &mut written),
-        Literal::Bytea(value) => write_bytea(&value, &mut written),
-        Literal::Jsonb(value) => write_jsonb(&value, &mut written),
-        Literal::TimestampTz(micros) => write_timestamptz(micros, zone, &mut written),
-        Literal::Date(days) => write_date(days, &mut written),
-        Literal::Time(micros) => write_time(micros, &mut written),
-        Literal::Interval { months, days, micros } => {
-            write_interval(Interval { months, days, micros }, &mut written);
-        }
-        Literal::Float32(bits) => write_float32(f32::from_bits(bits), &mut written),
-        Literal::Float64(bits) => write_float64(f64::from_bits(bits), &mut written),
-        Literal::Text(value) | Literal::Json(value) => written.extend_from_slice(value.as_bytes()),
-        Literal::Boolean(value) => written.extend_from_slice(value.to_string().as_bytes()),
-        Literal::Int16(value) => written.extend_from_slice(value.to_string().as_bytes()),
-        Literal::Int32(value) => written.extend_from_slice(value.to_string().as_bytes()),
-        Literal::Int64(value) => written.extend_from_slice(value.to_string().as_bytes()),
-        Literal::Null(_) | Literal::Numeric { .. } => {
-            return Err(SqlError::internal("no binary form gives this"));
-        }
-    }
+    text_form::write_literal(&value, zone, &mut written);
     text_form::parse(utf8(&written)?, target, zone)
+}
+
+/// The binary form of an array: dimensions, the elements' oid, then each element with its length.
+fn read_array(bytes: &[u8], element: Element, zone: &Zone) -> Result<Literal, SqlError> {
+    let mut rest = bytes;
+    let count = next(&mut rest)?;
+    _ = next(&mut rest)?;
+    let oid = next(&mut rest)? as u32;
+    if !(0..=DIMENSIONS_MAX as i32).contains(&count) {
+        return Err(SqlError::new("54000", format!("invalid number of dimensions: {count}")));
+    }
+    let (mut dimensions, mut elements) = (Vec::new(), 1_usize);
+    for _ in 0..count {
+        let (length, lower) = (next(&mut rest)?, next(&mut rest)?);
+        let wide = usize::try_from(length).map_err(|_| malformed())?;
+        elements =
+            elements.checked_mul(wide).filter(|elements| *elements <= rest.len()).ok_or_else(malformed)?;
+        dimensions.push(Dimension { length, lower });
+    }
+    let mut values = Vec::new();
+    for _ in 0..if count == 0 { 0 } else { elements } {
+        let length = next(&mut rest)?;
+        values.push(match usize::try_from(length) {
+            Err(_) => None,
+            Ok(length) => {
+                let (value, left) = rest.split_at_checked(length).ok_or_else(malformed)?;
+                rest = left;
+                Some(read_parameter(value, true, oid, element.data_type(), zone)?)
+            }
+        });
+    }
+    if values.is_empty() {
+        dimensions.clear();
+    }
+    Ok(Literal::Array { element, bytes: Array { element, dimensions, values }.encode() })
+}
+
+fn next(rest: &mut &[u8]) -> Result<i32, SqlError> {
+    let (number, left) = rest.split_first_chunk().ok_or_else(malformed)?;
+    *rest = left;
+    Ok(i32::from_be_bytes(*number))
+}
+
+fn malformed() -> SqlError {
+    SqlError::new("22P03", "incorrect binary data format in bind parameter")
 }
 
 /// The value of a binary form; a numeric comes as its text.
@@ -257,7 +330,7 @@ fn timestamp_out_of_range() -> SqlError {
 }
 
 fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], SqlError> {
-    bytes.try_into().map_err(|_| SqlError::new("22P03", "incorrect binary data format in bind parameter"))
+    bytes.try_into().map_err(|_| malformed())
 }
 
 /// Text of a client: UTF-8 without NUL, else 22021.
@@ -310,6 +383,12 @@ mod tests {
             binary(&0i64.to_be_bytes(), TIMESTAMP, DataType::Timestamp),
             Ok(Literal::Timestamp(MICROS_TO_2000))
         );
+        let ints = [1, 1, INT4 as i32, 2, 1, 4, 7, -1].map(i32::to_be_bytes).concat();
+        let found = binary(&ints, 1007, DataType::Array(Element::Int64));
+        let values = vec![Some(Literal::Int64(7)), None];
+        let expected = Array::flat(Element::Int64, values).encode();
+        assert_eq!(found, Ok(Literal::Array { element: Element::Int64, bytes: expected }));
+        assert_eq!(binary(&ints[..20], 1007, DataType::Array(Element::Int32)), Err("22P03".to_owned()));
         assert_eq!(binary(b"\x01[1]", JSONB, DataType::Json), Ok(Literal::Json("[1]".to_owned())));
         assert_eq!(binary(b"{} ", JSON, DataType::Json), Ok(Literal::Json("{} ".to_owned())));
         assert_eq!(binary(b"\x02[1]", JSONB, DataType::Jsonb), Err("XX000".to_owned()));

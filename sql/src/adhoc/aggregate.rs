@@ -18,9 +18,9 @@ use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Sign
 use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFunctionExpr};
 use datafusion::physical_plan::PhysicalExpr;
 use millrace_engine::{
-    Aggregate, AggregateFunction, ByteRows, DataError, DataType, Deviation, Direction, ExactSum, Literal,
-    NUMERIC_PRECISION_MAX, RowCodec, Spread, compared_part, interval_of_sums, join_texts, normalise_interval,
-    normalise_keys,
+    Aggregate, AggregateFunction, ByteRows, DataError, DataType, Deviation, Direction, Element, ExactSum,
+    Literal, NUMERIC_PRECISION_MAX, RowCodec, Spread, array_of, compared_part, interval_of_sums, join_texts,
+    normalise_interval, normalise_keys,
 };
 
 use crate::compile::scalar;
@@ -134,6 +134,12 @@ enum State {
         deviation: Deviation,
         scale: u8,
     },
+    /// What counts, how values compare and how they look behind what orders them, encoded so that their bytes
+    /// compare as they do.
+    Elements {
+        codec: RowCodec,
+        rows: ByteRows,
+    },
     /// Texts and delimiters behind what orders them, encoded so that their bytes compare as they do.
     Texts {
         codec: RowCodec,
@@ -158,6 +164,9 @@ impl State {
             F::BitOr => State::Bits { value: None, fold: |a, b| a | b },
             F::BitXor => State::Bits { value: None, fold: |a, b| a ^ b },
             F::StringAgg => State::Texts { codec: text_codec(arguments, order), rows: ByteRows::default() },
+            F::ArrayAgg => {
+                State::Elements { codec: element_codec(arguments, order), rows: ByteRows::default() }
+            }
             F::Sum | F::Avg | F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp => match argument {
                 DataType::Float64 => State::Float { sum: Box::default(), count: 0, mean },
                 DataType::Interval => State::Span { sums: [0; 3], count: 0 },
@@ -211,6 +220,7 @@ impl State {
             }
             State::Spread { spread, .. } => integers(values)?.for_each(|value| spread.add(value, 1)),
             State::Texts { codec, rows } => rows.extend(texts(codec, columns)?.iter()),
+            State::Elements { codec, rows } => rows.extend(elements(codec, columns)?.iter()),
         }
         Ok(())
     }
@@ -257,6 +267,11 @@ impl State {
                 _ => ScalarValue::Float64(spread.double(*deviation)?),
             },
             State::Texts { codec, rows } => ScalarValue::Utf8(joined(codec, rows)?),
+            State::Elements { rows, .. } if rows.is_empty() => null,
+            State::Elements { codec, rows } => match result {
+                DataType::Array(element) => ScalarValue::BinaryView(Some(gathered(codec, rows, element)?)),
+                other => return Err(DataFusionError::Internal(format!("an array of type {other}"))),
+            },
         })
     }
 
@@ -267,7 +282,7 @@ impl State {
             State::Float { .. } => size_of::<ExactSum>(),
             State::Extreme { best, .. } => best.as_ref().map_or(0, |best| best.get_array_memory_size()),
             State::Spread { spread, .. } => spread.bytes(),
-            State::Texts { rows, .. } => rows.bytes(),
+            State::Texts { rows, .. } | State::Elements { rows, .. } => rows.bytes(),
         }
     }
 }
@@ -280,6 +295,39 @@ fn text_codec(arguments: &[DataType], order: &[SortOptions]) -> RowCodec {
         .map(|options| Direction { descending: options.descending, nulls_first: options.nulls_first });
     let keys: Vec<(DataType, Direction)> = keys.iter().copied().zip(directions).collect();
     RowCodec::ordered(&keys, texts)
+}
+
+/// Encodes what orders values, then what counts, and each value as it compares and as it looks: NULL last.
+fn element_codec(arguments: &[DataType], order: &[SortOptions]) -> RowCodec {
+    let (own, keys) = arguments.split_at(arguments.len() - order.len());
+    let directions = order
+        .iter()
+        .map(|options| Direction { descending: options.descending, nulls_first: options.nulls_first });
+    let mut columns: Vec<(DataType, Direction)> = keys.iter().copied().zip(directions).collect();
+    let ascending = Direction { descending: false, nulls_first: false };
+    columns.extend(own.iter().chain(own.last()).map(|data_type| (*data_type, ascending)));
+    RowCodec::ordered(&columns, &[])
+}
+
+/// The rows that count, encoded: what orders them first.
+fn elements(codec: &RowCodec, columns: &[ArrayRef]) -> Result<ByteRows> {
+    let counts = is_not_null(&columns[0])?;
+    let (own, keys) = columns.split_at(2);
+    let columns = keys.iter().chain(own).map(|column| filter(column, &counts));
+    let columns = columns.collect::<Result<Vec<ArrayRef>, _>>()?;
+    let mut compared = normalise_keys(&columns);
+    compared.extend(columns.last().cloned());
+    Ok(codec.encode(&compared, counts.true_count())?)
+}
+
+/// The values in their order, as the bytes of an array.
+fn gathered(codec: &RowCodec, rows: &ByteRows, element: Element) -> Result<Vec<u8>> {
+    let mut sorted: Vec<&[u8]> = rows.iter().collect();
+    sorted.sort_unstable();
+    let counts = vec![1; sorted.len()];
+    let columns = codec.decode(sorted)?;
+    let values = columns.last().ok_or_else(|| DataFusionError::Internal("no values".to_owned()))?;
+    Ok(array_of(element, values, &counts)?)
 }
 
 /// The rows that have a text, encoded: what orders them first.
@@ -334,6 +382,12 @@ fn exact_result(sum: i256, scale: u8, result: DataType) -> Result<ScalarValue> {
     }
 }
 
+/// The bytes of the first jsonb or array of a column.
+fn stored_bytes(column: &ArrayRef) -> Option<&[u8]> {
+    let documents = column.as_binary_opt::<i64>().map(|values| values.value(0));
+    documents.or_else(|| column.as_binary_view_opt().map(|values| values.value(0)))
+}
+
 /// Whether one value takes the place of the best so far, by the comparison that SQL has.
 fn replaces(value: &ArrayRef, best: &ArrayRef, greatest: bool) -> Result<bool> {
     if let (Some(value), Some(best)) = (
@@ -343,9 +397,8 @@ fn replaces(value: &ArrayRef, best: &ArrayRef, greatest: bool) -> Result<bool> {
         let order = functions::compare_shown_intervals(value.value(0), best.value(0));
         return Ok(if greatest { order.is_gt() } else { order.is_lt() });
     }
-    if let (Some(value), Some(best)) = (value.as_binary_opt::<i64>(), best.as_binary_opt::<i64>()) {
-        let order = |bytes: &[u8]| (compared_part(bytes), bytes.to_vec());
-        let order = order(value.value(0)).cmp(&order(best.value(0)));
+    if let (Some(value), Some(best)) = (stored_bytes(value), stored_bytes(best)) {
+        let order = (compared_part(value), value).cmp(&(compared_part(best), best));
         return Ok(if greatest { order.is_gt() } else { order.is_lt() });
     }
     let types = [value, best].map(|array| DataType::from_arrow(array.data_type()));
@@ -378,7 +431,9 @@ impl fmt::Debug for Accumulate {
 /// An extreme as it is shown: a float as a key, what equals may differ from as its row has it.
 fn extreme_key(value: ScalarValue) -> ScalarValue {
     match value {
-        ScalarValue::IntervalMonthDayNano(_) | ScalarValue::LargeBinary(_) => value,
+        ScalarValue::IntervalMonthDayNano(_) | ScalarValue::LargeBinary(_) | ScalarValue::BinaryView(_) => {
+            value
+        }
         other => distinct_key(other),
     }
 }
@@ -392,6 +447,7 @@ fn distinct_key(value: ScalarValue) -> ScalarValue {
             ScalarValue::IntervalMonthDayNano(Some(normalise_interval(value)))
         }
         ScalarValue::LargeBinary(Some(value)) => ScalarValue::LargeBinary(Some(compared_part(&value))),
+        ScalarValue::BinaryView(Some(value)) => ScalarValue::BinaryView(Some(compared_part(&value))),
         other => other,
     }
 }

@@ -10,6 +10,7 @@ use datafusion::arrow::datatypes::{
 use millrace_engine::{DataError, DataType, NUMERIC_PRECISION_MAX};
 
 use super::arithmetic::narrowed;
+use super::array;
 use super::bytes;
 use super::date;
 use super::inputs::Inputs;
@@ -31,6 +32,9 @@ pub(crate) enum Context {
 
 /// The least that allows a cast; `None` where there is no such cast.
 pub(crate) fn context(from: DataType, to: DataType) -> Option<Context> {
+    if let (DataType::Array(from), DataType::Array(to)) = (from, to) {
+        return context(from.data_type(), to.data_type());
+    }
     use DataType::{
         Boolean, Char, Date, Float32, Float64, Int16, Int32, Int64, Interval, Json, Jsonb, Numeric, Text,
         Time, Timestamp, TimestampTz,
@@ -79,6 +83,10 @@ pub(crate) fn cast(inputs: &Inputs, from: DataType, to: DataType) -> Cast {
         (DataType::Json, DataType::Jsonb) | (DataType::Text, DataType::Jsonb) => return json::read(inputs),
         (DataType::Text, DataType::Json) => return json::checked(inputs),
         (DataType::Json, _) => return cast(inputs, DataType::Text, to),
+        (DataType::Array(_), DataType::Array(to)) => return array::cast_elements(inputs, to),
+        (DataType::Array(_), DataType::Text) => return array::shown(inputs),
+        (DataType::Array(_), _) => return through(inputs, from, DataType::Text, to),
+        (DataType::Text, DataType::Array(to)) => return array::read(inputs, to),
         // Its text has no blanks at its end.
         (DataType::Char, _) if to != DataType::Text => return cast(inputs, DataType::Text, to),
         _ => {}
@@ -100,7 +108,7 @@ pub(crate) fn cast(inputs: &Inputs, from: DataType, to: DataType) -> Cast {
             let text = through_text(inputs, from)?;
             limits::without_blanks(&text)
         }
-        DataType::Limited(_) | DataType::Json | DataType::Jsonb => missing(from, to),
+        DataType::Limited(_) | DataType::Json | DataType::Jsonb | DataType::Array(_) => missing(from, to),
         // These casts need a zone: they are calls (`cast_in_zone`).
         DataType::TimestampTz => missing(from, to),
         DataType::Uuid if from == DataType::Text => bytes::read_uuids(inputs),
@@ -187,6 +195,7 @@ fn to_int2(inputs: &Inputs, from: DataType) -> Cast {
         | DataType::Char
         | DataType::Json
         | DataType::Jsonb
+        | DataType::Array(_)
         | DataType::Limited(_)
         | DataType::Date
         | DataType::Interval => missing(from, DataType::Int16),
@@ -220,6 +229,7 @@ fn to_int4(inputs: &Inputs, from: DataType) -> Cast {
         | DataType::Char
         | DataType::Json
         | DataType::Jsonb
+        | DataType::Array(_)
         | DataType::Limited(_)
         | DataType::Date
         | DataType::Interval => missing(from, DataType::Int32),
@@ -252,6 +262,7 @@ fn to_int8(inputs: &Inputs, from: DataType) -> Cast {
         | DataType::Char
         | DataType::Json
         | DataType::Jsonb
+        | DataType::Array(_)
         | DataType::Limited(_)
         | DataType::Date
         | DataType::Interval => missing(from, DataType::Int64),
@@ -279,6 +290,7 @@ fn to_real(inputs: &Inputs, from: DataType) -> Cast {
         | DataType::Char
         | DataType::Json
         | DataType::Jsonb
+        | DataType::Array(_)
         | DataType::Limited(_)
         | DataType::Date
         | DataType::Interval => missing(from, DataType::Float32),
@@ -306,6 +318,7 @@ fn to_float(inputs: &Inputs, from: DataType) -> Cast {
         | DataType::Char
         | DataType::Json
         | DataType::Jsonb
+        | DataType::Array(_)
         | DataType::Limited(_)
         | DataType::Date
         | DataType::Interval => missing(from, DataType::Float64),
@@ -400,6 +413,7 @@ fn to_numeric(inputs: &Inputs, from: DataType, precision: u8, scale: u8) -> Cast
         | DataType::Char
         | DataType::Json
         | DataType::Jsonb
+        | DataType::Array(_)
         | DataType::Limited(_)
         | DataType::Date
         | DataType::Interval => {
@@ -478,8 +492,11 @@ fn to_text(inputs: &Inputs, from: DataType) -> Cast {
                 Ok(shown(|out| text_form::write_uuid(uuid, out)))
             })
         }
-        DataType::Text | DataType::TimestampTz | DataType::Limited(_) | DataType::Json | DataType::Jsonb => {
-            missing(from, DataType::Text)
-        }
+        DataType::Text
+        | DataType::TimestampTz
+        | DataType::Limited(_)
+        | DataType::Json
+        | DataType::Jsonb
+        | DataType::Array(_) => missing(from, DataType::Text),
     }
 }

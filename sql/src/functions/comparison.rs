@@ -70,7 +70,7 @@ fn comparison<'a>(left: &'a Input, right: &'a Input) -> Result<Compare<'a>, Data
             let (a, b) = (left.bytes(), right.bytes());
             Box::new(move |row| a(row).cmp(b(row)))
         }
-        DataType::Jsonb => {
+        DataType::Jsonb | DataType::Array(_) => {
             let (a, b) = (left.bytes(), right.bytes());
             Box::new(move |row| compared(a(row)).cmp(compared(b(row))))
         }
@@ -172,6 +172,10 @@ pub(crate) fn extreme_row(array: &ArrayRef, greatest: bool) -> Result<Option<usi
             let bytes = array.as_fixed_size_binary();
             best_row(array, wanted, |row| bytes.value(row), |a, b| a.cmp(b))
         }
+        DataType::Array(_) => {
+            let bytes = array.as_binary_view();
+            best_row(array, wanted, |row| (compared(bytes.value(row)), bytes.value(row)), |a, b| a.cmp(b))
+        }
         DataType::Jsonb => {
             let bytes = array.as_binary::<i64>();
             // Of equal ones by what is shown of them.
@@ -262,7 +266,7 @@ pub(crate) fn normalize_intervals(inputs: &Inputs, _: DataType) -> Result<ArrayR
     Ok(Arc::new(inputs.map1::<Type, Type>(|value| Ok(normalise_interval(value)))?))
 }
 
-/// The same of jsonb: what is compared of it.
-pub(crate) fn normalize_jsonb(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+/// The same of jsonb and arrays: what is compared of them.
+pub(crate) fn normalize_stored(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
     Ok(Arc::clone(&normalise_keys(std::slice::from_ref(inputs.get(0).array()))[0]))
 }

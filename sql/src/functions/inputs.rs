@@ -206,10 +206,13 @@ impl Input {
         move |row| array.value(row * self.stride)
     }
 
-    /// The value of a row of bytes, as a bytea, a uuid or a jsonb has them.
+    /// The value of a row of bytes, as a bytea, a uuid, a jsonb or an array has them.
     pub(crate) fn bytes<'a>(&'a self) -> Box<dyn Fn(usize) -> &'a [u8] + 'a> {
         if let Some(uuids) = self.array.as_fixed_size_binary_opt() {
             return Box::new(move |row| uuids.value(row * self.stride));
+        }
+        if let Some(values) = self.array.as_binary_view_opt() {
+            return Box::new(move |row| values.value(row * self.stride));
         }
         match self.array.as_binary_opt::<i64>() {
             Some(values) => Box::new(move |row| values.value(row * self.stride)),

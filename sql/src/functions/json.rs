@@ -49,7 +49,7 @@ pub(super) fn build_text(
 }
 
 /// The text of a part of a `json` without its quotes; none for null.
-fn text_of_part(part: &str) -> Result<Option<String>, DataError> {
+pub(super) fn text_of_part(part: &str) -> Result<Option<String>, DataError> {
     match part.as_bytes().first() {
         Some(b'"') => Ok(json::read(part)?.as_text()),
         Some(b'n') => Ok(None),
@@ -128,13 +128,18 @@ pub(crate) fn json_element_text(inputs: &Inputs, _: DataType) -> Computed {
     build_text(inputs, |row| element_of(text(row), place.get(row))?.map_or(Ok(None), text_of_part))
 }
 
-/// The value of a row and the step of each key of a path, as far as there is one.
-fn along<'p>(value: Json, keys: impl Iterator<Item = &'p str>) -> Option<Json> {
-    keys.into_iter().try_fold(value, |value, key| match &value {
-        Json::Object(_) => value.field(key).cloned(),
-        Json::Array(_) => value.element(key.trim().parse().ok()?).cloned(),
+/// The part of a value that a key of a path leads to.
+pub(super) fn step<'v>(value: &'v Json, key: &str) -> Option<&'v Json> {
+    match value {
+        Json::Object(_) => value.field(key),
+        Json::Array(_) => value.element(key.trim().parse().ok()?),
         Json::Null | Json::String(_) | Json::Number(_) | Json::Boolean(_) => None,
-    })
+    }
+}
+
+/// The value at the end of a path.
+fn along<'p>(value: Json, mut keys: impl Iterator<Item = &'p str>) -> Option<Json> {
+    keys.try_fold(value, |value, key| step(&value, key).cloned())
 }
 
 /// The keys of a call whose arguments behind the first are a path.

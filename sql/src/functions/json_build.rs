@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, LargeBinaryArray, StringArray};
+use datafusion::arrow::array::{ArrayRef, AsArray, LargeBinaryArray, StringArray};
 use datafusion::arrow::datatypes::DataType as ArrowType;
-use millrace_engine::{DataError, DataType};
+use millrace_engine::{Array, DataError, DataType, Literal};
 
+use super::array::arrays;
 use super::cast::cast;
 use super::inputs::{Input, Inputs};
-use super::json::{Computed, values};
+use super::json::{Computed, build as build_strict, values};
 use crate::json::{self, Json, Number, encode};
 
 /// `to_jsonb(value)`: numbers and truths as themselves, a text as a string.
@@ -150,5 +151,70 @@ pub(crate) fn iso_text(inputs: &Inputs, _: DataType) -> Computed {
         let zone = text.len().checked_sub(3).and_then(|at| text.get(at..)).unwrap_or_default();
         let minutes = if text.contains(':') && zone.starts_with(['+', '-']) { ":00" } else { "" };
         Ok(text + minutes)
+    })
+}
+
+/// The texts of an array's elements; NULL is null.
+fn element_texts(array: Array) -> impl Iterator<Item = String> {
+    array.values.into_iter().map(|value| match value {
+        Some(Literal::Json(text) | Literal::Text(text)) => text,
+        Some(_) | None => "null".to_owned(),
+    })
+}
+
+/// The values of an array's elements; NULL is null.
+fn element_values(array: Array) -> impl Iterator<Item = Json> {
+    array.values.into_iter().map(|value| match value {
+        Some(Literal::Jsonb(bytes)) => json::decode(&bytes).unwrap_or(Json::Null),
+        Some(_) | None => Json::Null,
+    })
+}
+
+/// `json_agg(…)`, over the array that was gathered
+pub(crate) fn json_agg(inputs: &Inputs, _: DataType) -> Computed {
+    let array = arrays(inputs.get(0));
+    inputs.build_text(|row| Ok(format!("[{}]", element_texts(array(row)?).collect::<Vec<_>>().join(", "))))
+}
+
+/// `jsonb_agg(…)`
+pub(crate) fn jsonb_agg(inputs: &Inputs, _: DataType) -> Computed {
+    let array = arrays(inputs.get(0));
+    build_strict(inputs, |row| Ok(Some(Json::Array(element_values(array(row)?).collect()))))
+}
+
+/// One field of `json_object_agg(…)`
+pub(crate) fn json_pair(inputs: &Inputs, _: DataType) -> Computed {
+    let texts = texts(inputs);
+    let pair = |row: usize| {
+        if inputs.get(0).is_null(row) {
+            return Err(DataError::new("22023", "field name must not be null"));
+        }
+        Ok(Some(texts.iter().map(|text| text(row)).collect::<Vec<_>>().join(" : ")))
+    };
+    Ok(Arc::new((0..inputs.rows()).map(pair).collect::<Result<StringArray, DataError>>()?))
+}
+
+/// `json_object_agg(…)`
+pub(crate) fn json_object_agg(inputs: &Inputs, _: DataType) -> Computed {
+    let array = arrays(inputs.get(0));
+    inputs.build_text(|row| {
+        let fields = element_texts(array(row)?).collect::<Vec<_>>().join(", ");
+        Ok(format!("{{ {fields} }}"))
+    })
+}
+
+/// `jsonb_object_agg(…)`: of pairs of a key and a value
+pub(crate) fn jsonb_object_agg(inputs: &Inputs, _: DataType) -> Computed {
+    let array = arrays(inputs.get(0));
+    build_strict(inputs, |row| {
+        let field = |pair: Json| {
+            let Json::Array(pair) = pair else { return Err(DataError::new("XX000", "a field is no pair")) };
+            let [key, value] =
+                <[Json; 2]>::try_from(pair).map_err(|_| DataError::new("XX000", "a field is no pair"))?;
+            let key = key.as_text().ok_or_else(|| DataError::new("22023", "field name must not be null"))?;
+            Ok((key, value))
+        };
+        let fields = element_values(array(row)?).map(field).collect::<Result<_, DataError>>()?;
+        Ok(Some(Json::object(fields)))
     })
 }

@@ -3,7 +3,7 @@
 //! An argument without a type (`None`) is a quoted literal, NULL or a parameter: it takes what the
 //! others leave it.
 
-use millrace_engine::{DataType, Limit};
+use millrace_engine::{DataType, Element, Limit};
 
 use super::cast::{Context, context};
 use super::{Function, Kind, is_whole, numeric_type, overloads};
@@ -25,6 +25,7 @@ enum Category {
     String,
     Time,
     Span,
+    Array,
     Other,
 }
 
@@ -38,6 +39,7 @@ fn category(kind: Kind) -> Category {
         Kind::Timestamp | Kind::TimestampTz | Kind::Date | Kind::Time => Category::Time,
         Kind::Interval => Category::Span,
         Kind::Uuid | Kind::Bytea | Kind::Json | Kind::Jsonb => Category::Other,
+        Kind::Array => Category::Array,
     }
 }
 
@@ -154,6 +156,9 @@ fn wider(left: DataType, right: DataType) -> Option<DataType> {
     let (left, right) = (left.base(), right.base());
     Some(match (left, right) {
         (Char, Text) | (Text, Char) => Text,
+        (DataType::Array(left), DataType::Array(right)) if left != right => {
+            DataType::Array(Element::of(wider(left.data_type(), right.data_type())?)?)
+        }
         (Numeric { scale: a, .. }, Numeric { scale: b, .. }) if left != right => numeric_type(a.max(b)),
         (Numeric { scale, .. }, whole) if is_whole(whole) => numeric_type(scale),
         (whole, Numeric { scale, .. }) if is_whole(whole) => numeric_type(scale),

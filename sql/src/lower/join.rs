@@ -167,7 +167,7 @@ impl Sides {
 /// days, but not as text.
 fn identity(column: usize, data_type: DataType) -> Expr {
     match data_type {
-        DataType::Float32 | DataType::Float64 | DataType::Interval | DataType::Jsonb => {
+        DataType::Float32 | DataType::Float64 | DataType::Interval | DataType::Jsonb | DataType::Array(_) => {
             Expr::Cast { input: Box::new(Expr::Column(column)), to: DataType::Text }
         }
         DataType::Boolean

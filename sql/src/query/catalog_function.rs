@@ -39,6 +39,15 @@ const FORMAT_TYPE: &str = "CASE $1 WHEN 16 THEN 'boolean' WHEN 17 THEN 'bytea' W
      ' without time zone' WHEN 1184 THEN 'timestamp' || CASE WHEN $2 >= 0 THEN '(' || $2 || ')' ELSE '' END || \
      ' with time zone' WHEN 2950 THEN 'uuid' WHEN 1186 THEN 'interval' WHEN 1700 THEN CASE WHEN $2 >= 4 \
      THEN 'numeric(' || ($2 - 4) / 65536 || ',' || ($2 - 4) % 65536 || ')' ELSE 'numeric' END \
+     WHEN 1000 THEN 'boolean[]' WHEN 1001 THEN 'bytea[]' WHEN 1002 THEN '\"char\"[]' \
+     WHEN 1003 THEN 'name[]' WHEN 1005 THEN 'smallint[]' WHEN 1007 THEN 'integer[]' \
+     WHEN 1009 THEN 'text[]' WHEN 1016 THEN 'bigint[]' WHEN 1021 THEN 'real[]' \
+     WHEN 1022 THEN 'double precision[]' WHEN 1028 THEN 'oid[]' \
+     WHEN 1115 THEN 'timestamp without time zone[]' WHEN 1182 THEN 'date[]' \
+     WHEN 1183 THEN 'time without time zone[]' WHEN 1185 THEN 'timestamp with time zone[]' \
+     WHEN 1187 THEN 'interval[]' WHEN 1231 THEN 'numeric[]' WHEN 1014 THEN 'character[]' \
+     WHEN 1015 THEN 'character varying[]' WHEN 199 THEN 'json[]' WHEN 2951 THEN 'uuid[]' \
+     WHEN 3807 THEN 'jsonb[]' \
      WHEN 0 THEN '-' ELSE '???' END";
 
 /// A relation's name, with its schema where an unqualified name would not find it.

@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::ast::{
     self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
     OrderByExpr,
 };
-use millrace_engine::{Aggregate, AggregateFunction, DataType, Expr, Limit, Literal, OrderKey};
+use millrace_engine::{Aggregate, AggregateFunction, DataType, Element, Expr, Limit, Literal, OrderKey};
 
 use super::binder::sort_key;
 use super::expr::{AGGREGATE_BASE, ExprBinder, call, matched_type};
@@ -83,7 +83,7 @@ fn signature(name: &str, types: &[Option<DataType>]) -> String {
     format!("{name}({})", types.join(", "))
 }
 
-fn no_function(name: &str, types: &[Option<DataType>]) -> SqlError {
+pub(super) fn no_function(name: &str, types: &[Option<DataType>]) -> SqlError {
     SqlError::new("42883", format!("function {} does not exist", signature(name, types))).hint(
         "No function matches the given name and argument types. You might need to add explicit type casts.",
     )
@@ -111,22 +111,40 @@ fn aggregate_function(name: &str) -> Option<AggregateFunction> {
         "stddev_pop" => AggregateFunction::StddevPop,
         "stddev_samp" | "stddev" => AggregateFunction::StddevSamp,
         "string_agg" => AggregateFunction::StringAgg,
+        "array_agg" | "json_agg" | "jsonb_agg" | "json_object_agg" | "jsonb_object_agg" => {
+            AggregateFunction::ArrayAgg
+        }
         _ => return None,
     })
 }
+
+/// PostgreSQL's functions of several rows, none of which is there yet.
+const SETS: &[&str] = &[
+    "generate_series",
+    "generate_subscripts",
+    "json_array_elements",
+    "json_array_elements_text",
+    "json_each",
+    "json_each_text",
+    "json_object_keys",
+    "jsonb_array_elements",
+    "jsonb_array_elements_text",
+    "jsonb_each",
+    "jsonb_each_text",
+    "jsonb_object_keys",
+    "regexp_matches",
+    "regexp_split_to_table",
+    "string_to_table",
+    "unnest",
+];
 
 /// PostgreSQL's aggregates that are not there yet.
 fn is_missing_aggregate(name: &str) -> bool {
     const MISSING: &[&str] = &[
         "any_value",
-        "array_agg",
         "corr",
         "covar_pop",
         "covar_samp",
-        "json_agg",
-        "json_object_agg",
-        "jsonb_agg",
-        "jsonb_object_agg",
         "mode",
         "percentile_cont",
         "percentile_disc",
@@ -142,8 +160,8 @@ fn is_missing_aggregate(name: &str) -> bool {
 fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<DataType> {
     use AggregateFunction as F;
     use DataType::{
-        Boolean, Bytea, Char, Date, Float32, Float64, Int16, Int32, Int64, Interval, Json, Jsonb, Limited,
-        Numeric, Text, Time, Timestamp, TimestampTz, Uuid,
+        Array, Boolean, Bytea, Char, Date, Float32, Float64, Int16, Int32, Int64, Interval, Json, Jsonb,
+        Limited, Numeric, Text, Time, Timestamp, TimestampTz, Uuid,
     };
     Some(match (function, argument) {
         (F::Count, _) => Int64,
@@ -156,6 +174,7 @@ fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<Dat
         (F::BoolAnd | F::BoolOr, Boolean) => Boolean,
         (F::BitAnd | F::BitOr | F::BitXor, Int32 | Int64) => argument,
         (F::StringAgg, Text) => Text,
+        (F::ArrayAgg, _) => Array(Element::of(argument).or_else(|| Element::of(argument.base()))?),
         (F::BoolAnd | F::BoolOr | F::BitAnd | F::BitOr | F::BitXor | F::StringAgg, _) => return None,
         (F::Sum | F::Avg | F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp, _) => match argument {
             Float64 => Float64,
@@ -164,7 +183,7 @@ fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<Dat
             Boolean | Text | Timestamp | TimestampTz | Date | Interval | Uuid | Bytea => return None,
             // `summed_as` has made these wider.
             Int16 | Float32 | Time | Char | Limited(_) => return None,
-            Json | Jsonb => return None,
+            Json | Jsonb | Array(_) => return None,
         },
     })
 }
@@ -173,7 +192,7 @@ fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<Dat
 fn summed_as(function: AggregateFunction, argument: DataType) -> DataType {
     use AggregateFunction as F;
     match (function, argument) {
-        (F::Count | F::Min | F::Max | F::BoolAnd | F::BoolOr | F::StringAgg, _) => argument,
+        (F::Count | F::Min | F::Max | F::BoolAnd | F::BoolOr | F::StringAgg | F::ArrayAgg, _) => argument,
         (_, DataType::Int16) => DataType::Int32,
         (_, DataType::Float32) => DataType::Float64,
         (F::Sum | F::Avg, DataType::Time) => DataType::Interval,
@@ -199,6 +218,7 @@ fn unknown_argument(function: AggregateFunction) -> Option<DataType> {
         F::Sum | F::Avg | F::BitAnd | F::BitOr | F::BitXor => None,
         F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp => Some(DataType::Float64),
         F::BoolAnd | F::BoolOr => Some(DataType::Boolean),
+        F::ArrayAgg => None,
         F::Count | F::Min | F::Max | F::StringAgg => Some(DataType::Text),
     }
 }
@@ -237,9 +257,7 @@ impl ExprBinder<'_> {
             return Err(SqlError::new("42809", message));
         }
         if is_missing_aggregate(&name) {
-            let error = SqlError::unsupported(format_args!("the aggregate {name}"));
-            let hint = "There are no arrays yet; string_agg joins texts.";
-            return Err(if name == "array_agg" { error.hint(hint) } else { error });
+            return Err(SqlError::unsupported(format_args!("the aggregate {name}")));
         }
         if let ("array", FunctionArguments::Subquery(query)) = (name.as_str(), &function.args) {
             return self.array_of(query);
@@ -290,6 +308,16 @@ impl ExprBinder<'_> {
             ("coalesce" | "greatest" | "least", [_, ..]) => return self.of_one_type(name, arguments),
             ("nullif", [left, right]) => return self.nullif(left, right),
             ("concat", [_, ..]) => return self.concat_all("concat_all", arguments),
+            ("format", [_, ..]) => return self.concat_all("format", arguments),
+            ("pi", []) => return Ok(Typed::literal(Literal::Float64(std::f64::consts::PI.to_bits()))),
+            ("quote_literal" | "quote_nullable", [_]) => return self.text_call(name, arguments),
+            ("num_nulls" | "num_nonnulls", [_, ..]) => {
+                return self.count_nulls(name == "num_nulls", arguments);
+            }
+            ("pg_typeof", [value]) => {
+                let known = self.bind(value)?.data_type();
+                return Ok(Typed::literal(Literal::Text(display_known(known).to_owned())));
+            }
             ("concat_ws", [_, _, ..]) => return self.concat_all("concat_ws", arguments),
             ("random", []) => {
                 return Ok(Typed::Known(call("random", Vec::new(), DataType::Float64), DataType::Float64));
@@ -302,7 +330,13 @@ impl ExprBinder<'_> {
             ("age", [since]) => return self.age_today(since),
             _ => {}
         }
+        if SETS.contains(&name) {
+            return Err(SqlError::unsupported(format_args!("{name}(), which gives several rows,")));
+        }
         if let Some(bound) = self.json_function(name, arguments) {
+            return bound;
+        }
+        if let Some(bound) = self.array_function(name, arguments) {
             return bound;
         }
         if let Some(bound) = self.catalog_function(name, arguments) {
@@ -421,6 +455,26 @@ impl ExprBinder<'_> {
         Ok(Typed::Known(call(table_name, arguments, DataType::Text), DataType::Text))
     }
 
+    /// A function of the text of anything.
+    fn text_call(&self, name: &str, arguments: &[&ast::Expr]) -> Result<Typed, SqlError> {
+        let operands = self.bind_all(arguments)?;
+        let texts = self.all_as(operands, DataType::Text)?;
+        Ok(Typed::Known(call(name, texts, DataType::Text), DataType::Text))
+    }
+
+    /// `num_nulls(…)` and `num_nonnulls(…)`
+    fn count_nulls(&self, nulls: bool, arguments: &[&ast::Expr]) -> Result<Typed, SqlError> {
+        let number = |value: i32| Expr::Literal(Literal::Int32(value));
+        let mut count = number(0);
+        for argument in arguments {
+            let branches = vec![(self.is_null(argument)?, number(nulls.into()))];
+            let otherwise = Some(Box::new(number((!nulls).into())));
+            let one = Expr::Case { branches, otherwise, data_type: DataType::Int32 };
+            count = call("add", vec![count, one], DataType::Int32);
+        }
+        Ok(Typed::Known(count, DataType::Int32))
+    }
+
     fn of_one_type(&self, name: &str, arguments: &[&ast::Expr]) -> Result<Typed, SqlError> {
         let operands = self.bind_all(arguments)?;
         let data_type = matched_type(&name.to_uppercase(), &operands)?;
@@ -477,6 +531,10 @@ impl ExprBinder<'_> {
             return self.mean_interval(call, &mut collect);
         }
         let column = collect(call);
+        if function == AggregateFunction::ArrayAgg && name != "array_agg" {
+            let made = if name.starts_with("jsonb") { DataType::Jsonb } else { DataType::Json };
+            return Ok(Typed::Known(super::expr::call(name, vec![column], made), made));
+        }
         Ok(Typed::Known(cast_known(column, data_type, shown, self.parameters.zone)?, shown))
     }
 
@@ -526,12 +584,15 @@ impl ExprBinder<'_> {
             }
             order.push(OrderKey { expr, descending, nulls_first });
         }
-        if function != AggregateFunction::StringAgg {
+        if !matches!(function, AggregateFunction::StringAgg | AggregateFunction::ArrayAgg) {
             order.clear();
         }
         let taken = summed_as(function, own);
         let data_type = aggregate_type(function, taken).ok_or_else(|| no_function(name, &[Some(own)]))?;
-        if let Some(argument) = exprs.first_mut() {
+        if function == AggregateFunction::ArrayAgg {
+            // What counts is told apart from what is NULL.
+            exprs.insert(0, Expr::Literal(Literal::Boolean(true)));
+        } else if let Some(argument) = exprs.first_mut() {
             *argument = cast_known(argument.clone(), own, taken, self.parameters.zone)?;
         }
         let shown = shown_as(function, own, data_type);
@@ -548,6 +609,9 @@ impl ExprBinder<'_> {
         distinct: bool,
     ) -> Result<(Vec<Expr>, DataType), SqlError> {
         let mut operands = self.bind_all(arguments)?;
+        if function == AggregateFunction::ArrayAgg && name != "array_agg" {
+            operands = self.json_elements(name, operands)?;
+        }
         let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
         let types_in_full: Vec<_> = operands.iter().map(Typed::full_type).collect();
         let wanted = if function == AggregateFunction::StringAgg { 2 } else { 1 };
@@ -566,10 +630,14 @@ impl ExprBinder<'_> {
         }
         let own = match (function, own, types_in_full.first().copied().flatten()) {
             (AggregateFunction::StringAgg, DataType::Char, _) => DataType::Text,
+            (AggregateFunction::ArrayAgg, DataType::Text, Some(full)) => full,
             // A char is shown with its blanks.
             (AggregateFunction::Min | AggregateFunction::Max, DataType::Char, Some(full)) => full,
             (_, own, _) => own,
         };
+        if function == AggregateFunction::ArrayAgg {
+            super::array::element_of(own)?;
+        }
         if aggregate_type(function, summed_as(function, own)).is_none() {
             return Err(no_function(name, &types));
         }

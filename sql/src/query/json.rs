@@ -114,6 +114,26 @@ impl ExprBinder<'_> {
         Ok(Typed::Known(call(name, parts, data_type), data_type))
     }
 
+    /// The elements that json_agg and json_object_agg, and those of jsonb, gather.
+    pub(super) fn json_elements(&self, name: &str, operands: Vec<Typed>) -> Result<Vec<Typed>, SqlError> {
+        let form = if name.starts_with("jsonb") { Form::Stored } else { Form::Text };
+        let pair = match form {
+            Form::Text => "json_pair",
+            Form::Stored => "jsonb_build_array",
+        };
+        let element = match (name.ends_with("object_agg"), <[Typed; 2]>::try_from(operands)) {
+            (true, Ok([key, value])) => {
+                call(pair, vec![self.as_key(key, form)?, self.as_json(value, form)?], form.data_type())
+            }
+            (false, Err(mut operands)) if operands.len() == 1 => self.as_json(operands.remove(0), form)?,
+            // As many as they are, they are no function's.
+            (_, Ok(operands)) => return Ok(operands.into()),
+            (true, Err(operands)) if operands.len() == 1 => return Ok([operands, vec![Typed::Null]].concat()),
+            (_, Err(operands)) => return Ok(operands),
+        };
+        Ok(vec![Typed::Known(element, form.data_type())])
+    }
+
     /// The key of a field: the text of a scalar.
     pub(super) fn as_key(&self, operand: Typed, form: Form) -> Result<Expr, SqlError> {
         if matches!(operand.data_type(), Some(DataType::Json | DataType::Jsonb)) {
@@ -139,6 +159,9 @@ impl ExprBinder<'_> {
                 | DataType::Float64
                 | DataType::Numeric { .. }),
             ) => self.parameters.as_type(operand, own)?,
+            Some(DataType::Array(_)) => {
+                return Err(SqlError::unsupported("JSON of an array"));
+            }
             Some(DataType::Timestamp | DataType::TimestampTz) => {
                 let text = self.parameters.as_type(operand, DataType::Text)?;
                 call("iso_text", vec![text], DataType::Text)

@@ -7,9 +7,11 @@
 //! Names, types and errors are settled in the binder, by PostgreSQL's rules; from `Rel` on there
 //! are only positions.
 
+mod array; // arrays in expressions
 pub(crate) mod binder; // WITH, VALUES, ORDER BY, LIMIT
 mod catalog_function; // functions over the catalogs
 pub(crate) mod change; // INSERT, UPDATE, DELETE
+mod comparing; // comparisons, BETWEEN, IN
 mod explain; // a Rel as text
 pub(crate) mod expr; // scalar expressions
 pub(crate) mod exprs; // walks over expressions

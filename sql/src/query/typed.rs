@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use millrace_engine::{DataType, Expr, Limit, Literal};
+use millrace_engine::{DataType, Element, Expr, Limit, Literal};
 
 use super::expr::call;
 use super::types::{Named, display};
@@ -198,6 +198,11 @@ fn check_cast(typed: &Typed, to: DataType, allowed: Context) -> Result<(), SqlEr
     }
 }
 
+/// Whether an expression of one type becomes another by itself.
+pub(super) fn becomes(from: DataType, to: DataType) -> bool {
+    functions::context(from, to) == Some(Context::Implicit)
+}
+
 /// A cast between types that have one; of a literal it is computed at once.
 pub(crate) fn cast_known(expr: Expr, from: DataType, to: DataType, zone: &Zone) -> Result<Expr, SqlError> {
     if from == to {
@@ -214,6 +219,13 @@ pub(crate) fn cast_known(expr: Expr, from: DataType, to: DataType, zone: &Zone) 
 fn cast_base(expr: Expr, from: DataType, to: DataType, zone: &Zone) -> Result<Expr, SqlError> {
     // A literal has the type that its value is stored as.
     let constant = matches!(expr, Expr::Literal(_)) && to.stored() == to;
+    if let (Expr::Literal(Literal::Text(text)), DataType::Array(_)) = (&expr, to) {
+        return Ok(Expr::Literal(crate::text_form::parse(text, to, zone)?));
+    }
+    let is_moments = |data_type| data_type == DataType::Array(Element::TimestampTz);
+    if is_moments(from) || is_moments(to) {
+        return Err(SqlError::unsupported(format_args!("a cast from {} to {}", display(from), display(to))));
+    }
     let cast = match functions::cast_in_zone(expr.clone(), from, to, zone) {
         Some(cast) => cast,
         None => Expr::Cast { input: Box::new(expr), to },

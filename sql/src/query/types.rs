@@ -1,7 +1,9 @@
 //! PostgreSQL's type names: from the parser's types to the engine's, and in messages.
 
-use datafusion::sql::sqlparser::ast::{self, CharacterLength, ExactNumberInfo, TimezoneInfo};
-use millrace_engine::{DataType, Limit, NUMERIC_PRECISION_MAX};
+use datafusion::sql::sqlparser::ast::{
+    self, ArrayElemTypeDef, CharacterLength, ExactNumberInfo, TimezoneInfo,
+};
+use millrace_engine::{DataType, Element, Limit, NUMERIC_PRECISION_MAX};
 
 use super::scope::fold_name;
 use crate::error::SqlError;
@@ -41,6 +43,7 @@ pub(crate) fn named(data_type: &ast::DataType) -> Result<Named, SqlError> {
         Sql::Time(digits, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
             limited(*digits, DataType::Time, Limit::Time)
         }
+        Sql::Array(inner) => return array(inner),
         Sql::JSON => DataType::Json,
         Sql::JSONB => DataType::Jsonb,
         Sql::Date => DataType::Date,
@@ -63,6 +66,26 @@ pub(crate) fn named(data_type: &ast::DataType) -> Result<Named, SqlError> {
         Sql::Custom(name, modifiers) => return catalog_type(&fold_name(name).join("."), modifiers),
         other => return Err(unsupported(&other.to_string().to_lowercase())),
     }))
+}
+
+/// `type[]`, `type[3]`, `type[][]`, `type ARRAY`: how many elements, and dimensions, does not matter.
+fn array(element: &ArrayElemTypeDef) -> Result<Named, SqlError> {
+    let element = match element {
+        ArrayElemTypeDef::SquareBracket(inner, _) => inner,
+        ArrayElemTypeDef::AngleBracket(inner) | ArrayElemTypeDef::Parenthesis(inner) => inner,
+        ArrayElemTypeDef::None => return Err(unsupported("array")),
+    };
+    array_of(named(element)?)
+}
+
+fn array_of(element: Named) -> Result<Named, SqlError> {
+    match element {
+        Named::Type(array @ DataType::Array(_)) => Ok(Named::Type(array)),
+        Named::Type(element) => Element::of(element)
+            .map(|element| Named::Type(DataType::Array(element)))
+            .ok_or_else(|| unsupported(&format!("{element}[]"))),
+        Named::Numeric => Err(unsupported("numeric[]").hint("Give its elements a precision and scale.")),
+    }
 }
 
 /// The length of varchar(n) or char(n).
@@ -136,6 +159,10 @@ fn catalog_type(name: &str, modifiers: &[String]) -> Result<Named, SqlError> {
         "bpchar" => DataType::Char,
         "json" => DataType::Json,
         "jsonb" => DataType::Jsonb,
+        array if array.starts_with('_') => {
+            let element = catalog_type(&array[1..], modifiers).map_err(|_| unknown(bare, name))?;
+            return array_of(element);
+        }
         "time" => DataType::Time,
         "timestamp" => DataType::Timestamp,
         "timestamptz" => DataType::TimestampTz,
@@ -232,14 +259,62 @@ pub(crate) fn display(data_type: DataType) -> &'static str {
         DataType::Char => "character",
         DataType::Json => "json",
         DataType::Jsonb => "jsonb",
+        DataType::Array(element) => display_array(element),
         DataType::Limited(Limit::Varchar(_)) => "character varying",
         DataType::Limited(limit) => display(limit.base()),
+    }
+}
+
+fn display_array(element: Element) -> &'static str {
+    match element {
+        Element::Boolean => "boolean[]",
+        Element::Int16 => "smallint[]",
+        Element::Int32 => "integer[]",
+        Element::Int64 => "bigint[]",
+        Element::Float32 => "real[]",
+        Element::Float64 => "double precision[]",
+        Element::Numeric { .. } => "numeric[]",
+        Element::Text => "text[]",
+        Element::Varchar => "character varying[]",
+        Element::Date => "date[]",
+        Element::Time => "time without time zone[]",
+        Element::Timestamp => "timestamp without time zone[]",
+        Element::TimestampTz => "timestamp with time zone[]",
+        Element::Interval => "interval[]",
+        Element::Uuid => "uuid[]",
+        Element::Bytea => "bytea[]",
+        Element::Json => "json[]",
+        Element::Jsonb => "jsonb[]",
     }
 }
 
 /// A type in a message, `unknown` for a literal that has none.
 pub(crate) fn display_known(data_type: Option<DataType>) -> &'static str {
     data_type.map_or("unknown", display)
+}
+
+/// What a cast to an array calls its column: as its elements' type.
+fn array_name(element: Element) -> &'static str {
+    match element {
+        Element::Boolean => "bool",
+        Element::Int16 => "int2",
+        Element::Int32 => "int4",
+        Element::Int64 => "int8",
+        Element::Float32 => "float4",
+        Element::Float64 => "float8",
+        Element::Numeric { .. } => "numeric",
+        Element::Text => "text",
+        Element::Varchar => "varchar",
+        Element::Date => "date",
+        Element::Time => "time",
+        Element::Timestamp => "timestamp",
+        Element::TimestampTz => "timestamptz",
+        Element::Interval => "interval",
+        Element::Uuid => "uuid",
+        Element::Bytea => "bytea",
+        Element::Json => "json",
+        Element::Jsonb => "jsonb",
+    }
 }
 
 /// The name of pg_type, which a cast gives to its column.
@@ -262,6 +337,8 @@ pub(crate) fn internal_name(data_type: &ast::DataType) -> String {
         Ok(Named::Type(DataType::Time | DataType::Limited(Limit::Time(_)))) => "time",
         Ok(Named::Type(DataType::Char | DataType::Limited(Limit::Char(_)))) => "bpchar",
         Ok(Named::Type(DataType::Limited(Limit::Varchar(_)))) => "varchar",
+        // As PostgreSQL's parser has it: the type in the brackets.
+        Ok(Named::Type(DataType::Array(element))) => array_name(element),
         Ok(Named::Type(DataType::Json)) => "json",
         Ok(Named::Type(DataType::Jsonb)) => "jsonb",
         Ok(Named::Type(DataType::Limited(Limit::Timestamp(_)))) => "timestamp",

@@ -22,11 +22,12 @@ pub(crate) enum Type {
     Short,
     Code,
     Doc,
+    List,
 }
 
 impl Type {
     /// Those of tables' columns.
-    pub(crate) const OF_TABLES: [Type; 16] = [
+    pub(crate) const OF_TABLES: [Type; 17] = [
         Type::Int,
         Type::Big,
         Type::Double,
@@ -43,6 +44,7 @@ impl Type {
         Type::Short,
         Type::Code,
         Type::Doc,
+        Type::List,
     ];
 
     /// As SQL names it.
@@ -65,6 +67,7 @@ impl Type {
             Type::Short => "varchar(6)",
             Type::Code => "char(3)",
             Type::Doc => "jsonb",
+            Type::List => "int[]",
         }
     }
 }
@@ -116,6 +119,7 @@ pub(crate) fn literal(writer: &mut Writer, data_type: Type) -> String {
         (Type::Span, _) => &["'01:30'", "'2 hours'", "'-00:30'", "'0'", "'100:00:00.25'"],
         (Type::Clock, _) => &["'00:10'", "'01:10'", "'23:59:59.999999'", "'12:30 PM'"],
         (Type::Short, _) => &["'a'", "'7'", "''", "'ab'", "'ab '", "'abcdef'"],
+        (Type::List, _) => &["'{1,2}'", "'{}'", "'{NULL,1}'", "'{2}'", "'{3,2,1,7}'"],
         // Equal ones look alike.
         (Type::Doc, _) => &[
             "'1'",
@@ -193,6 +197,7 @@ pub(crate) fn expression(writer: &mut Writer, data_type: Type, scope: &[Column],
         Type::Span => span(writer, scope, depth - 1),
         Type::Clock => clock(writer, scope, depth - 1),
         Type::Doc => document(writer, scope, depth - 1),
+        Type::List => list(writer, scope, depth - 1),
         Type::Short | Type::Code => {
             let text = expression(writer, Type::Text, scope, depth - 1);
             if writer.random.chance(50) {
@@ -226,7 +231,11 @@ fn int(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
     let (text, double, time) = (of(Type::Text), of(Type::Double), of(Type::Time));
     let (small, moment, bytes) = (of(Type::Small), of(Type::Moment), of(Type::Bytes));
     let (span, clock, code) = (of(Type::Span), of(Type::Clock), of(Type::Code));
-    match writer.random.below(31) {
+    let list = of(Type::List);
+    match writer.random.below(35) {
+        31 => format!("cardinality({list})"),
+        32 => format!("({list})[1]"),
+        33 => format!("array_position({list}, {one})"),
         26 => format!("extract(minute FROM {span})::int"),
         27 => format!("extract(hour FROM {clock})::int"),
         28 => format!("length({code})"),
@@ -339,6 +348,20 @@ fn span(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
     }
 }
 
+fn list(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
+    let mut of = |data_type| expression(writer, data_type, scope, depth);
+    let (one, other, int) = (of(Type::List), of(Type::List), of(Type::Int));
+    match writer.random.below(8) {
+        0 | 1 => format!("({one} || {other})"),
+        2 => format!("({one} || {int})"),
+        3 => format!("({int} || {one})"),
+        4 => format!("ARRAY[{int}, 1]"),
+        5 => format!("array_remove({one}, {int})"),
+        6 => format!("({one})[1:2]"),
+        _ => format!("array_replace({one}, 1, {int})"),
+    }
+}
+
 fn document(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
     let any = writer.random.pick(&Type::OF_TABLES);
     let mut of = |data_type| expression(writer, data_type, scope, depth);
@@ -448,8 +471,13 @@ fn condition(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
     let (moment, time) = (of(Type::Moment), of(Type::Time));
     let (short, code) = (of(Type::Short), of(Type::Code));
     let (doc, part) = (of(Type::Doc), of(Type::Doc));
+    let (list, items) = (of(Type::List), of(Type::List));
     let sign = writer.random.pick(&["=", "<>", "<", "<=", ">", ">="]);
-    match writer.random.below(29) {
+    match writer.random.below(33) {
+        28 => format!("({list} @> {items})"),
+        29 => format!("({list} && {items})"),
+        30 => format!("({number} {sign} ANY ({list}))"),
+        31 => format!("({number} {sign} ALL ({list}))"),
         25 => format!("({doc} @> {part})"),
         26 => format!("({doc} <@ {part})"),
         27 => format!("({doc} ? 'a')"),

@@ -24,11 +24,12 @@ pub(crate) enum Type {
     Short,
     Code,
     Doc,
+    List,
 }
 
 impl Type {
     /// Those that tables have.
-    pub(crate) const OF_TABLES: [Type; 18] = [
+    pub(crate) const OF_TABLES: [Type; 19] = [
         Type::Int,
         Type::Big,
         Type::Double,
@@ -47,6 +48,7 @@ impl Type {
         Type::Short,
         Type::Code,
         Type::Doc,
+        Type::List,
     ];
 
     /// One of those.
@@ -85,6 +87,7 @@ impl Type {
             Type::Short => "varchar(6)",
             Type::Code => "char(3)",
             Type::Doc => "jsonb",
+            Type::List => "int[]",
         }
     }
 }
@@ -151,6 +154,7 @@ pub(crate) fn expression(gene: &Gene, data_type: Type, scope: &[Column]) -> Stri
         Type::Short if gene.choice % 3 == 0 => format!("({})::varchar(6)", gene.of(0, Type::Text, scope)),
         Type::Code if gene.choice % 3 == 0 => format!("({})::char(3)", gene.of(0, Type::Text, scope)),
         Type::Doc => document(gene, scope),
+        Type::List => list(gene, scope),
         Type::Short | Type::Code => leaf(gene.choice / 3, data_type, scope),
     }
 }
@@ -176,8 +180,10 @@ fn typed_literal(choice: usize, data_type: Type) -> String {
 
 fn int(gene: &Gene, scope: &[Column]) -> String {
     let of = |index, data_type| gene.of(index, data_type, scope);
-    match gene.choice % 21 {
-        0..=4 => leaf(gene.choice / 21, Type::Int, scope),
+    match gene.choice % 23 {
+        20 => format!("cardinality({})", of(0, Type::List)),
+        21 => format!("({})[1]", of(0, Type::List)),
+        0..=4 => leaf(gene.choice / 23, Type::Int, scope),
         5..=8 => format!("({} + {})", of(0, Type::Int), of(1, Type::Int)),
         9 | 10 => format!("({} - {})", of(0, Type::Int), of(1, Type::Int)),
         11 => format!("({} * {})", of(0, Type::Int), of(1, Type::Int)),
@@ -266,6 +272,17 @@ fn span(gene: &Gene, scope: &[Column]) -> String {
     }
 }
 
+fn list(gene: &Gene, scope: &[Column]) -> String {
+    let of = |index, data_type| gene.of(index, data_type, scope);
+    match gene.choice % 6 {
+        0 | 1 => leaf(gene.choice / 6, Type::List, scope),
+        2 => format!("({} || {})", of(0, Type::List), of(1, Type::List)),
+        3 => format!("({} || {})", of(0, Type::List), of(1, Type::Int)),
+        4 => format!("ARRAY[{}, {}]", of(0, Type::Int), of(1, Type::Int)),
+        _ => format!("array_remove({}, {})", of(0, Type::List), of(1, Type::Int)),
+    }
+}
+
 /// Equal ones with more and fewer digits.
 fn document(gene: &Gene, scope: &[Column]) -> String {
     let of = |index, data_type| gene.of(index, data_type, scope);
@@ -342,7 +359,11 @@ fn text(gene: &Gene, scope: &[Column]) -> String {
 fn condition(gene: &Gene, scope: &[Column]) -> String {
     let of = |index, data_type| gene.of(index, data_type, scope);
     let compare = |sign, data_type| format!("({} {sign} {})", of(0, data_type), of(1, data_type));
-    match gene.choice % 30 {
+    match gene.choice % 34 {
+        30 => compare("@>", Type::List),
+        31 => compare("<", Type::List),
+        32 => compare("=", Type::List),
+        33 => format!("({} = ANY ({}))", of(0, Type::Int), of(1, Type::List)),
         27 => compare("@>", Type::Doc),
         28 => compare("=", Type::Doc),
         29 => compare("<", Type::Doc),
@@ -358,8 +379,8 @@ fn condition(gene: &Gene, scope: &[Column]) -> String {
         5 => compare("<", Type::Double),
         6 => compare(">=", Type::Big),
         7 => compare("<", Type::Time),
-        8 => format!("({} IS NULL)", of(0, Type::of_tables(gene.choice / 30))),
-        9 => format!("({} IS NOT NULL)", of(0, Type::of_tables(gene.choice / 30))),
+        8 => format!("({} IS NULL)", of(0, Type::of_tables(gene.choice / 34))),
+        9 => format!("({} IS NOT NULL)", of(0, Type::of_tables(gene.choice / 34))),
         10 if !gene.kids.is_empty() => format!("(NOT {})", of(0, Type::Bool)),
         11 if !gene.kids.is_empty() => compare("AND", Type::Bool),
         12 if !gene.kids.is_empty() => compare("OR", Type::Bool),
@@ -443,6 +464,7 @@ pub(crate) fn value(choice: usize, data_type: Type) -> String {
         Type::Clock => pick(&["'00:10'", "'01:10'", "'23:59:59.999999'", "'24:00'"]),
         Type::Short => pick(&["'a'", "'7'", "''", "'ab'", "'ab '", "'abcdef'"]),
         Type::Code => pick(&["'a'", "'7'", "''", "'ab'", "'ab '", "'abc'"]),
+        Type::List => pick(&["'{1,2}'", "'{}'", "'{NULL,1}'", "'{2}'", "'{1,2,3,5,7,-1,2000000000}'"]),
         Type::Doc => pick(&[
             "'1'",
             "'1.0'",

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray,
-    Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, IntervalMonthDayNanoArray,
-    LargeBinaryArray, StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
+    Array, ArrayRef, BinaryArray, BinaryViewArray, BooleanArray, Date32Array, Decimal128Array,
+    FixedSizeBinaryArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
+    IntervalMonthDayNanoArray, LargeBinaryArray, StringArray, Time64MicrosecondArray,
+    TimestampMicrosecondArray,
 };
 use arrow::datatypes::IntervalMonthDayNano;
 
@@ -93,7 +94,7 @@ fn table(random: &mut Seeded, tick: Tick) -> TableChanges {
 }
 
 fn data_type(random: &mut Seeded) -> DataType {
-    match random.below(16) {
+    match random.below(17) {
         0 => DataType::Boolean,
         1 => DataType::Int32,
         2 => DataType::Int64,
@@ -109,6 +110,7 @@ fn data_type(random: &mut Seeded) -> DataType {
         12 => DataType::Time,
         13 => DataType::Interval,
         14 => DataType::Jsonb,
+        15 => DataType::Array(crate::array::Element::Text),
         _ => DataType::Numeric { precision: 38, scale: 4 },
     }
 }
@@ -152,6 +154,9 @@ fn column(random: &mut Seeded, data_type: DataType, rows: usize) -> ArrayRef {
             let interval =
                 |v: u64| IntervalMonthDayNano::new(v as i32, (v >> 32) as i32, (v % 1000) as i64 * 1_000);
             Arc::new(values.map(|v| v.map(interval)).collect::<IntervalMonthDayNanoArray>())
+        }
+        DataType::Array(_) => {
+            Arc::new(values.map(|v| v.map(|v| text(v).into_bytes())).collect::<BinaryViewArray>())
         }
         DataType::Jsonb => {
             Arc::new(values.map(|v| v.map(|v| text(v).into_bytes())).collect::<LargeBinaryArray>())

@@ -155,6 +155,7 @@ fn array(data_type: DataType, cells: impl ExactSizeIterator<Item = Cell>) -> Arr
         | DataType::Time
         | DataType::Json
         | DataType::Jsonb
+        | DataType::Array(_)
         | DataType::Char
         | DataType::Limited(_) => new_null_array(&data_type.to_arrow(), cells.len()),
     }

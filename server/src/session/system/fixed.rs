@@ -4,7 +4,7 @@
 
 use millrace_sql::Schema;
 
-use super::cells::{Table, row};
+use super::cells::{Cell, Table, row};
 
 /// The one role, which owns everything.
 pub(super) const OWNER: &str = "millrace";
@@ -58,12 +58,41 @@ pub(super) static TYPES: &[Type] = &[
     Type { oid: 2950, name: "uuid", long_name: "uuid", length: 16, by_value: false, category: "U", preferred: false, align: "c", storage: "p", array: 2951, collation: 0, functions: "uuid_" },
 ];
 
-/// The type of an oid.
+/// The type of an oid that is no array's.
 pub(super) fn type_of(oid: i64) -> Option<&'static Type> {
     TYPES.iter().find(|known| known.oid == oid)
 }
 
-/// `pg_type`. The array types that `typarray` names are not among them yet.
+/// What the arrays of an oid are of.
+pub(super) fn element_of(oid: i64) -> Option<&'static Type> {
+    TYPES.iter().find(|known| known.array == oid)
+}
+
+/// The array type of a type, with its name.
+fn array_of(known: &Type) -> Vec<Cell> {
+    // Its elements are laid out as by themselves.
+    let align = if known.align == "d" { "d" } else { "i" };
+    row![
+        known.array,
+        format!("_{}", known.name),
+        -1,
+        false,
+        "A",
+        false,
+        0,
+        "array_in",
+        "array_out",
+        "array_recv",
+        "array_send",
+        align,
+        "x",
+        known.collation,
+        known.oid,
+        "array_subscript_handler",
+    ]
+}
+
+/// `pg_type`: each type, and the arrays of each.
 pub(super) fn types() -> Table {
     let function = |known: &Type, suffix: &str| format!("{}{suffix}", known.functions);
     let rows = TYPES
@@ -84,8 +113,11 @@ pub(super) fn types() -> Table {
                 known.align,
                 known.storage,
                 known.collation,
+                0,
+                "-",
             ]
         })
+        .chain(TYPES.iter().map(array_of))
         .collect();
     let names = &[
         "oid",
@@ -102,6 +134,8 @@ pub(super) fn types() -> Table {
         "typalign",
         "typstorage",
         "typcollation",
+        "typelem",
+        "typsubscript",
     ];
     Table::new(names, rows)
         .with(&["typnamespace"], Schema::PgCatalog.oid())
@@ -110,9 +144,9 @@ pub(super) fn types() -> Table {
         .with(&["typdelim"], ",")
         .with(&["typisdefined"], true)
         .with(&["typnotnull"], false)
-        .with(&["typrelid", "typelem", "typbasetype", "typndims"], 0)
+        .with(&["typrelid", "typbasetype", "typndims"], 0)
         .with(&["typtypmod"], -1)
-        .with(&["typsubscript", "typmodin", "typmodout", "typanalyze"], "-")
+        .with(&["typmodin", "typmodout", "typanalyze"], "-")
 }
 
 /// `pg_namespace`
@@ -198,7 +232,7 @@ pub(super) fn settings(all: &[[String; 3]]) -> Table {
 
 #[cfg(test)]
 mod tests {
-    use millrace_engine::{DataType, Limit};
+    use millrace_engine::{DataType, Element, Limit};
 
     use super::super::classes::type_and_modifier;
     use super::*;
@@ -229,6 +263,11 @@ mod tests {
         ];
         for data_type in types {
             assert!(type_of(type_and_modifier(data_type).0).is_some(), "{data_type}");
+        }
+        for element in [Element::Int32, Element::Varchar, Element::Jsonb, Element::TimestampTz] {
+            let oid = type_and_modifier(DataType::Array(element)).0;
+            let own = type_and_modifier(element.data_type()).0;
+            assert_eq!(element_of(oid).map(|known| known.oid), Some(own));
         }
     }
 }

@@ -6,7 +6,7 @@ use millrace_sql::{Catalog, Column, Relation, RelationKind, Schema};
 use super::cells::{Cell, Table, row};
 use super::classes::type_and_modifier;
 use super::constraints::{all_checks, all_indexes, query_of};
-use super::fixed::{DATABASE, OWNER, type_of};
+use super::fixed::{DATABASE, OWNER, element_of, type_of};
 use super::names::takes_rows;
 
 fn yes_or_no(value: bool) -> &'static str {
@@ -67,6 +67,7 @@ fn numeric_parts(data_type: DataType, modifier: i64) -> [Option<i64>; 3] {
         | DataType::Bytea
         | DataType::Json
         | DataType::Jsonb
+        | DataType::Array(_)
         | DataType::Time
         | DataType::Char
         | DataType::Limited(_) => [None; 3],
@@ -81,7 +82,7 @@ fn column(relation: &Relation, at: usize, column: &Column) -> Vec<Cell> {
         }
     };
     let (oid, modifier) = type_and_modifier(column.data_type);
-    let known = type_of(oid);
+    let (known, element) = (type_of(oid), element_of(oid));
     let [precision, radix, scale] = numeric_parts(column.data_type, modifier);
     let of_time = match column.data_type {
         DataType::Timestamp | DataType::TimestampTz | DataType::Interval | DataType::Time => Some(6),
@@ -101,6 +102,7 @@ fn column(relation: &Relation, at: usize, column: &Column) -> Vec<Cell> {
         | DataType::Bytea
         | DataType::Json
         | DataType::Jsonb
+        | DataType::Array(_)
         | DataType::Char
         | DataType::Limited(Limit::Varchar(_) | Limit::Char(_)) => None,
     };
@@ -116,7 +118,7 @@ fn column(relation: &Relation, at: usize, column: &Column) -> Vec<Cell> {
         at + 1,
         default,
         yes_or_no(column.nullable),
-        known.map(|known| known.long_name),
+        element.map_or_else(|| known.map(|known| known.long_name), |_| Some("ARRAY")),
         characters,
         // A character has four bytes at most.
         is_text.then(|| characters.map_or(1 << 30, |length| 4 * length)),
@@ -124,7 +126,7 @@ fn column(relation: &Relation, at: usize, column: &Column) -> Vec<Cell> {
         radix,
         scale,
         of_time,
-        known.map(|known| known.name),
+        known.map(|known| known.name.to_owned()).or(element.map(|element| format!("_{}", element.name))),
         (at + 1).to_string(),
         yes_or_no(takes_rows(relation)),
     ]
