@@ -485,7 +485,7 @@ fn distinct(exprs: impl Iterator<Item = Expr>) -> Vec<Expr> {
 
 /// The order of an aggregate's values, where it shows.
 fn orders(aggregate: &Aggregate) -> impl Iterator<Item = &OrderKey> {
-    let shows = aggregate.function == AggregateFunction::StringAgg;
+    let shows = matches!(aggregate.function, AggregateFunction::StringAgg | AggregateFunction::ArrayAgg);
     aggregate.order.iter().filter(move |_| shows)
 }
 
@@ -520,7 +520,7 @@ pub(crate) fn reduce_spec(
         Ok(AggregateSpec {
             function: aggregate.function,
             argument: aggregate.arguments.first().and_then(position),
-            delimiter: aggregate.arguments.get(1).and_then(position).map(|(column, _)| column),
+            delimiter: aggregate.arguments.get(1).and_then(position),
             order: order.collect::<Result<_, EngineError>>()?,
             distinct: aggregate.distinct,
             result: aggregate.data_type,

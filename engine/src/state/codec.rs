@@ -3,16 +3,21 @@
 //! Rows compare as byte strings the way their columns do from left to right: NULL before all
 //! values, false before true, numbers by value, -0.0 before 0.0, NaN above all numbers, text by its
 //! bytes (PostgreSQL's "C"). The bytes keep each value exactly, but every NaN becomes one; keys that must be
-//! equal where PostgreSQL says so (0.0 and -0.0) go through `normalise_keys` first.
+//! equal where PostgreSQL says so (0.0 and -0.0, a month and 30 days) go through `normalise_keys` first.
 //!
 //! Nothing but this module knows the encoding.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Float64Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryViewArray, Float32Array, Float64Array, IntervalMonthDayNanoArray,
+    LargeBinaryArray,
+};
 use arrow::compute::SortOptions;
-use arrow::datatypes::{DataType as ArrowType, Float32Type, Float64Type};
+use arrow::datatypes::{
+    DataType as ArrowType, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+};
 use arrow::row::{RowConverter, SortField};
 
 use crate::error::DataError;
@@ -145,8 +150,9 @@ fn one_nan(column: &ArrayRef) -> ArrayRef {
     }
 }
 
-/// Columns whose values are equal where PostgreSQL says so: -0.0 becomes 0.0 and every NaN one
-/// positive NaN. For the keys of groups and joins, before they are hashed or encoded.
+/// Columns whose values are equal where PostgreSQL says so: -0.0 becomes 0.0, every NaN one positive NaN,
+/// an interval the one of its length that orders as it does, a jsonb and an array the part that is compared. For the keys of groups and joins, before they are
+/// hashed or encoded.
 pub fn normalise_keys(columns: &[ArrayRef]) -> Vec<ArrayRef> {
     columns.iter().map(normalise_key).collect()
 }
@@ -161,8 +167,44 @@ fn normalise_key(column: &ArrayRef) -> ArrayRef {
             let normalised: Float32Array = column.as_primitive::<Float32Type>().unary(normalise_real);
             Arc::new(normalised)
         }
+        ArrowType::Interval(_) => {
+            let intervals = column.as_primitive::<IntervalMonthDayNanoType>();
+            let normalised: IntervalMonthDayNanoArray = intervals.unary(normalise_interval);
+            Arc::new(normalised)
+        }
+        ArrowType::BinaryView => {
+            let values = column.as_binary_view().iter();
+            Arc::new(values.map(|value| value.map(compared_part)).collect::<BinaryViewArray>())
+        }
+        ArrowType::LargeBinary => {
+            let values = column.as_binary::<i64>().iter();
+            Arc::new(values.map(|value| value.map(compared_part)).collect::<LargeBinaryArray>())
+        }
         _ => column.clone(),
     }
+}
+
+/// The interval of the same length, with months of 30 days and days of 24 hours, that has as many months and days
+/// as fit: parts below the first are not negative, so part by part they order as the lengths do.
+pub fn normalise_interval(value: IntervalMonthDayNano) -> IntervalMonthDayNano {
+    const DAY: i128 = 86_400_000_000_000;
+    let days = i128::from(value.months) * 30 + i128::from(value.days);
+    let length = days * DAY + i128::from(value.nanoseconds);
+    // Near the ends of what months, and then days, can count the rest is left to the parts below, which have
+    // room for it: it came from them.
+    let part =
+        |length: i128, unit: i128| length.div_euclid(unit).clamp(i128::from(i32::MIN), i128::from(i32::MAX));
+    let months = part(length, 30 * DAY);
+    let rest = length - months * 30 * DAY;
+    let days = part(rest, DAY);
+    IntervalMonthDayNano::new(months as i32, days as i32, (rest - days * DAY) as i64)
+}
+
+/// The part of a `jsonb`, or an array, that is compared, as a value of its own: nothing else is shown of it.
+pub fn compared_part(value: &[u8]) -> Vec<u8> {
+    let length = value.last_chunk().map_or(0, |length| u32::from_be_bytes(*length) as usize);
+    let compared = value.get(..length).unwrap_or(value);
+    [compared, &(compared.len() as u32).to_be_bytes()].concat()
 }
 
 fn normalise_float(value: f64) -> f64 {
@@ -474,6 +516,30 @@ mod tests {
         let bits: Vec<_> =
             decoded[0].as_primitive::<Float64Type>().iter().map(|f| f.map(f64::to_bits)).collect();
         assert_eq!(bits, [Some(0), Some(1 << 63), None]);
+    }
+
+    #[test]
+    fn intervals_of_one_length_are_one_key_and_order_by_length() {
+        const HOUR: i64 = 3_600_000_000_000;
+        let interval = IntervalMonthDayNano::new;
+        let same =
+            [interval(1, 0, 0), interval(0, 30, 0), interval(0, 29, 24 * HOUR), interval(2, -31, 24 * HOUR)];
+        assert!(same.iter().all(|value| normalise_interval(*value) == interval(1, 0, 0)));
+        let ascending = [
+            interval(i32::MIN, i32::MIN, i64::MIN),
+            interval(i32::MIN, i32::MIN, 0),
+            interval(-1, 0, 0),
+            interval(0, -1, 23 * HOUR),
+            interval(0, 0, 0),
+            interval(0, 0, HOUR),
+            interval(0, 1, -HOUR),
+            interval(1, -1, 0),
+            interval(i32::MAX, i32::MAX, i64::MAX),
+        ];
+        let column: ArrayRef = Arc::new(IntervalMonthDayNanoArray::from(ascending.to_vec()));
+        let bytes =
+            RowCodec::new(&[DataType::Interval]).encode(&normalise_keys(&[column]), ascending.len()).unwrap();
+        assert!((1..ascending.len()).all(|row| bytes.get(row - 1) < bytes.get(row)));
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub use batch::{Batch, Shared};
 pub use batcher::{UpdateBatcher, Updates};
 pub use builder::BatchBuilder;
 pub use bytes::ByteRows;
-pub use codec::{Direction, RowCodec, normalise_keys};
+pub use codec::{Direction, RowCodec, compared_part, normalise_interval, normalise_keys};
 pub(crate) use cursor::End;
 pub use cursor::{accumulate, key_range, walk_back, walk_front};
 pub(crate) use dead::{DeadRanges, KeyRanges, LiveWalk};

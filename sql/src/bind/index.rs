@@ -9,7 +9,7 @@ use crate::bound::{Bound, Create, Terms};
 use crate::catalog::{Catalog, Column, IndexKey, Relation, RelationKind, Uniqueness};
 use crate::error::SqlError;
 use crate::parse::{self, quoted};
-use crate::query::{Parameters, Query, index_expression, interval_column};
+use crate::query::{Parameters, Query, index_expression};
 use crate::statement::{CreateIndex, IndexItem, Name};
 
 /// As many columns as PostgreSQL's indexes can have.
@@ -182,15 +182,24 @@ fn key(
             format!("data type unknown has no default operator class for access method \"{}\"", method.value);
         return Err(SqlError::new("42704", message).position(item.position).hint("Cast it to a type."));
     };
-    if data_type == DataType::Interval {
-        return Err(interval_column().position(item.position));
-    }
+    refuse_unordered(data_type, &method.value).map_err(|error| error.position(item.position))?;
     let text = match &expr {
         Expr::Column(column) => quoted(&relation.columns[*column].name),
         Expr::Call { .. } if is_call(&item.text) => item.text.clone(),
         _ => format!("({})", item.text),
     };
     Ok((IndexKey { expr, text }, Column::new(name, data_type, true)))
+}
+
+/// 42704 for keys of a type without equality.
+pub(super) fn refuse_unordered(data_type: DataType, method: &str) -> Result<(), SqlError> {
+    if data_type != DataType::Json {
+        return Ok(());
+    }
+    let message = format!("data type json has no default operator class for access method \"{method}\"");
+    Err(SqlError::new("42704", message).hint(
+        "You must specify an operator class for the index or define a default operator class for the data type.",
+    ))
 }
 
 /// Whether a text is a call as it stands, so that it needs no parentheses: `lower(b)`, not `lower(b) || 'x'`.

@@ -229,6 +229,7 @@ fn key_columns(
             let message = format!("column \"{}\" appears twice in {kind} constraint", name.value);
             return Err(SqlError::new("42701", message).position(name.position));
         }
+        index::refuse_unordered(table.columns[column].data_type, "btree")?;
         columns.push(column);
     }
     Ok(columns)

@@ -272,7 +272,6 @@ fn data_type(cursor: &mut Cursor) -> Result<DataType, SqlError> {
 /// 42704 and 22023 as for every type; 0A000 for one that no column can have.
 fn column_type(data_type: &ast::DataType, written: impl Fn() -> String) -> Result<DataType, SqlError> {
     match named(data_type) {
-        Ok(Named::Type(DataType::Interval)) => Err(no_column_of(&written())),
         Ok(Named::Type(known)) => Ok(known),
         // Without a precision each value would have a scale of its own.
         Ok(Named::Numeric) => {

@@ -194,7 +194,7 @@ impl<'a> Binder<'a> {
         let mut untyped = Vec::new();
         let mut columns = Vec::new();
         for column in 0..width {
-            let known: Vec<_> = rows.iter().map(|row| row[column].data_type()).collect();
+            let known: Vec<_> = rows.iter().map(|row| row[column].full_type()).collect();
             let target = targets.and_then(|targets| targets.get(column)).copied();
             untyped.push(known.iter().all(Option::is_none));
             columns.push(match (untyped[column], target) {
@@ -243,7 +243,7 @@ impl<'a> Binder<'a> {
             if let Some(from) = cell.data_type() {
                 check_assignment(&target.name, from, *to)?;
             }
-            self.parameters.as_type(cell, *to)
+            self.parameters.assign(cell, *to)
         };
         let columns = || targets.iter().zip(assigned);
         let rows = rows
@@ -274,6 +274,7 @@ impl<'a> Binder<'a> {
                 SqlError::new("0A000", "invalid UNION/INTERSECT/EXCEPT ORDER BY clause")
                     .detail("Only result column names can be used, not expressions or functions.")
             })?;
+            super::json::refuse_json(bound.rel.columns().get(column).copied(), super::json::ORDERING)?;
             keys.push(sort_key(item, column));
         }
         Ok(BoundQuery { rel: Rel::Sort { input: Box::new(bound.rel), keys }, ..bound })
@@ -450,5 +451,22 @@ pub(crate) fn cast_columns(rel: Rel, types: &[DataType], zone: &Zone) -> Result<
         .enumerate()
         .map(|(column, (from, to))| cast_known(Expr::Column(column), *from, *to, zone))
         .collect::<Result<_, _>>()?;
+    Ok(rel.project(outputs))
+}
+
+/// The relation with its columns assigned to columns of these types.
+pub(crate) fn assign_columns(
+    rel: Rel,
+    types: &[DataType],
+    parameters: &ParameterTypes,
+) -> Result<Rel, SqlError> {
+    let own = rel.columns();
+    if own == types {
+        return Ok(rel);
+    }
+    let assign = |(column, (from, to)): (usize, (&DataType, &DataType))| {
+        parameters.assign(Typed::Known(Expr::Column(column), *from), *to)
+    };
+    let outputs = own.iter().zip(types).enumerate().map(assign).collect::<Result<_, _>>()?;
     Ok(rel.project(outputs))
 }

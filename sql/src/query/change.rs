@@ -352,7 +352,7 @@ impl<'a> ChangeBinder<'a> {
         if let Some(from) = value.data_type() {
             check_assignment(&column.name, from, column.data_type)?;
         }
-        self.binder.parameters.as_type(value, column.data_type)
+        self.binder.parameters.assign(value, column.data_type)
     }
 
     /// Each row of the table that was matched, as often as the table has it, with one of its matches: the least
@@ -404,7 +404,7 @@ impl<'a> ChangeBinder<'a> {
         for (column, from) in named.iter().zip(&own) {
             check_assignment(&column.name, *from, column.data_type)?;
         }
-        let rel = binder::cast_columns(bound.rel, &targets, self.binder.parameters.zone)?;
+        let rel = binder::assign_columns(bound.rel, &targets, &self.binder.parameters)?;
         if source.overriding != Some(Overriding::User) {
             return self.whole_rows(rel, source.columns);
         }
@@ -596,7 +596,7 @@ pub(crate) fn default_expression(expr: &ast::Expr, column: &Column) -> Result<Ex
         );
         return Err(SqlError::new("42804", message).hint("You will need to rewrite or cast the expression."));
     }
-    parameters.as_type(typed, column.data_type)
+    parameters.assign(typed, column.data_type)
 }
 
 /// The condition of a CHECK, over the table's columns. Whether a row breaks it must not depend on the session, so

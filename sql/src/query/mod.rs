@@ -7,9 +7,11 @@
 //! Names, types and errors are settled in the binder, by PostgreSQL's rules; from `Rel` on there
 //! are only positions.
 
+mod array; // arrays in expressions
 pub(crate) mod binder; // WITH, VALUES, ORDER BY, LIMIT
 mod catalog_function; // functions over the catalogs
 pub(crate) mod change; // INSERT, UPDATE, DELETE
+mod comparing; // comparisons, BETWEEN, IN
 mod explain; // a Rel as text
 pub(crate) mod expr; // scalar expressions
 pub(crate) mod exprs; // walks over expressions
@@ -17,6 +19,7 @@ mod forms; // LIKE, TRIM, INTERVAL, EXTRACT
 mod from; // tables and joins
 mod function; // calls and aggregates
 mod grouping; // GROUP BY and its sets
+mod json; // calls that make JSON
 mod names; // names of unaliased columns
 mod outer; // what stands for something outside the relation below
 pub(crate) mod rel; // the bound query
@@ -155,7 +158,6 @@ impl Query {
         if outer::is_correlated(&bound.rel) || outer::has_places(&bound.rel) {
             return Err(SqlError::internal("an outer reference is left in the plan"));
         }
-        refuse_interval_columns(&bound.rel)?;
         let columns: Vec<Column> =
             bound.columns().into_iter().map(|(name, data_type)| Column::new(name, data_type, true)).collect();
         let mut rel = lower::optimize(bound.rel);
@@ -285,25 +287,11 @@ pub(crate) fn index_expression(
     let scope = change::table_scope(relation, &relation.name);
     let parameters = ParameterTypes::new(Parameters::values(&[]));
     let typed = ExprBinder::new(&scope, &parameters, "index expressions").bind(expr)?;
-    let data_type = typed.data_type();
+    let data_type = typed.full_type();
     let expr_bound = parameters.as_type(typed, data_type.unwrap_or(DataType::Text))?;
     let is_stable = |name: &str| name == "now" || functions::depends_on_session(name);
     if exprs::volatile_call(&expr_bound).is_some() || exprs::calls_any(&expr_bound, &is_stable) {
         return Err(SqlError::new("42P17", "functions in index expression must be marked IMMUTABLE"));
     }
     Ok((expr_bound, data_type, names::name_in_index(expr)))
-}
-
-/// 0A000: a column would be an interval, of which equal ones differ in their parts.
-pub(crate) fn interval_column() -> SqlError {
-    SqlError::unsupported("a column of type interval").hint(
-        "An interval can be a part of an expression: add it to a timestamp, compare it, or cast it to text.",
-    )
-}
-
-/// No operator has a column of intervals, whatever expressions compute with them.
-fn refuse_interval_columns(rel: &Rel) -> Result<(), SqlError> {
-    let mut found = false;
-    rel.visit(&mut |rel| found |= rel.columns().contains(&DataType::Interval));
-    if found { Err(interval_column()) } else { Ok(()) }
 }

@@ -81,6 +81,18 @@ impl Scope {
         self.columns.iter().filter_map(|column| column.table.as_deref())
     }
 
+    /// The types of the columns by position.
+    pub(crate) fn types(&self) -> Vec<DataType> {
+        let mut types = Vec::new();
+        for column in &self.columns {
+            if column.position >= types.len() {
+                types.resize(column.position + 1, DataType::Boolean);
+            }
+            types[column.position] = column.data_type;
+        }
+        types
+    }
+
     /// The column of an unqualified name, if there is one.
     pub(crate) fn find(&self, name: &str) -> Result<Option<&ScopeColumn>, SqlError> {
         let mut found = self.columns.iter().filter(|column| column.name == name && !column.merged);
