@@ -1,6 +1,10 @@
-//! `join_texts`: what `string_agg` answers, for views and ad-hoc queries alike.
+//! What `string_agg` and `array_agg` answer, for views and ad-hoc queries alike.
 
+use arrow::array::{Array as _, ArrayRef};
+
+use crate::array::{Array, Element};
 use crate::error::DataError;
+use crate::literals::literal_of;
 
 /// The longest text that comes out: PostgreSQL's limit for one value.
 const BYTES_MAX: usize = (1 << 30) - 1;
@@ -34,6 +38,28 @@ pub fn join_texts<'a>(
         }
     }
     Ok(joined)
+}
+
+/// The values of a column in their order, each as often as it comes, as the bytes of an array.
+///
+/// # Errors
+/// 54000 beyond what an array holds, XX000 for a value that is there less than no times.
+pub fn array_of(element: Element, column: &ArrayRef, counts: &[i64]) -> Result<Vec<u8>, DataError> {
+    /// As many as PostgreSQL's arrays can have.
+    const ELEMENTS_MAX: i64 = 134_217_727;
+    if counts.iter().any(|count| *count < 0) {
+        return Err(DataError::negative_multiplicity());
+    }
+    if counts.iter().sum::<i64>() > ELEMENTS_MAX {
+        let message = format!("array size exceeds the maximum allowed ({ELEMENTS_MAX})");
+        return Err(DataError::new("54000", message));
+    }
+    let mut values = Vec::new();
+    for (row, count) in counts.iter().enumerate() {
+        let value = if column.is_null(row) { None } else { literal_of(element.data_type(), column, row) };
+        values.extend(std::iter::repeat_n(value, *count as usize));
+    }
+    Ok(Array::flat(element, values).encode())
 }
 
 #[cfg(test)]

@@ -9,8 +9,11 @@ mod error; // wrong rows as data; the engine's own errors
 mod expr; // scalar expressions, closed and serialisable
 mod plan; // relational plans, their identity and display
 mod delta; // batches of changes between operators
+mod shape; // the columns of a table's rows, some of which came later
 mod ipc; // deltas as bytes
 mod exact; // exact sums of doubles
+mod array; // arrays as stored bytes
+mod span; // sums of intervals
 mod spread; // exact variances
 mod joined; // texts joined by delimiters
 mod state; // sorted runs of updates: batches, merging, collecting, reading
@@ -23,6 +26,7 @@ mod engine; // the coordinator's handle to the workers
 mod log; // the durable sequence of commits, and the data folder
 mod planted; // bugs that the oracle must find
 
+pub use array::{Array, DIMENSIONS_MAX, Dimension, Element, order_bytes};
 pub use delta::{Col, Delta, Deltas, batch_bytes, batch_of, concat, empty_batch, filter};
 pub use engine::{
     Engine, EngineConfig, IndexSpec, InspectReply, ProgressSink, ReadReply, RelationReport, SavedState,
@@ -31,8 +35,8 @@ pub use engine::{
 pub use error::{DataError, EngineError};
 pub use exact::ExactSum;
 pub use expr::{Compiler, Expr};
-pub use joined::join_texts;
-pub use literals::column_of_literals;
+pub use joined::{array_of, join_texts};
+pub use literals::{column_of_literals, literal_of};
 pub use log::{
     Clock, DataFolder, Disk, DiskFile, Log, LogConfig, LogError, OsRandom, Random, RealDisk, Record, Replay,
     TableChanges, TickSource,
@@ -41,11 +45,13 @@ pub use plan::{Aggregate, AggregateFunction, JoinKey, OrderKey, Plan, PlanId, Pl
 pub use planted::Bug;
 #[cfg(feature = "planted-bugs")]
 pub use planted::plant;
+pub use shape::RowShape;
 pub use snapshot::Snapshot;
+pub use span::interval_of_sums;
 pub use spread::{Deviation, Spread};
 pub use state::{
     Batch, BatchBuilder, BatchMerger, ByteRows, Direction, Lanes, MergedRows, NetRow, NetRows, RUN_ROWS,
-    RowCodec, RowSpine, Run, Shared, UpdateBatcher, Updates, accumulate, add_lanes, key_range,
-    normalise_keys, walk_back, walk_front,
+    RowCodec, RowSpine, Run, Shared, UpdateBatcher, Updates, accumulate, add_lanes, can_grow, compared_part,
+    key_range, normalise_interval, normalise_keys, walk_back, walk_front,
 };
-pub use types::{DataType, Literal, MOMENT_ZONE, NUMERIC_PRECISION_MAX, RelationId, Tick, schema_of};
+pub use types::{DataType, Limit, Literal, MOMENT_ZONE, NUMERIC_PRECISION_MAX, RelationId, Tick, schema_of};

@@ -42,7 +42,8 @@ impl Lookup {
 
     /// The same, looking for these keys.
     pub(crate) fn of_keys(&self, keys: &[Vec<Literal>]) -> Result<Lookup, DataError> {
-        let fits = |key: &Vec<Literal>| key.iter().map(Literal::data_type).eq(self.keys.iter().copied());
+        let forms = || self.keys.iter().map(|column| column.to_arrow());
+        let fits = |key: &Vec<Literal>| key.iter().map(|value| value.data_type().to_arrow()).eq(forms());
         if !keys.iter().all(fits) {
             return Err(DataError::new("XX000", "a key does not have the types of its index"));
         }

@@ -186,6 +186,8 @@ pub enum AggregateFunction {
     StddevSamp,
     /// `string_agg(x, delimiter)`
     StringAgg,
+    /// `array_agg(x)`, over (whether the row counts: true or NULL, x)
+    ArrayAgg,
 }
 
 impl AggregateFunction {
@@ -207,6 +209,7 @@ impl AggregateFunction {
             AggregateFunction::StddevPop => "stddev_pop",
             AggregateFunction::StddevSamp => "stddev_samp",
             AggregateFunction::StringAgg => "string_agg",
+            AggregateFunction::ArrayAgg => "array_agg",
         }
     }
 }
@@ -303,7 +306,8 @@ impl Plan {
             Plan::Get { .. } => {}
             Plan::Constant { rows, columns } => {
                 for row in rows {
-                    if !row.iter().map(|literal| literal.data_type()).eq(columns.iter().copied()) {
+                    let forms = columns.iter().map(|column| column.to_arrow());
+                    if !row.iter().map(|literal| literal.data_type().to_arrow()).eq(forms) {
                         return wrong("a constant row does not have its columns' types".to_owned());
                     }
                 }
@@ -336,7 +340,7 @@ impl Plan {
                     check_exprs(aggregate.order.iter().map(|key| &key.expr), columns)?;
                     let expected = match aggregate.function {
                         AggregateFunction::Count => 0..=1,
-                        AggregateFunction::StringAgg => 2..=2,
+                        AggregateFunction::StringAgg | AggregateFunction::ArrayAgg => 2..=2,
                         _ => 1..=1,
                     };
                     if !expected.contains(&aggregate.arguments.len()) {

@@ -46,7 +46,8 @@ impl Deviation {
             | AggregateFunction::BitAnd
             | AggregateFunction::BitOr
             | AggregateFunction::BitXor
-            | AggregateFunction::StringAgg => return None,
+            | AggregateFunction::StringAgg
+            | AggregateFunction::ArrayAgg => return None,
         };
         Some(Deviation { population, root })
     }

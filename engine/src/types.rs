@@ -8,6 +8,8 @@ use std::fmt;
 use arrow::datatypes::{DataType as ArrowType, Field, IntervalUnit, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
 
+use crate::array::Element;
+
 /// The moment at which a transaction takes effect: microseconds since 1970, strictly increasing.
 pub type Tick = u64;
 
@@ -44,8 +46,8 @@ pub enum DataType {
     },
     /// `date`, days since 1970
     Date,
-    /// `interval`: months, days and a time of day, of which none becomes another by itself. Only
-    /// expressions have it: as a key, '1 month' and '30 days' would have to be the same.
+    /// `interval`: months, days and a time of day, of which none becomes another by itself. '1 month' and '30
+    /// days' are equal: keys go through `normalise_keys`.
     Interval,
     /// `smallint`, 16 bits
     Int16,
@@ -57,9 +59,68 @@ pub enum DataType {
     Uuid,
     /// `bytea`, any bytes
     Bytea,
+    /// `time without time zone`, microseconds since midnight
+    Time,
+    /// `char` without a length: a text without blanks at its end
+    Char,
+    /// A type with a limit that its values keep to.
+    Limited(Limit),
+    /// `json`: a text, as it was written
+    Json,
+    /// `jsonb`: bytes that compare as the values do, then what else is shown of them, and in four bytes how long the
+    /// first part is. Keys go through `normalise_keys`.
+    Jsonb,
+    /// An array, in the same form (`array.rs`).
+    Array(Element),
+}
+
+/// What a type's modifier asks of its values. Serialised inside plans and the log: only append variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Limit {
+    /// `varchar(n)`: at most so many characters; without a limit it is only a name of its own.
+    Varchar(Option<u32>),
+    /// `char(n)`: filled up with blanks to so many characters.
+    Char(u32),
+    /// `timestamp(p)`: rounded to so many digits of a second.
+    Timestamp(u8),
+    /// `timestamp(p) with time zone`
+    TimestampTz(u8),
+    /// `time(p)`
+    Time(u8),
+}
+
+impl Limit {
+    /// The type without the limit.
+    pub fn base(self) -> DataType {
+        match self {
+            Limit::Varchar(_) => DataType::Text,
+            Limit::Char(_) => DataType::Char,
+            Limit::Timestamp(_) => DataType::Timestamp,
+            Limit::TimestampTz(_) => DataType::TimestampTz,
+            Limit::Time(_) => DataType::Time,
+        }
+    }
 }
 
 impl DataType {
+    /// The type without its limit: what operators and functions know.
+    pub fn base(self) -> DataType {
+        if let DataType::Limited(limit) = self { limit.base() } else { self }
+    }
+
+    /// Whether values of it can be equal and yet look different, so that a group has to choose which one it shows.
+    pub fn has_equals_that_differ(self) -> bool {
+        matches!(self, DataType::Interval | DataType::Jsonb | DataType::Array(_))
+    }
+
+    /// The type whose Arrow form and literals it shares.
+    pub fn stored(self) -> DataType {
+        match self.base() {
+            DataType::Char | DataType::Json => DataType::Text,
+            base => base,
+        }
+    }
+
     /// The Arrow type that holds values of this type.
     pub fn to_arrow(self) -> ArrowType {
         match self {
@@ -76,11 +137,16 @@ impl DataType {
             DataType::Float32 => ArrowType::Float32,
             DataType::Uuid => ArrowType::FixedSizeBinary(UUID_BYTES),
             DataType::Bytea => ArrowType::Binary,
+            DataType::Time => ArrowType::Time64(TimeUnit::Microsecond),
+            DataType::Char | DataType::Limited(_) | DataType::Json => self.stored().to_arrow(),
+            DataType::Jsonb => ArrowType::LargeBinary,
+            DataType::Array(_) => ArrowType::BinaryView,
             DataType::TimestampTz => ArrowType::Timestamp(TimeUnit::Microsecond, Some(MOMENT_ZONE.into())),
         }
     }
 
-    /// The type whose Arrow form this is; `None` where the engine has no such type.
+    /// The type whose Arrow form this is, of several the one that they are stored as; `None` where the engine has
+    /// no such type.
     pub fn from_arrow(arrow: &ArrowType) -> Option<DataType> {
         Some(match arrow {
             ArrowType::Boolean => DataType::Boolean,
@@ -98,6 +164,10 @@ impl DataType {
             ArrowType::FixedSizeBinary(UUID_BYTES) => DataType::Uuid,
             ArrowType::Binary => DataType::Bytea,
             ArrowType::Float32 => DataType::Float32,
+            ArrowType::Time64(TimeUnit::Microsecond) => DataType::Time,
+            ArrowType::LargeBinary => DataType::Jsonb,
+            // What it is of each value says.
+            ArrowType::BinaryView => DataType::Array(Element::Text),
             ArrowType::Timestamp(TimeUnit::Microsecond, Some(zone)) if **zone == *MOMENT_ZONE => {
                 DataType::TimestampTz
             }
@@ -123,13 +193,32 @@ impl fmt::Display for DataType {
             DataType::TimestampTz => f.write_str("timestamptz"),
             DataType::Uuid => f.write_str("uuid"),
             DataType::Bytea => f.write_str("bytea"),
+            DataType::Time => f.write_str("time"),
+            DataType::Char => f.write_str("bpchar"),
+            DataType::Limited(limit) => limit.fmt(f),
+            DataType::Json => f.write_str("json"),
+            DataType::Jsonb => f.write_str("jsonb"),
+            DataType::Array(element) => write!(f, "{}[]", element.data_type()),
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Limit::Varchar(None) => f.write_str("varchar"),
+            Limit::Varchar(Some(length)) => write!(f, "varchar({length})"),
+            Limit::Char(length) => write!(f, "char({length})"),
+            Limit::Timestamp(digits) => write!(f, "timestamp({digits})"),
+            Limit::TimestampTz(digits) => write!(f, "timestamptz({digits})"),
+            Limit::Time(digits) => write!(f, "time({digits})"),
         }
     }
 }
 
 /// Each type once, for tests that go through them.
 #[cfg(test)]
-pub(crate) const EVERY: [DataType; 14] = [
+pub(crate) const EVERY: [DataType; 21] = [
     DataType::Boolean,
     DataType::Int16,
     DataType::Int32,
@@ -144,6 +233,13 @@ pub(crate) const EVERY: [DataType; 14] = [
     DataType::Interval,
     DataType::Uuid,
     DataType::Bytea,
+    DataType::Time,
+    DataType::Char,
+    DataType::Limited(Limit::Char(3)),
+    DataType::Limited(Limit::TimestampTz(3)),
+    DataType::Json,
+    DataType::Jsonb,
+    DataType::Array(Element::Text),
 ];
 
 /// The Arrow schema of unnamed columns: `c0`, `c1`, … of these types, all nullable.
@@ -213,6 +309,19 @@ pub enum Literal {
     Uuid([u8; 16]),
     /// `bytea`
     Bytea(Vec<u8>),
+    /// `time`, microseconds since midnight
+    Time(i64),
+    /// `jsonb`, as it is stored
+    Jsonb(Vec<u8>),
+    /// `json`
+    Json(String),
+    /// An array, as it is stored.
+    Array {
+        /// What it is of.
+        element: Element,
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
 }
 
 impl Literal {
@@ -236,6 +345,10 @@ impl Literal {
             Literal::TimestampTz(_) => DataType::TimestampTz,
             Literal::Uuid(_) => DataType::Uuid,
             Literal::Bytea(_) => DataType::Bytea,
+            Literal::Time(_) => DataType::Time,
+            Literal::Jsonb(_) => DataType::Jsonb,
+            Literal::Json(_) => DataType::Json,
+            Literal::Array { element, .. } => DataType::Array(*element),
         }
     }
 }
@@ -259,13 +372,21 @@ impl fmt::Display for Literal {
             Literal::Float32(bits) => write!(f, "{:?}::real", f32::from_bits(*bits)),
             Literal::TimestampTz(micros) => write!(f, "{micros}us::timestamptz"),
             Literal::Uuid(bytes) => write!(f, "'{:032x}'::uuid", u128::from_be_bytes(*bytes)),
-            Literal::Bytea(bytes) => {
-                f.write_str("'\\x")?;
-                bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
-                f.write_str("'::bytea")
+            Literal::Bytea(bytes) => hexadecimal(bytes, "bytea", f),
+            Literal::Jsonb(bytes) => hexadecimal(bytes, "jsonb", f),
+            Literal::Array { element, bytes } => {
+                hexadecimal(bytes, &DataType::Array(*element).to_string(), f)
             }
+            Literal::Json(text) => write!(f, "'{}'::json", text.replace('\'', "''")),
+            Literal::Time(micros) => write!(f, "{micros}us::time"),
         }
     }
+}
+
+fn hexadecimal(bytes: &[u8], data_type: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str("'\\x")?;
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+    write!(f, "'::{data_type}")
 }
 
 #[cfg(test)]
@@ -275,7 +396,7 @@ mod tests {
     #[test]
     fn every_type_has_one_arrow_form() {
         for data_type in EVERY {
-            assert_eq!(DataType::from_arrow(&data_type.to_arrow()), Some(data_type));
+            assert_eq!(DataType::from_arrow(&data_type.to_arrow()), Some(data_type.stored()));
         }
     }
 }

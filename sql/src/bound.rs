@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use millrace_engine::{DataType, RelationId};
 
-use crate::catalog::{Column, Relation};
+use crate::catalog::{Catalog, CatalogChange, Column, Relation};
+use crate::error::SqlError;
 use crate::query::{Change, Query};
 use crate::sequence::Position;
 use crate::statement::{Fetch, Prepare, SavepointAction, Setting};
@@ -21,15 +22,8 @@ pub enum Bound {
         /// What it is from now on; its id stays.
         relation: Relation,
     },
-    /// ALTER: relations in the place of those with their ids.
-    Alter {
-        /// What they are from now on.
-        replaced: Vec<Relation>,
-        /// The command tag.
-        tag: &'static str,
-        /// Notices.
-        notices: Vec<String>,
-    },
+    /// ALTER.
+    Alter(Alteration),
     /// DROP TABLE / DROP VIEW / DROP MATERIALIZED VIEW / DROP INDEX / DROP SEQUENCE: the ids, dependants first (CASCADE resolved). Empty
     /// when IF EXISTS found nothing.
     Drop {
@@ -142,6 +136,53 @@ pub struct Create {
     pub terms: Terms,
 }
 
+/// ALTER: what changes, and what has to hold of the rows that are there.
+#[derive(Clone, Debug)]
+pub struct Alteration {
+    /// The changes in their order. What they create has ids that nothing else has.
+    pub changes: Vec<CatalogChange>,
+    /// The catalog after them: rows are read, and changed, against it.
+    pub catalog: Arc<Catalog>,
+    /// What no row may break.
+    pub holds: Vec<Holds>,
+    /// New columns that are computed for each row: an UPDATE of all rows.
+    pub fill: Option<Change>,
+    /// The command tag.
+    pub tag: &'static str,
+    /// Notices.
+    pub notices: Vec<String>,
+}
+
+impl Alteration {
+    pub(crate) fn new(tag: &'static str) -> Alteration {
+        let (changes, holds, notices) = (Vec::new(), Vec::new(), Vec::new());
+        Alteration { changes, catalog: Arc::default(), holds, fill: None, tag, notices }
+    }
+}
+
+/// Something that holds while a query has no rows.
+#[derive(Clone, Debug)]
+pub struct Holds {
+    /// The query.
+    pub query: Query,
+    /// What it is if there is a row.
+    pub violation: Violation,
+}
+
+/// What a row breaks.
+#[derive(Clone, Debug)]
+pub enum Violation {
+    /// This.
+    Is(SqlError),
+    /// A key that two rows have: the query gives the key's values.
+    Duplicate {
+        /// The index.
+        index: String,
+        /// How its keys are written.
+        keys: Vec<String>,
+    },
+}
+
 /// What a CREATE says besides what is created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
@@ -207,12 +248,12 @@ pub struct Description {
     /// The parameters' types, `$1` first.
     pub parameters: Vec<DataType>,
     /// The result's columns; `None` where it returns no rows.
-    pub columns: Option<RowShape>,
+    pub columns: Option<ResultShape>,
 }
 
 /// The columns of a result, and which of them a client could find in the catalog.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RowShape {
+pub struct ResultShape {
     columns: Vec<Column>,
     /// By column; where it is shorter, the rest comes from nowhere.
     origins: Vec<Option<Origin>>,
@@ -227,10 +268,10 @@ pub struct Origin {
     pub column: usize,
 }
 
-impl RowShape {
+impl ResultShape {
     /// Columns with their origins.
-    pub fn new(columns: Vec<Column>, origins: Vec<Option<Origin>>) -> RowShape {
-        RowShape { columns, origins }
+    pub fn new(columns: Vec<Column>, origins: Vec<Option<Origin>>) -> ResultShape {
+        ResultShape { columns, origins }
     }
 
     /// Where a column comes from.
@@ -239,14 +280,14 @@ impl RowShape {
     }
 }
 
-impl From<Vec<Column>> for RowShape {
+impl From<Vec<Column>> for ResultShape {
     /// Columns that come from nowhere.
-    fn from(columns: Vec<Column>) -> RowShape {
-        RowShape { columns, origins: Vec::new() }
+    fn from(columns: Vec<Column>) -> ResultShape {
+        ResultShape { columns, origins: Vec::new() }
     }
 }
 
-impl Deref for RowShape {
+impl Deref for ResultShape {
     type Target = [Column];
 
     fn deref(&self) -> &[Column] {

@@ -17,7 +17,7 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::expressions::{Column, IsNullExpr, Literal as PhysicalLiteral, NotExpr};
 use datafusion::physical_plan::PhysicalExpr;
-use millrace_engine::{Compiler, DataType, EngineError, Expr, Literal, MOMENT_ZONE};
+use millrace_engine::{Array, Compiler, DataType, EngineError, Expr, Literal, MOMENT_ZONE};
 
 use crate::functions::{self, Inputs, Kernel};
 use crate::query::volatile::VOLATILE;
@@ -131,7 +131,7 @@ pub(crate) fn scalar(literal: &Literal) -> ScalarValue {
         Literal::Int32(value) => ScalarValue::Int32(Some(*value)),
         Literal::Int64(value) => ScalarValue::Int64(Some(*value)),
         Literal::Float64(bits) => ScalarValue::Float64(Some(f64::from_bits(*bits))),
-        Literal::Text(value) => ScalarValue::Utf8(Some(value.clone())),
+        Literal::Text(value) | Literal::Json(value) => ScalarValue::Utf8(Some(value.clone())),
         Literal::Timestamp(micros) => ScalarValue::TimestampMicrosecond(Some(*micros), None),
         Literal::Numeric { value, precision, scale } => {
             ScalarValue::Decimal128(Some(*value), *precision, *scale as i8)
@@ -145,6 +145,9 @@ pub(crate) fn scalar(literal: &Literal) -> ScalarValue {
         Literal::Float32(bits) => ScalarValue::Float32(Some(f32::from_bits(*bits))),
         Literal::Uuid(bytes) => ScalarValue::FixedSizeBinary(16, Some(bytes.to_vec())),
         Literal::Bytea(bytes) => ScalarValue::Binary(Some(bytes.clone())),
+        Literal::Time(micros) => ScalarValue::Time64Microsecond(Some(*micros)),
+        Literal::Jsonb(bytes) => ScalarValue::LargeBinary(Some(bytes.clone())),
+        Literal::Array { bytes, .. } => ScalarValue::BinaryView(Some(bytes.clone())),
         Literal::TimestampTz(micros) => {
             ScalarValue::TimestampMicrosecond(Some(*micros), Some(MOMENT_ZONE.into()))
         }
@@ -157,7 +160,10 @@ fn null(data_type: DataType) -> ScalarValue {
         DataType::Int32 => ScalarValue::Int32(None),
         DataType::Int64 => ScalarValue::Int64(None),
         DataType::Float64 => ScalarValue::Float64(None),
-        DataType::Text => ScalarValue::Utf8(None),
+        DataType::Text | DataType::Char | DataType::Json => ScalarValue::Utf8(None),
+        DataType::Jsonb => ScalarValue::LargeBinary(None),
+        DataType::Array(_) => ScalarValue::BinaryView(None),
+        DataType::Limited(_) => null(data_type.stored()),
         DataType::Timestamp => ScalarValue::TimestampMicrosecond(None, None),
         DataType::Numeric { precision, scale } => ScalarValue::Decimal128(None, precision, scale as i8),
         DataType::Date => ScalarValue::Date32(None),
@@ -166,6 +172,7 @@ fn null(data_type: DataType) -> ScalarValue {
         DataType::Float32 => ScalarValue::Float32(None),
         DataType::Uuid => ScalarValue::FixedSizeBinary(16, None),
         DataType::Bytea => ScalarValue::Binary(None),
+        DataType::Time => ScalarValue::Time64Microsecond(None),
         DataType::TimestampTz => ScalarValue::TimestampMicrosecond(None, Some(MOMENT_ZONE.into())),
     }
 }
@@ -186,6 +193,11 @@ pub(crate) fn literal(value: &ScalarValue) -> Option<Literal> {
         ScalarValue::IntervalMonthDayNano(Some(value)) => Interval::from_arrow(*value).literal(),
         ScalarValue::FixedSizeBinary(16, Some(bytes)) => Literal::Uuid(bytes.as_slice().try_into().ok()?),
         ScalarValue::Binary(Some(bytes)) => Literal::Bytea(bytes.clone()),
+        ScalarValue::Time64Microsecond(Some(micros)) => Literal::Time(*micros),
+        ScalarValue::LargeBinary(Some(bytes)) => Literal::Jsonb(bytes.clone()),
+        ScalarValue::BinaryView(Some(bytes)) => {
+            Literal::Array { element: Array::element_of(bytes)?, bytes: bytes.clone() }
+        }
         ScalarValue::Int16(Some(value)) => Literal::Int16(*value),
         ScalarValue::Float32(Some(value)) => Literal::Float32(value.to_bits()),
         ScalarValue::TimestampMicrosecond(Some(micros), Some(_)) => Literal::TimestampTz(*micros),

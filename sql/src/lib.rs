@@ -14,6 +14,7 @@ mod statement; // what a text asks for
 mod bind; // statements to bound statements: names and types
 mod bound; // statements that are ready to run: the border to the server
 mod query; // a bound query: run it over snapshots, or lower it to a plan
+mod json; // JSON values
 mod zone; // time zones by name, and their offsets
 pub mod text_form; // values as text, in and out
 mod functions; // the function table and its kernels
@@ -24,10 +25,11 @@ mod adhoc; // queries over snapshots, through DataFusion's operators
 
 pub use bind::{arguments, bind, describe};
 pub use bound::{
-    Bound, CopyFormat, Create, Description, LineFormat, Origin, RowShape, RowSource, Subscribe, Terms,
+    Alteration, Bound, CopyFormat, Create, Description, Holds, LineFormat, Origin, ResultShape, RowSource,
+    Subscribe, Terms, Violation,
 };
 pub use catalog::{
-    Catalog, CatalogChange, Check, Column, Drawn, Generated, IndexKey, OnError, Owned, Relation,
+    Catalog, CatalogChange, Check, Column, Drawn, Generated, IndexKey, Known, OnError, Owned, Relation,
     RelationKind, TableRules, Uniqueness, ViewOptions,
 };
 pub use compile::ExprCompiler;

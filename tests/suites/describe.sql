@@ -72,6 +72,9 @@ INSERT INTO o VALUES ($1, $2) ON CONFLICT (a) DO UPDATE SET z = excluded.z + $3 
 UPDATE d SET a = $1, t = $2 WHERE b = $3
 UPDATE d SET b = b + $1
 DELETE FROM d WHERE a = $1 RETURNING t
+SELECT * FROM e
+INSERT INTO e VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+SELECT $1::varchar(3), $2::char(4), $3::json, $4::int[], $5::time
 SELECT $2::int
 SELECT $1::int, $1
 SELECT $1::int, $1::text

@@ -5,11 +5,13 @@
 //!   count(x)        [rows with x]
 //!   sum, avg        [rows with x] then: int 1 lane; bigint 2, numeric 4 limbs of 32 bits;
 //!                   double precision 4 limbs of 32 bits in units of 2^-64, [rows outside that window]
+//!   sum(interval)   [rows with x] then months, days and 2 limbs of microseconds
 //!   var…, stddev…   the same, and behind the number's limbs those of its square: int 2, bigint 4, else 8
 //!   bool_and, …     [rows with x] [rows where it is true]
 //!   bit_and, …      [rows with x] then for each two bits how often they are set, 32 bits of a lane each
 //!   min, max        [rows with x], and x in an ordered trace
 //!   string_agg      [rows with x], and (order, x, delimiter) in an ordered trace
+//!   array_agg       [rows that count], and (order, true, x) in an ordered trace
 //! ```
 //! Doubles that the window (2^-64 to 2^63) cannot hold exactly go to an ordered trace of their own, one
 //! entry a value, and are added when the aggregate is read. Every aggregate has its own lane of
@@ -18,13 +20,16 @@
 //! With DISTINCT an accumulator is fed by the changes of a distinct stage instead of the rows.
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{Decimal128Type, Float64Type, Int32Type, Int64Type};
+use arrow::datatypes::{
+    Decimal128Type, Float64Type, Int32Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+};
 
 use super::limbs::{float_total, integer, numeric, set_limbs, set_square};
 use crate::delta::Delta;
 use crate::error::{DataError, EngineError};
 use crate::plan::AggregateFunction;
 use crate::planted::{self, Bug};
+use crate::span::{NANOS_PER_MICRO, interval_of_sums};
 use crate::spread::{Deviation, Spread, fixed};
 use crate::state::Direction;
 use crate::types::DataType;
@@ -36,8 +41,8 @@ pub(crate) struct AggregateSpec {
     pub(crate) function: AggregateFunction,
     /// Its (first) argument's column and type; `None` for `count(*)`.
     pub(crate) argument: Option<(usize, DataType)>,
-    /// The column of the delimiter of `string_agg`.
-    pub(crate) delimiter: Option<usize>,
+    /// The column of the delimiter of `string_agg`, or of the values of `array_agg`, with its type.
+    pub(crate) delimiter: Option<(usize, DataType)>,
     /// The columns that order the texts of `string_agg`.
     pub(crate) order: Vec<(usize, Direction)>,
     /// Whether equal arguments count once.
@@ -74,6 +79,12 @@ impl Number {
             | DataType::TimestampTz
             | DataType::Uuid
             | DataType::Bytea
+            | DataType::Time
+            | DataType::Char
+            | DataType::Limited(_)
+            | DataType::Json
+            | DataType::Jsonb
+            | DataType::Array(_)
             // They are summed as integers and doubles.
             | DataType::Int16
             | DataType::Float32 => return None,
@@ -112,6 +123,8 @@ enum Kept {
     Nothing,
     /// The sum.
     Sum(Number),
+    /// The sums of months, days and time.
+    Interval,
     /// The sum and the sum of squares.
     Spread(Number),
     /// How many rows are true.
@@ -128,6 +141,7 @@ impl Kept {
         let number = || Number::of(data_type()?).ok_or_else(wrong);
         Ok(match spec.function {
             F::Count | F::Min | F::Max => Kept::Nothing,
+            F::Sum if data_type()? == DataType::Interval => Kept::Interval,
             F::Sum | F::Avg => Kept::Sum(number()?),
             F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp => match (number()?, spec.result) {
                 (Number::Float64, DataType::Float64) => Kept::Spread(Number::Float64),
@@ -142,7 +156,8 @@ impl Kept {
                 Number::Numeric { .. } | Number::Float64 => return Err(wrong()),
             },
             F::StringAgg if data_type()? == DataType::Text => Kept::Nothing,
-            F::BoolAnd | F::BoolOr | F::StringAgg => return Err(wrong()),
+            F::ArrayAgg if spec.delimiter.is_some() => Kept::Nothing,
+            F::BoolAnd | F::BoolOr | F::StringAgg | F::ArrayAgg => return Err(wrong()),
         })
     }
 
@@ -151,6 +166,7 @@ impl Kept {
         match self {
             Kept::Nothing => 0,
             Kept::Sum(number) => number.limbs() + outside(number),
+            Kept::Interval => 4,
             // An int has one lane for itself, for it is no limb but the whole; its square has two limbs.
             Kept::Spread(number) => 3 * number.limbs() + outside(number),
             Kept::True => 1,
@@ -186,11 +202,13 @@ pub(crate) enum Outcome {
     Numeric(i128),
     /// double precision
     Float64(f64),
+    /// interval
+    Interval(IntervalMonthDayNano),
     /// The first value of the ordered trace.
     Least,
     /// The last value of the ordered trace.
     Greatest,
-    /// The texts of the ordered trace, joined.
+    /// The values of the ordered trace, joined.
     Joined,
 }
 
@@ -231,11 +249,12 @@ impl AggregateSpec {
         use AggregateFunction as F;
         let differs = match self.function {
             F::Min | F::Max | F::BoolAnd | F::BoolOr | F::BitAnd | F::BitOr => false,
-            F::Count | F::Sum | F::Avg | F::BitXor | F::StringAgg => true,
+            F::Count | F::Sum | F::Avg | F::BitXor | F::StringAgg | F::ArrayAgg => true,
             F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp => true,
         };
         let (argument, _) = self.argument.filter(|_| self.distinct && differs)?;
-        Some(std::iter::once(argument).chain(self.delimiter).collect())
+        let second = self.delimiter.map(|(column, _)| column);
+        Some(std::iter::once(argument).chain(second).collect())
     }
 }
 
@@ -272,6 +291,12 @@ impl Accumulator {
             match self.kept {
                 Kept::Nothing => {}
                 Kept::Sum(number) => set_sums(number, number.value(column, row), diff, target, false),
+                Kept::Interval => {
+                    let value = column.as_primitive::<IntervalMonthDayNanoType>().value(row);
+                    target[0] = i64::from(value.months) * diff;
+                    target[1] = i64::from(value.days) * diff;
+                    set_limbs(i128::from(value.nanoseconds / NANOS_PER_MICRO), diff, &mut target[2..]);
+                }
                 Kept::Spread(number) => set_sums(number, number.value(column, row), diff, target, true),
                 Kept::True => {
                     let counts = diff > 0 || !planted::is_on(Bug::BooleanNeverRetracted);
@@ -289,7 +314,12 @@ impl Accumulator {
 
     /// Whether the aggregate keeps some or all of its argument's values in an ordered trace.
     pub(crate) fn is_ordered(&self) -> bool {
-        self.keeps_outside() || self.is_extreme() || self.spec.function == AggregateFunction::StringAgg
+        self.keeps_outside() || self.is_extreme() || self.is_joined()
+    }
+
+    /// Whether it joins all values in one.
+    pub(crate) fn is_joined(&self) -> bool {
+        matches!(self.spec.function, AggregateFunction::StringAgg | AggregateFunction::ArrayAgg)
     }
 
     /// Whether it is `min` or `max`.
@@ -331,7 +361,7 @@ impl Accumulator {
             F::BitOr => self.bits(kept, count, |set| set > 0),
             F::BitXor => self.bits(kept, count, |set| set % 2 != 0),
             F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp => self.spread(kept, count, outside),
-            F::StringAgg => Ok(Outcome::Joined),
+            F::StringAgg | F::ArrayAgg => Ok(Outcome::Joined),
         }
     }
 
@@ -347,6 +377,7 @@ impl Accumulator {
             Kept::Sum(Number::Int32) if planted::is_on(Bug::OverflowWraps) => (i128::from(sum[0] as i32), 0),
             Kept::Sum(Number::Int32) => (i128::from(sum[0]), 0),
             Kept::Sum(number @ (Number::Int64 | Number::Numeric { .. })) => (integer(sum)?, number.scale()),
+            Kept::Interval => return interval_total(sum),
             Kept::Nothing | Kept::Spread(_) | Kept::True | Kept::Bits(_) => return Ok(Outcome::Null),
         };
         match (self.spec.result, divisor) {
@@ -407,6 +438,11 @@ impl Accumulator {
     }
 }
 
+/// The interval that sums of months, days and microseconds are.
+fn interval_total(sums: &[i64]) -> Result<Outcome, DataError> {
+    interval_of_sums(sums[0].into(), sums[1].into(), integer(&sums[2..])?).map(Outcome::Interval)
+}
+
 /// Sets lanes to `diff` times a number (`None`: a double outside the window), with its square or not.
 fn set_sums(number: Number, value: Option<i128>, diff: i64, lanes: &mut [i64], square: bool) {
     let (sum, rest) = lanes.split_at_mut(number.limbs());
@@ -450,6 +486,7 @@ impl Outcome {
                 | Outcome::Int64(_)
                 | Outcome::Numeric(_)
                 | Outcome::Float64(_)
+                | Outcome::Interval(_)
                 | Outcome::Least
                 | Outcome::Greatest
                 | Outcome::Joined,
@@ -476,6 +513,11 @@ impl Outcome {
     /// The value where it is a double.
     pub(crate) fn float64(self) -> Option<f64> {
         if let Outcome::Float64(value) = self { Some(value) } else { None }
+    }
+
+    /// The value where it is an interval.
+    pub(crate) fn interval(self) -> Option<IntervalMonthDayNano> {
+        if let Outcome::Interval(value) = self { Some(value) } else { None }
     }
 
     /// The value where it is a numeric.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray,
-    new_null_array,
+    ArrayRef, BinaryViewArray, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array,
+    IntervalMonthDayNanoArray, StringArray, new_null_array,
 };
 use timely::dataflow::operators::Capability;
 
@@ -39,8 +39,9 @@ impl Group {
             (Cell::Value(value), Cell::Value(other)) => value.is_less(*other),
             (Cell::Encoded(value), Cell::Encoded(other)) => value < other,
             (Cell::Text(value), Cell::Text(other)) => value < other,
-            (Cell::Value(_), Cell::Encoded(_) | Cell::Text(_)) => true,
-            (Cell::Encoded(_) | Cell::Text(_), _) => false,
+            (Cell::Array(value), Cell::Array(other)) => value < other,
+            (Cell::Value(_), Cell::Encoded(_) | Cell::Text(_) | Cell::Array(_)) => true,
+            (Cell::Encoded(_) | Cell::Text(_) | Cell::Array(_), _) => false,
         })
     }
 }
@@ -54,6 +55,8 @@ pub(super) enum Cell {
     Encoded(Vec<u8>),
     /// A text made of the values of an ordered trace.
     Text(String),
+    /// An array of them.
+    Array(Vec<u8>),
 }
 
 /// A block of output.
@@ -152,6 +155,7 @@ impl Cell {
             Cell::Value(_) => size_of::<Outcome>(),
             Cell::Encoded(value) => value.len(),
             Cell::Text(value) => value.len(),
+            Cell::Array(value) => value.len(),
         }
     }
 }
@@ -164,6 +168,7 @@ struct CellColumn {
     encoded: ByteRows,
     null: ByteRows,
     texts: Vec<Option<String>>,
+    arrays: Vec<Option<Vec<u8>>>,
 }
 
 impl CellColumn {
@@ -175,6 +180,7 @@ impl CellColumn {
             encoded: ByteRows::default(),
             null: null.expect("NULL has an encoding"),
             texts: Vec::new(),
+            arrays: Vec::new(),
         }
     }
 
@@ -190,6 +196,9 @@ impl CellColumn {
                 if !self.texts.is_empty() {
                     self.texts.push(None);
                 }
+                if !self.arrays.is_empty() {
+                    self.arrays.push(None);
+                }
                 return self.outcomes.push(*outcome);
             }
             Cell::Encoded(value) => {
@@ -199,6 +208,10 @@ impl CellColumn {
             Cell::Text(text) => {
                 self.texts.resize(rows, None);
                 self.texts.push(Some(text.clone()));
+            }
+            Cell::Array(array) => {
+                self.arrays.resize(rows, None);
+                self.arrays.push(Some(array.clone()));
             }
         }
         self.outcomes.push(Outcome::Null);
@@ -228,9 +241,21 @@ impl CellColumn {
                 texts.resize(outcomes.len(), None);
                 Arc::new(StringArray::from_iter(texts))
             }
+            DataType::Interval => {
+                Arc::new(IntervalMonthDayNanoArray::from_iter(outcomes.map(Outcome::interval)))
+            }
+            DataType::Array(_) => {
+                let mut arrays = std::mem::take(&mut self.arrays);
+                arrays.resize(outcomes.len(), None);
+                Arc::new(BinaryViewArray::from_iter(arrays))
+            }
             DataType::Timestamp
             | DataType::Date
-            | DataType::Interval
+            | DataType::Time
+            | DataType::Char
+            | DataType::Limited(_)
+            | DataType::Json
+            | DataType::Jsonb
             | DataType::TimestampTz
             | DataType::Uuid
             | DataType::Bytea

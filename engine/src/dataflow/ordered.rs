@@ -14,9 +14,11 @@ use super::accumulate::Accumulator;
 use super::arrangement::Arrangement;
 use super::groups::Cell;
 use super::meter::Visits;
+use crate::array::Element;
 use crate::delta::Delta;
 use crate::error::DataError;
-use crate::joined::join_texts;
+use crate::joined::{array_of, join_texts};
+use crate::plan::AggregateFunction;
 use crate::planted::{self, Bug};
 use crate::spread::fixed;
 use crate::state::{
@@ -32,8 +34,13 @@ pub(super) struct OrderedSpec {
     pub(super) feed: Option<usize>,
     /// The argument: a row where it is NULL is not kept.
     argument: usize,
+    /// What the array is of that is made of the values; none for other aggregates.
+    element: Option<Element>,
     /// Whether only doubles outside the window are kept.
     outside: bool,
+    /// Whether the last column is the argument as its row has it: equal values may look different, and a group
+    /// shows the least (or the greatest) of those of its extreme.
+    as_it_is: bool,
     /// The columns of a value, in the order in which they are compared.
     columns: Vec<(usize, Direction)>,
 }
@@ -42,15 +49,35 @@ impl OrderedSpec {
     /// What an aggregate wants kept, if it does.
     pub(super) fn of(accumulator: &Accumulator) -> Option<OrderedSpec> {
         let spec = &accumulator.spec;
-        let (argument, _) = spec.argument.filter(|_| accumulator.is_ordered())?;
+        let (argument, data_type) = spec.argument.filter(|_| accumulator.is_ordered())?;
+        let shown = spec.delimiter.unwrap_or((argument, data_type));
+        let differs =
+            shown.1.has_equals_that_differ() || matches!(shown.1, DataType::Float32 | DataType::Float64);
+        let as_it_is = match spec.function {
+            // Of two zeros a group shows 0, whatever its sign.
+            AggregateFunction::Min | AggregateFunction::Max => data_type.has_equals_that_differ(),
+            AggregateFunction::ArrayAgg => differs,
+            _ => false,
+        };
         let mut columns = spec.order.clone();
         if planted::is_on(Bug::JoinedWithoutOrder) {
             columns.clear();
         }
-        let ascending = std::iter::once(argument).chain(spec.delimiter);
-        columns.extend(ascending.map(|column| (column, Direction::ASCENDING)));
+        // As ORDER BY has them where nothing else is said.
+        let direction = match spec.function {
+            AggregateFunction::ArrayAgg => Direction { descending: false, nulls_first: false },
+            _ => Direction::ASCENDING,
+        };
+        let again = as_it_is.then_some(shown.0);
+        let ascending =
+            std::iter::once(argument).chain(spec.delimiter.map(|(column, _)| column)).chain(again);
+        columns.extend(ascending.map(|column| (column, direction)));
         let outside = accumulator.keeps_outside();
-        Some(OrderedSpec { feed: accumulator.feed, argument, outside, columns })
+        let element = match (spec.function, spec.result) {
+            (AggregateFunction::ArrayAgg, DataType::Array(element)) => Some(element),
+            _ => None,
+        };
+        Some(OrderedSpec { feed: accumulator.feed, argument, element, outside, as_it_is, columns })
     }
 
     pub(super) fn codec(&self, types: &[DataType]) -> RowCodec {
@@ -92,7 +119,12 @@ impl Ordered {
         let columns =
             self.spec.columns.iter().map(|(column, _)| take(delta.rows.column(*column), &rows, None));
         let columns = columns.collect::<Result<Vec<ArrayRef>, _>>().map_err(|e| DataError::from_arrow(&e))?;
-        let values = self.codec.encode(&normalise_keys(&columns), kept.len())?;
+        let mut compared = normalise_keys(&columns);
+        if self.spec.as_it_is {
+            compared.pop();
+            compared.extend(columns.last().cloned());
+        }
+        let values = self.codec.encode(&compared, kept.len())?;
         let keys = kept.iter().map(|row| keys.get(*row as usize)).collect();
         let (ticks, diffs) = (delta.ticks.take(&kept), delta.diffs.take(&kept));
         self.arrangement.insert(Updates { keys, values, ticks, lanes: diffs.into() });
@@ -105,6 +137,18 @@ impl Ordered {
         let fresh = self.arrangement.seal(until);
         let after = before.iter().cloned().chain(fresh.clone()).collect();
         OrderedSeal { before, after, fresh, next: 0 }
+    }
+
+    /// The extreme among the columns of a value: in its own encoding, as which its column is read.
+    pub(super) fn shown(&self, value: Vec<u8>) -> Result<Vec<u8>, DataError> {
+        if !self.spec.as_it_is {
+            return Ok(value);
+        }
+        let columns = self.codec.decode([value.as_slice()])?;
+        let own = columns.last().and_then(|column| Some((column, DataType::from_arrow(column.data_type())?)));
+        let (column, data_type) = own.ok_or_else(|| DataError::new("XX000", "an extreme lacks its value"))?;
+        let encoded = RowCodec::new(&[data_type]).encode(std::slice::from_ref(column), 1)?;
+        Ok(encoded.get(0).to_vec())
     }
 
     /// Forgets dead ranges where they are too many for what the trace holds.
@@ -190,7 +234,7 @@ impl OrderedSeal {
         });
     }
 
-    /// The texts of a group, in order and joined.
+    /// The texts of a group, in order and joined; or its values as an array.
     pub(super) fn joined(
         &self,
         ordered: &Ordered,
@@ -208,6 +252,11 @@ impl OrderedSeal {
         });
         visits.add(counts.len());
         let columns = ordered.codec.decode(values.iter())?;
+        if let Some(element) = ordered.spec.element {
+            let values =
+                columns.last().ok_or_else(|| DataError::new("XX000", "an array lacks its values"))?;
+            return array_of(element, values, &counts).map(Cell::Array);
+        }
         let [.., texts, delimiters] = columns.as_slice() else {
             return Err(DataError::new("XX000", "a joined text lacks its delimiter"));
         };

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type,
-    Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType, TimestampMicrosecondType,
+    Int16Type, Int32Type, Int64Type, IntervalMonthDayNanoType, Time64MicrosecondType,
+    TimestampMicrosecondType,
 };
 
 use crate::expr::Expr;
@@ -46,6 +47,7 @@ fn add_column(column: &ArrayRef, hashes: &mut [u64]) {
         ArrowType::Int32 => add_numbers::<Int32Type>(column, hashes, |value| value as u64),
         ArrowType::Int64 => add_numbers::<Int64Type>(column, hashes, |value| value as u64),
         ArrowType::Date32 => add_numbers::<Date32Type>(column, hashes, |value| value as u64),
+        ArrowType::Time64(_) => add_numbers::<Time64MicrosecondType>(column, hashes, |value| value as u64),
         ArrowType::Timestamp(_, _) => {
             add_numbers::<TimestampMicrosecondType>(column, hashes, |value| value as u64);
         }
@@ -60,6 +62,14 @@ fn add_column(column: &ArrayRef, hashes: &mut [u64]) {
         }),
         ArrowType::Binary => {
             let values = column.as_binary::<i32>();
+            add(column, hashes, |hash, row| mix_bytes(hash, values.value(row)));
+        }
+        ArrowType::BinaryView => {
+            let values = column.as_binary_view();
+            add(column, hashes, |hash, row| mix_bytes(hash, values.value(row)));
+        }
+        ArrowType::LargeBinary => {
+            let values = column.as_binary::<i64>();
             add(column, hashes, |hash, row| mix_bytes(hash, values.value(row)));
         }
         ArrowType::FixedSizeBinary(_) => {

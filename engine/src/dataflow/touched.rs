@@ -232,7 +232,8 @@ impl GroupReader<'_> {
         let ((seal, ordered), place) = ordered.zip(place).ok_or_else(lacking)?;
         let Some(end) = end else { return seal.joined(ordered, self.key, at, self.visits) };
         let found = seal.extreme(self.key, at, end, &mut self.walks[place], self.visits);
-        found.map(Cell::Encoded).ok_or_else(DataError::negative_multiplicity)
+        let value = found.ok_or_else(DataError::negative_multiplicity)?;
+        ordered.shown(value).map(Cell::Encoded)
     }
 }
 

@@ -3,21 +3,30 @@
 //! Rows compare as byte strings the way their columns do from left to right: NULL before all
 //! values, false before true, numbers by value, -0.0 before 0.0, NaN above all numbers, text by its
 //! bytes (PostgreSQL's "C"). The bytes keep each value exactly, but every NaN becomes one; keys that must be
-//! equal where PostgreSQL says so (0.0 and -0.0) go through `normalise_keys` first.
+//! equal where PostgreSQL says so (0.0 and -0.0, a month and 30 days) go through `normalise_keys` first.
 //!
 //! Nothing but this module knows the encoding.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Float64Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryViewArray, Float32Array, Float64Array, IntervalMonthDayNanoArray,
+    LargeBinaryArray,
+};
 use arrow::compute::SortOptions;
-use arrow::datatypes::{DataType as ArrowType, Float32Type, Float64Type};
+use arrow::datatypes::{
+    DataType as ArrowType, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+};
 use arrow::row::{RowConverter, SortField};
 
 use crate::error::DataError;
+use crate::literals::column_of_literals;
+use crate::shape::RowShape;
 use crate::types::DataType;
 
 use super::bytes::ByteRows;
+use super::late::Late;
 
 /// How the values of a column are ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +47,8 @@ impl Direction {
 pub struct RowCodec {
     /// `None` without columns: such rows are empty bytes.
     converter: Option<Arc<RowConverter>>,
+    /// Set where the last columns came later.
+    late: Option<Arc<Late>>,
 }
 
 impl RowCodec {
@@ -49,6 +60,21 @@ impl RowCodec {
         RowCodec::ordered(&[], columns)
     }
 
+    /// A codec for rows of a shape: those of a table that got columns when it had rows stay in one form.
+    ///
+    /// # Panics
+    /// Never, as `new`.
+    pub fn of_shape(shape: &RowShape) -> RowCodec {
+        let late = shape.columns().iter().skip(shape.first_late()).zip(shape.missing());
+        let encoded = late.map(|(column, missing)| {
+            let value = column_of_literals(*column, std::iter::once(missing));
+            let rows = RowCodec::new(&[*column]).encode(&[value], 1);
+            rows.map(|rows| Box::from(rows.get(0))).unwrap_or_default()
+        });
+        let late = Late::new(shape, encoded.collect()).map(Arc::new);
+        RowCodec { late, ..RowCodec::new(shape.columns()) }
+    }
+
     /// A codec for rows of the columns of an order, then of others: the bytes compare by the order,
     /// where that is equal by the other columns as `new` has it.
     ///
@@ -56,7 +82,7 @@ impl RowCodec {
     /// Never, as `new`.
     pub fn ordered(order: &[(DataType, Direction)], columns: &[DataType]) -> RowCodec {
         if order.is_empty() && columns.is_empty() {
-            return RowCodec { converter: None };
+            return RowCodec { converter: None, late: None };
         }
         let ordered = order.iter().map(|(column, direction)| {
             let Direction { descending, nulls_first } = *direction;
@@ -65,7 +91,7 @@ impl RowCodec {
         let plain = columns.iter().map(|column| SortField::new(column.to_arrow()));
         let converter =
             RowConverter::new(ordered.chain(plain).collect()).expect("the row format knows all column types");
-        RowCodec { converter: Some(Arc::new(converter)) }
+        RowCodec { converter: Some(Arc::new(converter)), late: None }
     }
 
     /// The rows of these columns; `rows` counts also where there are no columns.
@@ -78,7 +104,10 @@ impl RowCodec {
         let encoded = converter.convert_columns(&columns).map_err(|error| DataError::from_arrow(&error))?;
         debug_assert_eq!(encoded.num_rows(), rows);
         let mut bytes = ByteRows::with_capacity(encoded.lengths().sum());
-        bytes.extend(encoded.iter().map(|row| row.data()));
+        match &self.late {
+            None => bytes.extend(encoded.iter().map(|row| row.data())),
+            Some(late) => bytes.extend(encoded.iter().map(|row| late.kept(row.data()))),
+        }
         Ok(bytes)
     }
 
@@ -89,8 +118,14 @@ impl RowCodec {
     pub fn decode<'a>(&self, rows: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<ArrayRef>, DataError> {
         let Some(converter) = &self.converter else { return Ok(Vec::new()) };
         let parser = converter.parser();
-        let rows = rows.into_iter().map(|row| parser.parse(row));
-        converter.convert_rows(rows).map_err(|error| DataError::from_arrow(&error))
+        let decoded = match &self.late {
+            None => converter.convert_rows(rows.into_iter().map(|row| parser.parse(row))),
+            Some(late) => {
+                let whole: Vec<Cow<[u8]>> = rows.into_iter().map(|row| late.whole(row)).collect();
+                converter.convert_rows(whole.iter().map(|row| parser.parse(row)))
+            }
+        };
+        decoded.map_err(|error| DataError::from_arrow(&error))
     }
 }
 
@@ -115,8 +150,9 @@ fn one_nan(column: &ArrayRef) -> ArrayRef {
     }
 }
 
-/// Columns whose values are equal where PostgreSQL says so: -0.0 becomes 0.0 and every NaN one
-/// positive NaN. For the keys of groups and joins, before they are hashed or encoded.
+/// Columns whose values are equal where PostgreSQL says so: -0.0 becomes 0.0, every NaN one positive NaN,
+/// an interval the one of its length that orders as it does, a jsonb and an array the part that is compared. For the keys of groups and joins, before they are
+/// hashed or encoded.
 pub fn normalise_keys(columns: &[ArrayRef]) -> Vec<ArrayRef> {
     columns.iter().map(normalise_key).collect()
 }
@@ -131,8 +167,44 @@ fn normalise_key(column: &ArrayRef) -> ArrayRef {
             let normalised: Float32Array = column.as_primitive::<Float32Type>().unary(normalise_real);
             Arc::new(normalised)
         }
+        ArrowType::Interval(_) => {
+            let intervals = column.as_primitive::<IntervalMonthDayNanoType>();
+            let normalised: IntervalMonthDayNanoArray = intervals.unary(normalise_interval);
+            Arc::new(normalised)
+        }
+        ArrowType::BinaryView => {
+            let values = column.as_binary_view().iter();
+            Arc::new(values.map(|value| value.map(compared_part)).collect::<BinaryViewArray>())
+        }
+        ArrowType::LargeBinary => {
+            let values = column.as_binary::<i64>().iter();
+            Arc::new(values.map(|value| value.map(compared_part)).collect::<LargeBinaryArray>())
+        }
         _ => column.clone(),
     }
+}
+
+/// The interval of the same length, with months of 30 days and days of 24 hours, that has as many months and days
+/// as fit: parts below the first are not negative, so part by part they order as the lengths do.
+pub fn normalise_interval(value: IntervalMonthDayNano) -> IntervalMonthDayNano {
+    const DAY: i128 = 86_400_000_000_000;
+    let days = i128::from(value.months) * 30 + i128::from(value.days);
+    let length = days * DAY + i128::from(value.nanoseconds);
+    // Near the ends of what months, and then days, can count the rest is left to the parts below, which have
+    // room for it: it came from them.
+    let part =
+        |length: i128, unit: i128| length.div_euclid(unit).clamp(i128::from(i32::MIN), i128::from(i32::MAX));
+    let months = part(length, 30 * DAY);
+    let rest = length - months * 30 * DAY;
+    let days = part(rest, DAY);
+    IntervalMonthDayNano::new(months as i32, days as i32, (rest - days * DAY) as i64)
+}
+
+/// The part of a `jsonb`, or an array, that is compared, as a value of its own: nothing else is shown of it.
+pub fn compared_part(value: &[u8]) -> Vec<u8> {
+    let length = value.last_chunk().map_or(0, |length| u32::from_be_bytes(*length) as usize);
+    let compared = value.get(..length).unwrap_or(value);
+    [compared, &(compared.len() as u32).to_be_bytes()].concat()
 }
 
 fn normalise_float(value: f64) -> f64 {
@@ -158,11 +230,15 @@ mod tests {
         BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray, Int16Array,
         Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
     };
+    use arrow::datatypes::{
+        Date32Type, Decimal128Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    };
     use proptest::collection::vec;
     use proptest::option;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::types::Literal;
 
     const NUMERIC: DataType = DataType::Numeric { precision: 38, scale: 5 };
 
@@ -201,6 +277,36 @@ mod tests {
             any::<f64>(),
             any::<u64>().prop_map(f64::from_bits)
         ]
+    }
+
+    /// A value of a column.
+    fn literal_of(column: &ArrayRef, row: usize) -> Literal {
+        let data_type = DataType::from_arrow(column.data_type()).unwrap();
+        if column.is_null(row) {
+            return Literal::Null(data_type);
+        }
+        let column = column.as_ref();
+        match data_type {
+            DataType::Boolean => Literal::Boolean(column.as_boolean().value(row)),
+            DataType::Int16 => Literal::Int16(column.as_primitive::<Int16Type>().value(row)),
+            DataType::Int32 => Literal::Int32(column.as_primitive::<Int32Type>().value(row)),
+            DataType::Int64 => Literal::Int64(column.as_primitive::<Int64Type>().value(row)),
+            DataType::Float32 => Literal::Float32(column.as_primitive::<Float32Type>().value(row).to_bits()),
+            DataType::Float64 => Literal::Float64(column.as_primitive::<Float64Type>().value(row).to_bits()),
+            DataType::Text => Literal::Text(column.as_string::<i32>().value(row).to_owned()),
+            DataType::Date => Literal::Date(column.as_primitive::<Date32Type>().value(row)),
+            DataType::Timestamp => {
+                Literal::Timestamp(column.as_primitive::<TimestampMicrosecondType>().value(row))
+            }
+            DataType::TimestampTz => {
+                Literal::TimestampTz(column.as_primitive::<TimestampMicrosecondType>().value(row))
+            }
+            DataType::Numeric { precision, scale } => {
+                let value = column.as_primitive::<Decimal128Type>().value(row);
+                Literal::Numeric { value, precision, scale }
+            }
+            other => panic!("{other} is not among the types of the test"),
+        }
     }
 
     fn real() -> impl Strategy<Value = f32> {
@@ -274,6 +380,30 @@ mod tests {
                 check_round_trip(&[*data_type], std::slice::from_ref(column), rows.len());
             }
             check_round_trip(&ALL, &columns, rows.len());
+        }
+
+        #[test]
+        fn rows_without_their_late_columns_are_the_same_rows(rows in vec(row(), 1..20), late in 1..ALL.len()) {
+            // A table that had the first columns, and got the others one by one: missing are the first row's.
+            let columns = columns(&rows);
+            let first = ALL.len() - late;
+            let missing = columns[first..].iter().map(|column| literal_of(column, 0));
+            let shape = RowShape::with_missing(&ALL, missing.collect()).unwrap();
+            let codec = RowCodec::of_shape(&shape);
+            let plain = RowCodec::new(&ALL).encode(&columns, rows.len()).unwrap();
+            let kept = codec.encode(&columns, rows.len()).unwrap();
+            prop_assert!(kept.iter().zip(plain.iter()).all(|(kept, plain)| plain.starts_with(kept)));
+            let before = RowCodec::new(&ALL[..first]).encode(&columns[..first], rows.len()).unwrap();
+            prop_assert_eq!(kept.get(0), before.get(0));
+            for form in [&kept, &plain] {
+                let decoded = codec.decode(form.iter()).unwrap();
+                let again = RowCodec::new(&ALL).encode(&decoded, rows.len()).unwrap();
+                prop_assert!(again.iter().eq(plain.iter()));
+            }
+            // Rows that were written between two of the columns.
+            let between = RowCodec::of_shape(&shape.first(first + late / 2));
+            let early = between.encode(&columns[..first + late / 2], rows.len()).unwrap();
+            prop_assert_eq!(early.get(0), kept.get(0));
         }
 
         #[test]
@@ -386,6 +516,30 @@ mod tests {
         let bits: Vec<_> =
             decoded[0].as_primitive::<Float64Type>().iter().map(|f| f.map(f64::to_bits)).collect();
         assert_eq!(bits, [Some(0), Some(1 << 63), None]);
+    }
+
+    #[test]
+    fn intervals_of_one_length_are_one_key_and_order_by_length() {
+        const HOUR: i64 = 3_600_000_000_000;
+        let interval = IntervalMonthDayNano::new;
+        let same =
+            [interval(1, 0, 0), interval(0, 30, 0), interval(0, 29, 24 * HOUR), interval(2, -31, 24 * HOUR)];
+        assert!(same.iter().all(|value| normalise_interval(*value) == interval(1, 0, 0)));
+        let ascending = [
+            interval(i32::MIN, i32::MIN, i64::MIN),
+            interval(i32::MIN, i32::MIN, 0),
+            interval(-1, 0, 0),
+            interval(0, -1, 23 * HOUR),
+            interval(0, 0, 0),
+            interval(0, 0, HOUR),
+            interval(0, 1, -HOUR),
+            interval(1, -1, 0),
+            interval(i32::MAX, i32::MAX, i64::MAX),
+        ];
+        let column: ArrayRef = Arc::new(IntervalMonthDayNanoArray::from(ascending.to_vec()));
+        let bytes =
+            RowCodec::new(&[DataType::Interval]).encode(&normalise_keys(&[column]), ascending.len()).unwrap();
+        assert!((1..ascending.len()).all(|row| bytes.get(row - 1) < bytes.get(row)));
     }
 
     #[test]

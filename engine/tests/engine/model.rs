@@ -43,6 +43,10 @@ fn display(row: &Row) -> String {
         Literal::Date(days) => format!("day {days}"),
         Literal::Interval { .. } => "interval".to_owned(),
         Literal::TimestampTz(_) => "moment".to_owned(),
+        Literal::Time(_) => "time".to_owned(),
+        Literal::Json(value) => format!("'{value}'"),
+        Literal::Jsonb(_) => "jsonb".to_owned(),
+        Literal::Array { .. } => "array".to_owned(),
         Literal::Uuid(bytes) => format!("{bytes:?}"),
         Literal::Bytea(bytes) => format!("{bytes:?}"),
         Literal::Int16(value) => value.to_string(),
@@ -346,6 +350,7 @@ fn aggregate(aggregate: &Aggregate, rows: &Rows) -> Result<Literal, DataError> {
         F::StddevPop => deviation(&values, aggregate.data_type, count, true),
         F::StddevSamp => deviation(&values, aggregate.data_type, count - 1, true),
         F::StringAgg => Ok(joined(aggregate, read)),
+        F::ArrayAgg => panic!("the model has no arrays"),
     }
 }
 

@@ -308,8 +308,7 @@ mod tests {
     use std::sync::Arc;
 
     fn columns() -> Vec<Column> {
-        let column =
-            |(name, data_type): (&str, DataType)| Column { name: name.to_owned(), data_type, nullable: true };
+        let column = |(name, data_type): (&str, DataType)| Column::new(name, data_type, true);
         [("a", DataType::Int32), ("b", DataType::Text)].map(column).to_vec()
     }
 

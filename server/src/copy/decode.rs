@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, FixedSizeBinaryBuilder,
-    Float32Builder, Float64Builder, Int16Builder, Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder,
-    RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, BinaryBuilder, BinaryViewBuilder, BooleanBuilder, Date32Builder, Decimal128Builder,
+    FixedSizeBinaryBuilder, Float32Builder, Float64Builder, Int16Builder, Int32Builder, Int64Builder,
+    IntervalMonthDayNanoBuilder, LargeBinaryBuilder, RecordBatch, StringBuilder, Time64MicrosecondBuilder,
+    TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::SchemaRef;
-use millrace_engine::{DataType, MOMENT_ZONE, schema_of};
+use millrace_engine::{DataType, Element, Limit, MOMENT_ZONE, schema_of};
 use millrace_sql::{Column, LineFormat, SqlError, Zone, text_form};
 
 use super::fields::Fields;
@@ -144,6 +145,9 @@ fn with_place(error: SqlError, place: String) -> SqlError {
     error.detail(detail)
 }
 
+/// The digits of a second that are kept where no limit says fewer.
+const DIGITS: u8 = 6;
+
 /// A column of the batch at hand.
 enum Builder {
     Boolean(BooleanBuilder),
@@ -151,15 +155,24 @@ enum Builder {
     Int64(Int64Builder),
     Float64(Float64Builder),
     Text(StringBuilder),
-    Timestamp(TimestampMicrosecondBuilder),
+    /// With the digits of a second.
+    Timestamp(TimestampMicrosecondBuilder, u8),
     Numeric(Decimal128Builder, u8, u8),
     Date(Date32Builder),
     Interval(IntervalMonthDayNanoBuilder),
     Int16(Int16Builder),
     Float32(Float32Builder),
-    TimestampTz(TimestampMicrosecondBuilder),
+    TimestampTz(TimestampMicrosecondBuilder, u8),
     Uuid(FixedSizeBinaryBuilder),
     Bytea(BinaryBuilder),
+    Time(Time64MicrosecondBuilder, u8),
+    Json(StringBuilder),
+    Jsonb(LargeBinaryBuilder),
+    Array(BinaryViewBuilder, Element),
+    /// `char` without a length.
+    Char(StringBuilder),
+    /// Texts with a limit.
+    Limited(StringBuilder, Limit),
 }
 
 impl Builder {
@@ -170,7 +183,7 @@ impl Builder {
             DataType::Int64 => Builder::Int64(Int64Builder::new()),
             DataType::Float64 => Builder::Float64(Float64Builder::new()),
             DataType::Text => Builder::Text(StringBuilder::new()),
-            DataType::Timestamp => Builder::Timestamp(TimestampMicrosecondBuilder::new()),
+            DataType::Timestamp => Builder::Timestamp(TimestampMicrosecondBuilder::new(), DIGITS),
             DataType::Numeric { precision, scale } => {
                 Builder::Numeric(Decimal128Builder::new(), precision, scale)
             }
@@ -181,8 +194,25 @@ impl Builder {
             DataType::Uuid => Builder::Uuid(FixedSizeBinaryBuilder::new(16)),
             DataType::Bytea => Builder::Bytea(BinaryBuilder::new()),
             DataType::TimestampTz => {
-                Builder::TimestampTz(TimestampMicrosecondBuilder::new().with_timezone(MOMENT_ZONE))
+                Builder::TimestampTz(TimestampMicrosecondBuilder::new().with_timezone(MOMENT_ZONE), DIGITS)
             }
+            DataType::Time => Builder::Time(Time64MicrosecondBuilder::new(), DIGITS),
+            DataType::Char => Builder::Char(StringBuilder::new()),
+            DataType::Json => Builder::Json(StringBuilder::new()),
+            DataType::Jsonb => Builder::Jsonb(LargeBinaryBuilder::new()),
+            DataType::Array(element) => Builder::Array(BinaryViewBuilder::new(), element),
+            DataType::Limited(limit) => Builder::limited(limit),
+        }
+    }
+
+    fn limited(limit: Limit) -> Builder {
+        match limit {
+            Limit::Varchar(_) | Limit::Char(_) => Builder::Limited(StringBuilder::new(), limit),
+            Limit::Timestamp(digits) => Builder::Timestamp(TimestampMicrosecondBuilder::new(), digits),
+            Limit::TimestampTz(digits) => {
+                Builder::TimestampTz(TimestampMicrosecondBuilder::new().with_timezone(MOMENT_ZONE), digits)
+            }
+            Limit::Time(digits) => Builder::Time(Time64MicrosecondBuilder::new(), digits),
         }
     }
 
@@ -199,9 +229,23 @@ impl Builder {
                 Some(uuid) => builder.append_value(uuid).map_err(SqlError::internal)?,
                 None => builder.append_null(),
             },
-            Builder::TimestampTz(builder) => {
+            Builder::TimestampTz(builder, digits) => {
                 let moment = text.map(|text| text_form::parse_timestamptz(text, zone)).transpose()?;
-                builder.append_option(moment);
+                builder.append_option(moment.map(|moment| text_form::round_timestamp(moment, *digits)));
+            }
+            Builder::Time(builder, digits) => {
+                let time = text.map(text_form::parse_time).transpose()?;
+                builder.append_option(time.map(|time| text_form::round_time(time, *digits)));
+            }
+            Builder::Json(builder) => builder.append_option(text.map(text_form::check_json).transpose()?),
+            Builder::Array(builder, element) => {
+                let array = text.map(|text| text_form::parse_array(text, *element, zone)).transpose()?;
+                builder.append_option(array.map(|array| array.encode()));
+            }
+            Builder::Jsonb(builder) => builder.append_option(text.map(text_form::parse_jsonb).transpose()?),
+            Builder::Char(builder) => builder.append_option(text.map(|text| text.trim_end_matches(' '))),
+            Builder::Limited(builder, limit) => {
+                builder.append_option(text.map(|text| text_form::fitted(text, *limit)).transpose()?);
             }
             Builder::Float32(builder) => {
                 builder.append_option(text.map(text_form::parse_float32).transpose()?)
@@ -212,8 +256,9 @@ impl Builder {
                 builder.append_option(text.map(text_form::parse_float64).transpose()?)
             }
             Builder::Text(builder) => builder.append_option(text),
-            Builder::Timestamp(builder) => {
-                builder.append_option(text.map(text_form::parse_timestamp).transpose()?)
+            Builder::Timestamp(builder, digits) => {
+                let time = text.map(text_form::parse_timestamp).transpose()?;
+                builder.append_option(time.map(|time| text_form::round_timestamp(time, *digits)));
             }
             Builder::Numeric(builder, precision, scale) => {
                 let value =
@@ -236,14 +281,19 @@ impl Builder {
             Builder::Int64(builder) => Arc::new(builder.finish()),
             Builder::Float64(builder) => Arc::new(builder.finish()),
             Builder::Text(builder) => Arc::new(builder.finish()),
-            Builder::Timestamp(builder) => Arc::new(builder.finish()),
+            Builder::Timestamp(builder, _) | Builder::TimestampTz(builder, _) => Arc::new(builder.finish()),
+            Builder::Time(builder, _) => Arc::new(builder.finish()),
+            Builder::Jsonb(builder) => Arc::new(builder.finish()),
+            Builder::Array(builder, _) => Arc::new(builder.finish()),
+            Builder::Json(builder) | Builder::Char(builder) | Builder::Limited(builder, _) => {
+                Arc::new(builder.finish())
+            }
             Builder::Date(builder) => Arc::new(builder.finish()),
             Builder::Interval(builder) => Arc::new(builder.finish()),
             Builder::Int16(builder) => Arc::new(builder.finish()),
             Builder::Float32(builder) => Arc::new(builder.finish()),
             Builder::Uuid(builder) => Arc::new(builder.finish()),
             Builder::Bytea(builder) => Arc::new(builder.finish()),
-            Builder::TimestampTz(builder) => Arc::new(builder.finish()),
             Builder::Numeric(builder, precision, scale) => {
                 let array = builder.finish().with_precision_and_scale(*precision, *scale as i8);
                 Arc::new(array.map_err(SqlError::internal)?)
@@ -264,11 +314,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn columns(types: &[DataType]) -> Vec<Column> {
-        let column = |(at, data_type): (usize, &DataType)| Column {
-            name: format!("c{at}"),
-            data_type: *data_type,
-            nullable: true,
-        };
+        let column = |(at, data_type): (usize, &DataType)| Column::new(format!("c{at}"), *data_type, true);
         types.iter().enumerate().map(column).collect()
     }
 

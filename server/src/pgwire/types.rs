@@ -1,11 +1,10 @@
 //! PostgreSQL's type oids: which one a column has, and how a parameter of one is read.
 
 use bytes::BytesMut;
-use millrace_engine::{DataType, Literal, NUMERIC_PRECISION_MAX};
-use millrace_sql::text_form::{
-    self, Interval, write_bytea, write_date, write_float32, write_float64, write_interval, write_timestamp,
-    write_timestamptz, write_uuid,
+use millrace_engine::{
+    Array, DIMENSIONS_MAX, DataType, Dimension, Element, Limit, Literal, NUMERIC_PRECISION_MAX,
 };
+use millrace_sql::text_form::{self, Interval};
 use millrace_sql::{SqlError, Zone};
 
 use super::numeric::numeric_text_from_binary;
@@ -17,12 +16,15 @@ pub(crate) const INT8: u32 = 20;
 pub(crate) const INT2: u32 = 21;
 pub(crate) const INT4: u32 = 23;
 pub(crate) const TEXT: u32 = 25;
+pub(crate) const JSON: u32 = 114;
+pub(crate) const JSONB: u32 = 3802;
 pub(crate) const FLOAT4: u32 = 700;
 pub(crate) const FLOAT8: u32 = 701;
 pub(crate) const UNKNOWN: u32 = 705;
 pub(crate) const BPCHAR: u32 = 1042;
 pub(crate) const VARCHAR: u32 = 1043;
 pub(crate) const DATE: u32 = 1082;
+pub(crate) const TIME: u32 = 1083;
 pub(crate) const TIMESTAMP: u32 = 1114;
 pub(crate) const TIMESTAMPTZ: u32 = 1184;
 pub(crate) const INTERVAL: u32 = 1186;
@@ -61,11 +63,21 @@ pub(crate) fn wire_type(data_type: DataType) -> WireType {
         DataType::TimestampTz => (TIMESTAMPTZ, 8),
         DataType::Uuid => (UUID, 16),
         DataType::Bytea => (BYTEA, -1),
+        DataType::Time => (TIME, 8),
+        DataType::Json => (JSON, -1),
+        DataType::Jsonb => (JSONB, -1),
+        DataType::Array(element) => (array_oid(element), -1),
+        DataType::Char | DataType::Limited(Limit::Char(_)) => (BPCHAR, -1),
+        DataType::Limited(Limit::Varchar(_)) => (VARCHAR, -1),
+        DataType::Limited(limit) => {
+            let base = wire_type(limit.base());
+            (base.oid, base.size)
+        }
     };
     WireType { oid, size, modifier: modifier(data_type) }
 }
 
-/// The type modifier: numeric's precision and scale. The widest numeric is what sums and other
+/// The type modifier: numeric's precision and scale, a text's length, the digits of a second. The widest numeric is what sums and other
 /// unconstrained numerics have here, and PostgreSQL gives those no modifier.
 fn modifier(data_type: DataType) -> i32 {
     match data_type {
@@ -85,7 +97,17 @@ fn modifier(data_type: DataType) -> i32 {
         | DataType::Float32
         | DataType::TimestampTz
         | DataType::Uuid
-        | DataType::Bytea => -1,
+        | DataType::Bytea
+        | DataType::Time
+        | DataType::Json
+        | DataType::Jsonb
+        | DataType::Array(_)
+        | DataType::Char
+        | DataType::Limited(Limit::Varchar(None)) => -1,
+        DataType::Limited(Limit::Varchar(Some(length)) | Limit::Char(length)) => length as i32 + 4,
+        DataType::Limited(Limit::Timestamp(digits) | Limit::TimestampTz(digits) | Limit::Time(digits)) => {
+            digits.into()
+        }
     }
 }
 
@@ -110,10 +132,54 @@ pub(crate) fn parameter_type(oid: u32) -> Result<Option<DataType>, SqlError> {
         UUID => DataType::Uuid,
         BYTEA => DataType::Bytea,
         INTERVAL => DataType::Interval,
-        114 | 3802 => return Err(SqlError::unsupported("type json")),
-        1083 | 1266 => return Err(SqlError::unsupported("type time")),
+        JSON => DataType::Json,
+        JSONB => DataType::Jsonb,
+        _ if element_of(oid).is_some() => {
+            return Ok(element_of(oid).map(DataType::Array));
+        }
+        TIME => DataType::Time,
+        1266 => return Err(SqlError::unsupported("type time with time zone")),
         _ => return Err(SqlError::new("42704", format!("type with OID {oid} does not exist"))),
     }))
+}
+
+/// The arrays that have oids: of which elements. An array of numerics has no fixed scale to be read with.
+const ARRAYS: [(u32, Element); 18] = [
+    (1000, Element::Boolean),
+    (1001, Element::Bytea),
+    (1005, Element::Int16),
+    (1007, Element::Int32),
+    (1009, Element::Text),
+    (1015, Element::Varchar),
+    (1016, Element::Int64),
+    (1021, Element::Float32),
+    (1022, Element::Float64),
+    (1115, Element::Timestamp),
+    (1182, Element::Date),
+    (1183, Element::Time),
+    (1185, Element::TimestampTz),
+    (1187, Element::Interval),
+    (199, Element::Json),
+    (2951, Element::Uuid),
+    (3807, Element::Jsonb),
+    (1231, Element::Numeric { precision: NUMERIC_PRECISION_MAX, scale: 0 }),
+];
+
+/// `numeric[]`
+const NUMERICS: u32 = 1231;
+
+/// The oid of arrays of such elements.
+pub(crate) fn array_oid(element: Element) -> u32 {
+    let same = |known: Element| match (known, element) {
+        (Element::Numeric { .. }, Element::Numeric { .. }) => true,
+        (known, element) => known == element,
+    };
+    ARRAYS.iter().find(|(_, known)| same(*known)).map_or(UNKNOWN, |(oid, _)| *oid)
+}
+
+/// What the arrays of an oid are of, where that says all that is to be known.
+fn element_of(oid: u32) -> Option<Element> {
+    ARRAYS.iter().find(|(known, _)| *known == oid && *known != NUMERICS).map(|(_, element)| *element)
 }
 
 /// The oid that ParameterDescription tells: the client's own where it gave one.
@@ -135,32 +201,19 @@ pub(crate) fn read_parameter(
     if !binary {
         return text_form::parse(utf8(bytes)?, target, zone);
     }
+    if let DataType::Array(element) = target {
+        return read_array(bytes, element, zone);
+    }
     let value = read_binary(bytes, oid)?;
     if value.data_type() == target {
         return Ok(value);
     }
+    if matches!(value, Literal::Null(_) | Literal::Numeric { .. }) {
+        return Err(SqlError::internal("no binary form gives this"));
+    }
     // A client may bind, say, a smallint where a bigint is needed: every such pair meets in its text.
     let mut written = BytesMut::new();
-    match value {
-        Literal::Timestamp(micros) => write_timestamp(micros, &mut written),
-        Literal::Uuid(uuid) => write_uuid(uuid, &mut written),
-        Literal::Bytea(value) => write_bytea(&value, &mut written),
-        Literal::TimestampTz(micros) => write_timestamptz(micros, zone, &mut written),
-        Literal::Date(days) => write_date(days, &mut written),
-        Literal::Interval { months, days, micros } => {
-            write_interval(Interval { months, days, micros }, &mut written);
-        }
-        Literal::Float32(bits) => write_float32(f32::from_bits(bits), &mut written),
-        Literal::Float64(bits) => write_float64(f64::from_bits(bits), &mut written),
-        Literal::Text(value) => written.extend_from_slice(value.as_bytes()),
-        Literal::Boolean(value) => written.extend_from_slice(value.to_string().as_bytes()),
-        Literal::Int16(value) => written.extend_from_slice(value.to_string().as_bytes()),
-        Literal::Int32(value) => written.extend_from_slice(value.to_string().as_bytes()),
-        Literal::Int64(value) => written.extend_from_slice(value.to_string().as_bytes()),
-        Literal::Null(_) | Literal::Numeric { .. } => {
-            return Err(SqlError::internal("no binary form gives this"));
-        }
-    }
+    text_form::write_literal(&value, zone, &mut written);
     text_form::parse(utf8(&written)?, target, zone)
 }
 
@@ -177,6 +230,51 @@ pub(crate) fn read_binary_value(bytes: &[u8], target: DataType, zone: &Zone) -> 
     })
 }
 
+/// The binary form of an array: dimensions, the elements' oid, then each element with its length.
+fn read_array(bytes: &[u8], element: Element, zone: &Zone) -> Result<Literal, SqlError> {
+    let mut rest = bytes;
+    let count = next(&mut rest)?;
+    _ = next(&mut rest)?;
+    let oid = next(&mut rest)? as u32;
+    if !(0..=DIMENSIONS_MAX as i32).contains(&count) {
+        return Err(SqlError::new("54000", format!("invalid number of dimensions: {count}")));
+    }
+    let (mut dimensions, mut elements) = (Vec::new(), 1_usize);
+    for _ in 0..count {
+        let (length, lower) = (next(&mut rest)?, next(&mut rest)?);
+        let wide = usize::try_from(length).map_err(|_| malformed())?;
+        elements =
+            elements.checked_mul(wide).filter(|elements| *elements <= rest.len()).ok_or_else(malformed)?;
+        dimensions.push(Dimension { length, lower });
+    }
+    let mut values = Vec::new();
+    for _ in 0..if count == 0 { 0 } else { elements } {
+        let length = next(&mut rest)?;
+        values.push(match usize::try_from(length) {
+            Err(_) => None,
+            Ok(length) => {
+                let (value, left) = rest.split_at_checked(length).ok_or_else(malformed)?;
+                rest = left;
+                Some(read_parameter(value, true, oid, element.data_type(), zone)?)
+            }
+        });
+    }
+    if values.is_empty() {
+        dimensions.clear();
+    }
+    Ok(Literal::Array { element, bytes: Array { element, dimensions, values }.encode() })
+}
+
+fn next(rest: &mut &[u8]) -> Result<i32, SqlError> {
+    let (number, left) = rest.split_first_chunk().ok_or_else(malformed)?;
+    *rest = left;
+    Ok(i32::from_be_bytes(*number))
+}
+
+fn malformed() -> SqlError {
+    SqlError::new("22P03", "incorrect binary data format in bind parameter")
+}
+
 /// The value of a binary form; a numeric comes as its text.
 fn read_binary(bytes: &[u8], oid: u32) -> Result<Literal, SqlError> {
     Ok(match oid {
@@ -187,10 +285,19 @@ fn read_binary(bytes: &[u8], oid: u32) -> Result<Literal, SqlError> {
         FLOAT4 => Literal::Float32(u32::from_be_bytes(fixed(bytes)?)),
         FLOAT8 => Literal::Float64(u64::from_be_bytes(fixed(bytes)?)),
         NAME | TEXT | BPCHAR | VARCHAR => Literal::Text(utf8(bytes)?.to_owned()),
+        JSON => Literal::Json(text_form::check_json(utf8(bytes)?)?.to_owned()),
+        JSONB => match bytes.split_first() {
+            Some((1, text)) => Literal::Jsonb(text_form::parse_jsonb(utf8(text)?)?),
+            Some((version, _)) => {
+                return Err(SqlError::internal(format_args!("unsupported jsonb version number {version}")));
+            }
+            None => return Err(SqlError::new("08P01", "no data left in message")),
+        },
         UUID => Literal::Uuid(fixed(bytes)?),
         BYTEA => Literal::Bytea(bytes.to_vec()),
         TIMESTAMPTZ => Literal::TimestampTz(since_1970(i64::from_be_bytes(fixed(bytes)?))?),
         TIMESTAMP => Literal::Timestamp(since_1970(i64::from_be_bytes(fixed(bytes)?))?),
+        TIME => Literal::Time(time_of_day(i64::from_be_bytes(fixed(bytes)?))?),
         DATE => Literal::Date(days_since_1970(i32::from_be_bytes(fixed(bytes)?))?),
         INTERVAL => interval(bytes)?.literal(),
         NUMERIC => Literal::Text(numeric_text_from_binary(bytes)?),
@@ -213,6 +320,11 @@ fn days_since_1970(days: i32) -> Result<i32, SqlError> {
     }
 }
 
+fn time_of_day(micros: i64) -> Result<i64, SqlError> {
+    const DAY: i64 = 86_400_000_000;
+    if (0..=DAY).contains(&micros) { Ok(micros) } else { Err(SqlError::new("22008", "time out of range")) }
+}
+
 /// Microseconds, then days, then months.
 fn interval(bytes: &[u8]) -> Result<Interval, SqlError> {
     let (micros, rest) = bytes.split_at(bytes.len().min(8));
@@ -231,7 +343,7 @@ fn timestamp_out_of_range() -> SqlError {
 }
 
 fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], SqlError> {
-    bytes.try_into().map_err(|_| SqlError::new("22P03", "incorrect binary data format in bind parameter"))
+    bytes.try_into().map_err(|_| malformed())
 }
 
 /// Text of a client: UTF-8 without NUL, else 22021.
@@ -265,6 +377,10 @@ mod tests {
         let numeric = wire_type(DataType::Numeric { precision: 10, scale: 2 });
         assert_eq!(numeric, WireType { oid: 1700, size: -1, modifier: 655_366 });
         assert_eq!(wire_type(DataType::Numeric { precision: 38, scale: 0 }).modifier, -1);
+        let varchar = DataType::Limited(Limit::Varchar(Some(10)));
+        assert_eq!(wire_type(varchar), WireType { oid: 1043, size: -1, modifier: 14 });
+        let moment = DataType::Limited(Limit::TimestampTz(3));
+        assert_eq!(wire_type(moment), WireType { oid: 1184, size: 8, modifier: 3 });
         assert_eq!(wire_type(DataType::Int64), WireType { oid: 20, size: 8, modifier: -1 });
     }
 
@@ -280,6 +396,18 @@ mod tests {
             binary(&0i64.to_be_bytes(), TIMESTAMP, DataType::Timestamp),
             Ok(Literal::Timestamp(MICROS_TO_2000))
         );
+        let ints = [1, 1, INT4 as i32, 2, 1, 4, 7, -1].map(i32::to_be_bytes).concat();
+        let found = binary(&ints, 1007, DataType::Array(Element::Int64));
+        let values = vec![Some(Literal::Int64(7)), None];
+        let expected = Array::flat(Element::Int64, values).encode();
+        assert_eq!(found, Ok(Literal::Array { element: Element::Int64, bytes: expected }));
+        assert_eq!(binary(&ints[..20], 1007, DataType::Array(Element::Int32)), Err("22P03".to_owned()));
+        assert_eq!(binary(b"\x01[1]", JSONB, DataType::Json), Ok(Literal::Json("[1]".to_owned())));
+        assert_eq!(binary(b"{} ", JSON, DataType::Json), Ok(Literal::Json("{} ".to_owned())));
+        assert_eq!(binary(b"\x02[1]", JSONB, DataType::Jsonb), Err("XX000".to_owned()));
+        assert_eq!(binary(b"[1", JSON, DataType::Jsonb), Err("22P02".to_owned()));
+        assert_eq!(binary(&5i64.to_be_bytes(), TIME, DataType::Time), Ok(Literal::Time(5)));
+        assert_eq!(binary(&(-1i64).to_be_bytes(), TIME, DataType::Time), Err("22008".to_owned()));
         assert_eq!(binary(&[0xa0; 16], UUID, DataType::Uuid), Ok(Literal::Uuid([0xa0; 16])));
         assert_eq!(binary(&[0xa0; 15], UUID, DataType::Uuid), Err("22P03".to_owned()));
         assert_eq!(binary(&[0, 255], BYTEA, DataType::Bytea), Ok(Literal::Bytea(vec![0, 255])));

@@ -1,24 +1,27 @@
 //! Values on their way out: a column of a batch, written row by row as text or in binary.
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray,
-    Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, IntervalMonthDayNanoArray, StringArray,
+    Array as _, ArrayRef, AsArray, BinaryArray, BinaryViewArray, BooleanArray, Date32Array, Decimal128Array,
+    FixedSizeBinaryArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
+    IntervalMonthDayNanoArray, LargeBinaryArray, StringArray, Time64MicrosecondArray,
     TimestampMicrosecondArray,
 };
 use arrow::datatypes::{
     DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type,
-    Int64Type, IntervalMonthDayNanoType, IntervalUnit, TimeUnit, TimestampMicrosecondType,
+    Int64Type, IntervalMonthDayNanoType, IntervalUnit, Time64MicrosecondType, TimeUnit,
+    TimestampMicrosecondType,
 };
 use bytes::{BufMut, BytesMut};
+use millrace_engine::{Array, Literal, column_of_literals};
 use millrace_sql::text_form::{
-    Interval, write_bytea, write_date, write_float32, write_float64, write_interval, write_numeric,
-    write_timestamp, write_timestamptz, write_uuid,
+    Interval, stored_array, write_array, write_bytea, write_date, write_float32, write_float64,
+    write_interval, write_jsonb, write_numeric, write_time, write_timestamp, write_timestamptz, write_uuid,
 };
 use millrace_sql::{SqlError, Zone};
 use std::fmt::Write as _;
 
 use super::numeric::write_numeric_binary;
-use super::types::{DAYS_TO_2000, MICROS_TO_2000};
+use super::types::{DAYS_TO_2000, MICROS_TO_2000, wire_type};
 
 /// A column's values, looked up once a batch.
 pub(crate) enum Values<'a> {
@@ -36,6 +39,9 @@ pub(crate) enum Values<'a> {
     TimestampTz(&'a TimestampMicrosecondArray, &'a Zone),
     Uuid(&'a FixedSizeBinaryArray),
     Bytea(&'a BinaryArray),
+    Time(&'a Time64MicrosecondArray),
+    Jsonb(&'a LargeBinaryArray),
+    Array(&'a BinaryViewArray, &'a Zone),
 }
 
 impl<'a> Values<'a> {
@@ -64,6 +70,11 @@ impl<'a> Values<'a> {
             }
             ArrowType::FixedSizeBinary(16) => Values::Uuid(array.as_fixed_size_binary()),
             ArrowType::Binary => Values::Bytea(array.as_binary::<i32>()),
+            ArrowType::BinaryView => Values::Array(array.as_binary_view(), zone),
+            ArrowType::LargeBinary => Values::Jsonb(array.as_binary::<i64>()),
+            ArrowType::Time64(TimeUnit::Microsecond) => {
+                Values::Time(array.as_primitive::<Time64MicrosecondType>())
+            }
             ArrowType::Float32 => Values::Float32(array.as_primitive::<Float32Type>()),
             other => return Err(SqlError::internal(format!("a result column has the type {other}"))),
         })
@@ -86,6 +97,9 @@ impl<'a> Values<'a> {
             Values::TimestampTz(array, _) => array.is_null(row),
             Values::Uuid(array) => array.is_null(row),
             Values::Bytea(array) => array.is_null(row),
+            Values::Time(array) => array.is_null(row),
+            Values::Jsonb(array) => array.is_null(row),
+            Values::Array(array, _) => array.is_null(row),
         }
     }
 
@@ -106,6 +120,13 @@ impl<'a> Values<'a> {
             Values::Timestamp(array) => write_timestamp(array.value(row), out),
             Values::Numeric(array, scale) => write_numeric(array.value(row), *scale, out),
             Values::Date(array) => write_date(array.value(row), out),
+            Values::Time(array) => write_time(array.value(row), out),
+            Values::Jsonb(array) => write_jsonb(array.value(row), out),
+            Values::Array(array, zone) => {
+                if let Ok(array) = stored_array(array.value(row)) {
+                    write_array(&array, zone, out);
+                }
+            }
             Values::Interval(array) => write_interval(Interval::from_arrow(array.value(row)), out),
         }
     }
@@ -121,6 +142,17 @@ impl<'a> Values<'a> {
             Values::Uuid(array) => out.put_slice(array.value(row)),
             Values::Bytea(array) => out.put_slice(array.value(row)),
             Values::Float64(array) => out.put_f64(array.value(row)),
+            Values::Time(array) => out.put_i64(array.value(row)),
+            Values::Array(array, zone) => {
+                if let Ok(array) = stored_array(array.value(row)) {
+                    write_array_binary(&array, zone, out);
+                }
+            }
+            Values::Jsonb(array) => {
+                // The version of the form.
+                out.put_u8(1);
+                write_jsonb(array.value(row), out);
+            }
             Values::Text(array) => out.put_slice(array.value(row).as_bytes()),
             // Binary timestamps count from 2000.
             Values::Timestamp(array) | Values::TimestampTz(array, _) => {
@@ -138,10 +170,38 @@ impl<'a> Values<'a> {
     }
 }
 
+/// The binary form of an array: dimensions, whether there are NULLs, the elements' oid, then each with its length.
+fn write_array_binary(array: &Array, zone: &Zone, out: &mut BytesMut) {
+    out.put_i32(array.dimensions.len() as i32);
+    out.put_i32(i32::from(array.values.iter().any(Option::is_none)));
+    out.put_u32(wire_type(array.element.data_type()).oid);
+    for dimension in &array.dimensions {
+        out.put_i32(dimension.length);
+        out.put_i32(dimension.lower);
+    }
+    let null = Literal::Null(array.element.data_type());
+    let literals = array.values.iter().map(|value| value.as_ref().unwrap_or(&null));
+    let column = column_of_literals(array.element.data_type(), literals);
+    // Elements have types of ours.
+    let Ok(values) = Values::of(&column, zone) else { return };
+    for row in 0..column.len() {
+        if values.is_null(row) {
+            out.put_i32(-1);
+            continue;
+        }
+        let start = out.len();
+        out.put_i32(0);
+        values.write_binary(row, out);
+        let length = (out.len() - start - 4) as i32;
+        out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use arrow::datatypes::IntervalMonthDayNano;
+    use millrace_engine::Element;
     use millrace_sql::UTC;
     use std::sync::Arc;
 
@@ -161,7 +221,18 @@ mod tests {
     #[test]
     fn values_are_written_as_by_postgresql() {
         let timestamp = |micros| Arc::new(TimestampMicrosecondArray::from(vec![micros])) as ArrayRef;
-        let cases: [(ArrayRef, &str, &str); 20] = [
+        let ints = Array::flat(Element::Int32, vec![Some(Literal::Int32(1)), None]).encode();
+        let cases: [(ArrayRef, &str, &str); 22] = [
+            (
+                Arc::new(BinaryViewArray::from_iter_values([ints])),
+                "{1,NULL}",
+                "00000001000000010000001700000002000000010000000400000001ffffffff",
+            ),
+            (
+                Arc::new(Time64MicrosecondArray::from(vec![3_723_000_004])),
+                "01:02:03.000004",
+                "00000000dde878c4",
+            ),
             (Arc::new(BinaryArray::from(vec![&[0u8, 255][..]])), "\\x00ff", "00ff"),
             (
                 Arc::new(FixedSizeBinaryArray::try_from_iter([[0xa0u8; 16]].into_iter()).expect("16 bytes")),

@@ -109,9 +109,25 @@ impl Transaction {
         self.own.truncate(savepoint.writes);
         self.bytes = savepoint.bytes;
         self.changes.truncate(savepoint.changes);
-        self.moment = Some(savepoint.moment.clone());
+        let moment = savepoint.moment.clone();
+        let kept = Kept { parameters: savepoint.parameters.clone(), cursors: savepoint.cursors };
         self.locals = savepoint.locals.clone();
-        Ok(Kept { parameters: savepoint.parameters.clone(), cursors: savepoint.cursors })
+        self.fit_own(&moment.catalog)?;
+        self.moment = Some(moment);
+        Ok(kept)
+    }
+
+    /// What was written has the columns that its tables have in a catalog.
+    ///
+    /// # Errors
+    /// XX000 where it cannot have them.
+    pub(super) fn fit_own(&mut self, catalog: &Catalog) -> Result<(), SqlError> {
+        for table in self.own.tables().clone() {
+            if let Some(table) = catalog.by_id(table) {
+                self.own.fit(table.id, &table.shape())?;
+            }
+        }
+        Ok(())
     }
 
     /// What the block's own writes add to each of the sources. What the block has created is not asked of the
@@ -153,7 +169,11 @@ impl Transaction {
         let moment = self.moment.as_ref().ok_or_else(|| SqlError::internal("a block without a moment"))?;
         let mut catalog = Catalog::clone(&moment.catalog);
         catalog.apply(&change)?;
-        self.moment = Some(Moment { catalog: Arc::new(catalog), ..moment.clone() });
+        let moment = Moment { catalog: Arc::new(catalog), ..moment.clone() };
+        if matches!(change, CatalogChange::Replace(_)) {
+            self.fit_own(&moment.catalog)?;
+        }
+        self.moment = Some(moment);
         self.changes.push(change);
         self.see_own_writes();
         Ok(())

@@ -7,7 +7,7 @@
 use arrow::array::RecordBatch;
 use futures::stream;
 use millrace_engine::Literal;
-use millrace_sql::{Bound, CatalogChange, Change, Parameters, RowShape, SqlError, Statement, Terms};
+use millrace_sql::{Bound, CatalogChange, Change, Parameters, ResultShape, SqlError, Statement, Terms};
 
 use crate::coordinator::{Alone, Moment, Reads, Request, Write};
 use crate::session::block::{Block, command};
@@ -36,7 +36,7 @@ pub(super) struct Prepared {
 
 /// The rows of RETURNING.
 pub(super) struct Returned {
-    pub(super) columns: RowShape,
+    pub(super) columns: ResultShape,
     pub(super) batches: Vec<RecordBatch>,
 }
 
@@ -160,7 +160,7 @@ impl Session {
         match bound {
             Bound::Create(create) => self.create(create, moment).await,
             Bound::Replace { relation } => Ok(ddl::replace(relation)),
-            Bound::Alter { replaced, tag, notices } => Ok(ddl::alter(replaced, tag, notices)),
+            Bound::Alter(alteration) => self.alter(alteration, moment).await,
             Bound::Drop { ids, replaced, tag, notices, .. } => Ok(ddl::drop(ids, replaced, tag, notices)),
             Bound::Change(change) => self.change_rows(change, moment).await,
             Bound::Truncate(changes, sequences) => {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::{SortOptions, filter, is_not_null};
 use datafusion::arrow::datatypes::{
-    DataType as ArrowType, Decimal128Type, Field, FieldRef, Float64Type, Int32Type, Int64Type, SchemaRef,
-    i256,
+    DataType as ArrowType, Decimal128Type, Field, FieldRef, Float64Type, Int32Type, Int64Type,
+    IntervalMonthDayNanoType, SchemaRef, i256,
 };
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -18,12 +18,14 @@ use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Sign
 use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFunctionExpr};
 use datafusion::physical_plan::PhysicalExpr;
 use millrace_engine::{
-    Aggregate, AggregateFunction, ByteRows, DataError, DataType, Deviation, Direction, ExactSum, Literal,
-    NUMERIC_PRECISION_MAX, RowCodec, Spread, join_texts, normalise_keys,
+    Aggregate, AggregateFunction, ByteRows, DataError, DataType, Deviation, Direction, Element, ExactSum,
+    Literal, NUMERIC_PRECISION_MAX, RowCodec, Spread, array_of, compared_part, interval_of_sums, join_texts,
+    normalise_interval, normalise_keys,
 };
 
 use crate::compile::scalar;
 use crate::functions::{self, Inputs, normalize_float, normalize_real};
+use crate::text_form::Interval;
 
 /// The aggregate as DataFusion's operators take it, over its arguments and then what orders them; its
 /// output column is `c{position}`.
@@ -106,6 +108,11 @@ enum State {
         count: i64,
         mean: bool,
     },
+    /// The sums of months, days and microseconds of intervals, and how many.
+    Span {
+        sums: [i128; 3],
+        count: i64,
+    },
     /// The least or the greatest value so far.
     Extreme {
         best: Option<ArrayRef>,
@@ -126,6 +133,12 @@ enum State {
         spread: Box<Spread>,
         deviation: Deviation,
         scale: u8,
+    },
+    /// What counts, how values compare and how they look behind what orders them, encoded so that their bytes
+    /// compare as they do.
+    Elements {
+        codec: RowCodec,
+        rows: ByteRows,
     },
     /// Texts and delimiters behind what orders them, encoded so that their bytes compare as they do.
     Texts {
@@ -151,8 +164,12 @@ impl State {
             F::BitOr => State::Bits { value: None, fold: |a, b| a | b },
             F::BitXor => State::Bits { value: None, fold: |a, b| a ^ b },
             F::StringAgg => State::Texts { codec: text_codec(arguments, order), rows: ByteRows::default() },
+            F::ArrayAgg => {
+                State::Elements { codec: element_codec(arguments, order), rows: ByteRows::default() }
+            }
             F::Sum | F::Avg | F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp => match argument {
                 DataType::Float64 => State::Float { sum: Box::default(), count: 0, mean },
+                DataType::Interval => State::Span { sums: [0; 3], count: 0 },
                 _ => State::Exact { sum: i256::ZERO, count: 0, scale, mean },
             },
         }
@@ -171,6 +188,15 @@ impl State {
             State::Float { sum, count, .. } => {
                 *count += valid;
                 values.as_primitive::<Float64Type>().iter().flatten().for_each(|value| sum.add(value, 1));
+            }
+            State::Span { sums, count } => {
+                *count += valid;
+                let values = values.as_primitive::<IntervalMonthDayNanoType>();
+                for Interval { months, days, micros } in values.iter().flatten().map(Interval::from_arrow) {
+                    sums[0] += i128::from(months);
+                    sums[1] += i128::from(days);
+                    sums[2] += i128::from(micros);
+                }
             }
             State::Extreme { best, greatest } => {
                 let Some(row) = functions::extreme_row(values, *greatest)? else { return Ok(()) };
@@ -194,6 +220,7 @@ impl State {
             }
             State::Spread { spread, .. } => integers(values)?.for_each(|value| spread.add(value, 1)),
             State::Texts { codec, rows } => rows.extend(texts(codec, columns)?.iter()),
+            State::Elements { codec, rows } => rows.extend(elements(codec, columns)?.iter()),
         }
         Ok(())
     }
@@ -202,7 +229,12 @@ impl State {
         let null = scalar(&Literal::Null(result));
         Ok(match self {
             State::Count(count) => ScalarValue::Int64(Some(*count)),
-            State::Exact { count: 0, .. } | State::Float { count: 0, .. } => null,
+            State::Exact { count: 0, .. } | State::Float { count: 0, .. } | State::Span { count: 0, .. } => {
+                null
+            }
+            State::Span { sums: [months, days, micros], .. } => {
+                ScalarValue::IntervalMonthDayNano(Some(interval_of_sums(*months, *days, *micros)?))
+            }
             State::Exact { sum, count, scale, mean: true } => {
                 let digits = functions::quotient_scale(*scale, 0);
                 let mean = functions::mean(*sum, *scale, *count, digits);
@@ -220,7 +252,7 @@ impl State {
             State::Extreme { best, .. } => match best {
                 None => null,
                 // The engine keeps extremes as keys, in which -0 is 0.
-                Some(best) => distinct_key(ScalarValue::try_from_array(best, 0)?),
+                Some(best) => extreme_key(ScalarValue::try_from_array(best, 0)?),
             },
             State::Truth { value, .. } => ScalarValue::Boolean(*value),
             State::Bits { value, .. } if result == DataType::Int32 => {
@@ -235,16 +267,22 @@ impl State {
                 _ => ScalarValue::Float64(spread.double(*deviation)?),
             },
             State::Texts { codec, rows } => ScalarValue::Utf8(joined(codec, rows)?),
+            State::Elements { rows, .. } if rows.is_empty() => null,
+            State::Elements { codec, rows } => match result {
+                DataType::Array(element) => ScalarValue::BinaryView(Some(gathered(codec, rows, element)?)),
+                other => return Err(DataFusionError::Internal(format!("an array of type {other}"))),
+            },
         })
     }
 
     fn bytes(&self) -> usize {
         match self {
             State::Count(_) | State::Exact { .. } | State::Truth { .. } | State::Bits { .. } => 0,
+            State::Span { .. } => 0,
             State::Float { .. } => size_of::<ExactSum>(),
             State::Extreme { best, .. } => best.as_ref().map_or(0, |best| best.get_array_memory_size()),
             State::Spread { spread, .. } => spread.bytes(),
-            State::Texts { rows, .. } => rows.bytes(),
+            State::Texts { rows, .. } | State::Elements { rows, .. } => rows.bytes(),
         }
     }
 }
@@ -257,6 +295,39 @@ fn text_codec(arguments: &[DataType], order: &[SortOptions]) -> RowCodec {
         .map(|options| Direction { descending: options.descending, nulls_first: options.nulls_first });
     let keys: Vec<(DataType, Direction)> = keys.iter().copied().zip(directions).collect();
     RowCodec::ordered(&keys, texts)
+}
+
+/// Encodes what orders values, then what counts, and each value as it compares and as it looks: NULL last.
+fn element_codec(arguments: &[DataType], order: &[SortOptions]) -> RowCodec {
+    let (own, keys) = arguments.split_at(arguments.len() - order.len());
+    let directions = order
+        .iter()
+        .map(|options| Direction { descending: options.descending, nulls_first: options.nulls_first });
+    let mut columns: Vec<(DataType, Direction)> = keys.iter().copied().zip(directions).collect();
+    let ascending = Direction { descending: false, nulls_first: false };
+    columns.extend(own.iter().chain(own.last()).map(|data_type| (*data_type, ascending)));
+    RowCodec::ordered(&columns, &[])
+}
+
+/// The rows that count, encoded: what orders them first.
+fn elements(codec: &RowCodec, columns: &[ArrayRef]) -> Result<ByteRows> {
+    let counts = is_not_null(&columns[0])?;
+    let (own, keys) = columns.split_at(2);
+    let columns = keys.iter().chain(own).map(|column| filter(column, &counts));
+    let columns = columns.collect::<Result<Vec<ArrayRef>, _>>()?;
+    let mut compared = normalise_keys(&columns);
+    compared.extend(columns.last().cloned());
+    Ok(codec.encode(&compared, counts.true_count())?)
+}
+
+/// The values in their order, as the bytes of an array.
+fn gathered(codec: &RowCodec, rows: &ByteRows, element: Element) -> Result<Vec<u8>> {
+    let mut sorted: Vec<&[u8]> = rows.iter().collect();
+    sorted.sort_unstable();
+    let counts = vec![1; sorted.len()];
+    let columns = codec.decode(sorted)?;
+    let values = columns.last().ok_or_else(|| DataFusionError::Internal("no values".to_owned()))?;
+    Ok(array_of(element, values, &counts)?)
 }
 
 /// The rows that have a text, encoded: what orders them first.
@@ -311,8 +382,25 @@ fn exact_result(sum: i256, scale: u8, result: DataType) -> Result<ScalarValue> {
     }
 }
 
+/// The bytes of the first jsonb or array of a column.
+fn stored_bytes(column: &ArrayRef) -> Option<&[u8]> {
+    let documents = column.as_binary_opt::<i64>().map(|values| values.value(0));
+    documents.or_else(|| column.as_binary_view_opt().map(|values| values.value(0)))
+}
+
 /// Whether one value takes the place of the best so far, by the comparison that SQL has.
 fn replaces(value: &ArrayRef, best: &ArrayRef, greatest: bool) -> Result<bool> {
+    if let (Some(value), Some(best)) = (
+        value.as_primitive_opt::<IntervalMonthDayNanoType>(),
+        best.as_primitive_opt::<IntervalMonthDayNanoType>(),
+    ) {
+        let order = functions::compare_shown_intervals(value.value(0), best.value(0));
+        return Ok(if greatest { order.is_gt() } else { order.is_lt() });
+    }
+    if let (Some(value), Some(best)) = (stored_bytes(value), stored_bytes(best)) {
+        let order = (compared_part(value), value).cmp(&(compared_part(best), best));
+        return Ok(if greatest { order.is_gt() } else { order.is_lt() });
+    }
     let types = [value, best].map(|array| DataType::from_arrow(array.data_type()));
     let [Some(left), Some(right)] = types else {
         return Err(DataFusionError::Internal(format!("extreme of {}", value.data_type())));
@@ -340,11 +428,26 @@ impl fmt::Debug for Accumulate {
     }
 }
 
+/// An extreme as it is shown: a float as a key, what equals may differ from as its row has it.
+fn extreme_key(value: ScalarValue) -> ScalarValue {
+    match value {
+        ScalarValue::IntervalMonthDayNano(_) | ScalarValue::LargeBinary(_) | ScalarValue::BinaryView(_) => {
+            value
+        }
+        other => distinct_key(other),
+    }
+}
+
 /// A value as the key under which equal ones are one.
 fn distinct_key(value: ScalarValue) -> ScalarValue {
     match value {
         ScalarValue::Float64(Some(value)) => ScalarValue::Float64(Some(normalize_float(value))),
         ScalarValue::Float32(Some(value)) => ScalarValue::Float32(Some(normalize_real(value))),
+        ScalarValue::IntervalMonthDayNano(Some(value)) => {
+            ScalarValue::IntervalMonthDayNano(Some(normalise_interval(value)))
+        }
+        ScalarValue::LargeBinary(Some(value)) => ScalarValue::LargeBinary(Some(compared_part(&value))),
+        ScalarValue::BinaryView(Some(value)) => ScalarValue::BinaryView(Some(compared_part(&value))),
         other => other,
     }
 }

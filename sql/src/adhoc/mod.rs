@@ -1,7 +1,7 @@
 //! Ad-hoc queries: a bound query runs once over snapshots, through DataFusion's physical operators.
 //!
 //! The operators are put together here, by position: none of DataFusion's logical rules sees the
-//! query. Expressions are compiled as in views, aggregates are ours (aggregate.rs), and floats are
+//! query. Expressions are compiled as in views, aggregates are ours (aggregate.rs), and floats and intervals are
 //! normalised where operators compare bits (keys of joins, groups, sorts). Memory is bounded by one
 //! pool for all queries: beyond it a query fails with 53200.
 
@@ -244,6 +244,7 @@ impl Builder {
     fn compile_key(&self, expr: &Expr, columns: &[DataType]) -> Result<Arc<dyn PhysicalExpr>, SqlError> {
         let data_type = match expr.data_type(columns) {
             Some(float @ (DataType::Float32 | DataType::Float64)) => float,
+            Some(several) if several.has_equals_that_differ() => several,
             _ => return self.compile(expr, columns),
         };
         let normalized = Expr::Call {
@@ -388,6 +389,11 @@ impl Builder {
         let mut all = Vec::new();
         for (index, data_type) in columns.iter().enumerate() {
             let column = Expr::Column(index);
+            if data_type.has_equals_that_differ() {
+                // Part by part, as the engine's rows have it.
+                all.push(self.compile(&column, &columns)?);
+                continue;
+            }
             all.push(self.compile_key(&column, &columns)?);
             let zero = match data_type {
                 DataType::Float64 => Literal::Float64(0.0_f64.to_bits()),

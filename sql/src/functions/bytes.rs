@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, FixedSizeBinaryBuilder};
 use datafusion::arrow::datatypes::{Int32Type, Int64Type};
+use md5::{Digest, Md5};
 use millrace_engine::{DataError, DataType};
+use sha2::{Sha224, Sha256, Sha384, Sha512};
 
 use super::inputs::Inputs;
 use crate::text_form::{parse_escapes, parse_hex, parse_uuid, write_hex};
@@ -183,4 +185,56 @@ pub(super) fn read_uuids(inputs: &Inputs) -> Computed {
         }
     }
     Ok(Arc::new(uuids.finish()))
+}
+
+/// A hash of each argument.
+fn hashed<D: Digest>(inputs: &Inputs) -> Result<ArrayRef, DataError> {
+    let bytes = inputs.get(0).bytes();
+    inputs.build_bytes(|row| Ok(D::digest(bytes(row)).to_vec()))
+}
+
+pub(crate) fn sha224(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    hashed::<Sha224>(inputs)
+}
+pub(crate) fn sha256(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    hashed::<Sha256>(inputs)
+}
+pub(crate) fn sha384(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    hashed::<Sha384>(inputs)
+}
+pub(crate) fn sha512(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    hashed::<Sha512>(inputs)
+}
+
+/// The digits of MD5.
+fn md5_digits(bytes: &[u8]) -> String {
+    Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `md5(bytea)`
+pub(crate) fn md5(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    let bytes = inputs.get(0).bytes();
+    inputs.build_text(|row| Ok(md5_digits(bytes(row))))
+}
+
+/// `md5(text)`
+pub(crate) fn md5_text(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    let text = inputs.get(0).text();
+    inputs.build_text(|row| Ok(md5_digits(text(row).as_bytes())))
+}
+
+fn bit_count_of(bytes: usize) -> Result<i32, DataError> {
+    i32::try_from(8 * bytes).map_err(|_| DataError::out_of_range("integer"))
+}
+
+/// `bit_length(bytea)`
+pub(crate) fn bits(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    let bytes = inputs.get(0).bytes();
+    Ok(Arc::new(inputs.build::<Int32Type>(|row| bit_count_of(bytes(row).len()))?))
+}
+
+/// `bit_length(text)`
+pub(crate) fn text_bits(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    let text = inputs.get(0).text();
+    Ok(Arc::new(inputs.build::<Int32Type>(|row| bit_count_of(text(row).len()))?))
 }

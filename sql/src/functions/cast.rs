@@ -5,16 +5,19 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanArray};
 use datafusion::arrow::datatypes::{
     Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
-    IntervalMonthDayNanoType, TimestampMicrosecondType,
+    IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType,
 };
 use millrace_engine::{DataError, DataType, NUMERIC_PRECISION_MAX};
 
 use super::arithmetic::narrowed;
+use super::array;
 use super::bytes;
 use super::date;
 use super::inputs::Inputs;
+use super::json;
+use super::limits;
 use super::numeric::{self, rescale};
-use crate::text_form;
+use crate::text_form::{self, MICROS_PER_DAY};
 
 /// How a cast may come about, as in PostgreSQL's pg_cast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,11 +32,15 @@ pub(crate) enum Context {
 
 /// The least that allows a cast; `None` where there is no such cast.
 pub(crate) fn context(from: DataType, to: DataType) -> Option<Context> {
+    if let (DataType::Array(from), DataType::Array(to)) = (from, to) {
+        return context(from.data_type(), to.data_type());
+    }
     use DataType::{
-        Boolean, Date, Float32, Float64, Int16, Int32, Int64, Numeric, Text, Timestamp, TimestampTz,
+        Boolean, Char, Date, Float32, Float64, Int16, Int32, Int64, Interval, Json, Jsonb, Numeric, Text,
+        Time, Timestamp, TimestampTz,
     };
-    Some(match (from, to) {
-        _ if from == to => Context::Implicit,
+    Some(match (from.base(), to.base()) {
+        (from, to) if from == to => Context::Implicit,
         (Numeric { .. }, Numeric { .. }) => Context::Implicit,
         (Int16, Int32 | Int64 | Float32 | Float64 | Numeric { .. }) => Context::Implicit,
         (Int32, Int64 | Float32 | Float64 | Numeric { .. }) => Context::Implicit,
@@ -43,11 +50,16 @@ pub(crate) fn context(from: DataType, to: DataType) -> Option<Context> {
         (Int64 | Float32 | Float64 | Numeric { .. }, Int32) => Context::Assignment,
         (Float32 | Float64 | Numeric { .. }, Int64) => Context::Assignment,
         (Float32 | Float64, Numeric { .. }) | (Float64, Float32) => Context::Assignment,
-        (_, Text) => Context::Assignment,
-        (Text, _) => Context::Explicit,
+        (Char, Text) => Context::Implicit,
+        (Json, Jsonb) | (Jsonb, Json) => Context::Assignment,
+        (Jsonb, Boolean | Int16 | Int32 | Int64 | Float32 | Float64 | Numeric { .. }) => Context::Explicit,
+        (_, Text | Char) => Context::Assignment,
+        (Text | Char, _) => Context::Explicit,
         (Boolean, Int32) | (Int32, Boolean) => Context::Explicit,
         (Date, Timestamp | TimestampTz) | (Timestamp, TimestampTz) => Context::Implicit,
-        (Timestamp | TimestampTz, Date) | (TimestampTz, Timestamp) => Context::Assignment,
+        (Timestamp | TimestampTz, Date | Time) | (TimestampTz, Timestamp) => Context::Assignment,
+        (Time, Interval) => Context::Implicit,
+        (Interval, Time) => Context::Assignment,
         _ => return None,
     })
 }
@@ -58,6 +70,26 @@ type Cast = Result<ArrayRef, DataError>;
 pub(crate) fn cast(inputs: &Inputs, from: DataType, to: DataType) -> Cast {
     if from == to {
         return Ok(Arc::clone(inputs.get(0).array()));
+    }
+    match (from, to) {
+        (DataType::Limited(limit), _) if to == from.base() => return limits::released(inputs, limit),
+        (DataType::Limited(_), _) => return through(inputs, from, from.base(), to),
+        (_, DataType::Limited(limit)) if from == to.base() => return limits::cut(inputs, limit),
+        (_, DataType::Limited(_)) => return through(inputs, from, to.base(), to),
+        (DataType::Jsonb, DataType::Text | DataType::Json) => return json::shown(inputs),
+        (DataType::Jsonb, DataType::Char) => return through(inputs, from, DataType::Text, to),
+        (DataType::Jsonb, _) => return json::cast_jsonb(inputs, to),
+        (DataType::Json, DataType::Text) => return Ok(Arc::clone(inputs.get(0).array())),
+        (DataType::Json, DataType::Jsonb) | (DataType::Text, DataType::Jsonb) => return json::read(inputs),
+        (DataType::Text, DataType::Json) => return json::checked(inputs),
+        (DataType::Json, _) => return cast(inputs, DataType::Text, to),
+        (DataType::Array(_), DataType::Array(to)) => return array::cast_elements(inputs, to),
+        (DataType::Array(_), DataType::Text) => return array::shown(inputs),
+        (DataType::Array(_), _) => return through(inputs, from, DataType::Text, to),
+        (DataType::Text, DataType::Array(to)) => return array::read(inputs, to),
+        // Its text has no blanks at its end.
+        (DataType::Char, _) if to != DataType::Text => return cast(inputs, DataType::Text, to),
+        _ => {}
     }
     match to {
         DataType::Boolean => to_boolean(inputs, from),
@@ -71,6 +103,12 @@ pub(crate) fn cast(inputs: &Inputs, from: DataType, to: DataType) -> Cast {
         DataType::Interval => to_interval(inputs, from),
         DataType::Int16 => to_int2(inputs, from),
         DataType::Float32 => to_real(inputs, from),
+        DataType::Time => to_time(inputs, from),
+        DataType::Char => {
+            let text = through_text(inputs, from)?;
+            limits::without_blanks(&text)
+        }
+        DataType::Limited(_) | DataType::Json | DataType::Jsonb | DataType::Array(_) => missing(from, to),
         // These casts need a zone: they are calls (`cast_in_zone`).
         DataType::TimestampTz => missing(from, to),
         DataType::Uuid if from == DataType::Text => bytes::read_uuids(inputs),
@@ -80,6 +118,17 @@ pub(crate) fn cast(inputs: &Inputs, from: DataType, to: DataType) -> Cast {
         }
         DataType::Uuid | DataType::Bytea => missing(from, to),
     }
+}
+
+/// A cast in two steps.
+fn through(inputs: &Inputs, from: DataType, middle: DataType, to: DataType) -> Cast {
+    let half = cast(inputs, from, middle)?;
+    cast(&Inputs::of_column(half), middle, to)
+}
+
+/// The text of the argument, as an argument.
+fn through_text(inputs: &Inputs, from: DataType) -> Result<Inputs, DataError> {
+    Ok(Inputs::of_column(cast(inputs, from, DataType::Text)?))
 }
 
 /// The binder lets no such cast through.
@@ -142,6 +191,12 @@ fn to_int2(inputs: &Inputs, from: DataType) -> Cast {
         | DataType::TimestampTz
         | DataType::Uuid
         | DataType::Bytea
+        | DataType::Time
+        | DataType::Char
+        | DataType::Json
+        | DataType::Jsonb
+        | DataType::Array(_)
+        | DataType::Limited(_)
         | DataType::Date
         | DataType::Interval => missing(from, DataType::Int16),
     }
@@ -170,6 +225,12 @@ fn to_int4(inputs: &Inputs, from: DataType) -> Cast {
         | DataType::TimestampTz
         | DataType::Uuid
         | DataType::Bytea
+        | DataType::Time
+        | DataType::Char
+        | DataType::Json
+        | DataType::Jsonb
+        | DataType::Array(_)
+        | DataType::Limited(_)
         | DataType::Date
         | DataType::Interval => missing(from, DataType::Int32),
     }
@@ -197,6 +258,12 @@ fn to_int8(inputs: &Inputs, from: DataType) -> Cast {
         | DataType::TimestampTz
         | DataType::Uuid
         | DataType::Bytea
+        | DataType::Time
+        | DataType::Char
+        | DataType::Json
+        | DataType::Jsonb
+        | DataType::Array(_)
+        | DataType::Limited(_)
         | DataType::Date
         | DataType::Interval => missing(from, DataType::Int64),
     }
@@ -219,6 +286,12 @@ fn to_real(inputs: &Inputs, from: DataType) -> Cast {
         | DataType::TimestampTz
         | DataType::Uuid
         | DataType::Bytea
+        | DataType::Time
+        | DataType::Char
+        | DataType::Json
+        | DataType::Jsonb
+        | DataType::Array(_)
+        | DataType::Limited(_)
         | DataType::Date
         | DataType::Interval => missing(from, DataType::Float32),
     }
@@ -241,6 +314,12 @@ fn to_float(inputs: &Inputs, from: DataType) -> Cast {
         | DataType::TimestampTz
         | DataType::Uuid
         | DataType::Bytea
+        | DataType::Time
+        | DataType::Char
+        | DataType::Json
+        | DataType::Jsonb
+        | DataType::Array(_)
+        | DataType::Limited(_)
         | DataType::Date
         | DataType::Interval => missing(from, DataType::Float64),
     }
@@ -262,8 +341,24 @@ fn to_date(inputs: &Inputs, from: DataType) -> Cast {
     }
 }
 
+fn to_time(inputs: &Inputs, from: DataType) -> Cast {
+    match from {
+        DataType::Text => parse::<Time64MicrosecondType>(inputs, text_form::parse_time),
+        DataType::Timestamp => map::<TimestampMicrosecondType, Time64MicrosecondType>(inputs, |micros| {
+            Ok(micros.rem_euclid(MICROS_PER_DAY))
+        }),
+        DataType::Interval => map::<IntervalMonthDayNanoType, Time64MicrosecondType>(inputs, |value| {
+            Ok(text_form::Interval::from_arrow(value).micros.rem_euclid(MICROS_PER_DAY))
+        }),
+        _ => missing(from, DataType::Time),
+    }
+}
+
 fn to_interval(inputs: &Inputs, from: DataType) -> Cast {
     match from {
+        DataType::Time => map::<Time64MicrosecondType, IntervalMonthDayNanoType>(inputs, |micros| {
+            text_form::Interval { months: 0, days: 0, micros }.to_arrow()
+        }),
         DataType::Text => {
             parse::<IntervalMonthDayNanoType>(inputs, |text| text_form::parse_interval(text)?.to_arrow())
         }
@@ -314,6 +409,12 @@ fn to_numeric(inputs: &Inputs, from: DataType, precision: u8, scale: u8) -> Cast
         | DataType::TimestampTz
         | DataType::Uuid
         | DataType::Bytea
+        | DataType::Time
+        | DataType::Char
+        | DataType::Json
+        | DataType::Jsonb
+        | DataType::Array(_)
+        | DataType::Limited(_)
         | DataType::Date
         | DataType::Interval => {
             return missing(from, DataType::Numeric { precision, scale });
@@ -375,6 +476,11 @@ fn to_text(inputs: &Inputs, from: DataType) -> Cast {
                 Ok(shown(|out| text_form::write_interval(interval, out)))
             })
         }
+        DataType::Time => {
+            let values = input.primitive::<Time64MicrosecondType>();
+            inputs.build_text(|row| Ok(shown(|out| text_form::write_time(values.get(row), out))))
+        }
+        DataType::Char => Ok(Arc::clone(input.array())),
         DataType::Bytea => {
             let values = input.bytes();
             inputs.build_text(|row| Ok(shown(|out| text_form::write_bytea(values(row), out))))
@@ -386,6 +492,11 @@ fn to_text(inputs: &Inputs, from: DataType) -> Cast {
                 Ok(shown(|out| text_form::write_uuid(uuid, out)))
             })
         }
-        DataType::Text | DataType::TimestampTz => missing(from, DataType::Text),
+        DataType::Text
+        | DataType::TimestampTz
+        | DataType::Limited(_)
+        | DataType::Json
+        | DataType::Jsonb
+        | DataType::Array(_) => missing(from, DataType::Text),
     }
 }

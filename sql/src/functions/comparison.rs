@@ -8,12 +8,13 @@ use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::kernels::zip::zip;
 use datafusion::arrow::datatypes::{
     Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
-    IntervalMonthDayNano, IntervalMonthDayNanoType, TimestampMicrosecondType,
+    IntervalMonthDayNano, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType,
 };
-use millrace_engine::{DataError, DataType};
+use millrace_engine::{DataError, DataType, normalise_interval, normalise_keys};
 
 use super::inputs::{Input, Inputs};
 use super::numeric;
+use crate::json::compared;
 use crate::text_form::Interval;
 
 /// How two floats compare: all NaN are equal and greater than the rest, the zeros are equal.
@@ -41,6 +42,11 @@ fn compare_intervals(a: IntervalMonthDayNano, b: IntervalMonthDayNano) -> Orderi
     Interval::from_arrow(a).normal().cmp(&Interval::from_arrow(b).normal())
 }
 
+/// The order in which the least (or the greatest) interval of a group is found: of equal ones part by part.
+pub(crate) fn compare_shown_intervals(a: IntervalMonthDayNano, b: IntervalMonthDayNano) -> Ordering {
+    compare_intervals(a, b).then_with(|| a.cmp(&b))
+}
+
 type Compare<'a> = Box<dyn Fn(usize) -> Ordering + 'a>;
 
 fn primitives<'a, T: ArrowPrimitiveType>(
@@ -64,7 +70,11 @@ fn comparison<'a>(left: &'a Input, right: &'a Input) -> Result<Compare<'a>, Data
             let (a, b) = (left.bytes(), right.bytes());
             Box::new(move |row| a(row).cmp(b(row)))
         }
-        DataType::Text => {
+        DataType::Jsonb | DataType::Array(_) => {
+            let (a, b) = (left.bytes(), right.bytes());
+            Box::new(move |row| compared(a(row)).cmp(compared(b(row))))
+        }
+        DataType::Text | DataType::Char | DataType::Json | DataType::Limited(_) => {
             let (a, b) = (left.text(), right.text());
             Box::new(move |row| a(row).as_bytes().cmp(b(row).as_bytes()))
         }
@@ -77,6 +87,7 @@ fn comparison<'a>(left: &'a Input, right: &'a Input) -> Result<Compare<'a>, Data
         DataType::Float64 => primitives::<Float64Type>(left, right, compare_floats),
         DataType::Float32 => primitives::<Float32Type>(left, right, compare_reals),
         DataType::Date => primitives::<Date32Type>(left, right, |a, b| a.cmp(&b)),
+        DataType::Time => primitives::<Time64MicrosecondType>(left, right, |a, b| a.cmp(&b)),
         DataType::Interval => primitives::<IntervalMonthDayNanoType>(left, right, compare_intervals),
         DataType::Numeric { scale, .. } => {
             let other = numeric::scale_of(right.array());
@@ -161,7 +172,16 @@ pub(crate) fn extreme_row(array: &ArrayRef, greatest: bool) -> Result<Option<usi
             let bytes = array.as_fixed_size_binary();
             best_row(array, wanted, |row| bytes.value(row), |a, b| a.cmp(b))
         }
-        DataType::Text => {
+        DataType::Array(_) => {
+            let bytes = array.as_binary_view();
+            best_row(array, wanted, |row| (compared(bytes.value(row)), bytes.value(row)), |a, b| a.cmp(b))
+        }
+        DataType::Jsonb => {
+            let bytes = array.as_binary::<i64>();
+            // Of equal ones by what is shown of them.
+            best_row(array, wanted, |row| (compared(bytes.value(row)), bytes.value(row)), |a, b| a.cmp(b))
+        }
+        DataType::Text | DataType::Char | DataType::Json | DataType::Limited(_) => {
             let text = array.as_string::<i32>();
             best_row(array, wanted, |row| text.value(row), |a, b| a.as_bytes().cmp(b.as_bytes()))
         }
@@ -173,8 +193,9 @@ pub(crate) fn extreme_row(array: &ArrayRef, greatest: bool) -> Result<Option<usi
         }
         DataType::Numeric { .. } => best_primitive::<Decimal128Type>(array, wanted, Ord::cmp),
         DataType::Date => best_primitive::<Date32Type>(array, wanted, Ord::cmp),
+        DataType::Time => best_primitive::<Time64MicrosecondType>(array, wanted, Ord::cmp),
         DataType::Interval => {
-            best_primitive::<IntervalMonthDayNanoType>(array, wanted, |a, b| compare_intervals(*a, *b))
+            best_primitive::<IntervalMonthDayNanoType>(array, wanted, |a, b| compare_shown_intervals(*a, *b))
         }
         DataType::Float64 => best_primitive::<Float64Type>(array, wanted, |a, b| compare_floats(*a, *b)),
         DataType::Float32 => best_primitive::<Float32Type>(array, wanted, |a, b| compare_reals(*a, *b)),
@@ -237,4 +258,15 @@ pub(crate) fn normalize(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataEr
 /// The same of reals.
 pub(crate) fn normalize_reals(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
     Ok(Arc::new(inputs.map1::<Float32Type, Float32Type>(|value| Ok(normalize_real(value)))?))
+}
+
+/// The same of intervals, by their length.
+pub(crate) fn normalize_intervals(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    type Type = IntervalMonthDayNanoType;
+    Ok(Arc::new(inputs.map1::<Type, Type>(|value| Ok(normalise_interval(value)))?))
+}
+
+/// The same of jsonb and arrays: what is compared of them.
+pub(crate) fn normalize_stored(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    Ok(Arc::clone(&normalise_keys(std::slice::from_ref(inputs.get(0).array()))[0]))
 }

@@ -45,7 +45,7 @@ pub(super) fn day_of(micros: i64) -> Result<i32, DataError> {
 }
 
 /// The arguments that are dates, timestamps or intervals: which is which follows from their types.
-fn is(input: &Input, data_type: DataType) -> bool {
+pub(super) fn is(input: &Input, data_type: DataType) -> bool {
     *input.array().data_type() == data_type.to_arrow()
 }
 
@@ -252,7 +252,11 @@ pub(crate) fn fold_moment(call: Expr) -> Expr {
         Expr::Call { arguments, data_type, .. } => {
             matches!(
                 data_type,
-                DataType::Date | DataType::Timestamp | DataType::TimestampTz | DataType::Interval
+                DataType::Date
+                    | DataType::Time
+                    | DataType::Timestamp
+                    | DataType::TimestampTz
+                    | DataType::Interval
             ) && !arguments.is_empty()
                 && arguments.iter().all(|argument| matches!(argument, Expr::Literal(_)))
         }

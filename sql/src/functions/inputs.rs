@@ -43,6 +43,12 @@ impl Inputs {
         Ok(Inputs { values, rows: if constant { 1 } else { rows }, constant })
     }
 
+    /// One column of values as the only argument.
+    pub(crate) fn of_column(array: ArrayRef) -> Inputs {
+        let rows = array.len();
+        Inputs { values: vec![Input::whole(array)], rows, constant: false }
+    }
+
     /// The number of rows to compute.
     pub(crate) fn rows(&self) -> usize {
         self.rows
@@ -200,10 +206,16 @@ impl Input {
         move |row| array.value(row * self.stride)
     }
 
-    /// The value of a row of bytes, as a bytea or a uuid has them.
+    /// The value of a row of bytes, as a bytea, a uuid, a jsonb or an array has them.
     pub(crate) fn bytes<'a>(&'a self) -> Box<dyn Fn(usize) -> &'a [u8] + 'a> {
-        match self.array.as_fixed_size_binary_opt() {
-            Some(uuids) => Box::new(move |row| uuids.value(row * self.stride)),
+        if let Some(uuids) = self.array.as_fixed_size_binary_opt() {
+            return Box::new(move |row| uuids.value(row * self.stride));
+        }
+        if let Some(values) = self.array.as_binary_view_opt() {
+            return Box::new(move |row| values.value(row * self.stride));
+        }
+        match self.array.as_binary_opt::<i64>() {
+            Some(values) => Box::new(move |row| values.value(row * self.stride)),
             None => {
                 let array = self.array.as_binary::<i32>();
                 Box::new(move |row| array.value(row * self.stride))

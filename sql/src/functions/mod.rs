@@ -3,34 +3,48 @@
 //! The binder resolves names against it, `compile` looks kernels up in it; both ways to run an
 //! expression (in a dataflow, ad hoc) therefore compute the same. What is not in it does not exist.
 
+mod array; // arrays
 mod arithmetic; // + - * / % on integers and floats
+mod bits; // & | # ~ << >>
 mod bytes; // bytea and uuid
 mod cast;
+mod clock; // time of day
 mod comparison;
 mod date; // dates and intervals
 mod inputs; // a kernel's arguments
+mod json; // parts of json and jsonb
+mod json_build; // to_json, json_build_object
+mod json_path; // paths as arrays, changes along them
 mod like; // LIKE and ILIKE
+mod make; // make_date and its kin
+mod limits; // varchar(n), char(n), timestamp(p)
 mod math;
 mod numeric;
 mod resolve; // which overload a call means
 mod regex; // ~ and ~*
 mod row; // the one row of a scalar sub-query
+mod span; // functions of intervals
+mod table; // every overload, and the names of SQL
 mod strings; // replace, split_part, trim, pad, concat …
 mod text; // length, lower, upper, substr
 mod time; // date_trunc, extract
+mod trigonometry; // sin, gcd, width_bucket …
+mod words; // initcap, format, quote_literal …
 mod zoned; // moments and the times that clocks show
 mod to_char;
 
 use datafusion::arrow::array::ArrayRef;
-use millrace_engine::{DataError, DataType, NUMERIC_PRECISION_MAX};
+use millrace_engine::{DataError, DataType, Element, NUMERIC_PRECISION_MAX};
 
 pub(crate) use arithmetic::float_overflow;
 pub(crate) use cast::{Context, cast, context};
-pub(crate) use comparison::{extreme_row, normalize_float, normalize_real};
+pub(crate) use comparison::{compare_shown_intervals, extreme_row, normalize_float, normalize_real};
 pub(crate) use date::fold_moment;
 pub(crate) use inputs::Inputs;
 pub(crate) use numeric::{mean, overflow as numeric_overflow, quotient_scale, rescale};
 pub(crate) use resolve::{Unresolved, common_type, comparison_type, resolve_function, resolve_operator};
+pub(crate) use table::sql_function;
+use table::{FUNCTIONS, GENERIC};
 pub(crate) use time::extract_scale;
 pub(crate) use zoned::cast_in_zone;
 
@@ -57,12 +71,18 @@ pub(crate) enum Kind {
     TimestampTz,
     Uuid,
     Bytea,
+    Time,
+    Char,
+    Json,
+    Jsonb,
+    /// Of whatever type.
+    Array,
 }
 
 impl Kind {
     /// The kind of a type.
     pub(crate) fn of(data_type: DataType) -> Kind {
-        match data_type {
+        match data_type.base() {
             DataType::Boolean => Kind::Boolean,
             DataType::Int32 => Kind::Int32,
             DataType::Int64 => Kind::Int64,
@@ -77,6 +97,11 @@ impl Kind {
             DataType::TimestampTz => Kind::TimestampTz,
             DataType::Uuid => Kind::Uuid,
             DataType::Bytea => Kind::Bytea,
+            DataType::Time => Kind::Time,
+            DataType::Json => Kind::Json,
+            DataType::Jsonb => Kind::Jsonb,
+            DataType::Array(_) => Kind::Array,
+            DataType::Char | DataType::Limited(_) => Kind::Char,
         }
     }
 
@@ -96,6 +121,12 @@ impl Kind {
             (Kind::TimestampTz, _) => DataType::TimestampTz,
             (Kind::Uuid, _) => DataType::Uuid,
             (Kind::Bytea, _) => DataType::Bytea,
+            (Kind::Time, _) => DataType::Time,
+            (Kind::Json, _) => DataType::Json,
+            (Kind::Jsonb, _) => DataType::Jsonb,
+            (Kind::Array, Some(array @ DataType::Array(_))) => array,
+            (Kind::Array, _) => DataType::Array(Element::Text),
+            (Kind::Char, _) => DataType::Char,
             (Kind::Numeric, Some(known @ DataType::Numeric { .. })) => known,
             (Kind::Numeric, Some(from)) if is_whole(from) || from == DataType::Boolean => numeric_type(0),
             (Kind::Numeric, _) => numeric_type(numeric::QUOTIENT_SCALE),
@@ -204,267 +235,4 @@ pub(crate) fn kernel(name: &str, arguments: &[DataType]) -> Option<Kernel> {
 /// Whether a call of this name in a plan depends on the time zone of the session that made it.
 pub(crate) fn depends_on_session(name: &str) -> bool {
     FUNCTIONS.iter().any(|function| function.in_zone == Some(name))
-}
-
-/// Functions of any number of arguments of one kind, whichever.
-const GENERIC: &[(&str, Kernel)] = &[
-    ("equal", comparison::equal),
-    ("not_equal", comparison::not_equal),
-    ("less", comparison::less),
-    ("less_equal", comparison::less_equal),
-    ("greater", comparison::greater),
-    ("greater_equal", comparison::greater_equal),
-    ("is_distinct_from", comparison::is_distinct_from),
-    ("in", comparison::is_in),
-    ("least", comparison::least),
-    ("greatest", comparison::greatest),
-    ("single_row", row::single_row),
-    ("concat_all", strings::concat_all),
-    ("concat_ws", strings::concat_ws),
-];
-
-const INT2: Returns = Returns::Fixed(DataType::Int16);
-const INT4: Returns = Returns::Fixed(DataType::Int32);
-const INT8: Returns = Returns::Fixed(DataType::Int64);
-const FLOAT4: Returns = Returns::Fixed(DataType::Float32);
-const FLOAT8: Returns = Returns::Fixed(DataType::Float64);
-const TEXT: Returns = Returns::Fixed(DataType::Text);
-const BOOLEAN: Returns = Returns::Fixed(DataType::Boolean);
-const TIMESTAMP: Returns = Returns::Fixed(DataType::Timestamp);
-const TIMESTAMPTZ: Returns = Returns::Fixed(DataType::TimestampTz);
-const BYTEA: Returns = Returns::Fixed(DataType::Bytea);
-const DATE: Returns = Returns::Fixed(DataType::Date);
-const INTERVAL: Returns = Returns::Fixed(DataType::Interval);
-
-const fn entry(name: &'static str, arguments: &'static [Kind], returns: Returns, kernel: Kernel) -> Function {
-    Function { name, arguments, returns, kernel, in_zone: None }
-}
-
-const fn zoned(
-    name: &'static str,
-    in_zone: &'static str,
-    arguments: &'static [Kind],
-    returns: Returns,
-    kernel: Kernel,
-) -> Function {
-    Function { name, arguments, returns, kernel, in_zone: Some(in_zone) }
-}
-
-/// Every other function, by overload.
-static FUNCTIONS: &[Function] = {
-    use Kind::{
-        Bytea, Date, Float32, Float64, Int16, Int32, Int64, Interval, Numeric, Text, Timestamp, TimestampTz,
-    };
-    &[
-        entry("add", &[Int16, Int16], INT2, arithmetic::add_int2),
-        entry("add", &[Int32, Int32], INT4, arithmetic::add_int4),
-        entry("add", &[Int64, Int64], INT8, arithmetic::add_int8),
-        entry("add", &[Float32, Float32], FLOAT4, arithmetic::add_real),
-        entry("add", &[Float32, Float64], FLOAT8, arithmetic::add_mixed),
-        entry("add", &[Float64, Float32], FLOAT8, arithmetic::add_mixed),
-        entry("add", &[Float64, Float64], FLOAT8, arithmetic::add_float),
-        entry("add", &[Numeric, Numeric], Returns::MaxScale, numeric::add),
-        entry("add", &[Date, Int32], DATE, date::add_days),
-        entry("add", &[Int32, Date], DATE, date::add_days),
-        entry("add", &[Date, Interval], TIMESTAMP, date::add_interval),
-        entry("add", &[Interval, Date], TIMESTAMP, date::add_interval),
-        entry("add", &[Timestamp, Interval], TIMESTAMP, date::add_interval),
-        entry("add", &[Interval, Timestamp], TIMESTAMP, date::add_interval),
-        entry("add", &[Interval, Interval], INTERVAL, date::add_intervals),
-        entry("subtract", &[Int16, Int16], INT2, arithmetic::subtract_int2),
-        entry("subtract", &[Int32, Int32], INT4, arithmetic::subtract_int4),
-        entry("subtract", &[Int64, Int64], INT8, arithmetic::subtract_int8),
-        entry("subtract", &[Float32, Float32], FLOAT4, arithmetic::subtract_real),
-        entry("subtract", &[Float32, Float64], FLOAT8, arithmetic::subtract_mixed),
-        entry("subtract", &[Float64, Float32], FLOAT8, arithmetic::subtract_mixed),
-        entry("subtract", &[Float64, Float64], FLOAT8, arithmetic::subtract_float),
-        entry("subtract", &[Numeric, Numeric], Returns::MaxScale, numeric::subtract),
-        entry("subtract", &[Date, Int32], DATE, date::subtract_days),
-        entry("subtract", &[Date, Date], INT4, date::days_between),
-        entry("subtract", &[Date, Interval], TIMESTAMP, date::subtract_interval),
-        entry("subtract", &[Timestamp, Interval], TIMESTAMP, date::subtract_interval),
-        entry("subtract", &[Timestamp, Timestamp], INTERVAL, date::time_between),
-        entry("subtract", &[Interval, Interval], INTERVAL, date::subtract_intervals),
-        entry("multiply", &[Int16, Int16], INT2, arithmetic::multiply_int2),
-        entry("multiply", &[Int32, Int32], INT4, arithmetic::multiply_int4),
-        entry("multiply", &[Int64, Int64], INT8, arithmetic::multiply_int8),
-        entry("multiply", &[Float32, Float32], FLOAT4, arithmetic::multiply_real),
-        entry("multiply", &[Float32, Float64], FLOAT8, arithmetic::multiply_mixed),
-        entry("multiply", &[Float64, Float32], FLOAT8, arithmetic::multiply_mixed),
-        entry("multiply", &[Float64, Float64], FLOAT8, arithmetic::multiply_floats),
-        entry("multiply", &[Numeric, Numeric], Returns::Product, numeric::multiply),
-        entry("multiply", &[Interval, Float64], INTERVAL, date::multiply_interval),
-        entry("multiply", &[Float64, Interval], INTERVAL, date::multiply_interval),
-        entry("divide", &[Interval, Float64], INTERVAL, date::divide_interval),
-        entry("divide", &[Int16, Int16], INT2, arithmetic::divide_int2),
-        entry("divide", &[Int32, Int32], INT4, arithmetic::divide_int4),
-        entry("divide", &[Int64, Int64], INT8, arithmetic::divide_int8),
-        entry("divide", &[Float32, Float32], FLOAT4, arithmetic::divide_real),
-        entry("divide", &[Float32, Float64], FLOAT8, arithmetic::divide_mixed),
-        entry("divide", &[Float64, Float32], FLOAT8, arithmetic::divide_mixed),
-        entry("divide", &[Float64, Float64], FLOAT8, arithmetic::divide_floats),
-        entry("divide", &[Numeric, Numeric], Returns::Quotient, numeric::divide),
-        entry("modulo", &[Int16, Int16], INT2, arithmetic::modulo_int2),
-        entry("modulo", &[Int32, Int32], INT4, arithmetic::modulo_int4),
-        entry("modulo", &[Int64, Int64], INT8, arithmetic::modulo_int8),
-        entry("modulo", &[Numeric, Numeric], Returns::MaxScale, numeric::modulo),
-        entry("negate", &[Int16], INT2, arithmetic::negate_int2),
-        entry("negate", &[Int32], INT4, arithmetic::negate_int4),
-        entry("negate", &[Int64], INT8, arithmetic::negate_int8),
-        entry("negate", &[Float32], FLOAT4, arithmetic::negate_real),
-        entry("negate", &[Float64], FLOAT8, arithmetic::negate_float),
-        entry("negate", &[Numeric], Returns::MaxScale, numeric::negate),
-        entry("negate", &[Interval], INTERVAL, date::negate_interval),
-        entry("abs", &[Int16], INT2, math::abs_int2),
-        entry("abs", &[Int32], INT4, math::abs_int4),
-        entry("abs", &[Int64], INT8, math::abs_int8),
-        entry("abs", &[Float32], FLOAT4, math::abs_real),
-        entry("abs", &[Float64], FLOAT8, math::abs_float),
-        entry("abs", &[Numeric], Returns::MaxScale, numeric::abs),
-        entry("ceil", &[Float64], FLOAT8, math::ceil_float),
-        entry("ceil", &[Numeric], Returns::Whole, numeric::ceil),
-        entry("floor", &[Float64], FLOAT8, math::floor_float),
-        entry("floor", &[Numeric], Returns::Whole, numeric::floor),
-        entry("round", &[Float64], FLOAT8, math::round_float),
-        entry("round", &[Numeric], Returns::Whole, numeric::round),
-        entry("round", &[Numeric, Int32], Returns::MaxScale, numeric::round_to),
-        entry("trunc", &[Float64], FLOAT8, math::trunc_float),
-        entry("trunc", &[Numeric], Returns::Whole, numeric::trunc),
-        entry("trunc", &[Numeric, Int32], Returns::MaxScale, numeric::trunc_to),
-        entry("sign", &[Float64], FLOAT8, math::sign_float),
-        entry("sign", &[Numeric], Returns::Whole, numeric::sign),
-        entry("sqrt", &[Float64], FLOAT8, math::sqrt),
-        entry("power", &[Float64, Float64], FLOAT8, math::power),
-        entry("ln", &[Float64], FLOAT8, math::ln),
-        entry("log", &[Float64], FLOAT8, math::log10),
-        entry("exp", &[Float64], FLOAT8, math::exp),
-        entry("length", &[Text], INT4, text::length),
-        entry("length", &[Bytea], INT4, bytes::length),
-        entry("octet_length", &[Text], INT4, bytes::text_octets),
-        entry("octet_length", &[Bytea], INT4, bytes::length),
-        entry("concat", &[Bytea, Bytea], BYTEA, bytes::concat),
-        entry("substr", &[Bytea, Int32], BYTEA, bytes::substr),
-        entry("substr", &[Bytea, Int32, Int32], BYTEA, bytes::substr),
-        entry("get_byte", &[Bytea, Int32], INT4, bytes::get_byte),
-        entry("bit_count", &[Bytea], INT8, bytes::bit_count),
-        entry("encode", &[Bytea, Text], TEXT, bytes::encode),
-        entry("decode", &[Text, Text], BYTEA, bytes::decode),
-        entry("lower", &[Text], TEXT, text::lower),
-        entry("upper", &[Text], TEXT, text::upper),
-        entry("concat", &[Text, Text], TEXT, text::concat),
-        entry("substr", &[Text, Int32], TEXT, text::substr),
-        entry("substr", &[Text, Int32, Int32], TEXT, text::substr),
-        entry("replace", &[Text, Text, Text], TEXT, strings::replace),
-        entry("split_part", &[Text, Text, Int32], TEXT, strings::split_part),
-        entry("strpos", &[Text, Text], INT4, strings::strpos),
-        entry("starts_with", &[Text, Text], BOOLEAN, strings::starts_with),
-        entry("left", &[Text, Int32], TEXT, strings::left),
-        entry("right", &[Text, Int32], TEXT, strings::right),
-        entry("lpad", &[Text, Int32], TEXT, strings::lpad),
-        entry("lpad", &[Text, Int32, Text], TEXT, strings::lpad),
-        entry("rpad", &[Text, Int32], TEXT, strings::rpad),
-        entry("rpad", &[Text, Int32, Text], TEXT, strings::rpad),
-        entry("btrim", &[Text], TEXT, strings::btrim),
-        entry("btrim", &[Text, Text], TEXT, strings::btrim),
-        entry("ltrim", &[Text], TEXT, strings::ltrim),
-        entry("ltrim", &[Text, Text], TEXT, strings::ltrim),
-        entry("rtrim", &[Text], TEXT, strings::rtrim),
-        entry("rtrim", &[Text, Text], TEXT, strings::rtrim),
-        entry("like", &[Text, Text], BOOLEAN, like::like),
-        entry("like", &[Text, Text, Text], BOOLEAN, like::like),
-        entry("ilike", &[Text, Text], BOOLEAN, like::ilike),
-        entry("ilike", &[Text, Text, Text], BOOLEAN, like::ilike),
-        entry("matches", &[Text, Text], BOOLEAN, regex::matches),
-        entry("matches_any_case", &[Text, Text], BOOLEAN, regex::matches_any_case),
-        entry("date_trunc", &[Text, Timestamp], TIMESTAMP, time::date_trunc),
-        entry("date_part", &[Text, Timestamp], FLOAT8, time::date_part),
-        entry("extract", &[Text, Timestamp], Returns::Whole, time::extract),
-        entry("extract", &[Text, Date], Returns::Whole, time::extract_of_date),
-        entry("date_bin", &[Interval, Timestamp, Timestamp], TIMESTAMP, date::date_bin),
-        entry("to_char", &[Timestamp, Text], TEXT, to_char::to_char),
-        zoned("to_char", "to_char_in_zone", &[TimestampTz, Text], TEXT, to_char::to_char_in_zone),
-        zoned(
-            "date_trunc",
-            "date_trunc_in_zone",
-            &[Text, TimestampTz],
-            TIMESTAMPTZ,
-            time::date_trunc_in_zone,
-        ),
-        entry("date_trunc", &[Text, TimestampTz, Text], TIMESTAMPTZ, time::date_trunc_in_named_zone),
-        zoned("date_part", "date_part_in_zone", &[Text, TimestampTz], FLOAT8, time::date_part_in_zone),
-        entry("date_trunc", &[Text, Interval], INTERVAL, time::date_trunc_of_interval),
-        entry("date_part", &[Text, Date], FLOAT8, time::date_part_of_date),
-        zoned("extract", "extract_in_zone", &[Text, TimestampTz], Returns::Whole, time::extract_in_zone),
-        entry("date_bin", &[Interval, TimestampTz, TimestampTz], TIMESTAMPTZ, date::date_bin),
-        zoned("add", "add_in_zone", &[TimestampTz, Interval], TIMESTAMPTZ, zoned::add_interval),
-        zoned("add", "add_in_zone", &[Interval, TimestampTz], TIMESTAMPTZ, zoned::add_interval),
-        zoned(
-            "subtract",
-            "subtract_in_zone",
-            &[TimestampTz, Interval],
-            TIMESTAMPTZ,
-            zoned::subtract_interval,
-        ),
-        entry("subtract", &[TimestampTz, TimestampTz], INTERVAL, date::time_between),
-        entry("timezone", &[Text, Timestamp], TIMESTAMPTZ, zoned::at_zone),
-        entry("timezone", &[Text, TimestampTz], TIMESTAMP, zoned::in_zone),
-        entry("timezone", &[Interval, Timestamp], TIMESTAMPTZ, zoned::at_offset),
-        entry("timezone", &[Interval, TimestampTz], TIMESTAMP, zoned::in_offset),
-        zoned("timestamptz", "timestamptz_in_zone", &[Text], TIMESTAMPTZ, zoned::read),
-        zoned("timestamptz", "timestamptz_in_zone", &[Timestamp], TIMESTAMPTZ, zoned::moment),
-        zoned("timestamp", "timestamp_in_zone", &[TimestampTz], TIMESTAMP, zoned::local),
-        zoned("text", "text_in_zone", &[TimestampTz], TEXT, zoned::shown),
-        entry("normalize", &[Float64], FLOAT8, comparison::normalize),
-        entry("normalize", &[Float32], FLOAT4, comparison::normalize_reals),
-    ]
-};
-
-/// The table's name of a function that SQL may call, by its SQL name.
-pub(crate) fn sql_function(name: &str) -> Option<&'static str> {
-    const CALLABLE: &[(&str, &str)] = &[
-        ("abs", "abs"),
-        ("ceil", "ceil"),
-        ("ceiling", "ceil"),
-        ("floor", "floor"),
-        ("round", "round"),
-        ("sqrt", "sqrt"),
-        ("length", "length"),
-        ("octet_length", "octet_length"),
-        ("get_byte", "get_byte"),
-        ("bit_count", "bit_count"),
-        ("encode", "encode"),
-        ("decode", "decode"),
-        ("char_length", "length"),
-        ("character_length", "length"),
-        ("lower", "lower"),
-        ("upper", "upper"),
-        ("substr", "substr"),
-        ("substring", "substr"),
-        ("date_trunc", "date_trunc"),
-        ("date_part", "date_part"),
-        ("date_bin", "date_bin"),
-        ("to_char", "to_char"),
-        ("timezone", "timezone"),
-        ("trunc", "trunc"),
-        ("sign", "sign"),
-        ("mod", "modulo"),
-        ("power", "power"),
-        ("pow", "power"),
-        ("ln", "ln"),
-        ("log", "log"),
-        ("log10", "log"),
-        ("exp", "exp"),
-        ("replace", "replace"),
-        ("split_part", "split_part"),
-        ("strpos", "strpos"),
-        ("starts_with", "starts_with"),
-        ("left", "left"),
-        ("right", "right"),
-        ("lpad", "lpad"),
-        ("rpad", "rpad"),
-        ("btrim", "btrim"),
-        ("ltrim", "ltrim"),
-        ("rtrim", "rtrim"),
-    ];
-    CALLABLE.iter().find(|(sql, _)| *sql == name).map(|(_, table)| *table)
 }

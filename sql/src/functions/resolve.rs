@@ -3,7 +3,7 @@
 //! An argument without a type (`None`) is a quoted literal, NULL or a parameter: it takes what the
 //! others leave it.
 
-use millrace_engine::DataType;
+use millrace_engine::{DataType, Element, Limit};
 
 use super::cast::{Context, context};
 use super::{Function, Kind, is_whole, numeric_type, overloads};
@@ -25,6 +25,7 @@ enum Category {
     String,
     Time,
     Span,
+    Array,
     Other,
 }
 
@@ -34,10 +35,11 @@ fn category(kind: Kind) -> Category {
         Kind::Int16 | Kind::Int32 | Kind::Int64 | Kind::Float32 | Kind::Float64 | Kind::Numeric => {
             Category::Number
         }
-        Kind::Text => Category::String,
-        Kind::Timestamp | Kind::TimestampTz | Kind::Date => Category::Time,
+        Kind::Text | Kind::Char => Category::String,
+        Kind::Timestamp | Kind::TimestampTz | Kind::Date | Kind::Time => Category::Time,
         Kind::Interval => Category::Span,
-        Kind::Uuid | Kind::Bytea => Category::Other,
+        Kind::Uuid | Kind::Bytea | Kind::Json | Kind::Jsonb => Category::Other,
+        Kind::Array => Category::Array,
     }
 }
 
@@ -150,8 +152,13 @@ pub(crate) fn comparison_type(left: Option<DataType>, right: Option<DataType>) -
 
 /// The one of two types that the other becomes by itself.
 fn wider(left: DataType, right: DataType) -> Option<DataType> {
-    use DataType::Numeric;
+    use DataType::{Char, Numeric, Text};
+    let (left, right) = (left.base(), right.base());
     Some(match (left, right) {
+        (Char, Text) | (Text, Char) => Text,
+        (DataType::Array(left), DataType::Array(right)) if left != right => {
+            DataType::Array(Element::of(wider(left.data_type(), right.data_type())?)?)
+        }
         (Numeric { scale: a, .. }, Numeric { scale: b, .. }) if left != right => numeric_type(a.max(b)),
         (Numeric { scale, .. }, whole) if is_whole(whole) => numeric_type(scale),
         (whole, Numeric { scale, .. }) if is_whole(whole) => numeric_type(scale),
@@ -168,5 +175,17 @@ fn wider(left: DataType, right: DataType) -> Option<DataType> {
 pub(crate) fn common_type(types: &[Option<DataType>]) -> Result<DataType, (DataType, DataType)> {
     let mut known = types.iter().flatten().copied();
     let Some(first) = known.next() else { return Ok(DataType::Text) };
-    known.try_fold(first, |common, next| wider(common, next).ok_or((common, next)))
+    // A limit stays where all have it; varchar, whose limit is none of its meaning, without it.
+    if types.iter().all(|data_type| *data_type == Some(first)) {
+        return Ok(first);
+    }
+    // Of types of text, which become one another by themselves, the first is the one.
+    let is_text = |data_type: &DataType| matches!(data_type.base(), DataType::Text | DataType::Char);
+    if types.iter().flatten().all(is_text) {
+        return Ok(match first {
+            DataType::Limited(Limit::Varchar(_)) => DataType::Limited(Limit::Varchar(None)),
+            other => other.base(),
+        });
+    }
+    known.try_fold(first.base(), |common, next| wider(common, next).ok_or((common, next)))
 }

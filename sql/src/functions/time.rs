@@ -321,7 +321,7 @@ pub(crate) fn extract_in_zone(inputs: &Inputs, result: DataType) -> Result<Array
 }
 
 /// Values in millionths as a numeric.
-fn extracted(
+pub(super) fn extracted(
     inputs: &Inputs,
     result: DataType,
     value: impl Fn(usize) -> Result<i128, DataError>,
@@ -333,6 +333,62 @@ fn extracted(
         numeric::rescale(value(row)?, 6, scale, precision).ok_or_else(numeric::overflow)
     })?;
     numeric::with_type(array, result)
+}
+
+/// The field that a call asks for, of a time of day: in millionths.
+pub(super) fn part_of_time(inputs: &Inputs) -> impl Fn(usize, i64) -> Result<i128, DataError> + '_ {
+    const TIME: &str = "time without time zone";
+    let (wanted, name) = (units(inputs, TIME), inputs.get(0).text());
+    move |row, micros| match wanted(row)? {
+        Field::Epoch => Ok(i128::from(micros)),
+        wanted if is_of_time(wanted) && offset_field(wanted, 0).is_none() => {
+            Ok(extract_micros(wanted, 0, micros))
+        }
+        _ => Err(unsupported_unit(name(row), TIME)),
+    }
+}
+
+/// The field that a call asks for, of an interval: in millionths.
+pub(super) fn part_of_interval(inputs: &Inputs) -> impl Fn(usize, Interval) -> Result<i128, DataError> + '_ {
+    let (wanted, name) = (units(inputs, "interval"), inputs.get(0).text());
+    move |row, interval| {
+        interval_part(wanted(row)?, interval).ok_or_else(|| unsupported_unit(name(row), "interval"))
+    }
+}
+
+/// A field of an interval in millionths; `None` where it has no such field. An epoch has years of 365.25 days
+/// and months of 30.
+fn interval_part(wanted: Field, interval: Interval) -> Option<i128> {
+    let Interval { months, days, micros } = interval;
+    let seconds = i128::from(micros % (60 * SECOND));
+    let whole = match wanted {
+        Field::Epoch => {
+            let (years, months) = (i128::from(months / 12), i128::from(months % 12));
+            let from_months = (years * 1_461 * 6 + months * 720) * 3_600;
+            return Some((from_months + i128::from(days) * 86_400) * 1_000_000 + i128::from(micros));
+        }
+        Field::Second => return Some(seconds),
+        Field::Milliseconds => return Some(seconds * 1_000),
+        Field::Microseconds => micros % (60 * SECOND),
+        Field::Minute => micros / (60 * SECOND) % 60,
+        Field::Hour => micros / (3_600 * SECOND),
+        Field::Day => days.into(),
+        Field::Month => (months % 12).into(),
+        Field::Quarter => (months % 12 / 3 + 1).into(),
+        Field::Year => (months / 12).into(),
+        Field::Decade => (months / 120).into(),
+        Field::Century => (months / 1_200).into(),
+        Field::Millennium => (months / 12_000).into(),
+        Field::Week
+        | Field::DayOfWeek
+        | Field::IsoDayOfWeek
+        | Field::DayOfYear
+        | Field::IsoYear
+        | Field::Zone
+        | Field::ZoneHour
+        | Field::ZoneMinute => return None,
+    };
+    Some(i128::from(whole) * 1_000_000)
 }
 
 /// Whether a date has no such field: those of the time of day.

@@ -195,6 +195,13 @@ pub(crate) fn cast_in_zone(expr: Expr, from: DataType, to: DataType, zone: &Zone
         (DataType::TimestampTz, DataType::Date) => {
             cast(call("timestamp_in_zone", expr, DataType::Timestamp), to)
         }
+        (DataType::TimestampTz, DataType::Time) => {
+            cast(call("timestamp_in_zone", expr, DataType::Timestamp), to)
+        }
+        (DataType::Char, DataType::TimestampTz) => {
+            call("timestamptz_in_zone", cast(expr, DataType::Text), to)
+        }
+        (DataType::TimestampTz, DataType::Char) => cast(call("text_in_zone", expr, DataType::Text), to),
         (DataType::TimestampTz, DataType::Text) => call("text_in_zone", expr, to),
         _ => return None,
     })

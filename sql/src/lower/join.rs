@@ -167,7 +167,7 @@ impl Sides {
 /// days, but not as text.
 fn identity(column: usize, data_type: DataType) -> Expr {
     match data_type {
-        DataType::Float32 | DataType::Float64 | DataType::Interval => {
+        DataType::Float32 | DataType::Float64 | DataType::Interval | DataType::Jsonb | DataType::Array(_) => {
             Expr::Cast { input: Box::new(Expr::Column(column)), to: DataType::Text }
         }
         DataType::Boolean
@@ -179,6 +179,10 @@ fn identity(column: usize, data_type: DataType) -> Expr {
         | DataType::TimestampTz
         | DataType::Uuid
         | DataType::Bytea
+        | DataType::Time
+        | DataType::Char
+        | DataType::Json
+        | DataType::Limited(_)
         | DataType::Date
         | DataType::Numeric { .. } => Expr::Column(column),
     }
@@ -276,12 +280,13 @@ fn side(expr: &Expr, width: usize) -> Option<bool> {
     if left == right { None } else { Some(left) }
 }
 
-/// Operands of `equal` differ at most by the scale of numerics.
+/// Operands of `equal` differ at most by their limits and the scale of numerics.
 fn common_key_type(a: DataType, b: DataType) -> DataType {
     match (a, b) {
         (DataType::Numeric { scale: left, .. }, DataType::Numeric { scale: right, .. }) if a != b => {
             DataType::Numeric { precision: NUMERIC_PRECISION_MAX, scale: left.max(right) }
         }
+        _ if a != b => a.base(),
         _ => a,
     }
 }

@@ -5,7 +5,7 @@
 //! must not fail for a row that is not looked at, or the answer would depend on there being an index: it
 //! either cannot fail at all, or stands behind the conditions on the keys, where it is not asked of others.
 
-use millrace_engine::{DataError, DataType, Expr, Literal};
+use millrace_engine::{DataError, DataType, Expr, Limit, Literal};
 
 use crate::catalog::{Catalog, IndexKey, Relation, RelationKind};
 use crate::compile::evaluate_constant;
@@ -143,6 +143,8 @@ fn embeds(from: DataType, to: DataType) -> bool {
             DataType::Numeric { precision: narrow, scale: short },
             DataType::Numeric { precision: wide, scale: long },
         ) => long >= short && digits(wide, long) >= digits(narrow, short),
+        // What is cut off a char of its blanks is not put back.
+        (DataType::Limited(limit), to) if !matches!(limit, Limit::Char(_)) => limit.base() == to,
         (from, to) => from == to,
     }
 }

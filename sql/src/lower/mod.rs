@@ -3,6 +3,7 @@
 mod lookup; // which index answers a filter
 mod join; // outer joins and semi joins by what the engine has
 mod optimize; // filters down, columns away
+mod shown; // what groups of equal intervals show
 mod reorder; // joins in an order in which each has a key
 mod top; // the bounds that filters put on row numbers
 

@@ -7,12 +7,14 @@ use std::collections::BTreeSet;
 use millrace_engine::{Aggregate, Expr};
 
 use super::reorder::reorder_joins;
+use super::shown::show_members;
 use super::top::bound;
 use crate::query::exprs::{columns_of, map_columns, volatile_call};
 use crate::query::rel::{JoinKind, Rel, SortKey, aggregate_exprs, map_aggregate};
 
 /// Optimises a bound query.
-pub(crate) fn optimize(rel: Rel) -> Rel {
+pub(crate) fn optimize(mut rel: Rel) -> Rel {
+    show_members(&mut rel);
     let width = rel.columns().len();
     let rel = push_filters(rel, Vec::new());
     let rel = reorder_joins(rel);

@@ -16,7 +16,7 @@ use super::typed::{ParameterTypes, Typed, cast_known};
 use super::types::display;
 use super::unnest::{self, Subquery};
 use crate::bound::Origin;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Known};
 use crate::compile::evaluate_constant;
 use crate::error::SqlError;
 use crate::functions::{self, Context, common_type};
@@ -42,6 +42,8 @@ pub(crate) struct Binder<'a> {
     pub(crate) probing: std::cell::Cell<bool>,
     /// The relations that the statement's own text names.
     pub(crate) named: RefCell<BTreeSet<RelationId>>,
+    /// Within a view the relations by the names that its text has for them.
+    pub(crate) known: RefCell<Option<Arc<[Known]>>>,
 }
 
 /// A column that an INSERT gives values.
@@ -81,6 +83,7 @@ impl<'a> Binder<'a> {
             assigning: None,
             probing: Default::default(),
             named: RefCell::default(),
+            known: RefCell::default(),
         }
     }
 
@@ -194,7 +197,7 @@ impl<'a> Binder<'a> {
         let mut untyped = Vec::new();
         let mut columns = Vec::new();
         for column in 0..width {
-            let known: Vec<_> = rows.iter().map(|row| row[column].data_type()).collect();
+            let known: Vec<_> = rows.iter().map(|row| row[column].full_type()).collect();
             let target = targets.and_then(|targets| targets.get(column)).copied();
             untyped.push(known.iter().all(Option::is_none));
             columns.push(match (untyped[column], target) {
@@ -248,7 +251,7 @@ impl<'a> Binder<'a> {
             if let Some(from) = cell.data_type() {
                 check_assignment(&target.name, from, *to)?;
             }
-            self.parameters.as_type(cell, *to)
+            self.parameters.assign(cell, *to)
         };
         let columns = || targets.iter().zip(assigned);
         let rows = rows
@@ -284,6 +287,7 @@ impl<'a> Binder<'a> {
                 SqlError::new("0A000", "invalid UNION/INTERSECT/EXCEPT ORDER BY clause")
                     .detail("Only result column names can be used, not expressions or functions.")
             })?;
+            super::json::refuse_json(bound.rel.columns().get(column).copied(), super::json::ORDERING)?;
             keys.push(sort_key(item, column));
         }
         Ok(BoundQuery { rel: Rel::Sort { input: Box::new(bound.rel), keys }, ..bound })
@@ -460,5 +464,22 @@ pub(crate) fn cast_columns(rel: Rel, types: &[DataType], zone: &Zone) -> Result<
         .enumerate()
         .map(|(column, (from, to))| cast_known(Expr::Column(column), *from, *to, zone))
         .collect::<Result<_, _>>()?;
+    Ok(rel.project(outputs))
+}
+
+/// The relation with its columns assigned to columns of these types.
+pub(crate) fn assign_columns(
+    rel: Rel,
+    types: &[DataType],
+    parameters: &ParameterTypes,
+) -> Result<Rel, SqlError> {
+    let own = rel.columns();
+    if own == types {
+        return Ok(rel);
+    }
+    let assign = |(column, (from, to)): (usize, (&DataType, &DataType))| {
+        parameters.assign(Typed::Known(Expr::Column(column), *from), *to)
+    };
+    let outputs = own.iter().zip(types).enumerate().map(assign).collect::<Result<_, _>>()?;
     Ok(rel.project(outputs))
 }

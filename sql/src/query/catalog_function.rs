@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{self, Value, visit_expressions_mut};
-use millrace_engine::{DataType, Expr, Literal};
+use millrace_engine::{DataType, Expr, Limit, Literal};
 
 use super::expr::{Bound, ExprBinder};
 use super::scope::fold_name;
@@ -31,11 +31,23 @@ const DEFINITION_OF_PART: &str = "(SELECT \" text\" FROM (SELECT oid AS \" oid\"
 /// The name that a type has in messages, with what its modifier says.
 const FORMAT_TYPE: &str = "CASE $1 WHEN 16 THEN 'boolean' WHEN 17 THEN 'bytea' WHEN 18 THEN '\"char\"' WHEN 19 THEN 'name' \
      WHEN 20 THEN 'bigint' WHEN 21 THEN 'smallint' WHEN 23 THEN 'integer' WHEN 25 THEN 'text' \
-     WHEN 26 THEN 'oid' WHEN 700 THEN 'real' WHEN 701 THEN 'double precision' WHEN 705 THEN 'unknown' \
-     WHEN 1042 THEN 'character' WHEN 1043 THEN 'character varying' WHEN 1082 THEN 'date' \
-     WHEN 1114 THEN 'timestamp without time zone' \
-     WHEN 1184 THEN 'timestamp with time zone' WHEN 2950 THEN 'uuid' WHEN 1186 THEN 'interval' WHEN 1700 THEN CASE WHEN $2 >= 4 \
+     WHEN 26 THEN 'oid' WHEN 114 THEN 'json' WHEN 3802 THEN 'jsonb' WHEN 700 THEN 'real' WHEN 701 THEN 'double precision' WHEN 705 THEN 'unknown' \
+     WHEN 1042 THEN 'character' || CASE WHEN $2 >= 5 THEN '(' || $2 - 4 || ')' ELSE '' END \
+     WHEN 1043 THEN 'character varying' || CASE WHEN $2 >= 5 THEN '(' || $2 - 4 || ')' ELSE '' END \
+     WHEN 1082 THEN 'date' WHEN 1083 THEN 'time' || CASE WHEN $2 >= 0 THEN '(' || $2 || ')' ELSE '' END || \
+     ' without time zone' WHEN 1114 THEN 'timestamp' || CASE WHEN $2 >= 0 THEN '(' || $2 || ')' ELSE '' END || \
+     ' without time zone' WHEN 1184 THEN 'timestamp' || CASE WHEN $2 >= 0 THEN '(' || $2 || ')' ELSE '' END || \
+     ' with time zone' WHEN 2950 THEN 'uuid' WHEN 1186 THEN 'interval' WHEN 1700 THEN CASE WHEN $2 >= 4 \
      THEN 'numeric(' || ($2 - 4) / 65536 || ',' || ($2 - 4) % 65536 || ')' ELSE 'numeric' END \
+     WHEN 1000 THEN 'boolean[]' WHEN 1001 THEN 'bytea[]' WHEN 1002 THEN '\"char\"[]' \
+     WHEN 1003 THEN 'name[]' WHEN 1005 THEN 'smallint[]' WHEN 1007 THEN 'integer[]' \
+     WHEN 1009 THEN 'text[]' WHEN 1016 THEN 'bigint[]' WHEN 1021 THEN 'real[]' \
+     WHEN 1022 THEN 'double precision[]' WHEN 1028 THEN 'oid[]' \
+     WHEN 1115 THEN 'timestamp without time zone[]' WHEN 1182 THEN 'date[]' \
+     WHEN 1183 THEN 'time without time zone[]' WHEN 1185 THEN 'timestamp with time zone[]' \
+     WHEN 1187 THEN 'interval[]' WHEN 1231 THEN 'numeric[]' WHEN 1014 THEN 'character[]' \
+     WHEN 1015 THEN 'character varying[]' WHEN 199 THEN 'json[]' WHEN 2951 THEN 'uuid[]' \
+     WHEN 3807 THEN 'jsonb[]' \
      WHEN 0 THEN '-' ELSE '???' END";
 
 /// A relation's name, with its schema where an unqualified name would not find it.
@@ -289,7 +301,12 @@ pub(super) fn catalog_type(data_type: &ast::DataType) -> Option<Named> {
     Some(Named::Type(match (last.as_str(), qualified) {
         ("oid" | "xid", _) => DataType::Int64,
         ("name" | "char", _) => DataType::Text,
-        ("text" | "varchar", true) => DataType::Text,
+        ("text", true) => DataType::Text,
+        ("varchar", true) => DataType::Limited(Limit::Varchar(None)),
+        ("bpchar", true) => DataType::Char,
+        ("json", true) => DataType::Json,
+        ("jsonb", true) => DataType::Jsonb,
+        ("time", true) => DataType::Time,
         ("bool", true) => DataType::Boolean,
         ("int2", true) => DataType::Int16,
         ("int4", true) => DataType::Int32,

@@ -10,18 +10,17 @@ use millrace_engine::{Aggregate, DataType, Expr, Literal};
 
 use super::binder::Binder;
 use super::catalog_function::{OidType, catalog_type};
-use super::exprs::{columns_of, conjuncts};
+use super::exprs::conjuncts;
 use super::forms::{ILIKE, LIKE, REGEX, REGEX_ANY_CASE, qualified_operator};
-use super::rows;
 use super::scope::{Scope, fold};
 use super::subquery::Subqueries;
 use super::surroundings::{Environment, Outer};
 use super::typed::{ParameterTypes, Typed};
-use super::types::{display_known, named};
+use super::types::{Named, display_known, named};
 use super::unnest::Subquery;
 use super::window::Windows;
 use crate::error::SqlError;
-use crate::functions::{self, common_type, comparison_type, resolve_operator};
+use crate::functions::{self, common_type, resolve_operator};
 
 /// While aggregates are collected, the column that stands for the n-th is this plus n: no input is
 /// so wide.
@@ -56,7 +55,7 @@ pub(crate) fn call(function: &str, arguments: Vec<Expr>, data_type: DataType) ->
     Expr::Call { function: function.to_owned(), version: functions::VERSION, arguments, data_type }
 }
 
-fn not(expr: Expr) -> Expr {
+pub(super) fn not(expr: Expr) -> Expr {
     Expr::Not(Box::new(expr))
 }
 
@@ -145,11 +144,16 @@ impl<'a> ExprBinder<'a> {
             } => match (OidType::of(data_type), catalog_type(data_type)) {
                 (Some(to), _) => self.oid_cast(expr, to),
                 (None, Some(to)) => self.parameters.cast(self.bind(expr)?, to),
-                (None, None) => self.parameters.cast(self.bind(expr)?, named(data_type)?),
+                (None, None) => self.cast(expr, named(data_type)?),
             },
             Sql::TypedString(typed) => {
                 let text = typed.value.clone().into_string().unwrap_or_default();
-                self.parameters.cast(Typed::Text(text), named(&typed.data_type)?)
+                let to = match &typed.data_type {
+                    // Before a constant it is any length.
+                    ast::DataType::Char(None) | ast::DataType::Character(None) => Named::Type(DataType::Char),
+                    other => named(other)?,
+                };
+                self.parameters.cast(Typed::Text(text), to)
             }
             Sql::IsNull(inner) => self.null_test(inner, false),
             Sql::IsNotNull(inner) => self.null_test(inner, true),
@@ -196,6 +200,13 @@ impl<'a> ExprBinder<'a> {
                     None => self.plain_call(name, &[expr, from]),
                 }
             }
+            Sql::Array(array) => self.array_constructor(&array.elem, None),
+            Sql::CompoundFieldAccess { root, access_chain } => self.subscripted(root, access_chain),
+            Sql::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
+                let mut arguments = vec![expr.as_ref(), overlay_what.as_ref(), overlay_from.as_ref()];
+                arguments.extend(overlay_for.as_deref());
+                self.plain_call("overlay", &arguments)
+            }
             Sql::Subquery(query) => self.scalar_subquery(query),
             Sql::Exists { subquery, negated } => self.exists(subquery, *negated),
             Sql::InSubquery { expr, subquery, negated } => self.in_subquery(expr, subquery, *negated),
@@ -204,6 +215,16 @@ impl<'a> ExprBinder<'a> {
             }
             Sql::AllOp { left, compare_op, right } => self.quantified(left, compare_op, right, true),
             other => Err(SqlError::unsupported(format_args!("the expression {other}"))),
+        }
+    }
+
+    /// A cast; of ARRAY[…] it is one of its elements.
+    fn cast(&self, expr: &ast::Expr, to: Named) -> Bound {
+        match (expr, to) {
+            (ast::Expr::Array(array), Named::Type(DataType::Array(element))) => {
+                self.array_constructor(&array.elem, Some(element))
+            }
+            _ => self.parameters.cast(self.bind(expr)?, to),
         }
     }
 
@@ -322,8 +343,17 @@ impl<'a> ExprBinder<'a> {
                     _ => Err(no_operator("+", &[operand.data_type()])),
                 }
             }
+            UnaryOperator::BitwiseNot => self.prefixed("~", "~", expr),
+            UnaryOperator::PGAbs => self.prefixed("abs", "@", expr),
+            UnaryOperator::PGSquareRoot => self.prefixed("sqrt", "|/", expr),
+            UnaryOperator::PGCubeRoot => self.prefixed("cbrt", "||/", expr),
             other => Err(SqlError::unsupported(format_args!("operator {other}"))),
         }
+    }
+
+    fn prefixed(&self, name: &str, symbol: &str, expr: &ast::Expr) -> Bound {
+        let operand = self.bind(expr)?;
+        self.operator(name, symbol, vec![operand])
     }
 
     fn binary(&self, left: &ast::Expr, op: &BinaryOperator, right: &ast::Expr) -> Bound {
@@ -341,6 +371,22 @@ impl<'a> ExprBinder<'a> {
             BinaryOperator::Divide => self.arithmetic("divide", "/", left, right),
             BinaryOperator::Modulo => self.arithmetic("modulo", "%", left, right),
             BinaryOperator::StringConcat => self.concat(left, right),
+            BinaryOperator::BitwiseAnd => self.arithmetic("&", "&", left, right),
+            BinaryOperator::BitwiseOr => self.arithmetic("|", "|", left, right),
+            BinaryOperator::PGBitwiseXor => self.arithmetic("#", "#", left, right),
+            BinaryOperator::PGBitwiseShiftLeft => self.arithmetic("<<", "<<", left, right),
+            BinaryOperator::PGBitwiseShiftRight => self.arithmetic(">>", ">>", left, right),
+            BinaryOperator::Arrow => self.arithmetic("->", "->", left, right),
+            BinaryOperator::LongArrow => self.arithmetic("->>", "->>", left, right),
+            BinaryOperator::AtArrow => self.containment("@>", left, right),
+            BinaryOperator::ArrowAt => self.containment("<@", left, right),
+            BinaryOperator::PGOverlap => self.containment("&&", left, right),
+            BinaryOperator::HashArrow => self.arithmetic("#>", "#>", left, right),
+            BinaryOperator::HashLongArrow => self.arithmetic("#>>", "#>>", left, right),
+            BinaryOperator::HashMinus => self.arithmetic("#-", "#-", left, right),
+            BinaryOperator::QuestionAnd => self.arithmetic("?&", "?&", left, right),
+            BinaryOperator::QuestionPipe => self.arithmetic("?|", "?|", left, right),
+            BinaryOperator::Question => self.arithmetic("?", "?", left, right),
             BinaryOperator::PGExp => self.arithmetic("power", "^", left, right),
             BinaryOperator::PGLikeMatch => self.like(&LIKE, false, left, right, None),
             BinaryOperator::PGNotLikeMatch => self.like(&LIKE, true, left, right, None),
@@ -381,7 +427,20 @@ impl<'a> ExprBinder<'a> {
         self.operator(name, symbol, operands)
     }
 
+    /// `@> <@ &&`: of arrays, or of jsonb.
+    fn containment(&self, sign: &str, left: &ast::Expr, right: &ast::Expr) -> Bound {
+        let (left, right) = (self.bind(left)?, self.bind(right)?);
+        match self.array_operator(sign, left.clone(), right.clone()) {
+            Some(bound) => bound,
+            None => self.operator(sign, sign, vec![left, right]),
+        }
+    }
+
     /// An operator of the function table.
+    pub(super) fn operator_of(&self, name: &str, symbol: &str, operands: Vec<Typed>) -> Bound {
+        self.operator(name, symbol, operands)
+    }
+
     fn operator(&self, name: &str, symbol: &str, operands: Vec<Typed>) -> Bound {
         let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
         let function = resolve_operator(name, &types).map_err(|unresolved| match unresolved {
@@ -395,8 +454,14 @@ impl<'a> ExprBinder<'a> {
     fn concat(&self, left: &ast::Expr, right: &ast::Expr) -> Bound {
         let operands = vec![self.bind(left)?, self.bind(right)?];
         let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
-        // With a literal beside it, bytes are joined with bytes; beside a text they become one.
-        if types.contains(&Some(DataType::Bytea)) && !types.contains(&Some(DataType::Text)) {
+        if types.iter().any(|known| matches!(known, Some(DataType::Array(_)))) {
+            let [left, right] = <[Typed; 2]>::try_from(operands).map_err(|_| no_operator("||", &types))?;
+            return self.array_concat(left, right);
+        }
+        // With a literal beside it, bytes are joined with bytes, and JSON with JSON; beside a text they become one.
+        let joins_itself =
+            |known: &Option<DataType>| matches!(known, Some(DataType::Bytea | DataType::Jsonb));
+        if types.iter().any(joins_itself) && !types.contains(&Some(DataType::Text)) {
             return self.operator("concat", "||", operands);
         }
         if types.iter().all(|known| known.is_some_and(|known| known != DataType::Text)) {
@@ -407,123 +472,6 @@ impl<'a> ExprBinder<'a> {
             .map(|operand| self.parameters.as_type(operand, DataType::Text))
             .collect::<Result<_, _>>()?;
         Ok(Typed::Known(call("concat", arguments, DataType::Text), DataType::Text))
-    }
-
-    fn compare(&self, name: &str, symbol: &str, left: &ast::Expr, right: &ast::Expr) -> Bound {
-        if let (Some(left), Some(right)) = (rows::entries(left), rows::entries(right)) {
-            return self.compare_rows(name, symbol, left, right).map(Typed::boolean);
-        }
-        self.comparison(name, symbol, self.bind(left)?, self.bind(right)?).map(Typed::boolean)
-    }
-
-    /// A comparison of two bound operands.
-    pub(crate) fn comparison(
-        &self,
-        name: &str,
-        symbol: &str,
-        left: Typed,
-        right: Typed,
-    ) -> Result<Expr, SqlError> {
-        let (left, right) = self.comparison_sides(symbol, left, right)?;
-        Ok(call(name, vec![left, right], DataType::Boolean))
-    }
-
-    /// Two operands as the types in which they are compared.
-    pub(crate) fn comparison_sides(
-        &self,
-        symbol: &str,
-        left: Typed,
-        right: Typed,
-    ) -> Result<(Expr, Expr), SqlError> {
-        let types = [left.data_type(), right.data_type()];
-        let kind = comparison_type(types[0], types[1]).ok_or_else(|| no_operator(symbol, &types))?;
-        let (left, _) = self.parameters.as_kind(left, kind)?;
-        let (right, _) = self.parameters.as_kind(right, kind)?;
-        Ok((left, right))
-    }
-
-    fn is_not_distinct(&self, left: &ast::Expr, right: &ast::Expr) -> Bound {
-        let distinct = self.compare("is_distinct_from", "=", left, right)?;
-        Ok(Typed::boolean(not(self.parameters.as_type(distinct, DataType::Boolean)?)))
-    }
-
-    fn null_test(&self, inner: &ast::Expr, negated: bool) -> Bound {
-        match rows::entries(inner) {
-            Some(row) => self.row_is_null(row, negated),
-            None => Ok(Typed::boolean(negated_if(negated, self.is_null(inner)?))),
-        }
-    }
-
-    pub(super) fn is_null(&self, inner: &ast::Expr) -> Result<Expr, SqlError> {
-        let typed = self.bind(inner)?;
-        let data_type = typed.data_type().unwrap_or(DataType::Text);
-        // Whether a parameter is NULL tells nothing of its type: another place has to.
-        if let Typed::Parameter(_) = typed {
-            return Ok(Expr::IsNull(Box::new(Expr::Literal(Literal::Null(data_type)))));
-        }
-        Ok(Expr::IsNull(Box::new(self.parameters.as_type(typed, data_type)?)))
-    }
-
-    fn is_unknown(&self, inner: &ast::Expr, negated: bool, what: &str) -> Bound {
-        let operand = self.bind_boolean(inner, &format!("argument of {what}"))?;
-        Ok(Typed::boolean(negated_if(negated, Expr::IsNull(Box::new(operand)))))
-    }
-
-    fn is_value(&self, inner: &ast::Expr, value: Literal, negated: bool, what: &str) -> Bound {
-        let operand = self.bind_boolean(inner, &format!("argument of {what}"))?;
-        let differs = call("is_distinct_from", vec![operand, Expr::Literal(value)], DataType::Boolean);
-        Ok(Typed::boolean(negated_if(!negated, differs)))
-    }
-
-    fn between(&self, expr: &ast::Expr, negated: bool, low: &ast::Expr, high: &ast::Expr) -> Bound {
-        if let (Some(row), Some(low), Some(high)) =
-            (rows::entries(expr), rows::entries(low), rows::entries(high))
-        {
-            let low = self.compare_rows("greater_equal", ">=", row, low)?;
-            let high = self.compare_rows("less_equal", "<=", row, high)?;
-            return Ok(Typed::boolean(negated_if(negated, Expr::And(vec![low, high]))));
-        }
-        let operand = self.bind(expr)?;
-        let low = self.comparison("greater_equal", ">=", operand.clone(), self.bind(low)?)?;
-        let high = self.comparison("less_equal", "<=", operand, self.bind(high)?)?;
-        Ok(Typed::boolean(negated_if(negated, Expr::And(vec![low, high]))))
-    }
-
-    fn in_list(&self, expr: &ast::Expr, list: &[ast::Expr], negated: bool) -> Bound {
-        if let Some(row) = rows::entries(expr) {
-            return self.row_in_list(row, list, negated);
-        }
-        let mut operands = vec![self.bind(expr)?];
-        for item in list {
-            operands.push(self.bind(item)?);
-        }
-        let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
-        let common = common_of_list(&types)?;
-        if types.contains(&Some(DataType::Float32)) && types.iter().flatten().any(|known| *known != common) {
-            let needle = operands.remove(0);
-            return Ok(Typed::boolean(negated_if(negated, self.in_list_of_reals(needle, operands)?)));
-        }
-        let arguments = self.all_as(operands, common)?;
-        Ok(Typed::boolean(negated_if(negated, call("in", arguments, DataType::Boolean))))
-    }
-
-    /// IN where reals meet other numbers: the constants become of one type with the operand, as the array that
-    /// PostgreSQL makes of two and more of them does; then each item is compared, mostly as doubles.
-    fn in_list_of_reals(&self, needle: Typed, mut items: Vec<Typed>) -> Result<Expr, SqlError> {
-        let is_constant = |item: &Typed| match item {
-            Typed::Known(expr, _) => columns_of(expr).is_empty(),
-            Typed::Text(_) | Typed::Null | Typed::Parameter(_) => true,
-        };
-        let mut types = vec![needle.data_type()];
-        types.extend(items.iter().filter(|item| is_constant(item)).map(Typed::data_type));
-        if types.len() > 2 {
-            let common = common_of_list(&types)?;
-            for item in items.iter_mut().filter(|item| is_constant(item)) {
-                *item = Typed::Known(self.parameters.as_type(item.clone(), common)?, common);
-            }
-        }
-        let equal = |item| self.comparison("equal", "=", needle.clone(), item);
-        Ok(Expr::Or(items.into_iter().map(equal).collect::<Result<_, _>>()?))
     }
 
     fn case(
@@ -561,8 +509,9 @@ impl<'a> ExprBinder<'a> {
 }
 
 /// The one type of the operand and the items of IN.
-fn common_of_list(types: &[Option<DataType>]) -> Result<DataType, SqlError> {
-    common_type(types).map_err(|(left, right)| no_operator("=", &[Some(left), Some(right)]))
+pub(super) fn common_of_list(types: &[Option<DataType>]) -> Result<DataType, SqlError> {
+    let common = common_type(types).map_err(|(left, right)| no_operator("=", &[Some(left), Some(right)]))?;
+    if common == DataType::Json { Err(no_operator("=", &types[..types.len().min(2)])) } else { Ok(common) }
 }
 
 /// The common type of the results of a construct, which the message names.
@@ -570,7 +519,7 @@ pub(crate) fn matched_type<'t>(
     construct: &str,
     operands: impl IntoIterator<Item = &'t Typed>,
 ) -> Result<DataType, SqlError> {
-    let types: Vec<_> = operands.into_iter().map(Typed::data_type).collect();
+    let types: Vec<_> = operands.into_iter().map(Typed::full_type).collect();
     common_type(&types).map_err(|(left, right)| unmatched(construct, left, right))
 }
 
@@ -618,7 +567,11 @@ fn negated(literal: &Literal) -> Option<Literal> {
         | Literal::Float32(_)
         | Literal::TimestampTz(_)
         | Literal::Uuid(_)
-        | Literal::Bytea(_) => return None,
+        | Literal::Bytea(_)
+        | Literal::Time(_)
+        | Literal::Json(_)
+        | Literal::Jsonb(_)
+        | Literal::Array { .. } => return None,
     })
 }
 

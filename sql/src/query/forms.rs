@@ -1,7 +1,7 @@
 //! Constructs with words among their operands: LIKE and its kin, COLLATE, TRIM, INTERVAL, EXTRACT.
 
 use datafusion::sql::sqlparser::ast;
-use millrace_engine::{DataType, Expr, Literal};
+use millrace_engine::{DataType, Expr, Limit, Literal};
 
 use super::expr::{Bound, ExprBinder, call, negated_if, no_operator};
 use super::scope::fold_name;
@@ -73,13 +73,19 @@ impl ExprBinder<'_> {
         pattern: &ast::Expr,
         escape: Option<&ast::ValueWithSpan>,
     ) -> Bound {
-        let mut operands = vec![self.bind(text)?, self.bind(pattern)?];
-        let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
-        if types.iter().flatten().any(|known| *known != DataType::Text) {
+        let (text, mut operands) = (self.bind(text)?, vec![self.bind(pattern)?]);
+        let types = [text.data_type(), operands[0].data_type()];
+        let is_text = |known: &DataType| matches!(known, DataType::Text | DataType::Char);
+        if !types.iter().flatten().all(is_text) {
             return Err(no_operator(if negated { operator.negated } else { operator.symbol }, &types));
         }
         operands.extend(escape.map(|escape| self.value(&escape.value)).transpose()?);
-        let arguments = self.all_as(operands, DataType::Text)?;
+        let mut arguments = vec![match text {
+            // The blanks that fill up a char count here.
+            Typed::Known(expr, DataType::Limited(Limit::Char(_))) => expr,
+            text => self.parameters.as_type(text, DataType::Text)?,
+        }];
+        arguments.extend(self.all_as(operands, DataType::Text)?);
         Ok(Typed::boolean(negated_if(negated, call(operator.function, arguments, DataType::Boolean))))
     }
 
@@ -87,7 +93,7 @@ impl ExprBinder<'_> {
     pub(super) fn collate(&self, text: &ast::Expr, collation: &ast::ObjectName) -> Bound {
         let typed = self.bind(text)?;
         match typed.data_type() {
-            None | Some(DataType::Text) => {}
+            None | Some(DataType::Text | DataType::Char) => {}
             other => {
                 let message = format!("collations are not supported by type {}", display_known(other));
                 return Err(SqlError::new("42804", message));
@@ -144,6 +150,7 @@ impl ExprBinder<'_> {
         let operand = self.bind(expr)?;
         match operand.data_type() {
             Some(DataType::Timestamp | DataType::TimestampTz | DataType::Date) => {}
+            Some(DataType::Time | DataType::Interval) => {}
             None => {
                 return Err(SqlError::new(
                     "42725",

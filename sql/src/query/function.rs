@@ -5,21 +5,23 @@ use datafusion::sql::sqlparser::ast::{
     self, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
     OrderByExpr,
 };
-use millrace_engine::{Aggregate, AggregateFunction, DataType, Expr, Literal, OrderKey};
+use millrace_engine::{Aggregate, AggregateFunction, DataType, Element, Expr, Limit, Literal, OrderKey};
 
 use super::binder::sort_key;
 use super::expr::{AGGREGATE_BASE, ExprBinder, call, matched_type};
 use super::exprs::columns_of;
 use super::grouping::GROUPING;
+use super::json::{EQUALITY, ORDERING, refuse_json};
 use super::outer::has_outer;
 use super::rel::{SortKey, aggregate_exprs};
-use super::scope::fold_name;
+use super::scope::{fold, fold_name};
 use super::typed::{Typed, cast_known};
 use super::types::display_known;
 use super::window::is_window_function;
 use crate::error::SqlError;
 use crate::functions::{
-    self, Unresolved, fold_moment, numeric_type, quotient_scale, resolve_function, rounded_type, sql_function,
+    self, Kind, Unresolved, fold_moment, numeric_type, quotient_scale, resolve_function, rounded_type,
+    sql_function,
 };
 
 /// The functions whose value is the statement's moment.
@@ -29,6 +31,7 @@ pub(crate) fn is_now(name: &str) -> bool {
         "now"
             | "current_timestamp"
             | "localtimestamp"
+            | "localtime"
             | "transaction_timestamp"
             | "statement_timestamp"
             | "current_date"
@@ -80,7 +83,7 @@ fn signature(name: &str, types: &[Option<DataType>]) -> String {
     format!("{name}({})", types.join(", "))
 }
 
-fn no_function(name: &str, types: &[Option<DataType>]) -> SqlError {
+pub(super) fn no_function(name: &str, types: &[Option<DataType>]) -> SqlError {
     SqlError::new("42883", format!("function {} does not exist", signature(name, types))).hint(
         "No function matches the given name and argument types. You might need to add explicit type casts.",
     )
@@ -108,22 +111,40 @@ fn aggregate_function(name: &str) -> Option<AggregateFunction> {
         "stddev_pop" => AggregateFunction::StddevPop,
         "stddev_samp" | "stddev" => AggregateFunction::StddevSamp,
         "string_agg" => AggregateFunction::StringAgg,
+        "array_agg" | "json_agg" | "jsonb_agg" | "json_object_agg" | "jsonb_object_agg" => {
+            AggregateFunction::ArrayAgg
+        }
         _ => return None,
     })
 }
+
+/// PostgreSQL's functions of several rows, none of which is there yet.
+const SETS: &[&str] = &[
+    "generate_series",
+    "generate_subscripts",
+    "json_array_elements",
+    "json_array_elements_text",
+    "json_each",
+    "json_each_text",
+    "json_object_keys",
+    "jsonb_array_elements",
+    "jsonb_array_elements_text",
+    "jsonb_each",
+    "jsonb_each_text",
+    "jsonb_object_keys",
+    "regexp_matches",
+    "regexp_split_to_table",
+    "string_to_table",
+    "unnest",
+];
 
 /// PostgreSQL's aggregates that are not there yet.
 fn is_missing_aggregate(name: &str) -> bool {
     const MISSING: &[&str] = &[
         "any_value",
-        "array_agg",
         "corr",
         "covar_pop",
         "covar_samp",
-        "json_agg",
-        "json_object_agg",
-        "jsonb_agg",
-        "jsonb_object_agg",
         "mode",
         "percentile_cont",
         "percentile_disc",
@@ -139,19 +160,21 @@ fn is_missing_aggregate(name: &str) -> bool {
 fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<DataType> {
     use AggregateFunction as F;
     use DataType::{
-        Boolean, Bytea, Date, Float32, Float64, Int16, Int32, Int64, Interval, Numeric, Text, Timestamp,
-        TimestampTz, Uuid,
+        Array, Boolean, Bytea, Char, Date, Float32, Float64, Int16, Int32, Int64, Interval, Json, Jsonb,
+        Limited, Numeric, Text, Time, Timestamp, TimestampTz, Uuid,
     };
     Some(match (function, argument) {
         (F::Count, _) => Int64,
         (F::Sum, Int32) => Int64,
         (F::Sum, Int64) => numeric_type(0),
         (F::Sum, Numeric { scale, .. }) => numeric_type(scale),
-        (F::Min | F::Max, Boolean | Uuid | Bytea) => return None,
+        (F::Sum | F::Avg, Interval) => Interval,
+        (F::Min | F::Max, Boolean | Uuid | Bytea | Json | Jsonb) => return None,
         (F::Min | F::Max, other) => other,
         (F::BoolAnd | F::BoolOr, Boolean) => Boolean,
         (F::BitAnd | F::BitOr | F::BitXor, Int32 | Int64) => argument,
         (F::StringAgg, Text) => Text,
+        (F::ArrayAgg, _) => Array(Element::of(argument).or_else(|| Element::of(argument.base()))?),
         (F::BoolAnd | F::BoolOr | F::BitAnd | F::BitOr | F::BitXor | F::StringAgg, _) => return None,
         (F::Sum | F::Avg | F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp, _) => match argument {
             Float64 => Float64,
@@ -159,7 +182,8 @@ fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<Dat
             Numeric { scale, .. } => numeric_type(quotient_scale(scale, 0)),
             Boolean | Text | Timestamp | TimestampTz | Date | Interval | Uuid | Bytea => return None,
             // `summed_as` has made these wider.
-            Int16 | Float32 => return None,
+            Int16 | Float32 | Time | Char | Limited(_) => return None,
+            Json | Jsonb | Array(_) => return None,
         },
     })
 }
@@ -168,9 +192,10 @@ fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<Dat
 fn summed_as(function: AggregateFunction, argument: DataType) -> DataType {
     use AggregateFunction as F;
     match (function, argument) {
-        (F::Count | F::Min | F::Max | F::BoolAnd | F::BoolOr | F::StringAgg, _) => argument,
+        (F::Count | F::Min | F::Max | F::BoolAnd | F::BoolOr | F::StringAgg | F::ArrayAgg, _) => argument,
         (_, DataType::Int16) => DataType::Int32,
         (_, DataType::Float32) => DataType::Float64,
+        (F::Sum | F::Avg, DataType::Time) => DataType::Interval,
         (_, other) => other,
     }
 }
@@ -193,6 +218,7 @@ fn unknown_argument(function: AggregateFunction) -> Option<DataType> {
         F::Sum | F::Avg | F::BitAnd | F::BitOr | F::BitXor => None,
         F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp => Some(DataType::Float64),
         F::BoolAnd | F::BoolOr => Some(DataType::Boolean),
+        F::ArrayAgg => None,
         F::Count | F::Min | F::Max | F::StringAgg => Some(DataType::Text),
     }
 }
@@ -231,12 +257,13 @@ impl ExprBinder<'_> {
             return Err(SqlError::new("42809", message));
         }
         if is_missing_aggregate(&name) {
-            let error = SqlError::unsupported(format_args!("the aggregate {name}"));
-            let hint = "There are no arrays yet; string_agg joins texts.";
-            return Err(if name == "array_agg" { error.hint(hint) } else { error });
+            return Err(SqlError::unsupported(format_args!("the aggregate {name}")));
         }
         if let ("array", FunctionArguments::Subquery(query)) = (name.as_str(), &function.args) {
             return self.array_of(query);
+        }
+        if name == "make_interval" {
+            return self.make_interval(function);
         }
         let arguments = arguments_of(function)?;
         if let Some(aggregate) = aggregate_function(&name) {
@@ -269,7 +296,7 @@ impl ExprBinder<'_> {
         }
         let mut keys = Vec::new();
         for operand in self.bind_all(arguments)? {
-            let data_type = operand.data_type().unwrap_or(DataType::Text);
+            let data_type = operand.full_type().unwrap_or(DataType::Text);
             keys.push(self.parameters.as_type(operand, data_type)?);
         }
         Ok(Typed::Known(call(GROUPING, keys, DataType::Int32), DataType::Int32))
@@ -281,11 +308,32 @@ impl ExprBinder<'_> {
             ("coalesce" | "greatest" | "least", [_, ..]) => return self.of_one_type(name, arguments),
             ("nullif", [left, right]) => return self.nullif(left, right),
             ("concat", [_, ..]) => return self.concat_all("concat_all", arguments),
+            ("format", [_, ..]) => return self.concat_all("format", arguments),
+            ("pi", []) => return Ok(Typed::literal(Literal::Float64(std::f64::consts::PI.to_bits()))),
+            ("quote_literal" | "quote_nullable", [_]) => return self.text_call(name, arguments),
+            ("num_nulls" | "num_nonnulls", [_, ..]) => {
+                return self.count_nulls(name == "num_nulls", arguments);
+            }
+            ("pg_typeof", [value]) => {
+                let known = self.bind(value)?.data_type();
+                return Ok(Typed::literal(Literal::Text(display_known(known).to_owned())));
+            }
             ("concat_ws", [_, _, ..]) => return self.concat_all("concat_ws", arguments),
             (name, []) if is_now(name) => return self.now(name),
+            ("current_time", []) => return Err(SqlError::unsupported("type time with time zone")),
+            ("age", [since]) => return self.age_today(since),
             _ => {}
         }
+        if SETS.contains(&name) {
+            return Err(SqlError::unsupported(format_args!("{name}(), which gives several rows,")));
+        }
         if let Some(bound) = self.volatile_function(name, arguments) {
+            return bound;
+        }
+        if let Some(bound) = self.json_function(name, arguments) {
+            return bound;
+        }
+        if let Some(bound) = self.array_function(name, arguments) {
             return bound;
         }
         if let Some(bound) = self.catalog_function(name, arguments) {
@@ -307,11 +355,45 @@ impl ExprBinder<'_> {
         let moment = call("now", Vec::new(), DataType::TimestampTz);
         let shown = match name {
             "localtimestamp" => DataType::Timestamp,
+            "localtime" => DataType::Time,
             "current_date" => DataType::Date,
             _ => DataType::TimestampTz,
         };
         let expr = cast_known(moment, DataType::TimestampTz, shown, self.parameters.zone)?;
         Ok(Typed::Known(expr, shown))
+    }
+
+    /// `make_interval(years, months, weeks, days, hours, mins, secs)`, each by its place or its name, or 0.
+    fn make_interval(&self, function: &ast::Function) -> Result<Typed, SqlError> {
+        const NAMES: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
+        let zero = |place| if place == 6 { Literal::Float64(0) } else { Literal::Int32(0) };
+        let mut operands: Vec<Typed> = (0..NAMES.len()).map(|place| Typed::literal(zero(place))).collect();
+        let arguments = match &function.args {
+            FunctionArguments::List(list) => list.args.as_slice(),
+            FunctionArguments::None | FunctionArguments::Subquery(_) => &[],
+        };
+        for (place, argument) in arguments.iter().enumerate() {
+            let (place, expr) = match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => (Some(place), expr),
+                FunctionArg::Named { name, arg: FunctionArgExpr::Expr(expr), .. } => {
+                    (NAMES.iter().position(|known| *known == fold(name)), expr)
+                }
+                other => return Err(SqlError::unsupported(format_args!("the argument {other}"))),
+            };
+            let slot = place.and_then(|place| operands.get_mut(place));
+            *slot.ok_or_else(|| no_function("make_interval", &[]))? = self.bind(expr)?;
+        }
+        let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
+        let resolved = resolve_function("make_interval", &types);
+        self.call_of(resolved.map_err(|_| no_function("make_interval", &types))?, operands)
+    }
+
+    /// `age(moment)`: until the midnight at which today began.
+    fn age_today(&self, since: &ast::Expr) -> Result<Typed, SqlError> {
+        let operands = vec![self.now("current_date")?, self.bind(since)?];
+        let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
+        let function = resolve_function("age", &types).map_err(|_| no_function("age", &types[1..]))?;
+        self.call_of(function, operands)
     }
 
     /// A call of a resolved overload.
@@ -323,7 +405,13 @@ impl ExprBinder<'_> {
         let mut arguments = Vec::new();
         let mut types = Vec::new();
         for (operand, kind) in operands.into_iter().zip(function.arguments()) {
-            let (expr, data_type) = self.parameters.as_kind(operand, *kind)?;
+            let (expr, data_type) = match operand {
+                // What is of char counts its blanks.
+                Typed::Known(expr, full @ DataType::Limited(Limit::Char(_))) if *kind == Kind::Char => {
+                    (expr, full)
+                }
+                operand => self.parameters.as_kind(operand, *kind)?,
+            };
             arguments.push(expr);
             types.push(data_type);
         }
@@ -343,7 +431,13 @@ impl ExprBinder<'_> {
 
     /// `concat` and `concat_ws`: of anything, each as its output function writes it.
     fn concat_all(&self, table_name: &str, arguments: &[&ast::Expr]) -> Result<Typed, SqlError> {
-        let as_text = |operand: Typed| match operand.data_type() {
+        let as_text = |operand: Typed| match operand.full_type() {
+            Some(DataType::Limited(Limit::Char(_))) => {
+                let char = self
+                    .parameters
+                    .as_type(operand.clone(), operand.full_type().unwrap_or(DataType::Char))?;
+                Ok(call("padded", vec![char], DataType::Text))
+            }
             // A boolean's text is `true`, but what it writes is `t`.
             Some(DataType::Boolean) => {
                 let value = self.parameters.as_type(operand, DataType::Boolean)?;
@@ -358,6 +452,26 @@ impl ExprBinder<'_> {
         Ok(Typed::Known(call(table_name, arguments, DataType::Text), DataType::Text))
     }
 
+    /// A function of the text of anything.
+    fn text_call(&self, name: &str, arguments: &[&ast::Expr]) -> Result<Typed, SqlError> {
+        let operands = self.bind_all(arguments)?;
+        let texts = self.all_as(operands, DataType::Text)?;
+        Ok(Typed::Known(call(name, texts, DataType::Text), DataType::Text))
+    }
+
+    /// `num_nulls(…)` and `num_nonnulls(…)`
+    fn count_nulls(&self, nulls: bool, arguments: &[&ast::Expr]) -> Result<Typed, SqlError> {
+        let number = |value: i32| Expr::Literal(Literal::Int32(value));
+        let mut count = number(0);
+        for argument in arguments {
+            let branches = vec![(self.is_null(argument)?, number(nulls.into()))];
+            let otherwise = Some(Box::new(number((!nulls).into())));
+            let one = Expr::Case { branches, otherwise, data_type: DataType::Int32 };
+            count = call("add", vec![count, one], DataType::Int32);
+        }
+        Ok(Typed::Known(count, DataType::Int32))
+    }
+
     fn of_one_type(&self, name: &str, arguments: &[&ast::Expr]) -> Result<Typed, SqlError> {
         let operands = self.bind_all(arguments)?;
         let data_type = matched_type(&name.to_uppercase(), &operands)?;
@@ -367,7 +481,10 @@ impl ExprBinder<'_> {
     /// `nullif(a, b)`: NULL where they are equal, else `a`.
     fn nullif(&self, left: &ast::Expr, right: &ast::Expr) -> Result<Typed, SqlError> {
         let (left, right) = (self.bind(left)?, self.bind(right)?);
-        let data_type = left.data_type().or(right.data_type()).unwrap_or(DataType::Text);
+        let data_type = match left.full_type() {
+            Some(char @ DataType::Limited(Limit::Char(_))) => char,
+            _ => left.data_type().or(right.data_type()).unwrap_or(DataType::Text),
+        };
         let equal = self.comparison("equal", "=", left.clone(), right)?;
         let branches = vec![(equal, Expr::Literal(Literal::Null(data_type)))];
         let otherwise = Some(Box::new(self.parameters.as_type(left, data_type)?));
@@ -399,13 +516,39 @@ impl ExprBinder<'_> {
             return Err(SqlError::unsupported("an aggregate of an outer query's columns inside a sub-query"));
         }
         let data_type = call.data_type;
-        let mut collected = collected.borrow_mut();
-        let index = collected.iter().position(|known| *known == call).unwrap_or_else(|| {
-            collected.push(call);
-            collected.len() - 1
-        });
-        let column = Expr::Column(AGGREGATE_BASE + index);
+        let mut collect = |call: Aggregate| {
+            let mut collected = collected.borrow_mut();
+            let index = collected.iter().position(|known| *known == call).unwrap_or_else(|| {
+                collected.push(call);
+                collected.len() - 1
+            });
+            Expr::Column(AGGREGATE_BASE + index)
+        };
+        if (call.function, data_type) == (AggregateFunction::Avg, DataType::Interval) {
+            return self.mean_interval(call, &mut collect);
+        }
+        let column = collect(call);
+        if function == AggregateFunction::ArrayAgg && name != "array_agg" {
+            let made = if name.starts_with("jsonb") { DataType::Jsonb } else { DataType::Json };
+            return Ok(Typed::Known(super::expr::call(name, vec![column], made), made));
+        }
         Ok(Typed::Known(cast_known(column, data_type, shown, self.parameters.zone)?, shown))
+    }
+
+    /// The mean of intervals is their sum divided by their number, as PostgreSQL divides one.
+    fn mean_interval(
+        &self,
+        call: Aggregate,
+        collect: &mut impl FnMut(Aggregate) -> Expr,
+    ) -> Result<Typed, SqlError> {
+        let count =
+            Aggregate { function: AggregateFunction::Count, data_type: DataType::Int64, ..call.clone() };
+        let sum = collect(Aggregate { function: AggregateFunction::Sum, ..call });
+        let count = Expr::Cast { input: Box::new(collect(count)), to: DataType::Float64 };
+        Ok(Typed::Known(
+            super::expr::call("divide", vec![sum, count], DataType::Interval),
+            DataType::Interval,
+        ))
     }
 
     /// The call without its FILTER, and the type as which its result is shown. Only `string_agg` keeps its ORDER BY: elsewhere it does not show.
@@ -417,7 +560,7 @@ impl ExprBinder<'_> {
     ) -> Result<(Aggregate, DataType), SqlError> {
         let distinct = arguments.distinct;
         let (mut exprs, own) = match (&arguments.exprs, function, distinct) {
-            (Some(exprs), _, _) => self.aggregate_arguments(name, function, exprs)?,
+            (Some(exprs), _, _) => self.aggregate_arguments(name, function, exprs, distinct)?,
             (None, AggregateFunction::Count, false) => (Vec::new(), DataType::Int64),
             (None, AggregateFunction::Count, true) => {
                 return Err(SqlError::new("42601", "DISTINCT * is not allowed"));
@@ -428,6 +571,7 @@ impl ExprBinder<'_> {
         for item in arguments.order {
             let typed = self.bind(&item.expr)?;
             let key_type = typed.data_type().unwrap_or(DataType::Text);
+            refuse_json(Some(key_type), ORDERING)?;
             let SortKey { descending, nulls_first, .. } = sort_key(item, 0);
             let expr = self.parameters.as_type(typed, key_type)?;
             if distinct && !exprs.contains(&expr) {
@@ -437,12 +581,15 @@ impl ExprBinder<'_> {
             }
             order.push(OrderKey { expr, descending, nulls_first });
         }
-        if function != AggregateFunction::StringAgg {
+        if !matches!(function, AggregateFunction::StringAgg | AggregateFunction::ArrayAgg) {
             order.clear();
         }
         let taken = summed_as(function, own);
         let data_type = aggregate_type(function, taken).ok_or_else(|| no_function(name, &[Some(own)]))?;
-        if let Some(argument) = exprs.first_mut() {
+        if function == AggregateFunction::ArrayAgg {
+            // What counts is told apart from what is NULL.
+            exprs.insert(0, Expr::Literal(Literal::Boolean(true)));
+        } else if let Some(argument) = exprs.first_mut() {
             *argument = cast_known(argument.clone(), own, taken, self.parameters.zone)?;
         }
         let shown = shown_as(function, own, data_type);
@@ -456,9 +603,14 @@ impl ExprBinder<'_> {
         name: &str,
         function: AggregateFunction,
         arguments: &[&ast::Expr],
+        distinct: bool,
     ) -> Result<(Vec<Expr>, DataType), SqlError> {
         let mut operands = self.bind_all(arguments)?;
+        if function == AggregateFunction::ArrayAgg && name != "array_agg" {
+            operands = self.json_elements(name, operands)?;
+        }
         let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
+        let types_in_full: Vec<_> = operands.iter().map(Typed::full_type).collect();
         let wanted = if function == AggregateFunction::StringAgg { 2 } else { 1 };
         if operands.len() != wanted {
             return Err(match (function, types.is_empty()) {
@@ -470,15 +622,26 @@ impl ExprBinder<'_> {
         }
         let own = types[0].or_else(|| unknown_argument(function));
         let own = own.ok_or_else(|| ambiguous_function(name, &types))?;
-        if own == DataType::Interval {
-            return Err(super::interval_column());
+        if distinct {
+            refuse_json(Some(own), EQUALITY)?;
+        }
+        let own = match (function, own, types_in_full.first().copied().flatten()) {
+            (AggregateFunction::StringAgg, DataType::Char, _) => DataType::Text,
+            (AggregateFunction::ArrayAgg, DataType::Text, Some(full)) => full,
+            // A char is shown with its blanks.
+            (AggregateFunction::Min | AggregateFunction::Max, DataType::Char, Some(full)) => full,
+            (_, own, _) => own,
+        };
+        if function == AggregateFunction::ArrayAgg {
+            super::array::element_of(own)?;
         }
         if aggregate_type(function, summed_as(function, own)).is_none() {
             return Err(no_function(name, &types));
         }
         let mut exprs = vec![self.parameters.as_type(operands.remove(0), own)?];
         if let Some(delimiter) = operands.pop() {
-            if delimiter.data_type().is_some_and(|known| known != DataType::Text) {
+            let is_text = |known| matches!(known, DataType::Text | DataType::Char);
+            if !delimiter.data_type().is_none_or(is_text) {
                 return Err(no_function(name, &types));
             }
             exprs.push(self.parameters.as_type(delimiter, DataType::Text)?);
@@ -489,7 +652,7 @@ impl ExprBinder<'_> {
     /// FILTER: where the condition is not true the argument is NULL, which all aggregates skip, and nothing
     /// else that the aggregate reads is computed.
     fn filter_aggregate(&self, call: &mut Aggregate, condition: &Expr) {
-        let types: Vec<DataType> = self.types();
+        let types: Vec<DataType> = self.scope.types();
         let filtered = |value: Expr| {
             let data_type = value.data_type(&types).unwrap_or(DataType::Boolean);
             Expr::Case { branches: vec![(condition.clone(), value)], otherwise: None, data_type }
@@ -511,17 +674,5 @@ impl ExprBinder<'_> {
                 None => filtered(key.expr.clone()),
             };
         }
-    }
-
-    /// The types of the input's columns by position.
-    fn types(&self) -> Vec<DataType> {
-        let mut types = Vec::new();
-        for column in &self.scope.columns {
-            if column.position >= types.len() {
-                types.resize(column.position + 1, DataType::Boolean);
-            }
-            types[column.position] = column.data_type;
-        }
-        types
     }
 }

@@ -7,9 +7,11 @@
 //! Names, types and errors are settled in the binder, by PostgreSQL's rules; from `Rel` on there
 //! are only positions.
 
+mod array; // arrays in expressions
 pub(crate) mod binder; // WITH, VALUES, ORDER BY, LIMIT
 mod catalog_function; // functions over the catalogs
 pub(crate) mod change; // INSERT, UPDATE, DELETE
+mod comparing; // comparisons, BETWEEN, IN
 mod explain; // a Rel as text
 pub(crate) mod expr; // scalar expressions
 pub(crate) mod exprs; // walks over expressions
@@ -17,6 +19,7 @@ mod forms; // LIKE, TRIM, INTERVAL, EXTRACT
 mod from; // tables and joins
 mod function; // calls and aggregates
 mod grouping; // GROUP BY and its sets
+mod json; // calls that make JSON
 mod names; // names of unaliased columns
 mod outer; // what stands for something outside the relation below
 pub(crate) mod rel; // the bound query
@@ -43,7 +46,7 @@ use datafusion::sql::sqlparser::ast;
 use futures::Stream;
 use millrace_engine::{DataType, Expr, Literal, PlanRef, RelationId, Snapshot, Tick};
 
-use crate::bound::RowShape;
+use crate::bound::ResultShape;
 use crate::catalog::{Catalog, Column, Relation};
 use crate::error::SqlError;
 use crate::sequence::Sequences;
@@ -134,7 +137,7 @@ impl<'a> Parameters<'a> {
 #[derive(Clone, Debug)]
 pub struct Query {
     rel: Arc<Rel>,
-    columns: RowShape,
+    columns: ResultShape,
     parameter_types: Vec<DataType>,
     /// What its text names.
     named: BTreeSet<RelationId>,
@@ -157,13 +160,9 @@ impl Query {
         if outer::is_correlated(&bound.rel) || outer::has_places(&bound.rel) {
             return Err(SqlError::internal("an outer reference is left in the plan"));
         }
-        refuse_interval_columns(&bound.rel)?;
-        let columns: Vec<Column> = bound
-            .columns()
-            .into_iter()
-            .map(|(name, data_type)| Column { name, data_type, nullable: true })
-            .collect();
-        let columns = RowShape::new(columns, bound.origins);
+        let columns: Vec<Column> =
+            bound.columns().into_iter().map(|(name, data_type)| Column::new(name, data_type, true)).collect();
+        let columns = ResultShape::new(columns, bound.origins);
         let mut rel = lower::optimize(bound.rel);
         lower::choose_indexes(&mut rel, binder.catalog);
         let rel = Arc::new(rel);
@@ -187,8 +186,13 @@ impl Query {
     }
 
     /// The same with where they come from.
-    pub fn shape(&self) -> &RowShape {
+    pub fn shape(&self) -> &ResultShape {
         &self.columns
+    }
+
+    /// The columns of a relation that the query's answer depends on.
+    pub(crate) fn columns_read(&self, relation: RelationId) -> BTreeSet<usize> {
+        self.rel.columns_read(relation)
     }
 
     /// The relations that the query reads, each once.
@@ -288,11 +292,10 @@ pub(crate) fn index_expression(
     relation: &Relation,
     expr: &ast::Expr,
 ) -> Result<(Expr, Option<DataType>, String), SqlError> {
-    let columns = relation.columns.iter().map(|column| (column.name.clone(), column.data_type));
-    let scope = Scope::of_table(&relation.name, columns);
+    let scope = change::table_scope(relation, &relation.name);
     let parameters = ParameterTypes::new(Parameters::values(&[]));
     let typed = ExprBinder::new(&scope, &parameters, "index expressions").bind(expr)?;
-    let data_type = typed.data_type();
+    let data_type = typed.full_type();
     let expr_bound = parameters.as_type(typed, data_type.unwrap_or(DataType::Text))?;
     let is_stable = |name: &str| name == "now" || functions::depends_on_session(name);
     if exprs::volatile_call(&expr_bound).is_some() || exprs::calls_any(&expr_bound, &is_stable) {
@@ -323,18 +326,4 @@ pub(crate) fn argument_value(
         return Err(SqlError::new("42804", message).hint("You will need to rewrite or cast the expression."));
     }
     adhoc::constant(&parameters.as_type(typed, to)?, tick)
-}
-
-/// 0A000: a column would be an interval, of which equal ones differ in their parts.
-pub(crate) fn interval_column() -> SqlError {
-    SqlError::unsupported("a column of type interval").hint(
-        "An interval can be a part of an expression: add it to a timestamp, compare it, or cast it to text.",
-    )
-}
-
-/// No operator has a column of intervals, whatever expressions compute with them.
-fn refuse_interval_columns(rel: &Rel) -> Result<(), SqlError> {
-    let mut found = false;
-    rel.visit(&mut |rel| found |= rel.columns().contains(&DataType::Interval));
-    if found { Err(interval_column()) } else { Ok(()) }
 }

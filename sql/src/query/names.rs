@@ -53,6 +53,7 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
         // NOT before it is an operator, which has no name.
         Expr::Exists { negated, .. } => (!negated).then(|| ("exists".to_owned(), true)),
         Expr::Array(_) => strong("array"),
+        Expr::CompoundFieldAccess { root, .. } => figure(root),
         Expr::Tuple(_) => strong("row"),
         Expr::Subquery(query) => first_column(&query.body).map(|name| (name, true)),
         _ => None,

@@ -74,7 +74,9 @@ impl Scope {
 
     /// The same of the columns of a relation.
     pub(crate) fn of_relation(self, relation: RelationId) -> Scope {
-        self.with_origins((0..).map(|column| Some(Origin { relation, column })))
+        let origins: Vec<_> =
+            self.columns.iter().map(|column| Some(Origin { relation, column: column.position })).collect();
+        self.with_origins(origins)
     }
 
     /// The origin of the column at a position.
@@ -98,6 +100,18 @@ impl Scope {
 
     fn tables(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().filter_map(|column| column.table.as_deref())
+    }
+
+    /// The types of the columns by position.
+    pub(crate) fn types(&self) -> Vec<DataType> {
+        let mut types = Vec::new();
+        for column in &self.columns {
+            if column.position >= types.len() {
+                types.resize(column.position + 1, DataType::Boolean);
+            }
+            types[column.position] = column.data_type;
+        }
+        types
     }
 
     /// The column of an unqualified name, if there is one.

@@ -15,6 +15,7 @@ use super::expr::{AGGREGATE_BASE, ExprBinder};
 use super::exprs::{calls, columns_of};
 use super::from::wildcard_table;
 use super::grouping::{GROUPING, Grouping, Regroup, refuse_grouping};
+use super::json::{EQUALITY, ORDERING, refuse_json};
 use super::outer::{map_places, place, places_of};
 use super::rel::{Rel, SortKey};
 use super::scope::{Scope, ScopeColumn, fold};
@@ -43,7 +44,8 @@ enum Order {
 /// the catalogs for arrays of what is not there.
 fn bind_item(expr: &ast::Expr, binder: &ExprBinder, vacant: bool) -> Result<Typed, SqlError> {
     match binder.bind(expr) {
-        Err(error) if vacant && error.sqlstate == "0A000" => Ok(Typed::Null),
+        // The arrays of the catalogs are texts, which ANY does not take (42809).
+        Err(error) if vacant && matches!(error.sqlstate.as_str(), "0A000" | "42809") => Ok(Typed::Null),
         bound => bound,
     }
 }
@@ -92,7 +94,11 @@ impl Binder<'_> {
         let orders = self.bind_orders("ORDER BY", order_exprs, &names, &outputs, &binder)?;
         let distinct = match &select.distinct {
             None | Some(Distinct::All) => Distinctness::All,
-            Some(Distinct::Distinct) => Distinctness::Rows,
+            Some(Distinct::Distinct) => {
+                let columns = scope.types();
+                outputs.iter().try_for_each(|output| refuse_json(output.data_type(&columns), EQUALITY))?;
+                Distinctness::Rows
+            }
             Some(Distinct::On(exprs)) => {
                 Distinctness::On(self.bind_orders("DISTINCT ON", exprs, &names, &outputs, &binder)?)
             }
@@ -197,7 +203,8 @@ impl Binder<'_> {
             Some(item) => item.value.clone(),
             None => binder.bind(expr)?,
         };
-        let data_type = typed.data_type().unwrap_or(DataType::Text);
+        refuse_json(typed.data_type(), EQUALITY)?;
+        let data_type = typed.full_type().unwrap_or(DataType::Text);
         let key = self.parameters.as_type(typed, data_type)?;
         let (mut aggregate, mut window) = (false, false);
         key.for_each_column(&mut |column| {
@@ -217,7 +224,7 @@ impl Binder<'_> {
     fn finish_items(&self, items: Vec<Item>, targets: Targets) -> Result<Vec<Expr>, SqlError> {
         let finish = |(column, item): (usize, Item)| {
             let target = targets.and_then(|targets| targets.get(column)).copied();
-            let data_type = item.value.data_type().or(target).unwrap_or(DataType::Text);
+            let data_type = item.value.full_type().or(target).unwrap_or(DataType::Text);
             self.settle(item.value, data_type)
         };
         items.into_iter().enumerate().map(finish).collect()
@@ -234,12 +241,17 @@ impl Binder<'_> {
         binder: &ExprBinder,
     ) -> Result<Vec<Order>, SqlError> {
         let mut orders = Vec::new();
+        let columns = binder.scope.types();
         for expr in exprs {
             orders.push(match output_column(clause, expr, names, outputs)? {
-                Some(column) => Order::Output(column),
+                Some(column) => {
+                    refuse_json(outputs[column].data_type(&columns), ORDERING)?;
+                    Order::Output(column)
+                }
                 None => {
                     let typed = binder.bind(expr)?;
-                    let data_type = typed.data_type().unwrap_or(DataType::Text);
+                    refuse_json(typed.data_type(), ORDERING)?;
+                    let data_type = typed.full_type().unwrap_or(DataType::Text);
                     Order::Extra(self.parameters.as_type(typed, data_type)?)
                 }
             });

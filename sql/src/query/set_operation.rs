@@ -12,6 +12,7 @@ use millrace_engine::{Aggregate, AggregateFunction, DataType, Expr, Literal};
 
 use super::binder::{Binder, Bound, BoundQuery, Environment, Targets, cast_columns};
 use super::expr::{call, unmatched};
+use super::json::{EQUALITY, refuse_json};
 use super::rel::{JoinKind, Rel};
 use crate::error::SqlError;
 use crate::functions::common_type;
@@ -42,6 +43,9 @@ impl Binder<'_> {
         let Some(first) = arms.first() else {
             return Err(SqlError::internal("a set operation without branches"));
         };
+        if !(all && *op == SetOperator::Union) {
+            first.rel.columns().into_iter().try_for_each(|column| refuse_json(Some(column), EQUALITY))?;
+        }
         let (names, untyped) = (first.names.clone(), vec![false; first.names.len()]);
         let mut inputs: Vec<Rel> = arms.into_iter().map(|arm| arm.rel).collect();
         let rel = match op {

@@ -126,11 +126,11 @@ impl ExprBinder<'_> {
         while let ast::Expr::Nested(inner) = right {
             right = inner;
         }
-        let ast::Expr::Subquery(query) = right else {
-            return Err(SqlError::unsupported("ANY or ALL of an array"));
-        };
         let Some((function, sign, opposite)) = comparison(operator) else {
             return Err(SqlError::unsupported(format_args!("operator {operator} with ANY or ALL")));
+        };
+        let ast::Expr::Subquery(query) = right else {
+            return self.quantified_array(operand, (function, sign), right, all);
         };
         let function = if all { opposite } else { function };
         Ok(negated_if(all, self.any(operand, function, sign, query)?))

@@ -3,8 +3,9 @@
 
 use std::cell::RefCell;
 
-use millrace_engine::{DataType, Expr, Literal};
+use millrace_engine::{DataType, Element, Expr, Limit, Literal};
 
+use super::expr::call;
 use super::types::{Named, display};
 use super::{KnownParameters, Parameters};
 use crate::compile::evaluate_constant;
@@ -26,8 +27,13 @@ pub(crate) enum Typed {
 }
 
 impl Typed {
-    /// The type, if it has one.
+    /// The type without its limit, if it has one: what operators and functions are chosen by.
     pub(crate) fn data_type(&self) -> Option<DataType> {
+        self.full_type().map(DataType::base)
+    }
+
+    /// The type, if it has one.
+    pub(crate) fn full_type(&self) -> Option<DataType> {
         match self {
             Typed::Known(_, data_type) => Some(*data_type),
             Typed::Text(_) | Typed::Null | Typed::Parameter(_) => None,
@@ -137,10 +143,21 @@ impl<'a> ParameterTypes<'a> {
             }
             Typed::Null => Ok(Expr::Literal(Literal::Null(to))),
             Typed::Parameter(index) => {
-                self.infer(index, to);
-                Ok(Expr::Literal(Literal::Null(to)))
+                // A limit is not the parameter's: what is cast or assigned to it is cut, or refused, then.
+                self.infer(index, to.base());
+                cast_known(Expr::Literal(Literal::Null(to.base())), to.base(), to, self.zone)
             }
         }
+    }
+
+    /// The expression as the value of a column of this type, to which it may be assigned: a text that is too
+    /// long is an error, where a cast cuts it.
+    pub(crate) fn assign(&self, typed: Typed, to: DataType) -> Result<Expr, SqlError> {
+        let cuts = matches!(to, DataType::Limited(Limit::Varchar(Some(_)) | Limit::Char(_)));
+        if !cuts || typed.full_type() == Some(to) || typed == Typed::Null {
+            return self.as_type(typed, to);
+        }
+        Ok(call("assign", vec![self.as_type(typed, DataType::Text)?], to))
     }
 
     /// The expression as a type of this kind, and the type.
@@ -149,7 +166,13 @@ impl<'a> ParameterTypes<'a> {
             (Typed::Text(text), Kind::Numeric) => numeric_type(crate::text_form::parse_digits(text)?.1),
             _ => kind.with_room_for(typed.data_type()),
         };
-        Ok((self.as_type(typed, to)?, to))
+        match typed {
+            // Functions take a type with and without its limit; but a char has blanks at its end.
+            Typed::Known(expr, DataType::Limited(limit)) if limit.base() == to && kind != Kind::Char => {
+                Ok((expr, to))
+            }
+            typed => Ok((self.as_type(typed, to)?, to)),
+        }
     }
 
     /// An explicit cast.
@@ -182,12 +205,34 @@ fn check_cast(typed: &Typed, to: DataType, allowed: Context) -> Result<(), SqlEr
     }
 }
 
+/// Whether an expression of one type becomes another by itself.
+pub(super) fn becomes(from: DataType, to: DataType) -> bool {
+    functions::context(from, to) == Some(Context::Implicit)
+}
+
 /// A cast between types that have one; of a literal it is computed at once.
 pub(crate) fn cast_known(expr: Expr, from: DataType, to: DataType, zone: &Zone) -> Result<Expr, SqlError> {
     if from == to {
         return Ok(expr);
     }
-    let constant = matches!(expr, Expr::Literal(_));
+    let cast = |input: Expr, to: DataType| Expr::Cast { input: Box::new(input), to };
+    let (own, wanted) = (from.base(), to.base());
+    let expr = if own == from { expr } else { cast(expr, own) };
+    let expr = if own == wanted { expr } else { cast_base(expr, own, wanted, zone)? };
+    Ok(if wanted == to { expr } else { cast(expr, to) })
+}
+
+/// A cast between types without limits.
+fn cast_base(expr: Expr, from: DataType, to: DataType, zone: &Zone) -> Result<Expr, SqlError> {
+    // A literal has the type that its value is stored as.
+    let constant = matches!(expr, Expr::Literal(_)) && to.stored() == to;
+    if let (Expr::Literal(Literal::Text(text)), DataType::Array(_)) = (&expr, to) {
+        return Ok(Expr::Literal(crate::text_form::parse(text, to, zone)?));
+    }
+    let is_moments = |data_type| data_type == DataType::Array(Element::TimestampTz);
+    if is_moments(from) || is_moments(to) {
+        return Err(SqlError::unsupported(format_args!("a cast from {} to {}", display(from), display(to))));
+    }
     let cast = match functions::cast_in_zone(expr.clone(), from, to, zone) {
         Some(cast) => cast,
         None => Expr::Cast { input: Box::new(expr), to },

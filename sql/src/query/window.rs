@@ -14,6 +14,7 @@ use millrace_engine::{DataType, Expr, OrderKey};
 
 use super::expr::ExprBinder;
 use super::exprs::map_columns;
+use super::json::{ORDERING, refuse_json};
 use super::rel::{Rel, SortKey};
 use super::scope::fold;
 use super::typed::Typed;
@@ -144,7 +145,8 @@ impl ExprBinder<'_> {
         let binder = self.in_window_definition();
         let expr = |expr: &ast::Expr| {
             let typed = binder.bind(expr)?;
-            let data_type = typed.data_type().unwrap_or(DataType::Text);
+            refuse_json(typed.data_type(), ORDERING)?;
+            let data_type = typed.full_type().unwrap_or(DataType::Text);
             self.parameters.as_type(typed, data_type)
         };
         let partition = spec.partition_by.iter().map(expr).collect::<Result<Vec<_>, _>>()?;

@@ -4,19 +4,27 @@
 //! 22008 for what is out of range), and back. Casts, parameters, result rows and COPY all go through
 //! them, so that every way in takes the same words and every way out prints the same.
 
+mod array; // arrays
 mod bytes; // bytea and uuid
 mod date; // date, and names of months
 mod float; // double precision and real
 mod interval; // interval
+mod limit; // varchar(n), char(n), timestamp(p)
 mod numeric; // numeric
+mod time; // time of day
 mod timestamp; // timestamps with and without time zone, and the calendar
 mod written_zone; // the zone behind a time
 
-use millrace_engine::{DataError, DataType, Literal};
+use std::fmt::Write;
+
+use millrace_engine::{DataError, DataType, Limit, Literal};
 
 use crate::SqlError;
+use crate::json;
+pub use crate::json::write_stored as write_jsonb;
 use crate::zone::Zone;
 
+pub use array::{parse_array, stored_array, write_array};
 pub use bytes::{parse_bytea, parse_uuid, write_bytea, write_uuid};
 pub(crate) use bytes::{parse_escapes, parse_hex, write_hex};
 pub(crate) use date::{DATES, MONTHS};
@@ -24,8 +32,11 @@ pub use date::{parse_date, write_date};
 pub use float::{parse_float32, parse_float64, write_float32, write_float64};
 pub use interval::{Interval, parse_interval, write_interval};
 pub(crate) use interval::{IntervalField, interval_out_of_range, parse_interval_of};
+pub(crate) use limit::cut_to;
+pub use limit::{fitted, round_time, round_timestamp};
 pub(crate) use numeric::{parse_decimal, parse_digits};
 pub use numeric::{parse_numeric, write_numeric};
+pub use time::{parse_time, write_time};
 pub(crate) use timestamp::{FIRST_DAY, MICROS_PER_DAY, civil_from_days, days_from_civil, days_in_month};
 pub use timestamp::{parse_timestamp, parse_timestamptz, write_timestamp, write_timestamptz};
 
@@ -51,6 +62,76 @@ pub fn parse(text: &str, data_type: DataType, zone: &Zone) -> Result<Literal, Sq
         DataType::TimestampTz => Literal::TimestampTz(parse_timestamptz(text, zone)?),
         DataType::Uuid => Literal::Uuid(parse_uuid(text)?),
         DataType::Bytea => Literal::Bytea(parse_bytea(text)?),
+        DataType::Time => Literal::Time(parse_time(text)?),
+        DataType::Array(element) => {
+            Literal::Array { element, bytes: parse_array(text, element, zone)?.encode() }
+        }
+        DataType::Json => Literal::Json(check_json(text)?.to_owned()),
+        DataType::Jsonb => Literal::Jsonb(parse_jsonb(text)?),
+        DataType::Char => Literal::Text(text.trim_end_matches(' ').to_owned()),
+        DataType::Limited(limit) => limited(parse(text, limit.base(), zone)?, limit)?,
+    })
+}
+
+/// Appends the text of a constant, a moment as the clocks of a zone show it, to a buffer in memory: writing to it
+/// cannot fail. Nothing of NULL.
+pub fn write_literal(value: &Literal, zone: &Zone, out: &mut impl Write) {
+    match value {
+        Literal::Null(_) => {}
+        Literal::Boolean(value) => _ = out.write_char(if *value { 't' } else { 'f' }),
+        Literal::Int16(value) => _ = write!(out, "{value}"),
+        Literal::Int32(value) => _ = write!(out, "{value}"),
+        Literal::Int64(value) => _ = write!(out, "{value}"),
+        Literal::Float32(bits) => write_float32(f32::from_bits(*bits), out),
+        Literal::Float64(bits) => write_float64(f64::from_bits(*bits), out),
+        Literal::Numeric { value, scale, .. } => write_numeric(*value, *scale, out),
+        Literal::Text(text) | Literal::Json(text) => _ = out.write_str(text),
+        Literal::Date(days) => write_date(*days, out),
+        Literal::Time(micros) => write_time(*micros, out),
+        Literal::Timestamp(micros) => write_timestamp(*micros, out),
+        Literal::TimestampTz(micros) => write_timestamptz(*micros, zone, out),
+        Literal::Interval { months, days, micros } => {
+            write_interval(Interval { months: *months, days: *days, micros: *micros }, out);
+        }
+        Literal::Uuid(bytes) => write_uuid(*bytes, out),
+        Literal::Bytea(bytes) => write_bytea(bytes, out),
+        Literal::Jsonb(bytes) => write_jsonb(bytes, out),
+        Literal::Array { bytes, .. } => {
+            if let Ok(array) = stored_array(bytes) {
+                write_array(&array, zone, out);
+            }
+        }
+    }
+}
+
+/// `jsonb`, as it is stored.
+///
+/// # Errors
+/// 22P02, 22P05, 22003, 54001
+pub fn parse_jsonb(text: &str) -> Result<Vec<u8>, DataError> {
+    Ok(json::encode(&json::read(text)?))
+}
+
+/// `json`, which is kept as it is written.
+///
+/// # Errors
+/// 22P02, 54001
+pub fn check_json(text: &str) -> Result<&str, DataError> {
+    json::check(text).map(|()| text)
+}
+
+/// A value of the type without its limit, as a column of the limit stores it.
+fn limited(value: Literal, limit: Limit) -> Result<Literal, DataError> {
+    Ok(match (value, limit) {
+        (Literal::Text(text), _) => Literal::Text(fitted(&text, limit)?.into_owned()),
+        (Literal::Timestamp(micros), Limit::Timestamp(digits)) => {
+            Literal::Timestamp(round_timestamp(micros, digits))
+        }
+        (Literal::TimestampTz(micros), Limit::TimestampTz(digits)) => {
+            Literal::TimestampTz(round_timestamp(micros, digits))
+        }
+        (Literal::Time(micros), Limit::Time(digits)) => Literal::Time(round_time(micros, digits)),
+        (value, _) => value,
     })
 }
 

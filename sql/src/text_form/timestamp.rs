@@ -148,7 +148,7 @@ pub(super) struct Parts {
     second: i64,
     micros: i64,
     /// What stands behind the time, and the zone that it is.
-    zone_word: String,
+    pub(super) zone_word: String,
     zone: Option<WrittenZone>,
 }
 
@@ -185,6 +185,21 @@ impl Parts {
             parts.zone_word = time.trim().to_owned();
         }
         Some(parts)
+    }
+
+    /// The fields of a time of day alone.
+    pub(super) fn of_clock(word: &str) -> Option<Parts> {
+        let mut parts = Parts::default();
+        parts.parse_time(word)?;
+        Some(parts)
+    }
+
+    /// Microseconds since midnight; `None` where a field is out of range.
+    pub(super) fn time_of_day(&self) -> Option<i64> {
+        let in_range = self.hour <= 24 && self.minute < 60 && self.second <= 60;
+        let seconds = (self.hour * 60 + self.minute) * 60 + self.second;
+        let micros = seconds * MICROS_PER_SECOND + self.micros;
+        (in_range && micros <= MICROS_PER_DAY).then_some(micros)
     }
 
     fn parse_date(date: &str) -> Option<Parts> {

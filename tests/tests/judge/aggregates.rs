@@ -16,6 +16,8 @@ pub(crate) fn aggregate(writer: &mut Writer, scope: &[Column]) -> Column {
         Type::Small,
         Type::Real,
         Type::Moment,
+        Type::Span,
+        Type::Clock,
     ];
     let argument = writer.random.pick(&of);
     let text = expression(writer, argument, scope, 1);
@@ -37,6 +39,12 @@ pub(crate) fn aggregate(writer: &mut Writer, scope: &[Column]) -> Column {
             let name = writer.random.pick(&["variance", "stddev", "var_pop", "stddev_pop"]);
             (format!("{name}({distinct}{text})"), Type::Double)
         }
+        (Type::Int, 6) => {
+            let way = writer.random.pick(&["", " DESC", " NULLS FIRST"]);
+            (format!("array_agg({distinct}{text} ORDER BY {text}{way})"), Type::List)
+        }
+        (Type::Span | Type::Clock, 2 | 3) => (format!("sum({text})"), Type::Span),
+        (Type::Span | Type::Clock, 4) => (format!("avg({text})"), Type::Span),
         (Type::Text, 2..=4) => {
             let way = writer.random.pick(&["", " DESC"]);
             (format!("string_agg({distinct}{text}, ',' ORDER BY {text}{way})"), Type::Text)

@@ -244,6 +244,12 @@ async fn what_is_said_of_sequences_is_what_postgresql_says() {
     said_alike(include_str!("../../suites/sequences.sql")).await;
 }
 
+/// ALTER TABLE and its kin.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_alterations_is_what_postgresql_says() {
+    said_alike(include_str!("../../suites/alter.sql")).await;
+}
+
 /// Prepared statements, cursors, modes of transactions, SET LOCAL.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_of_sessions_is_what_postgresql_says() {

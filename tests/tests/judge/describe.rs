@@ -11,6 +11,7 @@ use tokio_postgres::Client;
 const TABLES: &str = "
     CREATE TABLE d (a int, b bigint NOT NULL, c double precision, t text, e timestamp, f date, g boolean, n numeric(10,2),
         r real, s smallint, u uuid, y bytea, tz timestamptz);
+    CREATE TABLE e (v varchar(10), c char(5), ti time, j json, jb jsonb, ai int[], ta text[], iv interval, tp timestamp(3));
     CREATE TABLE o (a int PRIMARY KEY, z bigint);
     CREATE VIEW pv AS SELECT b, a + 1 AS more, t FROM d";
 
@@ -67,6 +68,12 @@ const ROWS: &str = "INSERT INTO d VALUES
     (2147483647, 9223372036854775807, -0.0, 'é☃', '9999-12-31 23:59:59', '4713-01-01', NULL, 0, 3e38, 0, NULL, NULL, NULL),
     (NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)";
 
+const MORE_ROWS: &str = "INSERT INTO e VALUES
+    ('varchar', 'ch', '23:59:59.999999', '{\"b\": [1, 2.50]}', '{\"b\": [1, 2.50], \"a\": null}', '{1,NULL,-3}', '{x,\"y z\",NULL}',
+        '1 year 2 mons -3 days 04:05:06.7', '2020-02-29 12:34:56.789'),
+    ('', '', '00:00', 'null', '\"text\"', '{}', '{{a,b},{c,d}}', '0', '1970-01-01'),
+    (NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)";
+
 async fn out(client: &Client, sql: &str) -> Vec<u8> {
     let chunks: Vec<_> = client.copy_out(sql).await.unwrap().try_collect().await.unwrap();
     chunks.concat()
@@ -92,6 +99,15 @@ async fn binary_copies_are_postgresqls_byte_by_byte() {
     for client in [&theirs, &ours] {
         client.batch_execute(TABLES).await.unwrap();
         client.batch_execute(ROWS).await.unwrap();
+        client.batch_execute(MORE_ROWS).await.unwrap();
+    }
+    let more = "COPY (SELECT * FROM e ORDER BY tp) TO STDOUT (FORMAT binary)";
+    let more_file = out(&theirs, more).await;
+    assert_eq!(out(&ours, more).await, more_file);
+    for client in [&theirs, &ours] {
+        client.batch_execute("DELETE FROM e").await.unwrap();
+        assert_eq!(back_in(client, "COPY e FROM STDIN BINARY", &more_file).await, Ok(3));
+        assert_eq!(out(client, more).await, more_file);
     }
     let copy = "COPY (SELECT * FROM d ORDER BY a) TO STDOUT (FORMAT binary)";
     let file = out(&theirs, copy).await;

@@ -17,11 +17,17 @@ pub(crate) enum Type {
     Moment,
     Uuid,
     Bytes,
+    Span,
+    Clock,
+    Short,
+    Code,
+    Doc,
+    List,
 }
 
 impl Type {
     /// Those of tables' columns.
-    pub(crate) const OF_TABLES: [Type; 11] = [
+    pub(crate) const OF_TABLES: [Type; 17] = [
         Type::Int,
         Type::Big,
         Type::Double,
@@ -33,6 +39,12 @@ impl Type {
         Type::Moment,
         Type::Uuid,
         Type::Bytes,
+        Type::Span,
+        Type::Clock,
+        Type::Short,
+        Type::Code,
+        Type::Doc,
+        Type::List,
     ];
 
     /// As SQL names it.
@@ -50,6 +62,12 @@ impl Type {
             Type::Moment => "timestamptz",
             Type::Uuid => "uuid",
             Type::Bytes => "bytea",
+            Type::Span => "interval",
+            Type::Clock => "time",
+            Type::Short => "varchar(6)",
+            Type::Code => "char(3)",
+            Type::Doc => "jsonb",
+            Type::List => "int[]",
         }
     }
 }
@@ -97,6 +115,22 @@ pub(crate) fn literal(writer: &mut Writer, data_type: Type) -> String {
             "'{a0eebc999c0b4ef8bb6d6bb9bd380a12}'",
         ],
         (Type::Bytes, _) => &["'\\x00ff'", "''", "'a'", "'\\xFE'", "'a\\001b'"],
+        // Hours only: equal intervals look alike.
+        (Type::Span, _) => &["'01:30'", "'2 hours'", "'-00:30'", "'0'", "'100:00:00.25'"],
+        (Type::Clock, _) => &["'00:10'", "'01:10'", "'23:59:59.999999'", "'12:30 PM'"],
+        (Type::Short, _) => &["'a'", "'7'", "''", "'ab'", "'ab '", "'abcdef'"],
+        (Type::List, _) => &["'{1,2}'", "'{}'", "'{NULL,1}'", "'{2}'", "'{3,2,1,7}'"],
+        // Equal ones look alike.
+        (Type::Doc, _) => &[
+            "'1'",
+            "'{\"a\": 1}'",
+            "'{\"a\": {\"a\": \"b\"}, \"b\": null}'",
+            "'[1, \"b\", null]'",
+            "'\"b\"'",
+            "'null'",
+            "'[]'",
+        ],
+        (Type::Code, _) => &["'a'", "'7'", "''", "'ab'", "'ab '", "'abc'"],
         (Type::Numeric, _) => &["0", "1.5", "2", "-0.25", "10"],
     };
     writer.random.pick(of).to_owned()
@@ -160,6 +194,18 @@ pub(crate) fn expression(writer: &mut Writer, data_type: Type, scope: &[Column],
         Type::Moment => moment(writer, scope, depth - 1),
         Type::Uuid => leaf(writer, Type::Uuid, scope),
         Type::Bytes => bytes(writer, scope, depth - 1),
+        Type::Span => span(writer, scope, depth - 1),
+        Type::Clock => clock(writer, scope, depth - 1),
+        Type::Doc => document(writer, scope, depth - 1),
+        Type::List => list(writer, scope, depth - 1),
+        Type::Short | Type::Code => {
+            let text = expression(writer, Type::Text, scope, depth - 1);
+            if writer.random.chance(50) {
+                leaf(writer, data_type, scope)
+            } else {
+                format!("({text})::{}", data_type.name())
+            }
+        }
     }
 }
 
@@ -184,7 +230,16 @@ fn int(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
     let (one, other) = (of(Type::Int), of(Type::Int));
     let (text, double, time) = (of(Type::Text), of(Type::Double), of(Type::Time));
     let (small, moment, bytes) = (of(Type::Small), of(Type::Moment), of(Type::Bytes));
-    match writer.random.below(27) {
+    let (span, clock, code) = (of(Type::Span), of(Type::Clock), of(Type::Code));
+    let list = of(Type::List);
+    match writer.random.below(35) {
+        31 => format!("cardinality({list})"),
+        32 => format!("({list})[1]"),
+        33 => format!("array_position({list}, {one})"),
+        26 => format!("extract(minute FROM {span})::int"),
+        27 => format!("extract(hour FROM {clock})::int"),
+        28 => format!("length({code})"),
+        29 => format!("octet_length({code})"),
         0..=4 => format!("({one} + {other})"),
         5..=7 => format!("({one} - {other})"),
         8 | 9 => format!("({one} * {other})"),
@@ -280,6 +335,59 @@ fn bytes(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
     }
 }
 
+fn span(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
+    let mut of = |data_type| expression(writer, data_type, scope, depth);
+    let (one, other, first, second) = (of(Type::Span), of(Type::Span), of(Type::Clock), of(Type::Clock));
+    match writer.random.below(7) {
+        0 | 1 => format!("({one} + {other})"),
+        2 => format!("({one} - {other})"),
+        3 => format!("({one} * 2)"),
+        4 => format!("({first} - {second})"),
+        5 => format!("({first})::interval"),
+        _ => format!("(- {one})"),
+    }
+}
+
+fn list(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
+    let mut of = |data_type| expression(writer, data_type, scope, depth);
+    let (one, other, int) = (of(Type::List), of(Type::List), of(Type::Int));
+    match writer.random.below(8) {
+        0 | 1 => format!("({one} || {other})"),
+        2 => format!("({one} || {int})"),
+        3 => format!("({int} || {one})"),
+        4 => format!("ARRAY[{int}, 1]"),
+        5 => format!("array_remove({one}, {int})"),
+        6 => format!("({one})[1:2]"),
+        _ => format!("array_replace({one}, 1, {int})"),
+    }
+}
+
+fn document(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
+    let any = writer.random.pick(&Type::OF_TABLES);
+    let mut of = |data_type| expression(writer, data_type, scope, depth);
+    let (one, other, any) = (of(Type::Doc), of(Type::Doc), of(any));
+    match writer.random.below(9) {
+        0 | 1 => format!("({one} || {other})"),
+        2 | 3 => format!("({one} -> 'a')"),
+        4 => format!("({one} -> 0)"),
+        5 => format!("jsonb_strip_nulls({one})"),
+        6 => format!("jsonb_build_object('a', {one}, 'b', {other})"),
+        7 if !any.contains('(') => format!("to_jsonb({any})"),
+        _ => format!("jsonb_build_array({one}, {other})"),
+    }
+}
+
+fn clock(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
+    let mut of = |data_type| expression(writer, data_type, scope, depth);
+    let (one, span, time) = (of(Type::Clock), of(Type::Span), of(Type::Time));
+    match writer.random.below(4) {
+        0 => format!("({one} + {span})"),
+        1 => format!("({one} - {span})"),
+        2 => format!("({time})::time"),
+        _ => format!("({span})::time"),
+    }
+}
+
 const ZONES: [&str; 6] = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "EST", "+03"];
 
 fn moment(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
@@ -315,7 +423,17 @@ fn text(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
     let (bool, time, double) = (of(Type::Bool), of(Type::Time), of(Type::Double));
     let (small, real, moment) = (of(Type::Small), of(Type::Real), of(Type::Moment));
     let (uuid, bytes) = (of(Type::Uuid), of(Type::Bytes));
-    match writer.random.below(17) {
+    let (span, clock) = (of(Type::Span), of(Type::Clock));
+    let (short, code, doc) = (of(Type::Short), of(Type::Code), of(Type::Doc));
+    match writer.random.below(25) {
+        21 => format!("({doc} ->> 'a')"),
+        22 => format!("({doc})::text"),
+        23 => format!("jsonb_typeof({doc})"),
+        16 => format!("({span})::text"),
+        17 => format!("({clock})::text"),
+        18 => format!("({short} || {code})"),
+        19 => format!("concat({code}, {short})"),
+        20 => format!("upper({short})"),
         0 => format!("upper({one})"),
         1 => format!("lower({one})"),
         2 | 3 => format!("({one} || {other})"),
@@ -351,8 +469,21 @@ fn condition(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
     let (left, right, text) = (of(Type::Bool), of(Type::Bool), of(Type::Text));
     let (real, number) = (of(Type::Real), of(Type::Int));
     let (moment, time) = (of(Type::Moment), of(Type::Time));
+    let (short, code) = (of(Type::Short), of(Type::Code));
+    let (doc, part) = (of(Type::Doc), of(Type::Doc));
+    let (list, items) = (of(Type::List), of(Type::List));
     let sign = writer.random.pick(&["=", "<>", "<", "<=", ">", ">="]);
-    match writer.random.below(23) {
+    match writer.random.below(33) {
+        28 => format!("({list} @> {items})"),
+        29 => format!("({list} && {items})"),
+        30 => format!("({number} {sign} ANY ({list}))"),
+        31 => format!("({number} {sign} ALL ({list}))"),
+        25 => format!("({doc} @> {part})"),
+        26 => format!("({doc} <@ {part})"),
+        27 => format!("({doc} ? 'a')"),
+        22 => format!("({short} {sign} {text})"),
+        23 => format!("({code} {sign} {short})"),
+        24 => format!("({code} LIKE '{}')", writer.random.pick(&["a%", "a", "ab_", "% "])),
         0..=6 => format!("({one} {sign} {other})"),
         7 => format!("({one} IS NULL)"),
         8 => format!("({one} IS NOT NULL)"),

@@ -440,7 +440,7 @@ impl<'a> Writer<'a> {
             (Type::Bool, 0..=3) => format!("SELECT bool_or({item}) {tail}"),
             (_, 4) => format!("SELECT {item} {tail} ORDER BY 1 LIMIT 1"),
             (_, 5) => format!("SELECT DISTINCT {item} {tail}"),
-            (Type::Uuid | Type::Bytes, _) => format!("SELECT {item} {tail} ORDER BY 1 LIMIT 1"),
+            (Type::Uuid | Type::Bytes | Type::Doc, _) => format!("SELECT {item} {tail} ORDER BY 1 LIMIT 1"),
             (Type::Bool, _) => format!("SELECT bool_and({item}) {tail}"),
             (_, 0 | 1) => format!("SELECT max({item}) {tail}"),
             _ => format!("SELECT min({item}) {tail}"),

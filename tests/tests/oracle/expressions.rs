@@ -19,11 +19,17 @@ pub(crate) enum Type {
     Moment,
     Uuid,
     Bytes,
+    Span,
+    Clock,
+    Short,
+    Code,
+    Doc,
+    List,
 }
 
 impl Type {
     /// Those that tables have.
-    pub(crate) const OF_TABLES: [Type; 13] = [
+    pub(crate) const OF_TABLES: [Type; 19] = [
         Type::Int,
         Type::Big,
         Type::Double,
@@ -37,6 +43,12 @@ impl Type {
         Type::Moment,
         Type::Uuid,
         Type::Bytes,
+        Type::Span,
+        Type::Clock,
+        Type::Short,
+        Type::Code,
+        Type::Doc,
+        Type::List,
     ];
 
     /// One of those.
@@ -46,7 +58,7 @@ impl Type {
 
     /// Whether there are min and max of it.
     pub(crate) fn has_extremes(self) -> bool {
-        !matches!(self, Type::Bool | Type::Uuid | Type::Bytes)
+        !matches!(self, Type::Bool | Type::Uuid | Type::Bytes | Type::Short | Type::Doc)
     }
 
     /// As a column of a table has it.
@@ -70,6 +82,12 @@ impl Type {
             Type::Moment => "timestamptz",
             Type::Uuid => "uuid",
             Type::Bytes => "bytea",
+            Type::Span => "interval",
+            Type::Clock => "time",
+            Type::Short => "varchar(6)",
+            Type::Code => "char(3)",
+            Type::Doc => "jsonb",
+            Type::List => "int[]",
         }
     }
 }
@@ -131,6 +149,13 @@ pub(crate) fn expression(gene: &Gene, data_type: Type, scope: &[Column]) -> Stri
         Type::Moment => moment(gene, scope),
         Type::Uuid => leaf(gene.choice, Type::Uuid, scope),
         Type::Bytes => bytes(gene, scope),
+        Type::Span => span(gene, scope),
+        Type::Clock => clock(gene, scope),
+        Type::Short if gene.choice % 3 == 0 => format!("({})::varchar(6)", gene.of(0, Type::Text, scope)),
+        Type::Code if gene.choice % 3 == 0 => format!("({})::char(3)", gene.of(0, Type::Text, scope)),
+        Type::Doc => document(gene, scope),
+        Type::List => list(gene, scope),
+        Type::Short | Type::Code => leaf(gene.choice / 3, data_type, scope),
     }
 }
 
@@ -155,8 +180,10 @@ fn typed_literal(choice: usize, data_type: Type) -> String {
 
 fn int(gene: &Gene, scope: &[Column]) -> String {
     let of = |index, data_type| gene.of(index, data_type, scope);
-    match gene.choice % 21 {
-        0..=4 => leaf(gene.choice / 21, Type::Int, scope),
+    match gene.choice % 23 {
+        20 => format!("cardinality({})", of(0, Type::List)),
+        21 => format!("({})[1]", of(0, Type::List)),
+        0..=4 => leaf(gene.choice / 23, Type::Int, scope),
         5..=8 => format!("({} + {})", of(0, Type::Int), of(1, Type::Int)),
         9 | 10 => format!("({} - {})", of(0, Type::Int), of(1, Type::Int)),
         11 => format!("({} * {})", of(0, Type::Int), of(1, Type::Int)),
@@ -232,6 +259,52 @@ fn bytes(gene: &Gene, scope: &[Column]) -> String {
     }
 }
 
+/// Equal ones in several forms, so that what a group shows of them matters.
+fn span(gene: &Gene, scope: &[Column]) -> String {
+    let of = |index, data_type| gene.of(index, data_type, scope);
+    match gene.choice % 7 {
+        0 | 1 => leaf(gene.choice / 7, Type::Span, scope),
+        2 => format!("({} + {})", of(0, Type::Span), of(1, Type::Span)),
+        3 => format!("({} * 2)", of(0, Type::Span)),
+        4 => format!("({} - {})", of(0, Type::Clock), of(1, Type::Clock)),
+        5 => format!("justify_interval({})", of(0, Type::Span)),
+        _ => format!("({} - {})", of(0, Type::Time), of(1, Type::Time)),
+    }
+}
+
+fn list(gene: &Gene, scope: &[Column]) -> String {
+    let of = |index, data_type| gene.of(index, data_type, scope);
+    match gene.choice % 6 {
+        0 | 1 => leaf(gene.choice / 6, Type::List, scope),
+        2 => format!("({} || {})", of(0, Type::List), of(1, Type::List)),
+        3 => format!("({} || {})", of(0, Type::List), of(1, Type::Int)),
+        4 => format!("ARRAY[{}, {}]", of(0, Type::Int), of(1, Type::Int)),
+        _ => format!("array_remove({}, {})", of(0, Type::List), of(1, Type::Int)),
+    }
+}
+
+/// Equal ones with more and fewer digits.
+fn document(gene: &Gene, scope: &[Column]) -> String {
+    let of = |index, data_type| gene.of(index, data_type, scope);
+    match gene.choice % 7 {
+        0 | 1 => leaf(gene.choice / 7, Type::Doc, scope),
+        2 => format!("({} || {})", of(0, Type::Doc), of(1, Type::Doc)),
+        3 => format!("({} -> 'a')", of(0, Type::Doc)),
+        4 => format!("to_jsonb({})", of(0, Type::Numeric)),
+        5 => format!("jsonb_build_object('a', {}, 'b', {})", of(0, Type::Int), of(1, Type::Doc)),
+        _ => format!("({} -> 0)", of(0, Type::Doc)),
+    }
+}
+
+fn clock(gene: &Gene, scope: &[Column]) -> String {
+    let of = |index, data_type| gene.of(index, data_type, scope);
+    match gene.choice % 4 {
+        0 | 1 => leaf(gene.choice / 4, Type::Clock, scope),
+        2 => format!("({} + {})", of(0, Type::Clock), of(1, Type::Span)),
+        _ => format!("({})::time", of(0, Type::Time)),
+    }
+}
+
 fn moment(gene: &Gene, scope: &[Column]) -> String {
     let of = |index, data_type| gene.of(index, data_type, scope);
     match gene.choice % 6 {
@@ -271,8 +344,11 @@ fn numeric(gene: &Gene, scope: &[Column]) -> String {
 
 fn text(gene: &Gene, scope: &[Column]) -> String {
     let of = |index, data_type| gene.of(index, data_type, scope);
-    match gene.choice % 6 {
-        0 | 1 => leaf(gene.choice / 6, Type::Text, scope),
+    match gene.choice % 9 {
+        7 => format!("({} ->> 'a')", of(0, Type::Doc)),
+        0 | 1 => leaf(gene.choice / 9, Type::Text, scope),
+        5 => format!("({} || {})", of(0, Type::Short), of(1, Type::Code)),
+        6 => format!("({})::text", of(0, Type::Span)),
         2 => format!("upper({})", of(0, Type::Text)),
         3 => format!("({} || {})", of(0, Type::Text), of(1, Type::Text)),
         4 => format!("({})::text", of(0, Type::Int)),
@@ -283,7 +359,19 @@ fn text(gene: &Gene, scope: &[Column]) -> String {
 fn condition(gene: &Gene, scope: &[Column]) -> String {
     let of = |index, data_type| gene.of(index, data_type, scope);
     let compare = |sign, data_type| format!("({} {sign} {})", of(0, data_type), of(1, data_type));
-    match gene.choice % 23 {
+    match gene.choice % 34 {
+        30 => compare("@>", Type::List),
+        31 => compare("<", Type::List),
+        32 => compare("=", Type::List),
+        33 => format!("({} = ANY ({}))", of(0, Type::Int), of(1, Type::List)),
+        27 => compare("@>", Type::Doc),
+        28 => compare("=", Type::Doc),
+        29 => compare("<", Type::Doc),
+        22 => compare("<=", Type::Span),
+        23 => compare("=", Type::Span),
+        24 => compare(">", Type::Clock),
+        25 => format!("({} = {})", of(0, Type::Short), of(1, Type::Text)),
+        26 => compare("=", Type::Code),
         0 | 1 => compare(">", Type::Int),
         2 => compare("<=", Type::Int),
         3 => compare("=", Type::Int),
@@ -291,8 +379,8 @@ fn condition(gene: &Gene, scope: &[Column]) -> String {
         5 => compare("<", Type::Double),
         6 => compare(">=", Type::Big),
         7 => compare("<", Type::Time),
-        8 => format!("({} IS NULL)", of(0, Type::of_tables(gene.choice / 23))),
-        9 => format!("({} IS NOT NULL)", of(0, Type::of_tables(gene.choice / 23))),
+        8 => format!("({} IS NULL)", of(0, Type::of_tables(gene.choice / 34))),
+        9 => format!("({} IS NOT NULL)", of(0, Type::of_tables(gene.choice / 34))),
         10 if !gene.kids.is_empty() => format!("(NOT {})", of(0, Type::Bool)),
         11 if !gene.kids.is_empty() => compare("AND", Type::Bool),
         12 if !gene.kids.is_empty() => compare("OR", Type::Bool),
@@ -364,6 +452,29 @@ pub(crate) fn value(choice: usize, data_type: Type) -> String {
         Type::Bytes => {
             pick(&["'\\x00ff'", "''", "'a'", "'\\xfe'", "'a longer row of bytes than the others'"])
         }
+        Type::Span => pick(&[
+            "'1 month'",
+            "'30 days'",
+            "'29 days 24:00'",
+            "'01:30'",
+            "'-1 day 2 hours'",
+            "'1 mon -1 day 24 hours'",
+            "'5 years'",
+        ]),
+        Type::Clock => pick(&["'00:10'", "'01:10'", "'23:59:59.999999'", "'24:00'"]),
+        Type::Short => pick(&["'a'", "'7'", "''", "'ab'", "'ab '", "'abcdef'"]),
+        Type::Code => pick(&["'a'", "'7'", "''", "'ab'", "'ab '", "'abc'"]),
+        Type::List => pick(&["'{1,2}'", "'{}'", "'{NULL,1}'", "'{2}'", "'{1,2,3,5,7,-1,2000000000}'"]),
+        Type::Doc => pick(&[
+            "'1'",
+            "'1.0'",
+            "'{\"a\": 1}'",
+            "'{\"a\": 1.00}'",
+            "'[1, \"b\"]'",
+            "'\"b\"'",
+            "'null'",
+            "'[]'",
+        ]),
         Type::Small => pick(&["1", "2", "0", "3", "-7", "1", "32767", "-32768"]),
         Type::Real => pick(&["1.5", "0", "0.1", "-3", "3e38", "'NaN'", "'-0'", "1e-40", "'Infinity'"]),
         Type::Numeric => pick(&["1.25", "0", "2", "1.2", "-0.5", "1.25", "999999.99", "2.00"]),

@@ -72,7 +72,7 @@ struct ShapeGene {
 
 /// Any view.
 pub(crate) fn view_gene() -> impl Strategy<Value = ViewGene> {
-    let items = |range| prop::collection::vec((0usize..88, gene()), range);
+    let items = |range| prop::collection::vec((0usize..112, gene()), range);
     let having = prop::option::weighted(0.3, gene());
     let sets = prop::option::weighted(0.25, 0usize..4);
     let groups = (items(0..3), items(1..4), having, sets)
@@ -350,7 +350,7 @@ fn aggregate(choice: usize, gene: &Gene, scope: &[Column]) -> (String, Type) {
     let any = scope[choice % scope.len()].data_type;
     let ordered = if any.has_extremes() { any } else { Type::Int };
     let condition = || expression(&gene.kid(2), Type::Bool, scope);
-    match choice % 49 {
+    match choice % 56 {
         0 => ("count(*)".to_owned(), Type::Big),
         1 => (format!("bool_or({} >= 2)", of(Type::Int)), Type::Bool),
         2 => (format!("count({})", of(any)), Type::Big),
@@ -395,6 +395,13 @@ fn aggregate(choice: usize, gene: &Gene, scope: &[Column]) -> (String, Type) {
         45 => (format!("avg({})", of(Type::Real)), Type::Double),
         46 => (format!("bit_or({})", of(Type::Small)), Type::Small),
         47 => (format!("sum(DISTINCT {})", of(Type::Real)), Type::Real),
+        48 => (format!("sum({})", of(Type::Span)), Type::Span),
+        49 => (format!("avg({})", of(Type::Span)), Type::Span),
+        50 => (format!("max({})", of(Type::Span)), Type::Span),
+        51 => (format!("array_agg({})", of(Type::Int)), Type::List),
+        52 => (format!("array_agg(DISTINCT {}) FILTER (WHERE {})", of(Type::Int), condition()), Type::List),
+        53 => (format!("jsonb_agg({} ORDER BY {} DESC)", of(any), of(Type::Text)), Type::Doc),
+        54 => (format!("array_agg({0} ORDER BY {0} DESC)::text", of(Type::Double)), Type::Text),
         _ => (format!("stddev_pop({})", of(Type::Numeric)), Type::Numeric),
     }
 }

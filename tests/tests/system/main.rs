@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod alter; // ALTER TABLE while the table lives
 mod bounds; // what comes behind each bound of the wire
 mod catalogs; // psql's backslash commands, pg_catalog
 mod clients; // what six clients do, step by step

@@ -11,9 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray,
-    Float32Array, Float64Array, Int16Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, BinaryArray, BinaryViewArray, BooleanArray, Date32Array, Decimal128Array,
+    FixedSizeBinaryArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
+    IntervalMonthDayNanoArray, LargeBinaryArray, StringArray, Time64MicrosecondArray,
+    TimestampMicrosecondArray,
 };
+use arrow::datatypes::IntervalMonthDayNano;
 
 use super::simulated::{Seeded, SimulatedDisk};
 use super::{Log, LogConfig, Random, Record, TableChanges};
@@ -91,7 +94,7 @@ fn table(random: &mut Seeded, tick: Tick) -> TableChanges {
 }
 
 fn data_type(random: &mut Seeded) -> DataType {
-    match random.below(13) {
+    match random.below(17) {
         0 => DataType::Boolean,
         1 => DataType::Int32,
         2 => DataType::Int64,
@@ -104,6 +107,10 @@ fn data_type(random: &mut Seeded) -> DataType {
         9 => DataType::TimestampTz,
         10 => DataType::Uuid,
         11 => DataType::Bytea,
+        12 => DataType::Time,
+        13 => DataType::Interval,
+        14 => DataType::Jsonb,
+        15 => DataType::Array(crate::array::Element::Text),
         _ => DataType::Numeric { precision: 38, scale: 4 },
     }
 }
@@ -138,11 +145,23 @@ fn column(random: &mut Seeded, data_type: DataType, rows: usize) -> ArrayRef {
             Arc::new(array.with_data_type(data_type.to_arrow()))
         }
         DataType::Bytea => Arc::new(values.map(|v| v.map(|v| text(v).into_bytes())).collect::<BinaryArray>()),
+        DataType::Time => Arc::new(values.map(|v| v.map(|v| v as i64)).collect::<Time64MicrosecondArray>()),
         DataType::Uuid => {
             let uuids = values.map(|v| v.map(|v| u128::from(v).to_be_bytes()));
             Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(uuids, 16).unwrap())
         }
-        DataType::Interval => unreachable!("no relation has a column of it"),
+        DataType::Interval => {
+            let interval =
+                |v: u64| IntervalMonthDayNano::new(v as i32, (v >> 32) as i32, (v % 1000) as i64 * 1_000);
+            Arc::new(values.map(|v| v.map(interval)).collect::<IntervalMonthDayNanoArray>())
+        }
+        DataType::Array(_) => {
+            Arc::new(values.map(|v| v.map(|v| text(v).into_bytes())).collect::<BinaryViewArray>())
+        }
+        DataType::Jsonb => {
+            Arc::new(values.map(|v| v.map(|v| text(v).into_bytes())).collect::<LargeBinaryArray>())
+        }
+        DataType::Char | DataType::Json | DataType::Limited(_) => unreachable!("they are stored as others"),
     };
     array.slice(offset, rows)
 }

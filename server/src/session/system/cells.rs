@@ -151,6 +151,12 @@ fn array(data_type: DataType, cells: impl ExactSizeIterator<Item = Cell>) -> Arr
         | DataType::Date
         | DataType::Interval
         | DataType::Uuid
-        | DataType::Bytea => new_null_array(&data_type.to_arrow(), cells.len()),
+        | DataType::Bytea
+        | DataType::Time
+        | DataType::Json
+        | DataType::Jsonb
+        | DataType::Array(_)
+        | DataType::Char
+        | DataType::Limited(_) => new_null_array(&data_type.to_arrow(), cells.len()),
     }
 }

@@ -4,7 +4,7 @@ use millrace_engine::{DataType, RelationId};
 use millrace_sql::{Catalog, Column, Generated, Relation, RelationKind, Schema, SystemRelation, oid_of};
 
 use super::cells::{Cell, Table, row};
-use super::fixed::{OWNER_OID, type_of};
+use super::fixed::{OWNER_OID, element_of, type_of};
 use crate::pgwire::wire_type;
 
 /// From here on PostgreSQL's own oids are those of views.
@@ -129,20 +129,25 @@ fn identity(relation: &Relation, at: usize) -> &'static str {
 fn attribute(oid: i64, at: usize, column: &Column, has_default: bool, identity: &str) -> Vec<Cell> {
     let (type_oid, modifier) = type_and_modifier(column.data_type);
     let known = type_of(type_oid);
+    let element = element_of(type_oid);
+    let alignment = element.map(|element| if element.align == "d" { "d" } else { "i" });
+    let type_oid = if column.dropped { 0 } else { type_oid };
     row![
         oid,
         column.name.as_str(),
         type_oid,
         modifier,
-        known.map(|known| known.length),
+        known.map_or(-1, |known| known.length),
         at + 1,
-        known.map(|known| known.by_value),
-        known.map(|known| known.align),
-        known.map(|known| known.storage),
+        known.is_some_and(|known| known.by_value),
+        known.map(|known| known.align).or(alignment),
+        known.map_or("x", |known| known.storage),
         !column.nullable,
         has_default,
-        known.map(|known| known.collation),
+        known.or(element).map(|known| known.collation),
+        i64::from(element.is_some()),
         identity,
+        column.dropped,
     ]
 }
 
@@ -172,13 +177,15 @@ pub(super) fn attributes(catalog: &Catalog) -> Table {
         "attnotnull",
         "atthasdef",
         "attcollation",
+        "attndims",
         "attidentity",
+        "attisdropped",
     ];
     Table::new(names, own.chain(system).collect())
         .with(&["attstattarget", "attcacheoff"], -1)
-        .with(&["attndims", "attinhcount"], 0)
+        .with(&["attinhcount"], 0)
         .with(&["attcompression", "attgenerated"], "")
-        .with(&["atthasmissing", "attisdropped"], false)
+        .with(&["atthasmissing"], false)
         .with(&["attislocal"], true)
 }
 

@@ -4,7 +4,7 @@
 
 use millrace_sql::Schema;
 
-use super::cells::{Table, row};
+use super::cells::{Cell, Table, row};
 
 /// The one role, which owns everything.
 pub(super) const OWNER: &str = "millrace";
@@ -43,24 +43,56 @@ pub(super) static TYPES: &[Type] = &[
     Type { oid: 23, name: "int4", long_name: "integer", length: 4, by_value: true, category: "N", preferred: false, align: "i", storage: "p", array: 1007, collation: 0, functions: "int4" },
     Type { oid: 25, name: "text", long_name: "text", length: -1, by_value: false, category: "S", preferred: true, align: "i", storage: "x", array: 1009, collation: 100, functions: "text" },
     Type { oid: 26, name: "oid", long_name: "oid", length: 4, by_value: true, category: "N", preferred: true, align: "i", storage: "p", array: 1028, collation: 0, functions: "oid" },
+    Type { oid: 114, name: "json", long_name: "json", length: -1, by_value: false, category: "U", preferred: false, align: "i", storage: "x", array: 199, collation: 0, functions: "json_" },
     Type { oid: 700, name: "float4", long_name: "real", length: 4, by_value: true, category: "N", preferred: false, align: "i", storage: "p", array: 1021, collation: 0, functions: "float4" },
     Type { oid: 701, name: "float8", long_name: "double precision", length: 8, by_value: true, category: "N", preferred: true, align: "d", storage: "p", array: 1022, collation: 0, functions: "float8" },
     Type { oid: 1042, name: "bpchar", long_name: "character", length: -1, by_value: false, category: "S", preferred: false, align: "i", storage: "x", array: 1014, collation: 100, functions: "bpchar" },
     Type { oid: 1043, name: "varchar", long_name: "character varying", length: -1, by_value: false, category: "S", preferred: false, align: "i", storage: "x", array: 1015, collation: 100, functions: "varchar" },
     Type { oid: 1082, name: "date", long_name: "date", length: 4, by_value: true, category: "D", preferred: false, align: "i", storage: "p", array: 1182, collation: 0, functions: "date_" },
+    Type { oid: 1083, name: "time", long_name: "time without time zone", length: 8, by_value: true, category: "D", preferred: false, align: "d", storage: "p", array: 1183, collation: 0, functions: "time_" },
     Type { oid: 1114, name: "timestamp", long_name: "timestamp without time zone", length: 8, by_value: true, category: "D", preferred: false, align: "d", storage: "p", array: 1115, collation: 0, functions: "timestamp_" },
     Type { oid: 1184, name: "timestamptz", long_name: "timestamp with time zone", length: 8, by_value: true, category: "D", preferred: true, align: "d", storage: "p", array: 1185, collation: 0, functions: "timestamptz_" },
     Type { oid: 1186, name: "interval", long_name: "interval", length: 16, by_value: false, category: "T", preferred: true, align: "d", storage: "p", array: 1187, collation: 0, functions: "interval_" },
     Type { oid: 1700, name: "numeric", long_name: "numeric", length: -1, by_value: false, category: "N", preferred: false, align: "i", storage: "m", array: 1231, collation: 0, functions: "numeric_" },
+    Type { oid: 3802, name: "jsonb", long_name: "jsonb", length: -1, by_value: false, category: "U", preferred: false, align: "i", storage: "x", array: 3807, collation: 0, functions: "jsonb_" },
     Type { oid: 2950, name: "uuid", long_name: "uuid", length: 16, by_value: false, category: "U", preferred: false, align: "c", storage: "p", array: 2951, collation: 0, functions: "uuid_" },
 ];
 
-/// The type of an oid.
+/// The type of an oid that is no array's.
 pub(super) fn type_of(oid: i64) -> Option<&'static Type> {
     TYPES.iter().find(|known| known.oid == oid)
 }
 
-/// `pg_type`. The array types that `typarray` names are not among them yet.
+/// What the arrays of an oid are of.
+pub(super) fn element_of(oid: i64) -> Option<&'static Type> {
+    TYPES.iter().find(|known| known.array == oid)
+}
+
+/// The array type of a type, with its name.
+fn array_of(known: &Type) -> Vec<Cell> {
+    // Its elements are laid out as by themselves.
+    let align = if known.align == "d" { "d" } else { "i" };
+    row![
+        known.array,
+        format!("_{}", known.name),
+        -1,
+        false,
+        "A",
+        false,
+        0,
+        "array_in",
+        "array_out",
+        "array_recv",
+        "array_send",
+        align,
+        "x",
+        known.collation,
+        known.oid,
+        "array_subscript_handler",
+    ]
+}
+
+/// `pg_type`: each type, and the arrays of each.
 pub(super) fn types() -> Table {
     let function = |known: &Type, suffix: &str| format!("{}{suffix}", known.functions);
     let rows = TYPES
@@ -81,8 +113,11 @@ pub(super) fn types() -> Table {
                 known.align,
                 known.storage,
                 known.collation,
+                0,
+                "-",
             ]
         })
+        .chain(TYPES.iter().map(array_of))
         .collect();
     let names = &[
         "oid",
@@ -99,6 +134,8 @@ pub(super) fn types() -> Table {
         "typalign",
         "typstorage",
         "typcollation",
+        "typelem",
+        "typsubscript",
     ];
     Table::new(names, rows)
         .with(&["typnamespace"], Schema::PgCatalog.oid())
@@ -107,9 +144,9 @@ pub(super) fn types() -> Table {
         .with(&["typdelim"], ",")
         .with(&["typisdefined"], true)
         .with(&["typnotnull"], false)
-        .with(&["typrelid", "typelem", "typbasetype", "typndims"], 0)
+        .with(&["typrelid", "typbasetype", "typndims"], 0)
         .with(&["typtypmod"], -1)
-        .with(&["typsubscript", "typmodin", "typmodout", "typanalyze"], "-")
+        .with(&["typmodin", "typmodout", "typanalyze"], "-")
 }
 
 /// `pg_namespace`
@@ -195,7 +232,7 @@ pub(super) fn settings(all: &[[String; 3]]) -> Table {
 
 #[cfg(test)]
 mod tests {
-    use millrace_engine::DataType;
+    use millrace_engine::{DataType, Element, Limit};
 
     use super::super::classes::type_and_modifier;
     use super::*;
@@ -217,9 +254,20 @@ mod tests {
             DataType::Interval,
             DataType::Uuid,
             DataType::Bytea,
+            DataType::Time,
+            DataType::Json,
+            DataType::Jsonb,
+            DataType::Char,
+            DataType::Limited(Limit::Varchar(Some(3))),
+            DataType::Limited(Limit::Char(3)),
         ];
         for data_type in types {
             assert!(type_of(type_and_modifier(data_type).0).is_some(), "{data_type}");
+        }
+        for element in [Element::Int32, Element::Varchar, Element::Jsonb, Element::TimestampTz] {
+            let oid = type_and_modifier(DataType::Array(element)).0;
+            let own = type_and_modifier(element.data_type()).0;
+            assert_eq!(element_of(oid).map(|known| known.oid), Some(own));
         }
     }
 }

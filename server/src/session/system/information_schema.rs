@@ -1,12 +1,12 @@
 //! The standard's catalogs. As in PostgreSQL materialized views are not in them: the standard has none.
 
-use millrace_engine::DataType;
+use millrace_engine::{DataType, Limit};
 use millrace_sql::{Catalog, Column, Generated, Relation, RelationKind, Schema, Sequence};
 
 use super::cells::{Cell, Table, row};
 use super::classes::type_and_modifier;
 use super::constraints::{all_checks, all_indexes, query_of};
-use super::fixed::{DATABASE, OWNER, type_of};
+use super::fixed::{DATABASE, OWNER, element_of, type_of};
 use super::names::takes_rows;
 
 fn yes_or_no(value: bool) -> &'static str {
@@ -66,7 +66,13 @@ fn numeric_parts(data_type: DataType, modifier: i64) -> [Option<i64>; 3] {
         | DataType::Date
         | DataType::Interval
         | DataType::Uuid
-        | DataType::Bytea => [None; 3],
+        | DataType::Bytea
+        | DataType::Json
+        | DataType::Jsonb
+        | DataType::Array(_)
+        | DataType::Time
+        | DataType::Char
+        | DataType::Limited(_) => [None; 3],
     }
 }
 
@@ -74,10 +80,13 @@ fn column(catalog: &Catalog, relation: &Relation, at: usize, column: &Column) ->
     let default = catalog.default_text(relation, at);
     let identity = Identity::of(catalog, relation, at);
     let (oid, modifier) = type_and_modifier(column.data_type);
-    let known = type_of(oid);
+    let (known, element) = (type_of(oid), element_of(oid));
     let [precision, radix, scale] = numeric_parts(column.data_type, modifier);
     let of_time = match column.data_type {
-        DataType::Timestamp | DataType::TimestampTz | DataType::Interval => Some(6),
+        DataType::Timestamp | DataType::TimestampTz | DataType::Interval | DataType::Time => Some(6),
+        DataType::Limited(Limit::Timestamp(digits) | Limit::TimestampTz(digits) | Limit::Time(digits)) => {
+            Some(digits.into())
+        }
         DataType::Date => Some(0),
         DataType::Boolean
         | DataType::Int16
@@ -88,21 +97,34 @@ fn column(catalog: &Catalog, relation: &Relation, at: usize, column: &Column) ->
         | DataType::Text
         | DataType::Numeric { .. }
         | DataType::Uuid
-        | DataType::Bytea => None,
+        | DataType::Bytea
+        | DataType::Json
+        | DataType::Jsonb
+        | DataType::Array(_)
+        | DataType::Char
+        | DataType::Limited(Limit::Varchar(_) | Limit::Char(_)) => None,
     };
+    let characters = match column.data_type {
+        DataType::Limited(Limit::Varchar(length)) => length.map(i64::from),
+        DataType::Limited(Limit::Char(length)) => Some(i64::from(length)),
+        _ => None,
+    };
+    let is_text = matches!(column.data_type.base(), DataType::Text | DataType::Char);
     row![
         relation.name.as_str(),
         column.name.as_str(),
         at + 1,
         default,
         yes_or_no(column.nullable),
-        known.map(|known| known.long_name),
-        (column.data_type == DataType::Text).then_some(1 << 30),
+        element.map_or_else(|| known.map(|known| known.long_name), |_| Some("ARRAY")),
+        characters,
+        // A character has four bytes at most.
+        is_text.then(|| characters.map_or(1 << 30, |length| 4 * length)),
         precision,
         radix,
         scale,
         of_time,
-        known.map(|known| known.name),
+        known.map(|known| known.name.to_owned()).or(element.map(|element| format!("_{}", element.name))),
         (at + 1).to_string(),
         yes_or_no(takes_rows(relation)),
         yes_or_no(identity.is_some()),
@@ -135,9 +157,8 @@ impl<'c> Identity<'c> {
 
 /// `columns`
 pub(super) fn columns(catalog: &Catalog) -> Table {
-    let rows = known(catalog).flat_map(|relation| {
-        relation.columns.iter().enumerate().map(move |(at, own)| column(catalog, relation, at, own))
-    });
+    let rows = known(catalog)
+        .flat_map(|relation| relation.visible().map(move |(at, own)| column(catalog, relation, at, own)));
     let names = &[
         "table_name",
         "column_name",
@@ -145,6 +166,7 @@ pub(super) fn columns(catalog: &Catalog) -> Table {
         "column_default",
         "is_nullable",
         "data_type",
+        "character_maximum_length",
         "character_octet_length",
         "numeric_precision",
         "numeric_precision_radix",

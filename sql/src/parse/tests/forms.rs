@@ -269,7 +269,7 @@ fn create_table() {
             CREATE TABLE t (a bool, b boolean, c double precision, d float8, e float, f float(53))
                 table t@14 (a boolean, b boolean, c double precision, d double precision, e double precision, f double precision)
             CREATE TABLE t (a text, b varchar, c character varying, d timestamp, e timestamp(6) without time zone)
-                table t@14 (a text, b text, c text, d timestamp, e timestamp)
+                table t@14 (a text, b varchar, c varchar, d timestamp, e timestamp(6))
             create table if not exists public.Readings (At timestamp not null, "Value" float8 null)
                 table if not exists readings@28 (at timestamp not null, Value double precision)
             CREATE TABLE t (a pg_catalog.int4, b pg_catalog.text NOT NULL)

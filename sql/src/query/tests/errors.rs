@@ -47,16 +47,11 @@ fn what_is_not_there_yet_says_so() {
         "SELECT rank() OVER (ORDER BY a) FROM t",
         "SELECT * FROM generate_series(1, 3)",
         "WITH RECURSIVE r AS (SELECT 1) SELECT * FROM r",
-        "SELECT array_agg(a) FROM t",
+        "SELECT unnest(ARRAY[1])",
         "SELECT mode() WITHIN GROUP (ORDER BY a) FROM t",
         "SELECT count(*) FROM t GROUP BY CUBE (a, b, c, a + 1, a + 2, a + 3, a + 4)",
-        "SELECT a::jsonb FROM t",
-        "SELECT interval '1 day'",
-        "SELECT ts - ts FROM readings",
-        "SELECT ts FROM readings GROUP BY ts, ts - '2024-01-01'",
-        "SELECT ts FROM readings ORDER BY ts - '2024-01-01'",
-        "SELECT max(interval '1 day')",
-        "SELECT ts FROM readings WHERE ts - '2024-01-01' IN (SELECT ts - '2024-01-02' FROM readings)",
+        "SELECT current_time",
+        "SELECT a::timetz FROM t",
     ] {
         let error = plan(sql).unwrap_err();
         assert_eq!(error.sqlstate, "0A000", "{sql}: {}", error.message);

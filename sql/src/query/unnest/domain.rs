@@ -197,6 +197,7 @@ pub(super) fn of_no_rows(aggregate: &Aggregate) -> Literal {
         | AggregateFunction::VarSamp
         | AggregateFunction::StddevPop
         | AggregateFunction::StddevSamp
-        | AggregateFunction::StringAgg => Literal::Null(aggregate.data_type),
+        | AggregateFunction::StringAgg
+        | AggregateFunction::ArrayAgg => Literal::Null(aggregate.data_type),
     }
 }

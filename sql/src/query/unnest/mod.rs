@@ -262,7 +262,9 @@ fn by_domain(rel: &Rel, arguments: &[Expr], base: &Rel) -> Result<Unnested, SqlE
 /// sub-query may tell them apart; as text they differ.
 fn told_apart(data_type: DataType) -> DataType {
     match data_type {
-        DataType::Float32 | DataType::Float64 | DataType::Interval => DataType::Text,
+        DataType::Float32 | DataType::Float64 | DataType::Interval | DataType::Jsonb | DataType::Array(_) => {
+            DataType::Text
+        }
         DataType::Boolean
         | DataType::Int16
         | DataType::Int32
@@ -272,6 +274,10 @@ fn told_apart(data_type: DataType) -> DataType {
         | DataType::TimestampTz
         | DataType::Uuid
         | DataType::Bytea
+        | DataType::Time
+        | DataType::Char
+        | DataType::Json
+        | DataType::Limited(_)
         | DataType::Date
         | DataType::Numeric { .. } => data_type,
     }
