@@ -9,7 +9,7 @@ use crate::catalog::{Catalog, CatalogChange, Column, Relation};
 use crate::error::SqlError;
 use crate::query::{Change, Query};
 use crate::sequence::Position;
-use crate::statement::SavepointAction;
+use crate::statement::{Fetch, Prepare, SavepointAction, Setting};
 
 /// A statement that is ready to run.
 #[derive(Clone, Debug)]
@@ -57,33 +57,61 @@ pub enum Bound {
     /// COPY … TO STDOUT.
     CopyTo {
         /// What is copied.
-        source: CopySource,
+        source: RowSource,
         /// How lines are written.
         format: CopyFormat,
     },
     /// EXPLAIN: the finished text, a row a line.
     Explain(Vec<String>),
-    /// SET name = value; `None` resets.
-    Set {
-        /// The parameter, lower case.
-        name: String,
-        /// Its value as text.
-        value: Option<String>,
-    },
+    /// SET and RESET.
+    Set(Vec<Setting>),
     /// SHOW name.
     Show {
         /// The parameter, lower case.
         name: String,
     },
-    /// BEGIN, START TRANSACTION.
-    Begin,
+    /// BEGIN, START TRANSACTION, with the modes of the transaction.
+    Begin(Vec<Setting>),
     /// COMMIT, END.
-    Commit,
+    Commit {
+        /// AND CHAIN.
+        chain: bool,
+    },
     /// ROLLBACK, ABORT.
-    Rollback,
+    Rollback {
+        /// AND CHAIN.
+        chain: bool,
+    },
     /// SAVEPOINT, RELEASE, ROLLBACK TO, and the savepoint's name.
     Savepoint(SavepointAction, String),
-    /// DISCARD ALL, DEALLOCATE and the like: `tag` is the answer.
+    /// PREPARE: who prepares binds what is prepared.
+    Prepare(Prepare),
+    /// EXECUTE of the prepared statement of this name, which tells the types of the `arguments`.
+    Execute {
+        /// The prepared statement.
+        name: String,
+    },
+    /// DECLARE … CURSOR.
+    Declare {
+        /// Its name.
+        name: String,
+        /// NO SCROLL was given.
+        only_forward: bool,
+        /// WITH HOLD.
+        is_held: bool,
+        /// What it reads.
+        source: RowSource,
+    },
+    /// FETCH, MOVE.
+    Fetch(Fetch),
+    /// CLOSE.
+    Close {
+        /// Which cursor; `None`: all.
+        name: Option<String>,
+    },
+    /// UNLISTEN.
+    Unlisten,
+    /// DEALLOCATE.
     Deallocate {
         /// Which prepared statement; `None`: all.
         name: Option<String>,
@@ -165,12 +193,12 @@ pub struct Terms {
     pub concurrently: bool,
 }
 
-/// What COPY … TO STDOUT reads.
+/// What COPY … TO STDOUT and cursors read.
 #[derive(Clone, Debug)]
-pub enum CopySource {
-    /// COPY table or COPY (SELECT …).
+pub enum RowSource {
+    /// A table or a query.
     Query(Query),
-    /// COPY (SUBSCRIBE …).
+    /// SUBSCRIBE.
     Subscribe(Subscribe),
 }
 

@@ -23,9 +23,9 @@ mod lower; // bound queries to dataflow plans
 mod compile; // engine expressions to physical expressions
 mod adhoc; // queries over snapshots, through DataFusion's operators
 
-pub use bind::{bind, describe};
+pub use bind::{arguments, bind, describe};
 pub use bound::{
-    Alteration, Bound, CopyFormat, CopySource, Create, Description, Holds, Subscribe, Terms, Violation,
+    Alteration, Bound, CopyFormat, Create, Description, Holds, RowSource, Subscribe, Terms, Violation,
 };
 pub use catalog::{
     Catalog, CatalogChange, Check, Column, Drawn, Generated, IndexKey, Known, OnError, Owned, Relation,
@@ -38,6 +38,9 @@ pub use query::{
     Change, ChangeKind, LookedUp, OnConflict, Parameters, Query, RowKey, RowStream, Snapshots, Sources,
 };
 pub use sequence::{Position, Sequence, Sequences, WANTED};
-pub use statement::{SavepointAction, Statement, StatementKind};
+pub use statement::{
+    CopySource, CopyTo, CursorSource, Declare, Direction, Execute, Fetch, Prepare, Reach, SavepointAction,
+    Setting, Statement, StatementKind,
+};
 pub use system::{Schema, SystemRelation, oid_of};
 pub use zone::{UTC, Zone};

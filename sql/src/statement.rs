@@ -4,6 +4,7 @@
 //! of theirs is honoured, so nothing that a user writes can be dropped in silence.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::sql::sqlparser::ast;
 use millrace_engine::DataType;
@@ -68,26 +69,42 @@ pub enum StatementKind {
     CopyTo(CopyTo),
     /// EXPLAIN.
     Explain(Explain),
-    /// SET and RESET; no value resets. RESET ALL has the name `all`.
-    Set {
-        /// The parameter, lower case.
-        name: String,
-        /// Its value as text.
-        value: Option<String>,
-    },
+    /// SET and RESET: several only where one statement sets the modes of a transaction.
+    Set(Vec<Setting>),
     /// SHOW.
     Show {
         /// The parameter, lower case.
         name: String,
     },
-    /// BEGIN, START TRANSACTION.
-    Begin,
+    /// BEGIN, START TRANSACTION, with the modes of the transaction.
+    Begin(Vec<Setting>),
     /// COMMIT, END.
-    Commit,
+    Commit {
+        /// AND CHAIN: the next transaction begins at once, with the same modes.
+        chain: bool,
+    },
     /// ROLLBACK, ABORT.
-    Rollback,
+    Rollback {
+        /// AND CHAIN.
+        chain: bool,
+    },
     /// SAVEPOINT, RELEASE, ROLLBACK TO.
     Savepoint(SavepointAction, Name),
+    /// PREPARE.
+    Prepare(Prepare),
+    /// EXECUTE.
+    Execute(Execute),
+    /// DECLARE … CURSOR.
+    Declare(Declare),
+    /// FETCH, MOVE.
+    Fetch(Fetch),
+    /// CLOSE; no name: all.
+    Close {
+        /// The cursor.
+        name: Option<String>,
+    },
+    /// UNLISTEN: nobody can listen, so there is nothing to end.
+    Unlisten,
     /// DEALLOCATE; no name: all.
     Deallocate {
         /// The prepared statement.
@@ -98,6 +115,98 @@ pub enum StatementKind {
     /// Well-formed, but nothing that can run, mostly because we do not have it: binding it gives
     /// this error. No error of `parse`, so that the statements before it are still answered.
     Refused(SqlError),
+}
+
+/// SET, RESET, and one mode of a transaction. RESET ALL has the name `all`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The parameter, lower case.
+    pub name: String,
+    /// Its value as text; none resets.
+    pub value: Option<String>,
+    /// For how long.
+    pub reach: Reach,
+}
+
+/// For how long a SET holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// SET: for the session, if the transaction commits.
+    Session,
+    /// SET LOCAL: up to the end of the transaction.
+    Local,
+    /// SET TRANSACTION: the same, of a mode of the transaction.
+    Transaction,
+}
+
+/// PREPARE name [(types)] AS statement.
+#[derive(Clone, Debug)]
+pub struct Prepare {
+    /// Its name.
+    pub name: String,
+    /// The types of the first parameters; `None` is left to where the parameter stands.
+    pub types: Vec<Option<DataType>>,
+    /// What is prepared.
+    pub statement: Box<Statement>,
+}
+
+/// EXECUTE name [(arguments)].
+#[derive(Clone, Debug)]
+pub struct Execute {
+    /// The prepared statement.
+    pub name: String,
+    /// The values of its parameters.
+    pub arguments: Vec<ast::Expr>,
+}
+
+/// DECLARE name CURSOR … FOR ….
+#[derive(Clone, Debug)]
+pub struct Declare {
+    /// Its name.
+    pub name: String,
+    /// NO SCROLL was given: not even the row at hand is shown again.
+    pub only_forward: bool,
+    /// WITH HOLD: it outlives its transaction.
+    pub is_held: bool,
+    /// What it reads.
+    pub source: CursorSource,
+}
+
+/// What a cursor reads.
+#[derive(Clone, Debug)]
+pub enum CursorSource {
+    /// A query.
+    Query(Arc<ast::Query>),
+    /// SUBSCRIBE.
+    Subscribe(Subscribe),
+}
+
+/// FETCH and MOVE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    /// MOVE: the rows are passed over.
+    pub is_move: bool,
+    /// The cursor.
+    pub name: String,
+    /// Which rows.
+    pub direction: Direction,
+    /// WITH (timeout): how long to wait for the first row of a SUBSCRIBE.
+    pub timeout: Option<Duration>,
+}
+
+/// Which rows FETCH and MOVE mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// So many further on; negative: back; 0: the row at hand again.
+    Forward(i64),
+    /// All further on.
+    ForwardAll,
+    /// All back.
+    BackwardAll,
+    /// The row of this number; negative: from the end.
+    Absolute(i64),
+    /// The row so many further on.
+    Relative(i64),
 }
 
 /// What is done with a savepoint.

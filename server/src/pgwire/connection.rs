@@ -15,19 +15,17 @@ use ::pgwire::messages::startup::ParameterStatus;
 use millrace_sql::{SqlError, Statement};
 
 use super::copying::{copy_in, copy_out};
-use super::extended::{Portal, Prepared};
+use super::extended::Portal;
 use super::fault::{Fault, error_response, notice_response};
 use super::message::{Message, Target};
 use super::rows::{Format, Rows, row_description};
 use super::wire::Wire;
 use crate::session::{Response, Session, TransactionStatus};
 
-/// A client's connection: its socket, its session, and the names that only the wire knows.
+/// A client's connection: its socket, its session, and the portals, which only the wire knows.
 pub(crate) struct Connection {
     pub(crate) wire: Wire,
     pub(crate) session: Session,
-    /// Prepared statements by name; the unnamed one has the empty name.
-    pub(crate) statements: HashMap<String, Prepared>,
     /// Portals by name. None outlives its transaction.
     pub(crate) portals: HashMap<String, Portal>,
     /// An extended-protocol message failed: everything up to Sync is skipped.
@@ -39,8 +37,7 @@ pub(crate) struct Connection {
 impl Connection {
     /// A connection of a session that has been greeted.
     pub(crate) fn new(wire: Wire, session: Session) -> Connection {
-        let (statements, portals) = (HashMap::new(), HashMap::new());
-        Connection { wire, session, statements, portals, skipping: false, pipeline: false }
+        Connection { wire, session, portals: HashMap::new(), skipping: false, pipeline: false }
     }
 
     /// Serves until the client leaves or the connection must end.
@@ -121,7 +118,7 @@ impl Connection {
     /// A text of statements: one implicit transaction, each answered as it finishes.
     async fn query(&mut self, text: &str) -> Result<(), Fault> {
         // A Query replaces the unnamed statement and portal.
-        self.statements.remove("");
+        self.session.forget_prepared("");
         self.portals.remove("");
         self.skipping = false;
         match self.run_text(text).await {
@@ -193,7 +190,6 @@ impl Connection {
                 Ok(None)
             }
             Response::Command { tag } => Ok(Some(tag)),
-            Response::Deallocate { name, tag } => self.deallocate(name.as_deref(), tag),
             Response::CopyIn(copy) => copy_in(&mut self.wire, &mut self.session, *copy).await.map(Some),
             Response::CopyOut { columns, rows, format } => {
                 copy_out(&mut self.wire, &columns, Rows::new(rows, self.session.zone()), &format)
@@ -204,17 +200,6 @@ impl Connection {
                 Err(Fault::Statement(SqlError::internal("rows are sent by each protocol itself")))
             }
         }
-    }
-
-    /// DEALLOCATE: `None` forgets all prepared statements.
-    fn deallocate(&mut self, name: Option<&str>, tag: &str) -> Result<Option<String>, Fault> {
-        match name {
-            None => self.statements.clear(),
-            Some(name) => {
-                self.statements.remove(name).ok_or_else(|| no_statement(name))?;
-            }
-        }
-        Ok(Some(tag.to_owned()))
     }
 
     /// CommandComplete, and before it what the statement had to say.
@@ -259,19 +244,10 @@ impl Connection {
     }
 }
 
-/// Only SELECT counts its rows in the tag.
+/// The tags of what gives rows count them, but for those of SUBSCRIBE, SHOW and EXPLAIN.
 pub(crate) fn rows_tag(tag: &str, count: u64) -> String {
     match tag {
-        "SELECT" | "INSERT 0" | "UPDATE" | "DELETE" => format!("{tag} {count}"),
+        "SELECT" | "FETCH" | "INSERT 0" | "UPDATE" | "DELETE" => format!("{tag} {count}"),
         other => other.to_owned(),
     }
-}
-
-/// 26000
-pub(crate) fn no_statement(name: &str) -> SqlError {
-    let message = match name {
-        "" => "unnamed prepared statement does not exist".to_owned(),
-        _ => format!("prepared statement \"{name}\" does not exist"),
-    };
-    SqlError::new("26000", message)
 }

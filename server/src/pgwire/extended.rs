@@ -7,27 +7,18 @@ use ::pgwire::messages::data::{NoData, ParameterDescription};
 use ::pgwire::messages::extendedquery::{BindComplete, CloseComplete, ParseComplete, PortalSuspended};
 use bytes::Bytes;
 use millrace_engine::{DataType, Literal};
-use millrace_sql::{Column, Description, SqlError, Statement, Zone};
+use millrace_sql::{Column, SqlError, Statement, Zone};
 
-use super::connection::{Connection, no_statement, rows_tag};
+use super::connection::{Connection, rows_tag};
 use super::fault::Fault;
 use super::message::{Bind, Target};
 use super::rows::{Format, Rows, row_description};
 use super::types::{parameter_oid, parameter_type, read_parameter};
 use crate::session::Response;
+use crate::session::prepared::{Prepared, check_columns};
 
-/// The most prepared statements, and the most portals, of one connection.
-const NAMES_MAX: usize = 10_000;
-
-/// A prepared statement.
-#[derive(Clone)]
-pub(crate) struct Prepared {
-    /// `None`: the text was empty.
-    statement: Option<Statement>,
-    description: Description,
-    /// The parameters' oids as the client knows them.
-    oids: Vec<u32>,
-}
+/// The most portals of one connection.
+const PORTALS_MAX: usize = 10_000;
 
 /// A prepared statement with its parameters' values, perhaps half run.
 pub(crate) struct Portal {
@@ -52,45 +43,23 @@ enum State {
 impl Connection {
     /// Parse: errors of the statement's text, names and types come here.
     pub(crate) async fn parse(&mut self, name: String, sql: &str, oids: Vec<u32>) -> Result<(), Fault> {
-        self.check_new_name(&name)?;
         let types = oids.iter().map(|oid| parameter_type(*oid)).collect::<Result<Vec<_>, _>>()?;
-        let session = &self.session;
-        let (statement, description) = self
-            .wire
-            .run(async {
-                let statement = single(session.parse(sql)?)?;
-                let description = match &statement {
-                    Some(statement) => session.describe(statement, &types)?,
-                    None => Description::default(),
-                };
-                Ok((statement, description))
-            })
-            .await?;
-        let oids = known_oids(&oids, &description.parameters);
-        self.statements.insert(name, Prepared { statement, description, oids });
+        let session = &mut self.session;
+        self.wire.run(async { session.prepare_text(&name, sql, oids, &types) }).await?;
         self.wire.send(&ParseComplete::new())
-    }
-
-    /// The unnamed statement is replaced silently, a named one never.
-    fn check_new_name(&self, name: &str) -> Result<(), SqlError> {
-        if !name.is_empty() && self.statements.contains_key(name) {
-            return Err(SqlError::new("42P05", format!("prepared statement \"{name}\" already exists")));
-        }
-        if self.statements.len() >= NAMES_MAX {
-            return Err(SqlError::new("53000", format!("more than {NAMES_MAX} prepared statements")));
-        }
-        Ok(())
     }
 
     /// Bind: values for a prepared statement's parameters.
     pub(crate) fn bind(&mut self, bind: Bind) -> Result<(), Fault> {
-        let prepared = self.statements.get(&bind.statement).ok_or_else(|| no_statement(&bind.statement))?;
-        let portal = prepared.bind(&bind, &self.session.zone())?;
-        if !bind.portal.is_empty() && self.portals.contains_key(&bind.portal) {
+        let prepared = self.session.prepared(&bind.statement)?;
+        let columns = self.session.columns_now(&prepared);
+        let portal = Portal::new(&prepared, columns, &bind, &self.session.zone())?;
+        let is_taken = self.portals.contains_key(&bind.portal) || self.session.has_cursor(&bind.portal);
+        if !bind.portal.is_empty() && is_taken {
             return Err(SqlError::new("42P03", format!("cursor \"{}\" already exists", bind.portal)).into());
         }
-        if self.portals.len() >= NAMES_MAX {
-            return Err(SqlError::new("53000", format!("more than {NAMES_MAX} portals")).into());
+        if self.portals.len() >= PORTALS_MAX {
+            return Err(SqlError::new("53000", format!("more than {PORTALS_MAX} portals")).into());
         }
         self.portals.insert(bind.portal, portal);
         self.wire.send(&BindComplete::new())
@@ -98,19 +67,22 @@ impl Connection {
 
     /// Describe of a statement: its parameters and its columns.
     pub(crate) fn describe_statement(&mut self, name: &str) -> Result<(), Fault> {
-        let prepared = self.statements.get(name).ok_or_else(|| no_statement(name))?;
-        self.wire.send(&ParameterDescription::new(prepared.oids.clone()))?;
-        match &prepared.description.columns {
-            Some(columns) => self.wire.send(&row_description(columns, &[])),
+        let prepared = self.session.prepared(name)?;
+        self.wire.send(&ParameterDescription::new(oids(&prepared)))?;
+        match self.session.columns_now(&prepared) {
+            Some(columns) => self.wire.send(&row_description(&columns, &[])),
             None => self.wire.send(&NoData::new()),
         }
     }
 
-    /// Describe of a portal: its columns in the formats that Bind chose.
+    /// Describe of a portal: its columns in the formats that Bind chose. A cursor's are text.
     pub(crate) fn describe_portal(&mut self, name: &str) -> Result<(), Fault> {
-        let portal = self.portals.get(name).ok_or_else(|| no_portal(name))?;
-        match &portal.columns {
-            Some(columns) => self.wire.send(&row_description(columns, &portal.formats)),
+        let (columns, formats) = match self.portals.get(name) {
+            Some(portal) => (portal.columns.as_deref(), portal.formats.as_slice()),
+            None => (Some(self.session.cursor_columns(name).ok_or_else(|| no_portal(name))?), [].as_slice()),
+        };
+        match columns {
+            Some(columns) => self.wire.send(&row_description(columns, formats)),
             None => self.wire.send(&NoData::new()),
         }
     }
@@ -118,8 +90,9 @@ impl Connection {
     /// Close: no error where the name is unknown.
     pub(crate) fn close(&mut self, target: &Target) -> Result<(), Fault> {
         match target {
-            Target::Statement(name) => drop(self.statements.remove(name)),
-            Target::Portal(name) => drop(self.portals.remove(name)),
+            Target::Statement(name) => self.session.forget_prepared(name),
+            Target::Portal(name) if self.portals.remove(name).is_some() => {}
+            Target::Portal(name) => self.session.forget_cursor(name),
         }
         self.wire.send(&CloseComplete::new())
     }
@@ -127,7 +100,9 @@ impl Connection {
     /// Execute: runs the portal, or goes on with it, up to `rows_max` rows.
     pub(crate) async fn execute(&mut self, name: &str, rows_max: usize) -> Result<(), Fault> {
         // Taken out while it runs: a portal that fails does not come back.
-        let mut portal = self.portals.remove(name).ok_or_else(|| no_portal(name))?;
+        let Some(mut portal) = self.portals.remove(name) else {
+            return self.fetch_from_cursor(name, rows_max).await;
+        };
         match std::mem::replace(&mut portal.state, State::Done) {
             State::Bound => self.start(&mut portal, rows_max).await?,
             State::Suspended(rows, tag) => self.portion(&mut portal, rows, tag, rows_max).await?,
@@ -143,6 +118,24 @@ impl Connection {
         Ok(())
     }
 
+    /// Execute of a cursor that DECLARE has made: its next rows.
+    async fn fetch_from_cursor(&mut self, name: &str, rows_max: usize) -> Result<(), Fault> {
+        if !self.session.has_cursor(name) {
+            return Err(no_portal(name).into());
+        }
+        let response = self.wire.run(self.session.fetch_next(name, rows_max)).await?;
+        let Response::Rows { columns, rows, .. } = response else {
+            return Err(SqlError::internal("a cursor gives rows").into());
+        };
+        let formats = vec![Format::Text; columns.len()];
+        let mut rows = Rows::new(rows, self.session.zone());
+        let (count, _) = rows.send(&mut self.wire, &formats, usize::MAX).await?;
+        if count == rows_max as u64 {
+            return self.wire.send(&PortalSuspended::new());
+        }
+        self.complete(Some(rows_tag("SELECT", count)))
+    }
+
     async fn start(&mut self, portal: &mut Portal, rows_max: usize) -> Result<(), Fault> {
         let Some(statement) = &portal.statement else {
             let empty = self.finish_response(Response::Empty).await?;
@@ -156,7 +149,7 @@ impl Connection {
         }
         let response = self.wire.run(self.session.execute(statement, &portal.parameters)).await?;
         if let Response::Rows { columns, rows, tag } = response {
-            portal.check_columns(&columns)?;
+            check_columns(portal.columns.as_deref(), &columns)?;
             return self.portion(portal, Rows::new(rows, self.session.zone()), tag, rows_max).await;
         }
         let tag = self.finish_response(response).await?;
@@ -182,25 +175,23 @@ impl Connection {
     }
 }
 
-/// The one statement of a Parse; `None` where the text is empty.
-fn single(mut statements: Vec<Statement>) -> Result<Option<Statement>, SqlError> {
-    if statements.len() > 1 {
-        return Err(SqlError::new("42601", "cannot insert multiple commands into a prepared statement"));
-    }
-    Ok(statements.pop())
+/// The oids of a statement's parameters: the client's own where it gave some, ours elsewhere.
+fn oids(prepared: &Prepared) -> Vec<u32> {
+    let declared = prepared.declared.iter().copied().chain(std::iter::repeat(0));
+    let described = prepared.description.parameters.iter();
+    described.zip(declared).map(|(data_type, oid)| parameter_oid(oid, *data_type)).collect()
 }
 
-/// The client's oids where it gave some, ours elsewhere.
-fn known_oids(declared: &[u32], described: &[DataType]) -> Vec<u32> {
-    let declared = declared.iter().copied().chain(std::iter::repeat(0));
-    described.iter().zip(declared).map(|(data_type, oid)| parameter_oid(oid, *data_type)).collect()
-}
-
-impl Prepared {
-    /// A portal of this statement with these values.
-    fn bind(&self, bind: &Bind, zone: &Zone) -> Result<Portal, SqlError> {
-        let expected = self.oids.len();
-        let supplied = bind.parameters.len();
+impl Portal {
+    /// A portal of a prepared statement, which has these columns, with the values of Bind.
+    fn new(
+        prepared: &Prepared,
+        columns: Option<Vec<Column>>,
+        bind: &Bind,
+        zone: &Zone,
+    ) -> Result<Portal, SqlError> {
+        let targets = &prepared.description.parameters;
+        let (expected, supplied) = (targets.len(), bind.parameters.len());
         if supplied != expected {
             let message = format!(
                 "bind message supplies {supplied} parameters, but prepared statement \"{}\" requires {expected}",
@@ -214,10 +205,11 @@ impl Prepared {
                 bind.parameter_formats.len()
             )
         })?;
-        let parameters = (0..expected)
-            .map(|at| self.value(at, bind.parameters[at].as_ref(), formats[at], zone))
+        let (oids, given) = (oids(prepared), bind.parameters.iter());
+        let parameters = given
+            .enumerate()
+            .map(|(at, bytes)| value(at, bytes.as_ref(), formats[at], oids[at], targets[at], zone))
             .collect::<Result<Vec<_>, _>>()?;
-        let columns = self.description.columns.clone();
         let count = columns.as_ref().map_or(0, Vec::len);
         let formats = Format::expand(&bind.result_formats, count, || {
             format!(
@@ -225,38 +217,25 @@ impl Prepared {
                 bind.result_formats.len()
             )
         })?;
-        Ok(Portal { statement: self.statement.clone(), columns, parameters, formats, state: State::Bound })
-    }
-
-    fn value(
-        &self,
-        at: usize,
-        bytes: Option<&Bytes>,
-        format: Format,
-        zone: &Zone,
-    ) -> Result<Literal, SqlError> {
-        let target = self.description.parameters[at];
-        let Some(bytes) = bytes else { return Ok(Literal::Null(target)) };
-        read_parameter(bytes, format == Format::Binary, self.oids[at], target, zone).map_err(|error| {
-            match error.detail {
-                Some(_) => error,
-                None => error.detail(format!("Parameter ${}.", at + 1)),
-            }
-        })
+        let statement = prepared.statement.clone();
+        Ok(Portal { statement, columns, parameters, formats, state: State::Bound })
     }
 }
 
-impl Portal {
-    /// The client was told of columns at Describe; since then somebody may have changed a relation.
-    fn check_columns(&self, columns: &[Column]) -> Result<(), SqlError> {
-        let told = self.columns.as_deref().unwrap_or(&[]);
-        let same = told.len() == columns.len()
-            && told
-                .iter()
-                .zip(columns)
-                .all(|(told, now)| told.name == now.name && told.data_type == now.data_type);
-        if same { Ok(()) } else { Err(SqlError::new("0A000", "cached plan must not change result type")) }
-    }
+/// The value of a parameter, whose position from 0 an error's detail tells.
+fn value(
+    at: usize,
+    bytes: Option<&Bytes>,
+    format: Format,
+    oid: u32,
+    target: DataType,
+    zone: &Zone,
+) -> Result<Literal, SqlError> {
+    let Some(bytes) = bytes else { return Ok(Literal::Null(target)) };
+    read_parameter(bytes, format == Format::Binary, oid, target, zone).map_err(|error| match error.detail {
+        Some(_) => error,
+        None => error.detail(format!("Parameter ${}.", at + 1)),
+    })
 }
 
 /// 34000

@@ -10,11 +10,11 @@ use std::mem;
 use std::sync::Arc;
 
 use millrace_engine::{RelationId, Snapshot};
-use millrace_sql::{Bound, Catalog, CatalogChange, SavepointAction, Sources, SqlError};
+use millrace_sql::{Bound, Catalog, CatalogChange, SavepointAction, Setting, Sources, SqlError};
 
 use crate::coordinator::{Moment, Reads, Request, Write, is_provisional, provisional_id};
 use crate::session::own::OwnWrites;
-use crate::session::parameters::Parameters;
+use crate::session::parameters::{Locals, Parameters};
 use crate::session::{Notice, Response, Session};
 
 /// The most bytes of rows that one block may hold in memory before its commit.
@@ -50,6 +50,8 @@ pub(super) struct Transaction {
     /// Changes of the catalog, provisional ids in place.
     pub(super) changes: Vec<CatalogChange>,
     savepoints: Vec<Savepoint>,
+    /// What the parameters that SET LOCAL has changed go back to when the block commits.
+    locals: Locals,
 }
 
 /// What a block had gathered when SAVEPOINT was said. What was read since stays noted.
@@ -60,6 +62,15 @@ struct Savepoint {
     bytes: usize,
     changes: usize,
     parameters: Parameters,
+    locals: Locals,
+    /// How many cursors there had been.
+    cursors: u64,
+}
+
+/// What a savepoint has kept of the session.
+struct Kept {
+    parameters: Parameters,
+    cursors: u64,
 }
 
 impl Transaction {
@@ -74,6 +85,7 @@ impl Transaction {
             reads: Reads::default(),
             changes: Vec::new(),
             savepoints: Vec::new(),
+            locals: Locals::default(),
         }
     }
 
@@ -88,8 +100,8 @@ impl Transaction {
         place.ok_or_else(|| SqlError::new("3B001", format!("savepoint \"{name}\" does not exist")))
     }
 
-    /// Takes back what came after a savepoint, which stays: the parameters as they were.
-    fn roll_back_to(&mut self, name: &str) -> Result<Parameters, SqlError> {
+    /// Takes back what came after a savepoint, which stays.
+    fn roll_back_to(&mut self, name: &str) -> Result<Kept, SqlError> {
         self.savepoints.truncate(self.savepoint(name)? + 1);
         let Some(savepoint) = self.savepoints.last() else {
             return Err(SqlError::internal("a savepoint that was found is gone"));
@@ -98,10 +110,11 @@ impl Transaction {
         self.bytes = savepoint.bytes;
         self.changes.truncate(savepoint.changes);
         let moment = savepoint.moment.clone();
-        let parameters = savepoint.parameters.clone();
+        let kept = Kept { parameters: savepoint.parameters.clone(), cursors: savepoint.cursors };
+        self.locals = savepoint.locals.clone();
         self.fit_own(&moment.catalog)?;
         self.moment = Some(moment);
-        Ok(parameters)
+        Ok(kept)
     }
 
     /// What was written has the columns that its tables have in a catalog.
@@ -235,18 +248,35 @@ impl Session {
         }
     }
 
+    /// The block's moment, or the newest, which is not kept: the block has looked at nothing by that.
+    pub(super) fn passing_moment(&self) -> Moment {
+        match &self.block {
+            Block::Open(transaction) => transaction.moment.clone().unwrap_or_else(|| self.server.newest()),
+            Block::None | Block::Failed { .. } => self.server.newest(),
+        }
+    }
+
+    /// # Errors
+    /// 25P02 in a block that has failed.
+    pub(super) fn check_block_is_whole(&self) -> Result<(), SqlError> {
+        match &self.block {
+            Block::Failed { .. } => Err(block_failed()),
+            Block::None | Block::Open(_) => Ok(()),
+        }
+    }
+
     /// In a failed block only its end is heard.
     pub(super) fn check_not_failed(&self, bound: Result<&Bound, &SqlError>) -> Result<(), SqlError> {
         match (&self.block, bound) {
             (Block::None | Block::Open(_), _)
-            | (Block::Failed { .. }, Ok(Bound::Commit | Bound::Rollback)) => Ok(()),
+            | (Block::Failed { .. }, Ok(Bound::Commit { .. } | Bound::Rollback { .. })) => Ok(()),
             (Block::Failed { .. }, Ok(Bound::Savepoint(SavepointAction::RollbackTo, _))) => Ok(()),
             (Block::Failed { .. }, _) => Err(block_failed()),
         }
     }
 
     /// BEGIN. An implicit transaction becomes the block.
-    pub(super) fn begin(&mut self) -> Response {
+    pub(super) fn begin(&mut self, modes: &[Setting]) -> Result<Response, SqlError> {
         match &mut self.block {
             Block::Open(transaction) if !transaction.explicit => transaction.explicit = true,
             Block::Open(_) | Block::Failed { .. } => {
@@ -256,20 +286,27 @@ impl Session {
                 self.block = Block::Open(Box::new(Transaction::new(true, self.parameters.clone())))
             }
         }
-        command("BEGIN")
+        modes.iter().try_for_each(|mode| self.set_for_block(mode))?;
+        Ok(command("BEGIN"))
     }
 
     /// COMMIT. A failed block answers ROLLBACK, as PostgreSQL does.
-    pub(super) async fn commit(&mut self) -> Result<Response, SqlError> {
+    ///
+    /// # Errors
+    /// The commit's; 25P01 for AND CHAIN outside a block.
+    pub(super) async fn commit(&mut self, chain: bool) -> Result<Response, SqlError> {
+        self.check_chain(chain, "COMMIT")?;
         match &self.block {
             Block::Open(transaction) => {
                 if !transaction.explicit {
                     self.warn_no_block();
                 }
+                let modes = self.parameters.modes();
                 self.commit_block().await?;
+                self.begin_again(chain, &modes)?;
                 Ok(command("COMMIT"))
             }
-            Block::Failed { .. } => Ok(self.rollback()),
+            Block::Failed { .. } => self.rollback(chain),
             Block::None => {
                 self.warn_no_block();
                 Ok(command("COMMIT"))
@@ -278,7 +315,12 @@ impl Session {
     }
 
     /// ROLLBACK.
-    pub(super) fn rollback(&mut self) -> Response {
+    ///
+    /// # Errors
+    /// 25P01 for AND CHAIN outside a block.
+    pub(super) fn rollback(&mut self, chain: bool) -> Result<Response, SqlError> {
+        self.check_chain(chain, "ROLLBACK")?;
+        let mut modes = self.parameters.modes();
         self.drawing.forget_own(provisional_id(0));
         match mem::replace(&mut self.block, Block::None) {
             Block::Open(transaction) => {
@@ -287,10 +329,34 @@ impl Session {
                 }
                 self.parameters.restore(transaction.saved_parameters);
             }
-            Block::Failed { explicit: true, .. } => {}
+            // As in PostgreSQL: what failed has taken its modes along.
+            Block::Failed { explicit: true, .. } => modes.clear(),
             Block::None | Block::Failed { explicit: false, .. } => self.warn_no_block(),
         }
-        command("ROLLBACK")
+        self.cursors.roll_back();
+        self.begin_again(chain, &modes)?;
+        Ok(command("ROLLBACK"))
+    }
+
+    fn check_chain(&self, chain: bool, statement: &str) -> Result<(), SqlError> {
+        match &self.block {
+            Block::Open(transaction) if transaction.explicit => Ok(()),
+            Block::Failed { explicit: true, .. } => Ok(()),
+            _ if !chain => Ok(()),
+            _ => {
+                let message = format!("{statement} AND CHAIN can only be used in transaction blocks");
+                Err(SqlError::new("25P01", message))
+            }
+        }
+    }
+
+    /// AND CHAIN: a block with the modes of the one that has ended.
+    fn begin_again(&mut self, chain: bool, modes: &[Setting]) -> Result<(), SqlError> {
+        if chain {
+            self.block = Block::Open(Box::new(Transaction::new(true, self.parameters.clone())));
+            modes.iter().try_for_each(|mode| self.set_for_block(mode))?;
+        }
+        Ok(())
     }
 
     /// SAVEPOINT, RELEASE, ROLLBACK TO.
@@ -306,9 +372,9 @@ impl Session {
         if let (Block::Failed { kept, .. }, SavepointAction::RollbackTo) = (&mut self.block, action) {
             let missing = || SqlError::new("3B001", format!("savepoint \"{name}\" does not exist"));
             let transaction = kept.as_mut().ok_or_else(missing)?;
-            let parameters = transaction.roll_back_to(name)?;
-            self.drawing.forget_own(provisional_id(transaction.changes.len()));
-            self.parameters.restore(parameters);
+            let back = transaction.roll_back_to(name)?;
+            let first = provisional_id(transaction.changes.len());
+            self.take_back(back, first);
             if let Block::Failed { kept: Some(transaction), .. } = mem::replace(&mut self.block, Block::None)
             {
                 self.block = Block::Open(transaction);
@@ -328,39 +394,81 @@ impl Session {
                 bytes: transaction.bytes,
                 changes: transaction.changes.len(),
                 parameters: self.parameters.clone(),
+                locals: transaction.locals.clone(),
+                cursors: self.cursors.born(),
             }),
             SavepointAction::Release => {
                 let place = transaction.savepoint(name)?;
                 transaction.savepoints.truncate(place);
             }
             SavepointAction::RollbackTo => {
-                let parameters = transaction.roll_back_to(name)?;
-                self.drawing.forget_own(provisional_id(transaction.changes.len()));
-                self.parameters.restore(parameters);
+                let back = transaction.roll_back_to(name)?;
+                let first = provisional_id(transaction.changes.len());
+                self.take_back(back, first);
             }
         }
         Ok(command(tag))
     }
 
+    /// What the session goes back to at a savepoint.
+    fn take_back(&mut self, kept: Kept, first_forgotten: RelationId) {
+        self.drawing.forget_own(first_forgotten);
+        self.parameters.restore(kept.parameters);
+        self.cursors.close_younger(kept.cursors);
+    }
+
+    /// SET and RESET: after SET LOCAL the block's end no longer goes back.
+    pub(super) fn set_for_session(&mut self, setting: &Setting) -> Result<(), SqlError> {
+        self.parameters.set(&setting.name, setting.value.as_deref())?;
+        if let Block::Open(transaction) = &mut self.block {
+            transaction.locals.forget(&setting.name);
+        }
+        Ok(())
+    }
+
+    /// SET LOCAL, and a mode of the transaction.
+    ///
+    /// # Errors
+    /// As SET; 25001 where a transaction that only reads is to write after its first query.
+    pub(super) fn set_for_block(&mut self, setting: &Setting) -> Result<(), SqlError> {
+        let Block::Open(transaction) = &mut self.block else { return Ok(()) };
+        let before = self.parameters.clone();
+        self.parameters.set(&setting.name, setting.value.as_deref())?;
+        let was_on = before.show("transaction_read_only").as_deref() == Some("on");
+        let is_on = self.parameters.show("transaction_read_only").as_deref() == Some("on");
+        if was_on && !is_on && transaction.moment.is_some() {
+            self.parameters.restore(before);
+            let message = "transaction read-write mode must be set before any query";
+            return Err(SqlError::new("25001", message));
+        }
+        transaction.locals.remember(&setting.name, &before);
+        Ok(())
+    }
+
     /// Commits what the block gathered; the block is over, however that goes.
     pub(super) async fn commit_block(&mut self) -> Result<(), SqlError> {
-        match mem::replace(&mut self.block, Block::None) {
-            Block::Open(transaction) => self.commit_transaction(*transaction).await,
-            Block::None | Block::Failed { .. } => Ok(()),
+        let Block::Open(transaction) = mem::replace(&mut self.block, Block::None) else { return Ok(()) };
+        let (saved, locals) = (transaction.saved_parameters.clone(), transaction.locals.clone());
+        let committed = self.commit_transaction(*transaction).await;
+        match committed {
+            Ok(()) => {
+                self.cursors.commit();
+                self.parameters.end_locals(locals);
+            }
+            Err(_) => {
+                self.cursors.roll_back();
+                self.parameters.restore(saved);
+            }
         }
+        committed
     }
 
     async fn commit_transaction(&mut self, transaction: Transaction) -> Result<(), SqlError> {
-        let saved_parameters = transaction.saved_parameters.clone();
         // The moment's hold lives until the commit is decided.
         let Some((mut request, _moment)) = transaction.into_request() else { return Ok(()) };
         self.drawing.settle(&mut request.catalog);
         self.drawing.forget_own(provisional_id(0));
-        let committed = self.server.coordinator().commit(request).await;
-        if committed.is_err() {
-            self.parameters.restore(saved_parameters);
-        }
-        committed.map(|_| ())
+        self.server.coordinator().commit(request).await.map(|_| ())
     }
 
     fn warn_no_block(&mut self) {

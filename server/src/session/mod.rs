@@ -14,12 +14,14 @@
 mod block; // the transaction block and what it gathers
 mod by_key; // the rows with some keys
 mod copy_in; // COPY … FROM STDIN
+mod cursor; // DECLARE, FETCH, MOVE, CLOSE
 mod ddl; // CREATE, ALTER and DROP
 mod drawing; // values of sequences
 mod keys; // keys of rows, encoded
 mod not_null; // 23502
 mod own; // what a block has written, for its own readers
 mod parameters; // SET and SHOW
+pub(crate) mod prepared; // Parse, PREPARE, EXECUTE, DEALLOCATE
 mod read; // snapshots and queries at a tick
 mod response; // what a statement answers
 mod rows; // what INSERT, UPDATE and DELETE do
@@ -33,7 +35,8 @@ use std::time::Duration;
 
 use millrace_engine::{DataType, Literal};
 use millrace_sql::{
-    Bound, CopyFormat, CopySource, Description, RowStream, SqlError, Statement, Subscribe, Zone,
+    Bound, CopyFormat, CopySource, CopyTo, CursorSource, Declare, Description, Reach, RowSource, RowStream,
+    Setting, SqlError, Statement, StatementKind, Subscribe, Zone,
 };
 
 pub use copy_in::{COPY_BYTES_MAX, CopyIn};
@@ -43,8 +46,10 @@ use crate::coordinator::{Moment, provisional_id};
 use crate::server::Server;
 use crate::subscription;
 use block::{Block, Transaction, command};
+use cursor::Cursors;
 use drawing::Drawing;
 use parameters::Parameters;
+use prepared::Store;
 use read::{text_rows, text_table};
 
 /// A client's session. Not shared: statements of one session run one after the other.
@@ -53,6 +58,8 @@ pub struct Session {
     user: String,
     database: String,
     parameters: Parameters,
+    prepared: Store,
+    cursors: Cursors,
     block: Block,
     /// Between `begin_implicit` and `end_implicit`: what follows a COMMIT is one transaction again.
     implicit: bool,
@@ -70,6 +77,8 @@ impl Session {
             user,
             database,
             parameters,
+            prepared: Store::default(),
+            cursors: Cursors::default(),
             block: Block::None,
             implicit: false,
             notices: Vec::new(),
@@ -111,7 +120,11 @@ impl Session {
     ) -> Result<Description, SqlError> {
         let zone = self.zone();
         let known = millrace_sql::Parameters::types(parameter_types).in_zone(&zone);
-        millrace_sql::describe(statement, &self.catalog(), known)
+        let description = millrace_sql::describe(statement, &self.catalog(), known)?;
+        Ok(match self.columns_of_another(&statement.kind) {
+            Some(columns) => Description { columns, ..description },
+            None => description,
+        })
     }
 
     /// Runs a statement. Dropping the future cancels it (then call `fail`, as for an error in the rows).
@@ -161,6 +174,7 @@ impl Session {
             Block::Open(transaction) if !transaction.explicit => self.commit_block().await,
             Block::Failed { explicit: false, .. } => {
                 self.block = Block::None;
+                self.cursors.roll_back();
                 Ok(())
             }
             Block::None | Block::Open(_) | Block::Failed { explicit: true, .. } => Ok(()),
@@ -178,9 +192,13 @@ impl Session {
                 self.parameters.restore(transaction.saved_parameters.clone());
                 let explicit = transaction.explicit;
                 let kept = transaction.has_savepoints().then_some(transaction);
+                if kept.is_none() {
+                    self.cursors.roll_back();
+                }
                 self.block = Block::Failed { explicit, kept };
             }
-            other => self.block = other,
+            Block::None => self.cursors.roll_back(),
+            failed @ Block::Failed { .. } => self.block = failed,
         }
     }
 
@@ -222,7 +240,7 @@ impl Session {
     }
 
     async fn run(&mut self, statement: &Statement, parameters: &[Literal]) -> Result<Response, SqlError> {
-        let moment = self.moment();
+        let moment = if is_of_no_moment(&statement.kind) { self.passing_moment() } else { self.moment() };
         let zone = self.zone();
         let known = millrace_sql::Parameters::values(parameters).in_zone(&zone);
         let bound = millrace_sql::bind(statement, &moment.catalog, known);
@@ -233,7 +251,10 @@ impl Session {
             | Bound::Alter(_)
             | Bound::Drop { .. }
             | Bound::Change(_)
-            | Bound::Truncate(..)) => self.change(statement, parameters, bound, moment).await,
+            | Bound::Truncate(..)) => {
+                self.check_writable(statement)?;
+                self.change(statement, parameters, bound, moment).await
+            }
             Bound::Select(query) => {
                 let rows = self.select(&query, &moment).await?;
                 Ok(Response::Rows { columns: query.columns().to_vec(), rows, tag: "SELECT" })
@@ -243,16 +264,13 @@ impl Session {
                 Ok(Response::Rows { columns: subscribe.columns, rows, tag: "SUBSCRIBE" })
             }
             Bound::CopyFrom { change, columns, format } => {
+                self.check_writable(statement)?;
                 let copy = CopyIn::new(statement, change, columns, format, &moment, self.drawing.clone());
                 Ok(Response::CopyIn(Box::new(copy)))
             }
             Bound::CopyTo { source, format } => self.copy_out(source, format, &moment).await,
             Bound::Explain(lines) => text_rows("QUERY PLAN", lines, "EXPLAIN"),
-            Bound::Set { name, value } => {
-                let tag = if value.is_some() { "SET" } else { "RESET" };
-                self.parameters.set(&name, value.as_deref())?;
-                Ok(command(tag))
-            }
+            Bound::Set(settings) => self.set(&settings),
             Bound::Show { name } if name == "all" => {
                 text_table(["name", "setting", "description"], self.parameters.all(), "SHOW")
             }
@@ -260,38 +278,43 @@ impl Session {
                 let (name, value) = self.parameters.get(&name)?;
                 text_rows(name, vec![value], "SHOW")
             }
-            Bound::Begin => Ok(self.begin()),
-            Bound::Commit => {
-                let committed = self.commit().await;
+            Bound::Begin(modes) => self.begin(&modes),
+            Bound::Commit { chain } => {
+                let committed = self.commit(chain).await;
                 self.open_implicit();
                 committed
             }
-            Bound::Rollback => {
-                let rolled_back = self.rollback();
+            Bound::Rollback { chain } => {
+                let rolled_back = self.rollback(chain);
                 self.open_implicit();
-                Ok(rolled_back)
+                rolled_back
             }
             Bound::Savepoint(action, name) => self.savepoint(action, &name),
-            Bound::Deallocate { name } => {
-                let tag = if name.is_some() { "DEALLOCATE" } else { "DEALLOCATE ALL" };
-                Ok(Response::Deallocate { name, tag })
+            Bound::Prepare(prepare) => self.prepare_statement(prepare),
+            Bound::Execute { name } => self.execute_prepared(&name, statement, &moment).await,
+            Bound::Declare { name, only_forward, is_held, source } => {
+                self.declare(name, only_forward, is_held, source, &moment).await
             }
+            Bound::Fetch(fetch) => self.fetch(&fetch).await,
+            Bound::Close { name } => self.close_cursor(name.as_deref()),
+            Bound::Unlisten => Ok(command("UNLISTEN")),
+            Bound::Deallocate { name } => self.deallocate(name.as_deref()),
             Bound::Discard => self.discard(),
         }
     }
 
     async fn copy_out(
         &mut self,
-        source: CopySource,
+        source: RowSource,
         format: CopyFormat,
         moment: &Moment,
     ) -> Result<Response, SqlError> {
         match source {
-            CopySource::Query(query) => {
+            RowSource::Query(query) => {
                 let rows = self.select(&query, moment).await?;
                 Ok(Response::CopyOut { columns: query.columns().to_vec(), rows, format })
             }
-            CopySource::Subscribe(subscribe) => {
+            RowSource::Subscribe(subscribe) => {
                 let rows = self.subscribe(&subscribe, moment)?;
                 Ok(Response::CopyOut { columns: subscribe.columns, rows, format })
             }
@@ -308,12 +331,77 @@ impl Session {
     fn discard(&mut self) -> Result<Response, SqlError> {
         match &self.block {
             Block::None => {
+                self.cursors.clear();
+                self.prepared.clear();
                 self.parameters.set("all", None)?;
-                Ok(Response::Deallocate { name: None, tag: "DISCARD ALL" })
+                Ok(command("DISCARD ALL"))
             }
             Block::Open(_) | Block::Failed { .. } => {
                 Err(SqlError::new("25001", "DISCARD ALL cannot run inside a transaction block"))
             }
         }
     }
+
+    /// SET and RESET.
+    fn set(&mut self, settings: &[Setting]) -> Result<Response, SqlError> {
+        for setting in settings {
+            let is_mode = setting.name.starts_with("transaction_");
+            match (setting.reach, &self.block) {
+                (Reach::Session, _) if !is_mode => self.set_for_session(setting)?,
+                (_, Block::Open(_)) => self.set_for_block(setting)?,
+                (reach, Block::None | Block::Failed { .. }) => {
+                    let what = if reach == Reach::Local { "SET LOCAL" } else { "SET TRANSACTION" };
+                    let message = format!("{what} can only be used in transaction blocks");
+                    self.notices.push(Notice::warning("25P01", message));
+                }
+            }
+        }
+        let resets = settings.iter().all(|setting| setting.value.is_none());
+        Ok(command(if resets { "RESET" } else { "SET" }))
+    }
+
+    /// 25006 where the transaction may only read.
+    fn check_writable(&self, statement: &Statement) -> Result<(), SqlError> {
+        if self.parameters.show("transaction_read_only").as_deref() != Some("on") {
+            return Ok(());
+        }
+        let what = match &statement.kind {
+            StatementKind::CopyFrom(_) => "COPY FROM".to_owned(),
+            _ => verb(&statement.text),
+        };
+        Err(SqlError::new("25006", format!("cannot execute {what} in a read-only transaction")))
+    }
+}
+
+/// The command of a statement, as its tag begins: `INSERT`, `CREATE TABLE`.
+fn verb(text: &str) -> String {
+    let mut words = text.split(|char: char| !char.is_ascii_alphabetic()).map(str::to_ascii_uppercase);
+    let first = words.next().unwrap_or_default();
+    let kinds = ["TABLE", "VIEW", "MATERIALIZED", "INDEX", "SEQUENCE"];
+    match first.as_str() {
+        "CREATE" | "ALTER" | "DROP" => {
+            let kind = words.find(|word| kinds.contains(&word.as_str())).unwrap_or_default();
+            let kind = if kind == "MATERIALIZED" { "MATERIALIZED VIEW".to_owned() } else { kind };
+            format!("{first} {kind}")
+        }
+        _ => first,
+    }
+}
+
+/// Whether a statement leaves open what the block reads: it reads nothing, or what comes from now on.
+fn is_of_no_moment(kind: &StatementKind) -> bool {
+    matches!(
+        kind,
+        StatementKind::Set(_)
+            | StatementKind::Show { .. }
+            | StatementKind::Begin(_)
+            | StatementKind::Prepare(_)
+            | StatementKind::Fetch(_)
+            | StatementKind::Close { .. }
+            | StatementKind::Unlisten
+            | StatementKind::Deallocate { .. }
+            | StatementKind::Subscribe(_)
+            | StatementKind::Declare(Declare { source: CursorSource::Subscribe(_), .. })
+            | StatementKind::CopyTo(CopyTo { source: CopySource::Subscribe(_), .. })
+    )
 }

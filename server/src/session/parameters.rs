@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use millrace_sql::{SqlError, UTC, Zone};
+use millrace_sql::{Reach, Setting, SqlError, UTC, Zone};
 
 /// One parameter.
 struct Definition {
@@ -42,6 +42,13 @@ const DEFINITIONS: &[Definition] = &[
         accept: any,
     },
     Definition {
+        name: "bytea_output",
+        about: "How bytea is shown.",
+        default: "hex",
+        reported: false,
+        accept: hex,
+    },
+    Definition {
         name: "client_encoding",
         about: "The encoding of text on the wire.",
         default: "UTF8",
@@ -63,6 +70,13 @@ const DEFINITIONS: &[Definition] = &[
         accept: date_style,
     },
     Definition {
+        name: "default_transaction_deferrable",
+        about: "Whether new transactions may wait for a moment that suits them. Every moment does here.",
+        default: "off",
+        reported: false,
+        accept: on_or_off,
+    },
+    Definition {
         name: "default_transaction_isolation",
         about: "The isolation of new transactions.",
         default: "serializable",
@@ -74,7 +88,7 @@ const DEFINITIONS: &[Definition] = &[
         about: "Whether new transactions only read.",
         default: "off",
         reported: true,
-        accept: only_off,
+        accept: on_or_off,
     },
     Definition {
         name: "extra_float_digits",
@@ -196,6 +210,13 @@ const DEFINITIONS: &[Definition] = &[
         accept: time_zone,
     },
     Definition {
+        name: "transaction_deferrable",
+        about: "Whether the transaction may wait for a moment that suits it. Every moment does here.",
+        default: "off",
+        reported: false,
+        accept: on_or_off,
+    },
+    Definition {
         name: "transaction_isolation",
         about: "The isolation of the transaction.",
         default: "serializable",
@@ -207,7 +228,7 @@ const DEFINITIONS: &[Definition] = &[
         about: "Whether the transaction only reads.",
         default: "off",
         reported: false,
-        accept: only_off,
+        accept: on_or_off,
     },
 ];
 
@@ -251,6 +272,14 @@ fn date_style(value: &str) -> Result<String, Refusal> {
     Ok(format!("ISO, {order}"))
 }
 
+fn hex(value: &str) -> Result<String, Refusal> {
+    match value.to_ascii_lowercase().as_str() {
+        "hex" => Ok("hex".to_owned()),
+        "escape" => Err(Refusal::Only("hex")),
+        _ => Err(Refusal::Invalid),
+    }
+}
+
 fn interval_style(value: &str) -> Result<String, Refusal> {
     match value.to_ascii_lowercase().as_str() {
         "postgres" => Ok("postgres".to_owned()),
@@ -281,8 +310,8 @@ fn only_on(value: &str) -> Result<String, Refusal> {
     if boolean(value)? { Ok("on".to_owned()) } else { Err(Refusal::Only("on")) }
 }
 
-fn only_off(value: &str) -> Result<String, Refusal> {
-    if boolean(value)? { Err(Refusal::Only("off")) } else { Ok("off".to_owned()) }
+fn on_or_off(value: &str) -> Result<String, Refusal> {
+    Ok(if boolean(value)? { "on" } else { "off" }.to_owned())
 }
 
 fn only_zero(value: &str) -> Result<String, Refusal> {
@@ -338,6 +367,10 @@ fn timeout(value: &str) -> Result<String, Refusal> {
     })
 }
 
+/// What the modes of a transaction are where it has none of its own.
+const DEFAULT_MODES: &[&str] =
+    &["default_transaction_deferrable", "default_transaction_isolation", "default_transaction_read_only"];
+
 fn definition(name: &str) -> Option<&'static Definition> {
     DEFINITIONS.iter().find(|definition| definition.name.eq_ignore_ascii_case(name))
 }
@@ -355,6 +388,30 @@ fn refused(definition: &Definition, value: &str, refusal: Refusal) -> SqlError {
         Refusal::Only(values) => invalid().hint(format!("Millrace supports only {values} here.")),
         Refusal::ReadOnly => {
             SqlError::new("55P02", format!("parameter \"{}\" cannot be changed", definition.name))
+        }
+    }
+}
+
+/// What SET LOCAL has changed, as it was before: absent where that is the default.
+#[derive(Clone, Default)]
+pub(super) struct Locals {
+    before: BTreeMap<&'static str, Option<String>>,
+}
+
+impl Locals {
+    /// SET LOCAL of a parameter that had its value in `before`.
+    pub(super) fn remember(&mut self, name: &str, before: &Parameters) {
+        if let Some(definition) = definition(name) {
+            let value = || before.values.get(definition.name).cloned();
+            self.before.entry(definition.name).or_insert_with(value);
+        }
+    }
+
+    /// SET: it holds after the transaction, too.
+    pub(super) fn forget(&mut self, name: &str) {
+        match definition(name) {
+            Some(definition) => drop(self.before.remove(definition.name)),
+            None => self.before.retain(|name, _| name.starts_with("transaction_")),
         }
     }
 }
@@ -383,15 +440,36 @@ impl Parameters {
     /// 42704
     pub(super) fn get(&self, name: &str) -> Result<(&'static str, String), SqlError> {
         let definition = definition(name).ok_or_else(|| unknown(name))?;
-        let value = self.values.get(definition.name).map_or(definition.default, String::as_str);
-        Ok((definition.name, value.to_owned()))
+        Ok((definition.name, self.value(definition).to_owned()))
+    }
+
+    /// The modes of a transaction are the session's default ones where it has none of its own.
+    fn value(&self, definition: &Definition) -> &str {
+        let own = self.values.get(definition.name);
+        let mode = definition.name.strip_prefix("transaction_");
+        let of_session = || {
+            let name =
+                DEFAULT_MODES.iter().copied().find(|name| name.strip_prefix("default_transaction_") == mode);
+            name.filter(|_| mode.is_some()).and_then(|name| self.values.get(name))
+        };
+        own.or_else(of_session).map_or(definition.default, String::as_str)
+    }
+
+    /// The modes that the transaction has of its own.
+    pub(super) fn modes(&self) -> Vec<Setting> {
+        let own = self.values.iter().filter(|(name, _)| name.starts_with("transaction_"));
+        let mode = |(name, value): (&&str, &String)| Setting {
+            name: (*name).to_owned(),
+            value: Some(value.clone()),
+            reach: Reach::Transaction,
+        };
+        own.map(mode).collect()
     }
 
     /// Name, value and description of each parameter, for SHOW ALL.
     pub(super) fn all(&self) -> Vec<[String; 3]> {
         let row = |definition: &Definition| {
-            let value = self.values.get(definition.name).map_or(definition.default, String::as_str);
-            [definition.name, value, definition.about].map(str::to_owned)
+            [definition.name, self.value(definition), definition.about].map(str::to_owned)
         };
         DEFINITIONS.iter().map(row).collect()
     }
@@ -406,8 +484,8 @@ impl Parameters {
     /// 42704; 22023 for a value that is not taken; 55P02 for what cannot be changed.
     pub(super) fn set(&mut self, name: &str, value: Option<&str>) -> Result<(), SqlError> {
         if name == "all" && value.is_none() {
-            let names: Vec<&str> =
-                self.values.keys().copied().filter(|name| *name != "session_authorization").collect();
+            let stays = |name: &str| name == "session_authorization" || name.starts_with("transaction_");
+            let names: Vec<&str> = self.values.keys().copied().filter(|name| !stays(name)).collect();
             names.into_iter().for_each(|name| self.put(name, None));
             return Ok(());
         }
@@ -420,8 +498,15 @@ impl Parameters {
             }
             None => None,
         };
-        self.put(definition.name, value.filter(|value| value != definition.default));
+        // A mode of the transaction is kept even so: the session's own default may be another.
+        let is_mode = definition.name.starts_with("transaction_");
+        self.put(definition.name, value.filter(|value| is_mode || value != definition.default));
         Ok(())
+    }
+
+    /// The transaction has committed: what SET LOCAL changed is as before it.
+    pub(super) fn end_locals(&mut self, locals: Locals) {
+        locals.before.into_iter().for_each(|(name, value)| self.put(name, value));
     }
 
     fn put(&mut self, name: &'static str, value: Option<String>) {
@@ -556,6 +641,23 @@ mod tests {
             ("Europe/Berlin", "Europe/Berlin")
         );
         assert_eq!(parameters.set("server_version", Some("16")).unwrap_err().sqlstate, "55P02");
+    }
+
+    #[test]
+    fn a_transaction_has_the_modes_of_its_session_or_its_own() {
+        let mut parameters = parameters();
+        let read_only = |parameters: &Parameters| parameters.show("transaction_read_only").unwrap();
+        parameters.set("default_transaction_read_only", Some("yes")).unwrap();
+        assert_eq!((read_only(&parameters).as_str(), parameters.modes()), ("on", Vec::new()));
+        let (mut locals, before) = (Locals::default(), parameters.clone());
+        parameters.set("transaction_read_only", Some("off")).unwrap();
+        locals.remember("transaction_read_only", &before);
+        assert_eq!((read_only(&parameters).as_str(), parameters.modes().len()), ("off", 1));
+        parameters.set("all", None).unwrap();
+        assert_eq!(read_only(&parameters), "off");
+        parameters.set("default_transaction_read_only", Some("on")).unwrap();
+        parameters.end_locals(locals);
+        assert_eq!(read_only(&parameters), "on");
     }
 
     #[test]

@@ -13,20 +13,13 @@ pub enum Response {
         /// The command tag, complete: `INSERT 0 3`, `CREATE TABLE`.
         tag: String,
     },
-    /// Done, and the connection forgets prepared statements (which only the wire knows).
-    Deallocate {
-        /// Which one; `None`: all.
-        name: Option<String>,
-        /// The command tag.
-        tag: &'static str,
-    },
     /// Rows.
     Rows {
         /// Their columns.
         columns: Vec<Column>,
         /// The rows. Dropping the stream stops what makes them.
         rows: RowStream,
-        /// `SELECT`, and `INSERT 0`, `UPDATE`, `DELETE` with RETURNING: the wire appends the count. `SUBSCRIBE`,
+        /// `SELECT`, `FETCH`, and `INSERT 0`, `UPDATE`, `DELETE` with RETURNING: the wire appends the count. `SUBSCRIBE`,
         /// `SHOW`, `EXPLAIN`: sent as it is.
         tag: &'static str,
     },

@@ -92,7 +92,6 @@ async fn try_run_slowly(session: &mut Session, text: &str) -> Result<Vec<String>
     let [statement] = statements.as_slice() else { panic!("one statement a time") };
     match session.execute(statement, &[]).await? {
         Response::Command { tag } => Ok(vec![tag]),
-        Response::Deallocate { tag, .. } => Ok(vec![tag.to_owned()]),
         Response::Rows { rows, .. } | Response::CopyOut { rows, .. } => all(rows).await,
         Response::Empty | Response::CopyIn(_) => panic!("use another way for {text}"),
     }

@@ -180,10 +180,16 @@ impl Session {
             | Bound::Explain(_)
             | Bound::Set { .. }
             | Bound::Show { .. }
-            | Bound::Begin
-            | Bound::Commit
-            | Bound::Rollback
+            | Bound::Begin(_)
+            | Bound::Commit { .. }
+            | Bound::Rollback { .. }
             | Bound::Savepoint(..)
+            | Bound::Prepare(_)
+            | Bound::Execute { .. }
+            | Bound::Declare { .. }
+            | Bound::Fetch(_)
+            | Bound::Close { .. }
+            | Bound::Unlisten
             | Bound::Deallocate { .. }
             | Bound::Discard => Err(SqlError::internal("this statement changes nothing")),
         }

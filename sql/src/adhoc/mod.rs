@@ -35,12 +35,12 @@ use datafusion::prelude::SessionConfig;
 use futures::{StreamExt, TryStreamExt, stream};
 use millrace_engine::{Aggregate, DataError, DataType, Expr, Literal, Snapshot, Tick, batch_of, schema_of};
 
-use crate::compile::{compile_drawing, evaluate_drawing, scalar};
+use crate::compile::{compile_drawing, evaluate_constant, evaluate_drawing, scalar};
 use crate::error::SqlError;
 use crate::functions;
 use crate::lower::{join_keys, key_literal};
 use crate::query::change::STATEMENT_ROWS;
-use crate::query::exprs::try_map_operands;
+use crate::query::exprs::{try_map_operands, volatile_call};
 use crate::query::rel::{JoinKind, Lookup, LookupKey, Rel, SortKey, aggregate_exprs, types_of};
 use crate::query::{RowStream, Snapshots};
 use crate::sequence::Sequences;
@@ -60,6 +60,18 @@ const BATCH_ROWS: usize = 8_192;
 /// Those of a value that cannot be computed.
 pub(crate) fn keys(lookup: &Lookup, tick: Tick) -> Result<Vec<Vec<Literal>>, SqlError> {
     Builder { snapshots: Snapshots::new(), rows: None, tick, sequences: None }.keys(lookup)
+}
+
+/// The value of an expression without columns, at a tick.
+///
+/// # Errors
+/// Those of computing it; 0A000 where each computation gives another value.
+pub(crate) fn constant(expr: &Expr, tick: Tick) -> Result<Literal, SqlError> {
+    if let Some(name) = volatile_call(expr) {
+        return Err(SqlError::unsupported(format_args!("{name}()")));
+    }
+    let builder = Builder { snapshots: Snapshots::new(), rows: None, tick, sequences: None };
+    Ok(evaluate_constant(&builder.at_tick(expr))?)
 }
 
 /// What a query runs with.

@@ -1,7 +1,7 @@
 //! COPY from and to the client.
 
 use super::{Scope, follow, relations};
-use crate::bound::{Bound, CopySource};
+use crate::bound::{Bound, RowSource};
 use crate::catalog::Relation;
 use crate::error::SqlError;
 use crate::parse::{self, quoted};
@@ -22,11 +22,11 @@ pub(super) fn from(copy: &CopyFrom, scope: &Scope) -> Result<Bound, SqlError> {
 pub(super) fn to(copy: &CopyTo, scope: &Scope) -> Result<Bound, SqlError> {
     let source = match &copy.source {
         statement::CopySource::Relation { relation, columns } => {
-            CopySource::Query(whole(relation, columns, scope)?)
+            RowSource::Query(whole(relation, columns, scope)?)
         }
-        statement::CopySource::Query(query) => CopySource::Query(scope.plan(query)?),
+        statement::CopySource::Query(query) => RowSource::Query(scope.plan(query)?),
         statement::CopySource::Subscribe(subscribe) => {
-            CopySource::Subscribe(follow::subscribe(subscribe, scope)?)
+            RowSource::Subscribe(follow::subscribe(subscribe, scope)?)
         }
     };
     Ok(Bound::CopyTo { source, format: copy.format.clone() })

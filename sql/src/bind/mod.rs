@@ -6,6 +6,7 @@ mod change; // INSERT, UPDATE, DELETE, TRUNCATE
 mod copy; // COPY
 mod create; // CREATE VIEW, CREATE MATERIALIZED VIEW
 mod drop; // DROP, with what depends on it
+mod execute; // PREPARE, EXECUTE, DECLARE
 mod follow; // SUBSCRIBE
 mod index; // CREATE INDEX
 mod locate; // where in the text a query's error lies
@@ -16,6 +17,7 @@ mod table; // CREATE TABLE
 mod tests; // goldens of what each statement is bound to, and of its errors
 
 pub(crate) use self::create::named;
+pub use self::execute::arguments;
 pub(crate) use self::relations::{is_an_index, relation};
 pub(crate) use self::sequence::of_relation as sequence_of;
 
@@ -78,12 +80,18 @@ pub fn bind(statement: &Statement, catalog: &Catalog, parameters: Parameters) ->
         StatementKind::CopyFrom(from) => copy::from(from, &scope)?,
         StatementKind::CopyTo(to) => copy::to(to, &scope)?,
         StatementKind::Explain(explain) => Bound::Explain(explain::explain(explain, &scope)?),
-        StatementKind::Set { name, value } => Bound::Set { name: name.clone(), value: value.clone() },
+        StatementKind::Set(settings) => Bound::Set(settings.clone()),
         StatementKind::Show { name } => Bound::Show { name: name.clone() },
-        StatementKind::Begin => Bound::Begin,
-        StatementKind::Commit => Bound::Commit,
-        StatementKind::Rollback => Bound::Rollback,
+        StatementKind::Begin(modes) => Bound::Begin(modes.clone()),
+        StatementKind::Commit { chain } => Bound::Commit { chain: *chain },
+        StatementKind::Rollback { chain } => Bound::Rollback { chain: *chain },
         StatementKind::Savepoint(action, name) => Bound::Savepoint(*action, name.value.clone()),
+        StatementKind::Prepare(prepare) => Bound::Prepare(prepare.clone()),
+        StatementKind::Execute(execute) => Bound::Execute { name: execute.name.clone() },
+        StatementKind::Declare(declare) => execute::declare(declare, &scope)?,
+        StatementKind::Fetch(fetch) => Bound::Fetch(fetch.clone()),
+        StatementKind::Close { name } => Bound::Close { name: name.clone() },
+        StatementKind::Unlisten => Bound::Unlisten,
         StatementKind::Deallocate { name } => Bound::Deallocate { name: name.clone() },
         StatementKind::Discard => Bound::Discard,
         StatementKind::Refused(error) => return Err(error.clone()),
@@ -91,7 +99,8 @@ pub fn bind(statement: &Statement, catalog: &Catalog, parameters: Parameters) ->
 }
 
 /// What a client learns of a statement before it runs. As in PostgreSQL, only queries and changes of
-/// rows are looked at: a CREATE or DROP may be prepared before what it names exists.
+/// rows are looked at: a CREATE or DROP may be prepared before what it names exists. The columns of EXECUTE and of
+/// FETCH only the session knows.
 ///
 /// # Errors
 /// As `bind`.
@@ -117,6 +126,7 @@ pub fn describe(
         StatementKind::Subscribe(subscribe) => rows(follow::subscribe(subscribe, &scope)?.columns),
         StatementKind::Explain(_) => rows(vec![text_column("QUERY PLAN")]),
         StatementKind::Show { name } => rows(shown_columns(name)),
+        StatementKind::Declare(declare) => execute::declared(declare, &scope)?,
         StatementKind::Refused(error) => return Err(error.clone()),
         StatementKind::CreateTable(_)
         | StatementKind::CreateView(_)
@@ -128,11 +138,16 @@ pub fn describe(
         | StatementKind::Truncate(_)
         | StatementKind::CopyFrom(_)
         | StatementKind::CopyTo(_)
-        | StatementKind::Set { .. }
-        | StatementKind::Begin
-        | StatementKind::Commit
-        | StatementKind::Rollback
+        | StatementKind::Set(_)
+        | StatementKind::Begin(_)
+        | StatementKind::Commit { .. }
+        | StatementKind::Rollback { .. }
         | StatementKind::Savepoint(..)
+        | StatementKind::Prepare(_)
+        | StatementKind::Execute(_)
+        | StatementKind::Fetch(_)
+        | StatementKind::Close { .. }
+        | StatementKind::Unlisten
         | StatementKind::Deallocate { .. }
         | StatementKind::Discard => Description { parameters: declared(), columns: None },
     })

@@ -58,6 +58,11 @@ impl<'a> Cursor<'a> {
         is_word && self.parser.peek_nth_token_ref(1).token == Token::LParen
     }
 
+    /// The whole text.
+    pub(super) fn source(&self) -> &Arc<Source> {
+        self.source
+    }
+
     /// Where the next token stands, in characters from 1.
     pub(super) fn position(&self) -> usize {
         self.source.position(self.parser.peek_token_ref().span.start)

@@ -18,6 +18,8 @@ mod drop; // DROP
 mod explain; // EXPLAIN
 mod index; // CREATE INDEX
 mod names; // folding, reserved words, the schema
+mod portal; // DECLARE, FETCH, MOVE, CLOSE
+mod prepare; // PREPARE, EXECUTE
 mod refused; // clauses of queries that we refuse
 mod sequence; // CREATE SEQUENCE, ALTER SEQUENCE
 mod session; // BEGIN and its kin, DEALLOCATE, DISCARD
@@ -155,7 +157,13 @@ fn statement(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
         "show" => setting::show(cursor)?,
         "begin" | "start" | "commit" | "end" | "rollback" | "abort" => session::transaction(cursor)?,
         "savepoint" | "release" => session::savepoint(cursor)?,
+        "prepare" => prepare::prepare(cursor)?,
+        "execute" => prepare::execute(cursor)?,
         "deallocate" => session::deallocate(cursor)?,
+        "declare" => portal::declare(cursor)?,
+        "fetch" | "move" => portal::fetch(cursor)?,
+        "close" => portal::close(cursor)?,
+        "unlisten" => session::unlisten(cursor)?,
         "discard" => session::discard(cursor)?,
         _ if *cursor.peek() == Token::LParen => StatementKind::Select(cursor.query()?),
         _ => return Err(unsupported::error(cursor)),

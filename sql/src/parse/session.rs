@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use super::cursor::Cursor;
 use super::unsupported;
 use crate::error::SqlError;
-use crate::statement::{Name, SavepointAction, StatementKind};
+use crate::statement::{Name, Reach, SavepointAction, Setting, StatementKind};
 
 /// BEGIN, START TRANSACTION, COMMIT, END, ROLLBACK, ABORT.
 pub(super) fn transaction(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
@@ -15,27 +15,37 @@ pub(super) fn transaction(cursor: &mut Cursor) -> Result<StatementKind, SqlError
             if words == "begin" {
                 cursor.accept_one_of(&["work", "transaction"]);
             }
-            modes(cursor)?;
-            Ok(StatementKind::Begin)
+            Ok(StatementKind::Begin(modes(cursor, "transaction", Reach::Local)?))
         }
-        Some(words @ ("commit" | "end")) => ended(cursor, words, StatementKind::Commit),
+        Some("commit" | "end") => Ok(StatementKind::Commit { chain: comes_chain(cursor) }),
         Some(words) => match words == "rollback" && comes_to(cursor) {
             true => Ok(StatementKind::Savepoint(SavepointAction::RollbackTo, savepoint_name(cursor)?)),
-            false => ended(cursor, words, StatementKind::Rollback),
+            false => Ok(StatementKind::Rollback { chain: comes_chain(cursor) }),
         },
         None => Err(unsupported::error(cursor)),
     }
 }
 
-/// `SET TRANSACTION modes`: our isolation is the strictest, so that each level that is asked for is
-/// given; the parameter shows which it was.
-pub(super) fn transaction_setting(cursor: &mut Cursor, name: &str) -> Result<StatementKind, SqlError> {
+/// `SET TRANSACTION modes` and `SET SESSION CHARACTERISTICS AS TRANSACTION modes`, of which each sets a parameter.
+pub(super) fn transaction_setting(
+    cursor: &mut Cursor,
+    prefix: &str,
+    reach: Reach,
+) -> Result<StatementKind, SqlError> {
     cursor.refuse(&["snapshot"], "SET TRANSACTION")?;
     if cursor.at_end() {
         return Err(cursor.syntax_error());
     }
-    let value = modes(cursor)?.unwrap_or("serializable");
-    Ok(StatementKind::Set { name: name.to_owned(), value: Some(value.to_owned()) })
+    modes(cursor, prefix, reach).map(StatementKind::Set)
+}
+
+/// `UNLISTEN channel | *`
+pub(super) fn unlisten(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
+    cursor.expect("unlisten")?;
+    if !cursor.accept_token(&Token::Mul) {
+        cursor.name()?;
+    }
+    Ok(StatementKind::Unlisten)
 }
 
 /// `DEALLOCATE [PREPARE] name | ALL`
@@ -78,33 +88,35 @@ fn comes_to(cursor: &mut Cursor) -> bool {
     ["to", "work to", "transaction to"].into_iter().any(|words| cursor.accept(words))
 }
 
-/// What may follow COMMIT and ROLLBACK.
-fn ended(cursor: &mut Cursor, words: &str, kind: StatementKind) -> Result<StatementKind, SqlError> {
+/// What may follow COMMIT and ROLLBACK: whether the next transaction begins at once.
+fn comes_chain(cursor: &mut Cursor) -> bool {
     cursor.accept_one_of(&["work", "transaction"]);
-    cursor.refuse(&["and chain"], &words.to_uppercase())?;
-    cursor.accept("and no chain");
-    Ok(kind)
+    cursor.accept_one_of(&["and chain", "and no chain"]) == Some("and chain")
 }
 
-fn refuse_mode(cursor: &mut Cursor, mode: &str) -> Result<(), SqlError> {
-    let refused = cursor.unsupported(&format!("the transaction mode {}", mode.to_uppercase()));
-    if cursor.accept(mode) { Err(refused) } else { Ok(()) }
-}
-
-/// Modes of a transaction, with or without commas; the last isolation level that was named.
-fn modes(cursor: &mut Cursor) -> Result<Option<&'static str>, SqlError> {
-    let mut level = None;
+/// Modes of a transaction, with or without commas, as parameters whose names have this prefix.
+fn modes(cursor: &mut Cursor, prefix: &str, reach: Reach) -> Result<Vec<Setting>, SqlError> {
+    let mut modes = Vec::new();
     while !cursor.at_end() {
-        refuse_mode(cursor, "read only")?;
-        refuse_mode(cursor, "deferrable")?;
-        if cursor.accept_one_of(&["read write", "not deferrable"]).is_none() {
-            cursor.expect("isolation level")?;
-            let known = ["serializable", "repeatable read", "read committed", "read uncommitted"];
-            level = Some(cursor.accept_one_of(&known).ok_or_else(|| cursor.syntax_error())?);
-        }
+        let (mode, value) =
+            match cursor.accept_one_of(&["read only", "read write", "deferrable", "not deferrable"]) {
+                Some("read only") => ("read_only", "on"),
+                Some("read write") => ("read_only", "off"),
+                Some("deferrable") => ("deferrable", "on"),
+                Some(_) => ("deferrable", "off"),
+                None => ("isolation", isolation_level(cursor)?),
+            };
+        let name = format!("{prefix}_{mode}");
+        modes.push(Setting { name, value: Some(value.to_owned()), reach });
         if cursor.accept_token(&Token::Comma) && cursor.at_end() {
             return Err(cursor.syntax_error());
         }
     }
-    Ok(level)
+    Ok(modes)
+}
+
+fn isolation_level(cursor: &mut Cursor) -> Result<&'static str, SqlError> {
+    cursor.expect("isolation level")?;
+    let known = ["serializable", "repeatable read", "read committed", "read uncommitted"];
+    cursor.accept_one_of(&known).ok_or_else(|| cursor.syntax_error())
 }

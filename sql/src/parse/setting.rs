@@ -5,20 +5,24 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use super::cursor::Cursor;
 use super::session;
 use crate::error::SqlError;
-use crate::statement::{Name, StatementKind};
+use crate::statement::{Name, Reach, Setting, StatementKind};
 
-/// `SET [SESSION] name {TO | =} {value, … | DEFAULT}` and the forms that have words of their own.
+/// `SET [SESSION | LOCAL] name {TO | =} {value, … | DEFAULT}` and the forms that have words of their own.
 pub(super) fn set(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
     cursor.expect("set")?;
     if cursor.accept("session characteristics as transaction") {
-        return session::transaction_setting(cursor, "default_transaction_isolation");
+        return session::transaction_setting(cursor, "default_transaction", Reach::Session);
     }
-    if cursor.accept("transaction") {
-        return session::transaction_setting(cursor, "transaction_isolation");
+    if cursor.accept_one_of(&["transaction", "local transaction", "session transaction"]).is_some() {
+        return session::transaction_setting(cursor, "transaction", Reach::Transaction);
     }
-    cursor.refuse(&["constraints", "local"], "SET")?;
+    cursor.refuse(&["constraints"], "SET")?;
     let own_words = special(cursor);
-    if own_words.is_none() {
+    let reach = match own_words {
+        None if cursor.accept("local") => Reach::Local,
+        None | Some(_) => Reach::Session,
+    };
+    if own_words.is_none() && reach == Reach::Session {
         cursor.accept("session");
     }
     let name = match own_words.or_else(|| special(cursor)) {
@@ -36,13 +40,14 @@ pub(super) fn set(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
     };
     let resets = cursor.accept("default") || (name == "timezone" && cursor.accept("local"));
     let value = if resets { None } else { Some(values(cursor)?) };
-    Ok(StatementKind::Set { name, value })
+    Ok(StatementKind::Set(vec![Setting { name, value, reach }]))
 }
 
 /// `RESET name | ALL`
 pub(super) fn reset(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
     cursor.expect("reset")?;
-    Ok(StatementKind::Set { name: shown(cursor)?, value: None })
+    let setting = Setting { name: shown(cursor)?, value: None, reach: Reach::Session };
+    Ok(StatementKind::Set(vec![setting]))
 }
 
 /// `SHOW name | ALL`

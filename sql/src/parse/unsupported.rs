@@ -8,10 +8,9 @@ use crate::error::SqlError;
 /// First words of statements that we do not have at all.
 #[rustfmt::skip]
 const STATEMENTS: &[&str] = &[
-    "alter", "analyze", "call", "checkpoint", "close", "cluster", "comment", "create", "declare", "describe",
-    "do", "drop", "execute", "fetch", "grant", "import", "insert", "kill", "listen", "load", "lock", "merge",
-    "move", "notify", "prepare", "reassign", "refresh", "reindex", "replace", "revoke", "rollback",
-    "security", "start", "unlisten", "upsert", "use", "vacuum",
+    "alter", "analyze", "call", "checkpoint", "cluster", "comment", "create", "describe", "do", "drop", "grant",
+    "import", "insert", "kill", "listen", "load", "lock", "merge", "notify", "reassign", "refresh", "reindex",
+    "replace", "revoke", "rollback", "security", "start", "unlisten", "upsert", "use", "vacuum",
 ];
 
 /// Words between CREATE, ALTER or DROP and what it is about.
@@ -88,8 +87,7 @@ fn hint(name: &str) -> Option<&'static str> {
         "create stream" => Some("Use CREATE TABLE … WITH (append_only, retention = '0')."),
         "create or replace materialized view" => Some("Drop the view and create it again."),
         "refresh materialized view" => Some("A materialized view is always up to date."),
-        "prepare" | "execute" => Some("Prepare statements through the protocol, as drivers do."),
-        "declare" | "fetch" | "move" => Some("Use SELECT, SUBSCRIBE or COPY (SUBSCRIBE …) TO STDOUT."),
+        "listen" | "notify" => Some("SUBSCRIBE tells of changes."),
         _ => None,
     }
 }

@@ -56,6 +56,7 @@ use change::STATEMENT_ROWS;
 pub use change::{Change, ChangeKind, OnConflict, RowKey};
 use expr::ExprBinder;
 use rel::{Lookup, Rel};
+use scope::Scope;
 use typed::ParameterTypes;
 use volatile::OF_SEQUENCES;
 
@@ -294,4 +295,28 @@ pub(crate) fn index_expression(
         return Err(SqlError::new("42P17", "functions in index expression must be marked IMMUTABLE"));
     }
     Ok((expr_bound, data_type, names::name_in_index(expr)))
+}
+
+/// The value of an argument of EXECUTE, the parameter of this position from 0, as the parameter's type.
+///
+/// # Errors
+/// 42804 where its type cannot be assigned to that one; what binding and computing it raise.
+pub(crate) fn argument_value(
+    at: usize,
+    argument: &ast::Expr,
+    to: DataType,
+    parameters: Parameters,
+    tick: Tick,
+) -> Result<Literal, SqlError> {
+    let (scope, parameters) = (Scope::default(), ParameterTypes::new(parameters));
+    let typed = ExprBinder::new(&scope, &parameters, "EXECUTE parameters").bind(argument)?;
+    if let Some(from) = typed.data_type()
+        && !binder::assignable(from, to)
+    {
+        let (from, to) = (types::display(from), types::display(to));
+        let message =
+            format!("parameter ${} of type {from} cannot be coerced to the expected type {to}", at + 1);
+        return Err(SqlError::new("42804", message).hint("You will need to rewrite or cast the expression."));
+    }
+    adhoc::constant(&parameters.as_type(typed, to)?, tick)
 }

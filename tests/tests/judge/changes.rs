@@ -215,31 +215,42 @@ async fn changes_do_what_they_do_in_postgresql() {
     );
 }
 
-/// Statements one by one with what is said of them, errors in full: see `tests/suites/changes.sql`.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_said_of_changes_is_what_postgresql_says() {
-    compare(include_str!("../../suites/changes.sql")).await;
-}
-
-/// The same of sequences: `tests/suites/sequences.sql`.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_said_of_sequences_is_what_postgresql_says() {
-    compare(include_str!("../../suites/sequences.sql")).await;
-}
-
-/// The same of ALTER TABLE and its kin: `tests/suites/alter.sql`.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_said_of_alterations_is_what_postgresql_says() {
-    compare(include_str!("../../suites/alter.sql")).await;
-}
-
-async fn compare(text: &str) {
+/// Statements one by one with what is said of them, errors in full.
+async fn said_alike(text: &str) {
     let postgres = Postgres::start();
     let theirs = postgres.connect().await;
     let server = Server::with_workers(2);
     let ours = server.connect().await;
+    for statement in ["SET default_transaction_isolation = serializable", "SET timezone = 'UTC'"] {
+        run(&theirs, statement).await.unwrap();
+    }
+    let mut differing = Vec::new();
     for sql in text.lines().filter(|line| !line.is_empty() && !line.starts_with("--")) {
         let (their, our) = (run(&theirs, sql).await, run(&ours, sql).await);
-        assert_eq!(our, their, "{sql}");
+        if their != our {
+            differing.push(format!("{sql}\n  PostgreSQL: {their:?}\n  Millrace:   {our:?}"));
+        }
     }
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_changes_is_what_postgresql_says() {
+    said_alike(include_str!("../../suites/changes.sql")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_sequences_is_what_postgresql_says() {
+    said_alike(include_str!("../../suites/sequences.sql")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_alterations_is_what_postgresql_says() {
+    said_alike(include_str!("../../suites/alter.sql")).await;
+}
+
+/// Prepared statements, cursors, modes of transactions, SET LOCAL.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_sessions_is_what_postgresql_says() {
+    said_alike(include_str!("../../suites/session.sql")).await;
 }

@@ -6,7 +6,7 @@ use std::pin::pin;
 use futures::TryStreamExt;
 use millrace_tests::{PATIENCE, Server, wait_for};
 use tokio::time::timeout;
-use tokio_postgres::{Client, Error, NoTls, RowStream};
+use tokio_postgres::{Client, Error, NoTls, RowStream, SimpleQueryMessage};
 
 fn code(error: &Error) -> &str {
     error.code().unwrap_or_else(|| panic!("{error:?}")).code()
@@ -161,4 +161,82 @@ async fn a_lost_client_ends_its_subscription() {
         wait_for("the lost client", || (connections() == 1).then_some(()));
     }
     client.batch_execute("DROP MATERIALIZED VIEW v").await.unwrap();
+}
+
+/// The rows of a text of statements, `|` between columns, without the tick that comes first.
+async fn fetched(client: &Client, sql: &str) -> Vec<String> {
+    let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    let line = |message: &SimpleQueryMessage| match message {
+        SimpleQueryMessage::Row(row) => {
+            Some((1..row.len()).map(|at| row.get(at).unwrap_or("null")).collect::<Vec<_>>().join("|"))
+        }
+        _ => None,
+    };
+    messages.iter().filter_map(line).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_follows_a_view_a_few_rows_at_a_time() {
+    let server = Server::start();
+    let client = server.connect().await;
+    view(&client).await;
+    let watcher = server.connect().await;
+    let sql = "DECLARE c CURSOR FOR SUBSCRIBE v";
+    assert_eq!(code(&watcher.simple_query(sql).await.unwrap_err()), "25P01");
+    watcher.batch_execute(&format!("BEGIN; {sql}")).await.unwrap();
+    assert_eq!(fetched(&watcher, "FETCH 1 c").await, ["1|1|10"]);
+    assert_eq!(fetched(&watcher, "FETCH ALL c").await, ["1|2|20"]);
+    // Nothing is there, and nothing comes: an empty answer when the time is over.
+    assert!(fetched(&watcher, "FETCH ALL c WITH (timeout = '0s')").await.is_empty());
+    assert!(fetched(&watcher, "FETCH ALL c WITH (timeout = '10ms')").await.is_empty());
+    // A FETCH without a timeout waits for the first row.
+    let waits = fetched(&watcher, "FETCH ALL c");
+    let (rows, ()) = tokio::join!(waits, async {
+        client.batch_execute("INSERT INTO t VALUES (1, 5)").await.unwrap();
+    });
+    let mut seen = rows;
+    while seen.len() < 2 {
+        seen.extend(fetched(&watcher, "FETCH ALL c WITH (timeout = '60s')").await);
+    }
+    seen.sort();
+    assert_eq!(seen, ["-1|1|10", "1|1|15"]);
+    // The open block holds back nothing: only the newest tick can be read.
+    client.batch_execute("INSERT INTO t VALUES (9, 9)").await.unwrap();
+    wait_for("since to pass the block's start", || {
+        let (_, metrics) = server.get("/metrics");
+        let of = |name: &str| {
+            let line = metrics.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().parse::<f64>().ok()
+        };
+        (of("millrace_since_tick ")? >= of("millrace_newest_tick ")?).then_some(())
+    });
+    watcher.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(code(&watcher.simple_query("FETCH c").await.unwrap_err()), "34000");
+    // With HOLD outside of a block; a query's cursor takes no timeout.
+    watcher
+        .batch_execute("DECLARE h CURSOR WITH HOLD FOR SUBSCRIBE v WITH (SNAPSHOT = false)")
+        .await
+        .unwrap();
+    client.batch_execute("DELETE FROM t WHERE k = 9").await.unwrap();
+    assert_eq!(fetched(&watcher, "FETCH h").await, ["-1|9|9"]);
+    let sql = "DECLARE q CURSOR WITH HOLD FOR SELECT 1; FETCH q WITH (timeout = '1s')";
+    assert_eq!(code(&watcher.simple_query(sql).await.unwrap_err()), "0A000");
+    client.batch_execute("DROP MATERIALIZED VIEW v").await.unwrap();
+    assert_eq!(code(&watcher.simple_query("FETCH h").await.unwrap_err()), "42P01");
+    assert_eq!(code(&watcher.simple_query("FETCH h").await.unwrap_err()), "55000");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_that_waits_can_be_cancelled() {
+    let server = Server::start();
+    let client = server.connect().await;
+    view(&client).await;
+    client.batch_execute("DECLARE c CURSOR WITH HOLD FOR SUBSCRIBE v WITH (SNAPSHOT = false)").await.unwrap();
+    let token = client.cancel_token();
+    let waits = client.simple_query("FETCH c");
+    let (answer, cancelled) = tokio::join!(waits, token.cancel_query(NoTls));
+    cancelled.unwrap();
+    assert_eq!(code(&answer.unwrap_err()), "57014");
+    client.batch_execute("SET statement_timeout = '1ms'").await.unwrap();
+    assert_eq!(code(&client.simple_query("FETCH c").await.unwrap_err()), "57014");
 }

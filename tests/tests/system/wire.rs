@@ -207,6 +207,12 @@ impl Raw {
         self.send(b'E', &[0; 5]);
     }
 
+    /// The tags of what a text is answered with.
+    fn query(&mut self, sql: &str) -> String {
+        self.send(b'Q', format!("{sql}\0").as_bytes());
+        self.until_ready()
+    }
+
     /// The tags up to ReadyForQuery, and its status; an error's SQLSTATE stands in its place.
     fn until_ready(&mut self) -> String {
         let mut seen = String::new();
@@ -254,8 +260,45 @@ fn an_error_in_a_pipeline_undoes_it_and_skips_to_sync() {
     raw.send(b'S', b"");
     raw.run("rollback");
     raw.send(b'S', b"");
-    assert_eq!((raw.until_ready(), raw.until_ready()), ("12(25P02)ZE".to_owned(), "12CZI".to_owned()));
+    assert_eq!((raw.until_ready(), raw.until_ready()), ("(25P02)ZE".to_owned(), "12CZI".to_owned()));
     assert_eq!(server.query("select sum(a) from t"), "7");
+}
+
+#[test]
+fn prepared_statements_and_cursors_are_the_same_in_sql_and_in_the_protocol() {
+    let server = Server::start();
+    let mut raw = Raw::connect(&server);
+    assert_eq!(raw.query("create table t (a int); insert into t values (1), (2), (3), (4), (5)"), "CCZI");
+    assert_eq!(raw.query("prepare s (int) as select a from t where a > $1 order by a"), "CZI");
+    // Bind and Execute of what PREPARE has prepared, with 3 as its parameter.
+    raw.send(b'D', b"Ss\0");
+    raw.send(b'B', b"\0s\0\0\0\0\x01\0\0\0\x013\0\0");
+    raw.send(b'E', &[0; 5]);
+    raw.send(b'S', b"");
+    assert_eq!(raw.until_ready(), "tT2DDCZI");
+    // EXECUTE and DEALLOCATE of what Parse has prepared, and Close of what PREPARE has.
+    raw.send(b'P', b"p\0select a from t where a = $1\0\0\0");
+    raw.send(b'C', b"Ss\0");
+    raw.send(b'S', b"");
+    assert_eq!(raw.until_ready(), "13ZI");
+    assert_eq!(raw.query("execute p(4)"), "TDCZI");
+    assert_eq!(raw.query("execute s(4)"), "(26000)ZI");
+    assert_eq!(raw.query("deallocate p"), "CZI");
+    raw.send(b'D', b"Sp\0");
+    raw.send(b'S', b"");
+    assert_eq!(raw.until_ready(), "(26000)ZI");
+    // A cursor is a portal: Describe, Execute with a limit, Close.
+    assert_eq!(raw.query("begin; declare c cursor for select a from t order by a"), "CCZT");
+    raw.send(b'D', b"Pc\0");
+    raw.send(b'E', b"c\0\0\0\0\x02");
+    raw.run("fetch 1 from c");
+    raw.send(b'E', b"c\0\0\0\0\0");
+    raw.send(b'C', b"Pc\0");
+    raw.send(b'S', b"");
+    assert_eq!(raw.until_ready(), "TDDs12DCDDC3ZT");
+    raw.send(b'E', b"c\0\0\0\0\0");
+    raw.send(b'S', b"");
+    assert_eq!(raw.until_ready(), "(34000)ZE");
 }
 
 #[tokio::test(flavor = "multi_thread")]

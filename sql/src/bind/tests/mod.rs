@@ -9,7 +9,7 @@ mod relation;
 use millrace_engine::{DataType, Expr, Literal, Plan, PlanRef, RelationId};
 
 use super::{bind, describe};
-use crate::bound::{Bound, CopySource, Create, Subscribe};
+use crate::bound::{Bound, Create, RowSource, Subscribe};
 use crate::catalog::{Catalog, CatalogChange, Column, Relation, RelationKind, TableRules, ViewOptions};
 use crate::parse::parse;
 use crate::parse::tests::failure;
@@ -146,10 +146,10 @@ fn summary(bound: &Bound) -> String {
         Bound::CopyFrom { change, columns: given, format } => {
             format!("copy {} ({}) {format:?}", change.table.name, columns(given))
         }
-        Bound::CopyTo { source: CopySource::Query(source), format } => {
+        Bound::CopyTo { source: RowSource::Query(source), format } => {
             format!("copy {} to {format:?}", query(source))
         }
-        Bound::CopyTo { source: CopySource::Subscribe(subscribe), format } => {
+        Bound::CopyTo { source: RowSource::Subscribe(subscribe), format } => {
             format!("copy {} to {format:?}", follow(subscribe))
         }
         Bound::Explain(lines) => format!("explain\n      {}", lines.join("\n      ")),

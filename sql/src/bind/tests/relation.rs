@@ -315,17 +315,17 @@ fn what_needs_no_catalog() {
         ],
         expect![[r#"
             SET x = 1
-                Set { name: "x", value: Some("1") }
+                Set([Setting { name: "x", value: Some("1"), reach: Session }])
             RESET x
-                Set { name: "x", value: None }
+                Set([Setting { name: "x", value: None, reach: Session }])
             SHOW x
                 Show { name: "x" }
             BEGIN
-                Begin
+                Begin([])
             END
-                Commit
+                Commit { chain: false }
             ABORT
-                Rollback
+                Rollback { chain: false }
             DEALLOCATE s
                 Deallocate { name: Some("s") }
             DEALLOCATE ALL

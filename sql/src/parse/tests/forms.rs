@@ -29,12 +29,12 @@ fn several_statements_each_with_its_text() {
             BEGIN;
             DELETE FROM öffnung;
               COMMIT
-                Begin
+                Begin([])
                 delete öffnung@20
-                Commit
+                Commit { chain: false }
             table t; ; abort
                 select SELECT * FROM t
-                Rollback
+                Rollback { chain: false }
         "#]],
     );
     let texts: Vec<String> = crate::parse(" select 1 -- a\n;\n\nselect 2 ;/* b */ values (1) ")
@@ -43,6 +43,128 @@ fn several_statements_each_with_its_text() {
         .map(|s| s.text)
         .collect();
     assert_eq!(texts, ["select 1", "select 2", "values (1)"]);
+}
+
+#[test]
+fn prepared_statements_and_cursors() {
+    check(
+        &[
+            "PREPARE p AS SELECT $1; PREPARE \"P\" (int, unknown) AS INSERT INTO t VALUES ($1)",
+            "PREPARE p (numeric) AS SELECT $1; PREPARE p (numeric(6, 2)) AS SELECT $1",
+            "prepare p as (values (1)) ; prepare p as update t set a = 1",
+            "PREPARE p AS COMMIT",
+            "PREPARE p (nope) AS SELECT 1",
+            "PREPARE TRANSACTION 'x'",
+            "EXECUTE p; EXECUTE p(1 + 1, 'x')",
+            "EXECUTE p()",
+            "DECLARE c CURSOR FOR TABLE t; DECLARE c INSENSITIVE NO SCROLL CURSOR WITH HOLD FOR (SELECT 1)",
+            "DECLARE c CURSOR FOR SUBSCRIBE TO mv WITH (PROGRESS)",
+            "DECLARE c SCROLL CURSOR FOR SELECT 1",
+            "DECLARE c BINARY CURSOR FOR SELECT 1",
+            "DECLARE c CURSOR FOR DELETE FROM t",
+            "FETCH c; FETCH FROM c; FETCH NEXT FROM c; FETCH PRIOR IN c; FETCH FIRST c; FETCH LAST c",
+            "FETCH 3 c; FETCH -3 FROM c; FETCH +3 c; FETCH ALL c; FETCH ABSOLUTE -1 c; FETCH RELATIVE 2 FROM c",
+            "FETCH FORWARD c; FETCH FORWARD 2 c; FETCH FORWARD ALL c; FETCH BACKWARD c; FETCH BACKWARD 2 c; FETCH BACKWARD ALL c",
+            "MOVE c; MOVE 0 IN c",
+            "FETCH next; FETCH \"all\"",
+            "FETCH ALL FROM c WITH (timeout = '1s'); FETCH c WITH (timeout '500ms')",
+            "FETCH c WITH (timeout = '-1s')",
+            "FETCH c WITH (timeout = '1 day')",
+            "FETCH c WITH (timeout = 'soon')",
+            "FETCH c WITH (patience = '1s')",
+            "FETCH 1.5 FROM c",
+            "FETCH ABSOLUTE c",
+            "FETCH ALL",
+            "CLOSE c; CLOSE ALL; UNLISTEN *; UNLISTEN c",
+        ],
+        expect![[r#"
+            PREPARE p AS SELECT $1; PREPARE "P" (int, unknown) AS INSERT INTO t VALUES ($1)
+                prepare p [] <select SELECT $1>
+                prepare P [Some(Int32), None] <insert t@67 [] VALUES ($1)>
+            PREPARE p (numeric) AS SELECT $1; PREPARE p (numeric(6, 2)) AS SELECT $1
+                refused 0A000 at 12: a parameter of PREPARE of type numeric is not supported
+                  hint: Cast it where it stands, as in $1::numeric(10, 2).
+                refused 0A000 at 46: a parameter of PREPARE of type numeric is not supported
+                  hint: Cast it where it stands, as in $1::numeric(10, 2).
+            prepare p as (values (1)) ; prepare p as update t set a = 1
+                prepare p [] <select (VALUES (1))>
+                prepare p [] <update t@49 set (a@55) = 1>
+            PREPARE p AS COMMIT
+                error 42601 at 14: syntax error at or near "COMMIT"
+            PREPARE p (nope) AS SELECT 1
+                refused 42704 at 12: type "nope" does not exist
+            PREPARE TRANSACTION 'x'
+                refused 0A000 at 9: PREPARE … TRANSACTION is not supported
+            EXECUTE p; EXECUTE p(1 + 1, 'x')
+                execute p ()
+                execute p (1 + 1, 'x')
+            EXECUTE p()
+                error 42601 at 11: syntax error at or near ")"
+            DECLARE c CURSOR FOR TABLE t; DECLARE c INSENSITIVE NO SCROLL CURSOR WITH HOLD FOR (SELECT 1)
+                declare c only_forward=false is_held=false <SELECT * FROM t>
+                declare c only_forward=true is_held=true <(SELECT 1)>
+            DECLARE c CURSOR FOR SUBSCRIBE TO mv WITH (PROGRESS)
+                declare c only_forward=false is_held=false <subscribe mv@35 snapshot=true progress=true as_of=None>
+            DECLARE c SCROLL CURSOR FOR SELECT 1
+                refused 0A000 at 11: DECLARE … SCROLL is not supported
+            DECLARE c BINARY CURSOR FOR SELECT 1
+                refused 0A000 at 11: DECLARE … BINARY is not supported
+            DECLARE c CURSOR FOR DELETE FROM t
+                error 42601 at 22: syntax error at or near "DELETE"
+            FETCH c; FETCH FROM c; FETCH NEXT FROM c; FETCH PRIOR IN c; FETCH FIRST c; FETCH LAST c
+                Fetch(Fetch { is_move: false, name: "c", direction: Forward(1), timeout: None })
+                Fetch(Fetch { is_move: false, name: "c", direction: Forward(1), timeout: None })
+                Fetch(Fetch { is_move: false, name: "c", direction: Forward(1), timeout: None })
+                Fetch(Fetch { is_move: false, name: "c", direction: Forward(-1), timeout: None })
+                Fetch(Fetch { is_move: false, name: "c", direction: Absolute(1), timeout: None })
+                Fetch(Fetch { is_move: false, name: "c", direction: Absolute(-1), timeout: None })
+            FETCH 3 c; FETCH -3 FROM c; FETCH +3 c; FETCH ALL c; FETCH ABSOLUTE -1 c; FETCH RELATIVE 2 FROM c
+                Fetch(Fetch { is_move: false, name: "c", direction: Forward(3), timeout: None })
+                Fetch(Fetch { is_move: false, name: "c", direction: Forward(-3), timeout: None })
+                Fetch(Fetch { is_move: false, name: "c", direction: Forward(3), timeout: None })
+                Fetch(Fetch { is_move: false, name: "c", direction: ForwardAll, timeout: None })
+                Fetch(Fetch { is_move: false, name: "c", direction: Absolute(-1), timeout: None })
+                Fetch(Fetch { is_move: false, name: "c", direction: Relative(2), timeout: None })
+            FETCH FORWARD c; FETCH FORWARD 2 c; FETCH FORWARD ALL c; FETCH BACKWARD c; FETCH BACKWARD 2 c; FETCH BACKWARD ALL c
+                Fetch(Fetch { is_move: false, name: "c", direction: Forward(1), timeout: None })
+                Fetch(Fetch { is_move: false, name: "c", direction: Forward(2), timeout: None })
+                Fetch(Fetch { is_move: false, name: "c", direction: ForwardAll, timeout: None })
+                Fetch(Fetch { is_move: false, name: "c", direction: Forward(-1), timeout: None })
+                Fetch(Fetch { is_move: false, name: "c", direction: Forward(-2), timeout: None })
+                Fetch(Fetch { is_move: false, name: "c", direction: BackwardAll, timeout: None })
+            MOVE c; MOVE 0 IN c
+                Fetch(Fetch { is_move: true, name: "c", direction: Forward(1), timeout: None })
+                Fetch(Fetch { is_move: true, name: "c", direction: Forward(0), timeout: None })
+            FETCH next; FETCH "all"
+                Fetch(Fetch { is_move: false, name: "next", direction: Forward(1), timeout: None })
+                Fetch(Fetch { is_move: false, name: "all", direction: Forward(1), timeout: None })
+            FETCH ALL FROM c WITH (timeout = '1s'); FETCH c WITH (timeout '500ms')
+                Fetch(Fetch { is_move: false, name: "c", direction: ForwardAll, timeout: Some(1s) })
+                Fetch(Fetch { is_move: false, name: "c", direction: Forward(1), timeout: Some(500ms) })
+            FETCH c WITH (timeout = '-1s')
+                refused 22023 at 25: invalid value for FETCH option "timeout": "-1s"
+                  hint: It is a time without days, such as '1s' or '500ms'.
+            FETCH c WITH (timeout = '1 day')
+                refused 22023 at 25: invalid value for FETCH option "timeout": "1 day"
+                  hint: It is a time without days, such as '1s' or '500ms'.
+            FETCH c WITH (timeout = 'soon')
+                refused 22007 at 25: invalid input syntax for type interval: "soon"
+            FETCH c WITH (patience = '1s')
+                refused 22023 at 15: unrecognized FETCH option "patience"
+                  hint: The option is TIMEOUT.
+            FETCH 1.5 FROM c
+                error 42601 at 7: syntax error at or near "1.5"
+            FETCH ABSOLUTE c
+                error 42601 at 16: syntax error at or near "c"
+            FETCH ALL
+                error 42601 at 7: syntax error at or near "ALL"
+            CLOSE c; CLOSE ALL; UNLISTEN *; UNLISTEN c
+                Close { name: Some("c") }
+                Close { name: None }
+                Unlisten
+                Unlisten
+        "#]],
+    );
 }
 
 #[test]
@@ -419,35 +541,35 @@ fn settings() {
         ],
         expect![[r#"
             SET search_path TO "$user", Public
-                Set { name: "search_path", value: Some("$user, public") }
+                Set([Setting { name: "search_path", value: Some("$user, public"), reach: Session }])
             SET Statement_Timeout = '1s'
-                Set { name: "statement_timeout", value: Some("1s") }
+                Set([Setting { name: "statement_timeout", value: Some("1s"), reach: Session }])
             SET SESSION extra_float_digits = -3
-                Set { name: "extra_float_digits", value: Some("-3") }
+                Set([Setting { name: "extra_float_digits", value: Some("-3"), reach: Session }])
             SET my.own TO on
-                Set { name: "my.own", value: Some("on") }
+                Set([Setting { name: "my.own", value: Some("on"), reach: Session }])
             SET x TO DEFAULT
-                Set { name: "x", value: None }
+                Set([Setting { name: "x", value: None, reach: Session }])
             SET TIME ZONE 'UTC'
-                Set { name: "timezone", value: Some("UTC") }
+                Set([Setting { name: "timezone", value: Some("UTC"), reach: Session }])
             SET SESSION TIME ZONE LOCAL
-                Set { name: "timezone", value: None }
+                Set([Setting { name: "timezone", value: None, reach: Session }])
             SET NAMES 'utf8'
-                Set { name: "client_encoding", value: Some("utf8") }
+                Set([Setting { name: "client_encoding", value: Some("utf8"), reach: Session }])
             SET ROLE bob
-                Set { name: "role", value: Some("bob") }
+                Set([Setting { name: "role", value: Some("bob"), reach: Session }])
             SET SESSION AUTHORIZATION bob
-                Set { name: "session_authorization", value: Some("bob") }
+                Set([Setting { name: "session_authorization", value: Some("bob"), reach: Session }])
             SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED
-                Set { name: "default_transaction_isolation", value: Some("read committed") }
+                Set([Setting { name: "default_transaction_isolation", value: Some("read committed"), reach: Session }])
             SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE
-                Set { name: "transaction_isolation", value: Some("serializable") }
+                Set([Setting { name: "transaction_isolation", value: Some("serializable"), reach: Transaction }, Setting { name: "transaction_read_only", value: Some("off"), reach: Transaction }])
             RESET ALL
-                Set { name: "all", value: None }
+                Set([Setting { name: "all", value: None, reach: Session }])
             RESET TIME ZONE
-                Set { name: "timezone", value: None }
+                Set([Setting { name: "timezone", value: None, reach: Session }])
             RESET search_path
-                Set { name: "search_path", value: None }
+                Set([Setting { name: "search_path", value: None, reach: Session }])
             SHOW ALL
                 Show { name: "all" }
             SHOW TIME ZONE
@@ -480,23 +602,23 @@ fn sessions() {
         ],
         expect![[r#"
             BEGIN
-                Begin
+                Begin([])
             BEGIN WORK
-                Begin
+                Begin([])
             BEGIN TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE NOT DEFERRABLE
-                Begin
+                Begin([Setting { name: "transaction_isolation", value: Some("serializable"), reach: Local }, Setting { name: "transaction_read_only", value: Some("off"), reach: Local }, Setting { name: "transaction_deferrable", value: Some("off"), reach: Local }])
             START TRANSACTION ISOLATION LEVEL REPEATABLE READ
-                Begin
+                Begin([Setting { name: "transaction_isolation", value: Some("repeatable read"), reach: Local }])
             COMMIT
-                Commit
+                Commit { chain: false }
             COMMIT WORK AND NO CHAIN
-                Commit
+                Commit { chain: false }
             END TRANSACTION
-                Commit
+                Commit { chain: false }
             ROLLBACK
-                Rollback
+                Rollback { chain: false }
             ABORT
-                Rollback
+                Rollback { chain: false }
             DEALLOCATE s
                 Deallocate { name: Some("s") }
             DEALLOCATE PREPARE "S"

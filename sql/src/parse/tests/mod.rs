@@ -12,8 +12,8 @@ use datafusion::sql::sqlparser::ast::SelectItem;
 
 use crate::catalog::Column;
 use crate::statement::{
-    Assignment, ConstraintKind, CopySource, CreateView, Explain, IndexItem, Name, Statement, StatementKind,
-    Subscribe, TableConstraint, ViewKind,
+    Assignment, ConstraintKind, CopySource, CreateView, CursorSource, Declare, Explain, IndexItem, Name,
+    Statement, StatementKind, Subscribe, TableConstraint, ViewKind,
 };
 
 /// What parsing gives for each text, one text after the other.
@@ -117,6 +117,21 @@ fn summary(statement: &Statement) -> String {
             Explain::CreateView(create) => format!("explain {}", view(create)),
             Explain::View(name) => format!("explain view {}", place(name)),
         },
+        StatementKind::Prepare(prepare) => {
+            format!("prepare {} {:?} <{}>", prepare.name, prepare.types, summary(&prepare.statement))
+        }
+        StatementKind::Execute(execute) => {
+            let arguments: Vec<String> = execute.arguments.iter().map(ToString::to_string).collect();
+            format!("execute {} ({})", execute.name, arguments.join(", "))
+        }
+        StatementKind::Declare(declare) => {
+            let source = match &declare.source {
+                CursorSource::Query(query) => query.to_string(),
+                CursorSource::Subscribe(subscribe) => follow(subscribe),
+            };
+            let Declare { name, only_forward, is_held, .. } = declare;
+            format!("declare {name} only_forward={only_forward} is_held={is_held} <{source}>")
+        }
         StatementKind::Refused(error) => failure("refused", error).trim().to_owned(),
         other => format!("{other:?}"),
     }
