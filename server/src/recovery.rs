@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use millrace_engine::{Delta, Engine, Record, RelationId, Replay, Tick};
-use millrace_sql::Catalog;
+use millrace_sql::{Catalog, CatalogChange};
 use tracing::info;
 
 use crate::coordinator::{Group, Lag, Progress, apply, coalesce};
@@ -101,11 +101,13 @@ impl Recovery<'_> {
     async fn take_in(&mut self, record: Record) -> Result<(), StartError> {
         let tick = record.tick;
         let changes = catalog_changes(&record).map_err(|reason| cannot_apply(tick, &reason))?;
-        if !changes.is_empty() {
+        // How far a sequence is concerns the catalog only.
+        let is_structural = changes.iter().any(CatalogChange::is_structural);
+        if is_structural {
             self.flush().await?;
-            for change in &changes {
-                self.catalog.apply(change).map_err(|error| cannot_apply(tick, &error.message))?;
-            }
+        }
+        for change in &changes {
+            self.catalog.apply(change).map_err(|error| cannot_apply(tick, &error.message))?;
         }
         for table in &record.tables {
             if self.catalog.by_id(table.relation).is_none() {
@@ -114,7 +116,7 @@ impl Recovery<'_> {
         }
         self.newest = tick;
         self.batch.add(record);
-        if changes.is_empty() {
+        if !is_structural {
             return if self.batch.is_full() { self.flush().await } else { Ok(()) };
         }
         let changed = mem::take(&mut self.batch);

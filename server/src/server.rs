@@ -8,6 +8,7 @@ use millrace_engine::Engine;
 use millrace_sql::Catalog;
 
 use crate::coordinator::{Coordinator, Holds, Moment, Progress};
+use crate::sequences::Reserves;
 
 /// The running server, as its sessions see it.
 pub struct Server {
@@ -15,6 +16,7 @@ pub struct Server {
     holds: Arc<Holds>,
     progress: Arc<Progress>,
     engine: Engine,
+    reserves: Reserves,
     connections: AtomicUsize,
     started: Instant,
 }
@@ -28,7 +30,15 @@ impl Server {
         engine: Engine,
     ) -> Server {
         let connections = AtomicUsize::new(0);
-        Server { coordinator, holds, progress, engine, connections, started: Instant::now() }
+        Server {
+            coordinator,
+            holds,
+            progress,
+            engine,
+            reserves: Reserves::default(),
+            connections,
+            started: Instant::now(),
+        }
     }
 
     /// Where commits go.
@@ -49,6 +59,11 @@ impl Server {
     /// The workers.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Values of sequences at hand.
+    pub fn reserves(&self) -> &Reserves {
+        &self.reserves
     }
 
     /// The newest moment, held.

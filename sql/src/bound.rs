@@ -7,24 +7,36 @@ use millrace_engine::{DataType, RelationId};
 
 use crate::catalog::{Column, Relation};
 use crate::query::{Change, Query};
+use crate::sequence::Position;
 use crate::statement::SavepointAction;
 
 /// A statement that is ready to run.
 #[derive(Clone, Debug)]
 pub enum Bound {
-    /// CREATE TABLE, CREATE VIEW, CREATE MATERIALIZED VIEW or CREATE INDEX.
+    /// CREATE TABLE, CREATE VIEW, CREATE MATERIALIZED VIEW, CREATE INDEX or CREATE SEQUENCE.
     Create(Create),
     /// CREATE OR REPLACE VIEW, where there is the view.
     Replace {
         /// What it is from now on; its id stays.
         relation: Relation,
     },
-    /// DROP TABLE / DROP VIEW / DROP MATERIALIZED VIEW / DROP INDEX: the ids, dependants first (CASCADE resolved). Empty
+    /// ALTER: relations in the place of those with their ids.
+    Alter {
+        /// What they are from now on.
+        replaced: Vec<Relation>,
+        /// The command tag.
+        tag: &'static str,
+        /// Notices.
+        notices: Vec<String>,
+    },
+    /// DROP TABLE / DROP VIEW / DROP MATERIALIZED VIEW / DROP INDEX / DROP SEQUENCE: the ids, dependants first (CASCADE resolved). Empty
     /// when IF EXISTS found nothing.
     Drop {
         /// What goes.
         ids: Vec<RelationId>,
-        /// The command tag: `DROP TABLE`, `DROP VIEW`, `DROP MATERIALIZED VIEW` or `DROP INDEX`.
+        /// Tables without the defaults that went with a sequence.
+        replaced: Vec<Relation>,
+        /// The command tag: `DROP TABLE`, `DROP VIEW`, ….
         tag: &'static str,
         /// CONCURRENTLY was given: not within a transaction.
         concurrently: bool,
@@ -33,8 +45,8 @@ pub enum Bound {
     },
     /// INSERT, UPDATE, DELETE.
     Change(Change),
-    /// TRUNCATE: all rows of each table, as DELETE takes them away.
-    Truncate(Vec<Change>),
+    /// TRUNCATE: all rows of each table, as DELETE takes them away; these sequences start again.
+    Truncate(Vec<Change>, Vec<(RelationId, Position)>),
     /// SELECT, VALUES, TABLE.
     Select(Query),
     /// SUBSCRIBE.
@@ -91,6 +103,8 @@ pub enum Bound {
 pub struct Create {
     /// What is created.
     pub relation: Relation,
+    /// The sequences of a table's columns, which are created with it: each with the place of its column.
+    pub sequences: Vec<(usize, Relation)>,
     /// The indexes of a table's keys, which are created with it.
     pub indexes: Vec<Relation>,
     /// Of a unique index the query for a key that its relation has twice: such a one, if there is any.

@@ -5,6 +5,7 @@
 //! first tries the whole batch; where that fails, only the rows that need the value.
 
 mod logic; // AND, OR, CASE, coalesce
+mod volatile; // random(), nextval() and their kin
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -19,8 +20,11 @@ use datafusion::physical_plan::PhysicalExpr;
 use millrace_engine::{Array, Compiler, DataType, EngineError, Expr, Literal, MOMENT_ZONE};
 
 use crate::functions::{self, Inputs, Kernel};
+use crate::query::volatile::VOLATILE;
+use crate::sequence::Sequences;
 use crate::text_form::Interval;
 use logic::{Case, Coalesce, Junction};
+use volatile::VolatileCall;
 
 /// Compiles the engine's expressions; handed to `Engine::start`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,8 +32,20 @@ pub struct ExprCompiler;
 
 impl Compiler for ExprCompiler {
     fn compile(&self, expr: &Expr, input: &[DataType]) -> Result<Arc<dyn PhysicalExpr>, EngineError> {
-        compile(expr, input)
+        compile(expr, input, None)
     }
+}
+
+/// Who gives values of sequences, if anybody does.
+type Giver<'a> = Option<&'a Arc<dyn Sequences>>;
+
+/// Compiles an expression of a statement that may draw from sequences.
+pub(crate) fn compile_drawing(
+    expr: &Expr,
+    input: &[DataType],
+    sequences: Option<&Arc<dyn Sequences>>,
+) -> Result<Arc<dyn PhysicalExpr>, EngineError> {
+    compile(expr, input, sequences)
 }
 
 type Compiled = Result<Arc<dyn PhysicalExpr>, EngineError>;
@@ -38,37 +54,43 @@ fn invalid(expr: &Expr, why: &str) -> EngineError {
     EngineError::InvalidPlan(format!("{expr}: {why}"))
 }
 
-fn compile_all(exprs: &[Expr], input: &[DataType]) -> Result<Vec<Arc<dyn PhysicalExpr>>, EngineError> {
-    exprs.iter().map(|expr| compile(expr, input)).collect()
+fn compile_all(
+    exprs: &[Expr],
+    input: &[DataType],
+    giver: Giver,
+) -> Result<Vec<Arc<dyn PhysicalExpr>>, EngineError> {
+    exprs.iter().map(|expr| compile(expr, input, giver)).collect()
 }
 
 fn type_of(expr: &Expr, input: &[DataType]) -> Result<DataType, EngineError> {
     expr.data_type(input).ok_or_else(|| invalid(expr, "reads a column that does not exist"))
 }
 
-fn compile(expr: &Expr, input: &[DataType]) -> Compiled {
+fn compile(expr: &Expr, input: &[DataType], giver: Giver) -> Compiled {
     Ok(match expr {
         Expr::Column(index) if *index < input.len() => Arc::new(Column::new(&format!("c{index}"), *index)),
         Expr::Column(_) => return Err(invalid(expr, "no such column")),
         Expr::Literal(literal) => Arc::new(PhysicalLiteral::new(scalar(literal))),
         Expr::Call { function, version, arguments, data_type } => {
-            return compile_call(expr, function, *version, arguments, *data_type, input);
+            return compile_call(expr, function, *version, arguments, *data_type, input, giver);
         }
         Expr::Cast { input: inner, to } => {
             let from = type_of(inner, input)?;
-            Arc::new(CastExpr { input: compile(inner, input)?, from, to: *to })
+            Arc::new(CastExpr { input: compile(inner, input, giver)?, from, to: *to })
         }
-        Expr::And(terms) => Arc::new(Junction::and(compile_all(terms, input)?)),
-        Expr::Or(terms) => Arc::new(Junction::or(compile_all(terms, input)?)),
-        Expr::Not(inner) => Arc::new(NotExpr::new(compile(inner, input)?)),
-        Expr::IsNull(inner) => Arc::new(IsNullExpr::new(compile(inner, input)?)),
+        Expr::And(terms) => Arc::new(Junction::and(compile_all(terms, input, giver)?)),
+        Expr::Or(terms) => Arc::new(Junction::or(compile_all(terms, input, giver)?)),
+        Expr::Not(inner) => Arc::new(NotExpr::new(compile(inner, input, giver)?)),
+        Expr::IsNull(inner) => Arc::new(IsNullExpr::new(compile(inner, input, giver)?)),
         Expr::Case { branches, otherwise, data_type } => {
             let branches = branches
                 .iter()
-                .map(|(condition, result)| Ok((compile(condition, input)?, compile(result, input)?)))
+                .map(|(condition, result)| {
+                    Ok((compile(condition, input, giver)?, compile(result, input, giver)?))
+                })
                 .collect::<Result<_, EngineError>>()?;
             let otherwise = match otherwise {
-                Some(otherwise) => compile(otherwise, input)?,
+                Some(otherwise) => compile(otherwise, input, giver)?,
                 None => Arc::new(PhysicalLiteral::new(scalar(&Literal::Null(*data_type)))),
             };
             Arc::new(Case::new(branches, otherwise, data_type.to_arrow()))
@@ -83,11 +105,15 @@ fn compile_call(
     arguments: &[Expr],
     result: DataType,
     input: &[DataType],
+    giver: Giver,
 ) -> Compiled {
     if version != functions::VERSION {
         return Err(invalid(expr, "is of another version of the function"));
     }
-    let compiled = compile_all(arguments, input)?;
+    let compiled = compile_all(arguments, input, giver)?;
+    if VOLATILE.contains(&function) {
+        return Ok(Arc::new(VolatileCall::new(function, compiled, result, giver)));
+    }
     if function == "coalesce" {
         return Ok(Arc::new(Coalesce::new(compiled, result.to_arrow())));
     }
@@ -182,8 +208,16 @@ pub(crate) fn literal(value: &ScalarValue) -> Option<Literal> {
 
 /// The value of an expression without columns.
 pub(crate) fn evaluate_constant(expr: &Expr) -> Result<Literal, millrace_engine::DataError> {
+    evaluate_drawing(expr, None)
+}
+
+/// The same of a statement that may draw from sequences.
+pub(crate) fn evaluate_drawing(
+    expr: &Expr,
+    sequences: Option<&Arc<dyn Sequences>>,
+) -> Result<Literal, millrace_engine::DataError> {
     let defect = |what: String| millrace_engine::DataError::new("XX000", what);
-    let compiled = compile(expr, &[]).map_err(|error| defect(error.to_string()))?;
+    let compiled = compile(expr, &[], sequences).map_err(|error| defect(error.to_string()))?;
     let batch = millrace_engine::batch_of(&[], Vec::new(), 1).map_err(|error| defect(error.to_string()))?;
     let from_datafusion = |error| millrace_engine::DataError::from_datafusion(&error);
     let value = compiled.evaluate(&batch).map_err(from_datafusion)?;

@@ -34,7 +34,10 @@ fn explain_new(create: &CreateView, scope: &Scope) -> Result<Vec<String>, SqlErr
 fn explain_existing(name: &Name, catalog: &Catalog) -> Result<Vec<String>, SqlError> {
     match &relation(catalog, name)?.kind {
         RelationKind::MaterializedView { plan, .. } => Ok(lines(plan, catalog)),
-        RelationKind::Table { .. } | RelationKind::View { .. } | RelationKind::Index { .. } => {
+        RelationKind::Table { .. }
+        | RelationKind::View { .. }
+        | RelationKind::Index { .. }
+        | RelationKind::Sequence(_) => {
             Err(SqlError::new("42809", format!("\"{}\" is not a materialized view", name.value))
                 .position(name.position))
         }

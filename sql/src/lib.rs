@@ -7,6 +7,7 @@
 
 mod error; // a user's error with SQLSTATE
 mod catalog; // relations by name and id, and how they change
+mod sequence; // what a sequence gives next
 mod system; // the relations of pg_catalog, information_schema and millrace
 mod parse; // text to statements
 mod statement; // what a text asks for
@@ -25,8 +26,8 @@ mod adhoc; // queries over snapshots, through DataFusion's operators
 pub use bind::{bind, describe};
 pub use bound::{Bound, CopyFormat, CopySource, Create, Description, Subscribe, Terms};
 pub use catalog::{
-    Catalog, CatalogChange, Check, Column, IndexKey, OnError, Relation, RelationKind, TableRules, Uniqueness,
-    ViewOptions,
+    Catalog, CatalogChange, Check, Column, Drawn, Generated, IndexKey, OnError, Owned, Relation,
+    RelationKind, TableRules, Uniqueness, ViewOptions,
 };
 pub use compile::ExprCompiler;
 pub use error::SqlError;
@@ -34,6 +35,7 @@ pub use parse::parse;
 pub use query::{
     Change, ChangeKind, LookedUp, OnConflict, Parameters, Query, RowKey, RowStream, Snapshots, Sources,
 };
+pub use sequence::{Position, Sequence, Sequences, WANTED};
 pub use statement::{SavepointAction, Statement, StatementKind};
 pub use system::{Schema, SystemRelation, oid_of};
 pub use zone::{UTC, Zone};

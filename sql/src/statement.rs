@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast;
+use millrace_engine::DataType;
 
 use crate::bound::CopyFormat;
-use crate::catalog::{Column, ViewOptions};
+use crate::catalog::{Column, Generated, ViewOptions};
 use crate::error::SqlError;
 use crate::parse::Source;
 
@@ -41,7 +42,11 @@ pub enum StatementKind {
     CreateView(CreateView),
     /// CREATE INDEX.
     CreateIndex(CreateIndex),
-    /// DROP TABLE, DROP VIEW, DROP MATERIALIZED VIEW, DROP INDEX.
+    /// CREATE SEQUENCE.
+    CreateSequence(CreateSequence),
+    /// ALTER SEQUENCE.
+    AlterSequence(AlterSequence),
+    /// DROP TABLE, DROP VIEW, DROP MATERIALIZED VIEW, DROP INDEX, DROP SEQUENCE.
     Drop(Drop),
     /// INSERT.
     Insert(Insert),
@@ -50,7 +55,7 @@ pub enum StatementKind {
     /// DELETE.
     Delete(Delete),
     /// TRUNCATE.
-    Truncate(Vec<Name>),
+    Truncate(Truncate),
     /// SELECT, VALUES, TABLE, WITH.
     Select(Arc<ast::Query>),
     /// SUBSCRIBE.
@@ -126,6 +131,82 @@ pub struct ColumnDefinition {
     pub column: Column,
     /// DEFAULT, and how its value is written.
     pub default: Option<(ast::Expr, String)>,
+    /// The sequence that it draws from: serial, GENERATED … AS IDENTITY.
+    pub drawn: Option<(Generated, SequenceOptions)>,
+}
+
+/// TRUNCATE tables [RESTART IDENTITY].
+#[derive(Clone, Debug)]
+pub struct Truncate {
+    /// The tables.
+    pub tables: Vec<Name>,
+    /// RESTART IDENTITY was given: their sequences start again.
+    pub restart: bool,
+}
+
+/// A column of a table by its name.
+#[derive(Clone, Debug)]
+pub struct ColumnName {
+    /// The table.
+    pub table: Name,
+    /// The column.
+    pub column: Name,
+}
+
+/// CREATE SEQUENCE [IF NOT EXISTS] name [options].
+#[derive(Clone, Debug)]
+pub struct CreateSequence {
+    /// Its name.
+    pub name: Name,
+    /// IF NOT EXISTS was given.
+    pub if_not_exists: bool,
+    /// What was said of it.
+    pub options: SequenceOptions,
+}
+
+/// ALTER SEQUENCE [IF EXISTS] name options.
+#[derive(Clone, Debug)]
+pub struct AlterSequence {
+    /// Its name.
+    pub name: Name,
+    /// IF EXISTS was given.
+    pub if_exists: bool,
+    /// What changes.
+    pub options: SequenceOptions,
+}
+
+/// The options of a sequence, each kind at most once, with where it stands.
+#[derive(Clone, Debug, Default)]
+pub struct SequenceOptions(pub Vec<(SequenceOption, usize)>);
+
+/// An option of a sequence.
+#[derive(Clone, Debug)]
+pub enum SequenceOption {
+    /// AS type.
+    Type(DataType),
+    /// INCREMENT BY.
+    Increment(i64),
+    /// MINVALUE; none: NO MINVALUE.
+    Min(Option<i64>),
+    /// MAXVALUE; none: NO MAXVALUE.
+    Max(Option<i64>),
+    /// START WITH.
+    Start(i64),
+    /// RESTART [WITH].
+    Restart(Option<i64>),
+    /// CACHE.
+    Cache(i64),
+    /// CYCLE, NO CYCLE.
+    Cycles(bool),
+    /// OWNED BY; none: OWNED BY NONE.
+    OwnedBy(Option<ColumnName>),
+}
+
+impl SequenceOption {
+    /// Whether both say the same sort of thing, so that only one of them may be given.
+    pub(crate) fn is_like(&self, other: &SequenceOption) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
 }
 
 /// [CONSTRAINT name] PRIMARY KEY, UNIQUE or CHECK.
@@ -246,6 +327,8 @@ pub enum DropKind {
     MaterializedView,
     /// DROP INDEX.
     Index,
+    /// DROP SEQUENCE.
+    Sequence,
 }
 
 /// INSERT INTO table [AS alias] [(columns)] source [ON CONFLICT …] [RETURNING …].
@@ -257,12 +340,23 @@ pub struct Insert {
     pub alias: Option<Name>,
     /// The columns that the source gives; none: from the first on.
     pub columns: Vec<Name>,
+    /// OVERRIDING SYSTEM VALUE, OVERRIDING USER VALUE.
+    pub overriding: Option<Overriding>,
     /// The rows; none: DEFAULT VALUES.
     pub source: Option<Arc<ast::Query>>,
     /// What becomes of rows whose key is there.
     pub on_conflict: Option<OnConflict>,
     /// What it answers with.
     pub returning: Option<Vec<ast::SelectItem>>,
+}
+
+/// What becomes of the values that an INSERT gives identity columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overriding {
+    /// SYSTEM VALUE: they are taken, also where the column is GENERATED ALWAYS.
+    System,
+    /// USER VALUE: the sequence's are taken instead.
+    User,
 }
 
 /// ON CONFLICT [target] action.

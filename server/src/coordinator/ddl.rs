@@ -62,11 +62,16 @@ fn resolve_change(
         }
         CatalogChange::Drop(ids) => {
             // Indexes that were created since the statement was bound go with their relations.
-            let ids = catalog.with_indexes(ids.into_iter().map(|id| final_id(final_ids, id)));
+            let ids = catalog.with_parts(ids.into_iter().map(|id| final_id(final_ids, id)));
             if ids.iter().any(|id| catalog.by_id(*id).is_none()) {
                 return Err(conflict());
             }
             Ok(CatalogChange::Drop(ids))
+        }
+        CatalogChange::Move(id, position) => {
+            let id = final_id(final_ids, id);
+            catalog.sequence(id).ok_or_else(conflict)?;
+            Ok(CatalogChange::Move(id, position))
         }
         CatalogChange::Replace(mut relation) => {
             relation.id = final_id(final_ids, relation.id);
@@ -83,7 +88,13 @@ fn resolve_plan(
     final_ids: &BTreeMap<RelationId, RelationId>,
 ) -> Result<(), SqlError> {
     match &mut relation.kind {
-        RelationKind::Table { .. } => Ok(()),
+        RelationKind::Sequence(_) => Ok(()),
+        RelationKind::Table { rules, .. } => {
+            rules.drawn.iter_mut().for_each(|drawn| drawn.sequence = final_id(final_ids, drawn.sequence));
+            rules.owned.iter_mut().for_each(|owned| owned.sequence = final_id(final_ids, owned.sequence));
+            let drawn: Vec<RelationId> = rules.drawn.iter().map(|drawn| drawn.sequence).collect();
+            all_exist(catalog, &drawn)
+        }
         RelationKind::View { reads, .. } => {
             reads.iter_mut().for_each(|id| *id = final_id(final_ids, *id));
             all_exist(catalog, reads)
@@ -124,6 +135,7 @@ pub(crate) fn tables_below(
             RelationKind::Table { .. } => {
                 tables.insert(id);
             }
+            RelationKind::Sequence(_) => {}
             RelationKind::Index { on, .. } => open.extend(seen.insert(*on).then_some(*on)),
             RelationKind::View { .. } | RelationKind::MaterializedView { .. } => {
                 open.extend(relation.reads().into_iter().filter(|input| seen.insert(*input)));

@@ -362,7 +362,7 @@ pub fn apply(engine: &Engine, progress: &Progress, group: &Group) -> Result<(), 
     for change in &group.catalog {
         match change {
             CatalogChange::Create(relation) => create(engine, relation, group.tick)?,
-            CatalogChange::Replace(_) => {}
+            CatalogChange::Replace(_) | CatalogChange::Move(..) => {}
             CatalogChange::Drop(ids) => {
                 engine.drop_relations(ids);
                 ids.iter().for_each(|id| progress.forget(*id));
@@ -375,7 +375,7 @@ pub fn apply(engine: &Engine, progress: &Progress, group: &Group) -> Result<(), 
 
 fn create(engine: &Engine, relation: &Relation, as_of: Tick) -> Result<(), EngineError> {
     match &relation.kind {
-        RelationKind::View { .. } => Ok(()),
+        RelationKind::View { .. } | RelationKind::Sequence(_) => Ok(()),
         RelationKind::Table { keep_rows, .. } => {
             let spec =
                 TableSpec { name: relation.name.clone(), columns: relation.types(), keep_rows: *keep_rows };

@@ -361,7 +361,7 @@ impl Model {
                 CatalogChange::Drop(ids) => ids.iter().for_each(|id| {
                     self.uppers.remove(id);
                 }),
-                CatalogChange::Replace(_) => {}
+                CatalogChange::Replace(_) | CatalogChange::Move(..) => {}
             }
         }
         self.applied_groups.push((group.tick, group.bytes()));
@@ -418,7 +418,7 @@ impl Model {
             match &catalog.by_id(*id)?.kind {
                 RelationKind::Table { .. } => drop(tables.insert(*id)),
                 RelationKind::Index { on, .. } => tables.extend(self.tables_below(&BTreeSet::from([*on]))?),
-                RelationKind::View { .. } => panic!("nobody creates a view here"),
+                RelationKind::View { .. } | RelationKind::Sequence(_) => panic!("nobody creates these here"),
                 RelationKind::MaterializedView { plan, .. } => {
                     tables.extend(self.tables_below(&plan.relations().into_iter().collect())?);
                 }
@@ -445,7 +445,7 @@ impl Model {
             CatalogChange::Create(Relation { kind: RelationKind::MaterializedView { plan, .. }, .. }) => {
                 plan.relations().iter().any(|id| catalog.by_id(*id).is_none())
             }
-            CatalogChange::Create(_) | CatalogChange::Replace(_) => false,
+            CatalogChange::Create(_) | CatalogChange::Replace(_) | CatalogChange::Move(..) => false,
         });
         let tables = self.tables_below(&request.reads.relations).unwrap_or_default();
         let beside = self.requests.iter().any(|(other, fate)| {

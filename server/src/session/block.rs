@@ -12,7 +12,7 @@ use std::sync::Arc;
 use millrace_engine::{RelationId, Snapshot};
 use millrace_sql::{Bound, Catalog, CatalogChange, SavepointAction, Sources, SqlError};
 
-use crate::coordinator::{Moment, Reads, Request, Write, is_provisional};
+use crate::coordinator::{Moment, Reads, Request, Write, is_provisional, provisional_id};
 use crate::session::own::OwnWrites;
 use crate::session::parameters::Parameters;
 use crate::session::{Notice, Response, Session};
@@ -259,6 +259,7 @@ impl Session {
 
     /// ROLLBACK.
     pub(super) fn rollback(&mut self) -> Response {
+        self.drawing.forget_own(provisional_id(0));
         match mem::replace(&mut self.block, Block::None) {
             Block::Open(transaction) => {
                 if !transaction.explicit {
@@ -286,6 +287,7 @@ impl Session {
             let missing = || SqlError::new("3B001", format!("savepoint \"{name}\" does not exist"));
             let transaction = kept.as_mut().ok_or_else(missing)?;
             let parameters = transaction.roll_back_to(name)?;
+            self.drawing.forget_own(provisional_id(transaction.changes.len()));
             self.parameters.restore(parameters);
             if let Block::Failed { kept: Some(transaction), .. } = mem::replace(&mut self.block, Block::None)
             {
@@ -313,6 +315,7 @@ impl Session {
             }
             SavepointAction::RollbackTo => {
                 let parameters = transaction.roll_back_to(name)?;
+                self.drawing.forget_own(provisional_id(transaction.changes.len()));
                 self.parameters.restore(parameters);
             }
         }
@@ -330,7 +333,9 @@ impl Session {
     async fn commit_transaction(&mut self, transaction: Transaction) -> Result<(), SqlError> {
         let saved_parameters = transaction.saved_parameters.clone();
         // The moment's hold lives until the commit is decided.
-        let Some((request, _moment)) = transaction.into_request() else { return Ok(()) };
+        let Some((mut request, _moment)) = transaction.into_request() else { return Ok(()) };
+        self.drawing.settle(&mut request.catalog);
+        self.drawing.forget_own(provisional_id(0));
         let committed = self.server.coordinator().commit(request).await;
         if committed.is_err() {
             self.parameters.restore(saved_parameters);

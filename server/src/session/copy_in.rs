@@ -3,11 +3,15 @@
 //! The rows wait in memory until the client's end of data: nothing may be logged before the last
 //! line has proved good. Bound: `COPY_BYTES_MAX`, then 53200.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use millrace_engine::{DataType, Tick, batch_bytes, batch_of};
-use millrace_sql::{Bound, Change, Column, CopyFormat, Parameters, Snapshots, SqlError, Statement};
+use millrace_sql::{Bound, Catalog, Change, Column, CopyFormat, Parameters, Snapshots, SqlError, Statement};
 
+use crate::coordinator::Moment;
 use crate::session::block::too_large;
+use crate::session::drawing::{Attempt, Drawing};
 use crate::session::read::collect;
 use crate::session::write::Task;
 use crate::session::{Session, not_null};
@@ -25,6 +29,8 @@ pub struct CopyIn {
     change: Change,
     /// When its defaults are computed.
     tick: Tick,
+    catalog: Arc<Catalog>,
+    drawing: Arc<Drawing>,
     /// Whole rows of the table.
     batches: Vec<RecordBatch>,
     rows: u64,
@@ -37,10 +43,12 @@ impl CopyIn {
         change: Change,
         columns: Vec<Column>,
         format: CopyFormat,
-        tick: Tick,
+        moment: &Moment,
+        drawing: Arc<Drawing>,
     ) -> CopyIn {
         let (statement, batches) = (statement.clone(), Vec::new());
-        CopyIn { columns, format, statement, change, tick, batches, rows: 0, bytes: 0 }
+        let (tick, catalog) = (moment.tick, moment.catalog.clone());
+        CopyIn { columns, format, statement, change, tick, catalog, drawing, batches, rows: 0, bytes: 0 }
     }
 
     /// Takes rows: the columns of `columns`, in their types.
@@ -69,7 +77,7 @@ impl CopyIn {
         let CopyIn { statement, change, batches, rows, .. } = self;
         let given = batches.clone();
         let (types, zone) = (change.table.types(), session.zone());
-        let again = |moment: &crate::coordinator::Moment| match millrace_sql::bind(
+        let again = |moment: &Moment| match millrace_sql::bind(
             &statement,
             &moment.catalog,
             Parameters::values(&[]).in_zone(&zone),
@@ -95,7 +103,19 @@ impl CopyIn {
         if self.columns.len() == self.change.table.columns.len() && self.is_in_order() {
             return Ok(vec![batch]);
         }
-        let whole = self.change.source.execute_over(batch, Snapshots::new(), self.tick)?;
+        loop {
+            self.drawing.begin(&self.catalog);
+            let whole = self.completed(batch.clone()).await;
+            if let Attempt::Done = self.drawing.drew(whole.is_ok()).await? {
+                return whole;
+            }
+        }
+    }
+
+    /// The rows with the defaults of the other columns.
+    async fn completed(&self, batch: RecordBatch) -> Result<Vec<RecordBatch>, SqlError> {
+        let (rows, drawing) = (Some(batch), self.drawing.clone());
+        let whole = self.change.source.execute_in(Snapshots::new(), rows, self.tick, drawing)?;
         collect(whole, &self.change.table.types(), COPY_BYTES_MAX).await
     }
 

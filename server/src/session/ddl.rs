@@ -1,4 +1,4 @@
-//! CREATE and DROP as changes of the catalog. Ids and the tick of creation are given at commit.
+//! CREATE, ALTER and DROP as changes of the catalog. Ids and the tick of creation are given at commit.
 
 use millrace_engine::RelationId;
 use millrace_sql::{CatalogChange, Create, Relation, RelationKind, SqlError};
@@ -24,14 +24,22 @@ impl Session {
             prepared.notices.push(Notice::new("42P07", message));
             return Ok(prepared);
         }
-        if let Some(taken) = std::iter::once(&create.relation).chain(&create.indexes).find(is_taken) {
+        let sequences = create.sequences.iter().map(|(_, sequence)| sequence);
+        let mut all = std::iter::once(&create.relation).chain(&create.indexes).chain(sequences);
+        if let Some(taken) = all.find(is_taken) {
             return Err(SqlError::new("42P07", exists(taken)));
         }
         self.check_duplicates(create, &mut prepared, moment).await?;
         let first = self.changes_so_far();
-        let table = provisional_id(first);
-        prepared.changes.push(created(&create.relation, table, moment));
-        for (place, index) in (first + 1..).zip(&create.indexes) {
+        let mut relation = create.relation.clone();
+        for (place, (column, sequence)) in (first..).zip(&create.sequences) {
+            prepared.changes.push(created(sequence, provisional_id(place), moment));
+            draw_from(&mut relation, *column, provisional_id(place));
+        }
+        let at = first + create.sequences.len();
+        let table = provisional_id(at);
+        prepared.changes.push(created(&relation, table, moment));
+        for (place, index) in (at + 1..).zip(&create.indexes) {
             let mut index = index.clone();
             if let RelationKind::Index { on, .. } = &mut index.kind {
                 *on = table;
@@ -47,6 +55,7 @@ impl Session {
         Ok(match &relation.kind {
             RelationKind::Table { .. } => "CREATE TABLE",
             RelationKind::View { .. } => "CREATE VIEW",
+            RelationKind::Sequence(_) => "CREATE SEQUENCE",
             RelationKind::MaterializedView { plan, .. } => {
                 engine.check(plan).map_err(SqlError::internal)?;
                 "CREATE MATERIALIZED VIEW"
@@ -76,7 +85,8 @@ impl Session {
             RelationKind::Index { keys, .. } => keys.iter().map(|key| key.text.as_str()).collect(),
             RelationKind::Table { .. }
             | RelationKind::View { .. }
-            | RelationKind::MaterializedView { .. } => Vec::new(),
+            | RelationKind::MaterializedView { .. }
+            | RelationKind::Sequence(_) => Vec::new(),
         };
         let message = format!("could not create unique index \"{}\"", create.relation.name);
         let values = not_null::row_text(found, 0)?;
@@ -89,6 +99,23 @@ fn created(relation: &Relation, id: RelationId, moment: &Moment) -> CatalogChang
     CatalogChange::Create(Relation { id, created: moment.tick, ..relation.clone() })
 }
 
+/// The column of a table draws from a sequence, which goes with it.
+fn draw_from(table: &mut Relation, column: usize, sequence: RelationId) {
+    let RelationKind::Table { rules, .. } = &mut table.kind else { return };
+    rules.drawn.iter_mut().filter(|drawn| drawn.column == column).for_each(|drawn| drawn.sequence = sequence);
+    rules.owned.iter_mut().filter(|owned| owned.column == column).for_each(|owned| owned.sequence = sequence);
+}
+
+/// ALTER.
+pub(super) fn alter(replaced: &[Relation], tag: &str, notices: &[String]) -> Prepared {
+    Prepared {
+        changes: replaced.iter().cloned().map(CatalogChange::Replace).collect(),
+        tag: tag.to_owned(),
+        notices: notices.iter().map(|message| Notice::new("00000", message)).collect(),
+        ..Prepared::default()
+    }
+}
+
 /// CREATE OR REPLACE VIEW, where there is the view.
 pub(super) fn replace(relation: &Relation) -> Prepared {
     let changes = vec![CatalogChange::Replace(relation.clone())];
@@ -96,11 +123,8 @@ pub(super) fn replace(relation: &Relation) -> Prepared {
 }
 
 /// DROP.
-pub(super) fn drop(ids: &[RelationId], tag: &str, notices: &[String]) -> Prepared {
-    Prepared {
-        changes: (!ids.is_empty()).then(|| CatalogChange::Drop(ids.to_vec())).into_iter().collect(),
-        tag: tag.to_owned(),
-        notices: notices.iter().map(|message| Notice::new("00000", message)).collect(),
-        ..Prepared::default()
-    }
+pub(super) fn drop(ids: &[RelationId], replaced: &[Relation], tag: &str, notices: &[String]) -> Prepared {
+    let mut prepared = alter(replaced, tag, notices);
+    prepared.changes.extend((!ids.is_empty()).then(|| CatalogChange::Drop(ids.to_vec())));
+    prepared
 }

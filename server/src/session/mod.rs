@@ -14,7 +14,8 @@
 mod block; // the transaction block and what it gathers
 mod by_key; // the rows with some keys
 mod copy_in; // COPY … FROM STDIN
-mod ddl; // CREATE and DROP
+mod ddl; // CREATE, ALTER and DROP
+mod drawing; // values of sequences
 mod keys; // keys of rows, encoded
 mod not_null; // 23502
 mod own; // what a block has written, for its own readers
@@ -38,10 +39,11 @@ use millrace_sql::{
 pub use copy_in::{COPY_BYTES_MAX, CopyIn};
 pub use response::{Notice, Response, TransactionStatus};
 
-use crate::coordinator::Moment;
+use crate::coordinator::{Moment, provisional_id};
 use crate::server::Server;
 use crate::subscription;
 use block::{Block, Transaction, command};
+use drawing::Drawing;
 use parameters::Parameters;
 use read::{text_rows, text_table};
 
@@ -55,12 +57,14 @@ pub struct Session {
     /// Between `begin_implicit` and `end_implicit`: what follows a COMMIT is one transaction again.
     implicit: bool,
     notices: Vec<Notice>,
+    drawing: Arc<Drawing>,
 }
 
 impl Session {
     /// A session of this user. Any user name is welcome until roles exist.
     pub fn new(server: Arc<Server>, user: String, database: String) -> Session {
         let parameters = Parameters::new(&user);
+        let drawing = Arc::new(Drawing::new(server.clone()));
         Session {
             server,
             user,
@@ -69,6 +73,7 @@ impl Session {
             block: Block::None,
             implicit: false,
             notices: Vec::new(),
+            drawing,
         }
     }
 
@@ -167,6 +172,9 @@ impl Session {
     pub fn fail(&mut self) {
         match std::mem::replace(&mut self.block, Block::None) {
             Block::Open(transaction) => {
+                if !transaction.has_savepoints() {
+                    self.drawing.forget_own(provisional_id(0));
+                }
                 self.parameters.restore(transaction.saved_parameters.clone());
                 let explicit = transaction.explicit;
                 let kept = transaction.has_savepoints().then_some(transaction);
@@ -222,9 +230,10 @@ impl Session {
         match bound? {
             bound @ (Bound::Create(_)
             | Bound::Replace { .. }
+            | Bound::Alter { .. }
             | Bound::Drop { .. }
             | Bound::Change(_)
-            | Bound::Truncate(_)) => self.change(statement, parameters, bound, moment).await,
+            | Bound::Truncate(..)) => self.change(statement, parameters, bound, moment).await,
             Bound::Select(query) => {
                 let rows = self.select(&query, &moment).await?;
                 Ok(Response::Rows { columns: query.columns().to_vec(), rows, tag: "SELECT" })
@@ -234,7 +243,7 @@ impl Session {
                 Ok(Response::Rows { columns: subscribe.columns, rows, tag: "SUBSCRIBE" })
             }
             Bound::CopyFrom { change, columns, format } => {
-                let copy = CopyIn::new(statement, change, columns, format, moment.tick);
+                let copy = CopyIn::new(statement, change, columns, format, &moment, self.drawing.clone());
                 Ok(Response::CopyIn(Box::new(copy)))
             }
             Bound::CopyTo { source, format } => self.copy_out(source, format, &moment).await,

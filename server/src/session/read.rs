@@ -23,7 +23,10 @@ type Answer = Result<Vec<Snapshot>, EngineError>;
 impl Session {
     /// SELECT. Inside a block what it reads is noted.
     pub(super) async fn select(&mut self, query: &Query, moment: &Moment) -> Result<RowStream, SqlError> {
-        let (rows, reads) = self.run_query(query, None, moment).await?;
+        let (rows, reads) = match query.draws() {
+            true => self.rows_drawing(query, moment).await?,
+            false => self.run_query(query, None, moment).await?,
+        };
         if let Block::Open(transaction) = &mut self.block {
             transaction.gather(Vec::new(), reads)?;
         }
@@ -51,10 +54,7 @@ impl Session {
             given.insert(relation, Snapshot::united(shares.into_iter().chain([share])).into_iter().collect());
         }
         let reads = reads_of(query, &given, &looked_up, moment);
-        let stream = match rows {
-            Some(rows) => query.execute_over(rows, given, moment.tick)?,
-            None => query.execute(given, moment.tick)?,
-        };
+        let stream = query.execute_in(given, rows, moment.tick, self.drawing.clone())?;
         Ok((stream, reads))
     }
 

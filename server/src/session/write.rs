@@ -11,6 +11,7 @@ use millrace_sql::{Bound, CatalogChange, Change, Column, Parameters, SqlError, S
 
 use crate::coordinator::{Alone, Moment, Reads, Request, Write};
 use crate::session::block::{Block, command};
+use crate::session::drawing::Attempt;
 use crate::session::{Notice, Response, Session, ddl};
 
 /// How often a lone statement starts again beside others.
@@ -138,8 +139,18 @@ impl Session {
         }
     }
 
-    /// What a task does, at a moment.
+    /// What a task does, at a moment, once it had all values of sequences that it asks for.
     async fn prepare(&mut self, task: &Task, moment: &Moment) -> Result<Prepared, SqlError> {
+        loop {
+            self.drawing.begin(&moment.catalog);
+            let prepared = self.attempt(task, moment).await;
+            if let Attempt::Done = self.drawing.drew(prepared.is_ok()).await? {
+                return prepared;
+            }
+        }
+    }
+
+    async fn attempt(&mut self, task: &Task, moment: &Moment) -> Result<Prepared, SqlError> {
         let bound = match task {
             Task::Bound(bound) => bound,
             Task::Copied(change, rows) => {
@@ -149,15 +160,17 @@ impl Session {
         match bound {
             Bound::Create(create) => self.create(create, moment).await,
             Bound::Replace { relation } => Ok(ddl::replace(relation)),
-            Bound::Drop { ids, tag, notices, .. } => Ok(ddl::drop(ids, tag, notices)),
+            Bound::Alter { replaced, tag, notices } => Ok(ddl::alter(replaced, tag, notices)),
+            Bound::Drop { ids, replaced, tag, notices, .. } => Ok(ddl::drop(ids, replaced, tag, notices)),
             Bound::Change(change) => self.change_rows(change, moment).await,
-            Bound::Truncate(changes) => {
+            Bound::Truncate(changes, sequences) => {
                 let mut all = Prepared { tag: "TRUNCATE TABLE".to_owned(), ..Prepared::default() };
                 for change in changes {
                     let one = self.change_rows(change, moment).await?;
                     all.writes.extend(one.writes);
                     all.reads.extend(one.reads);
                 }
+                all.changes = sequences.iter().map(|(id, start)| CatalogChange::Move(*id, *start)).collect();
                 Ok(all)
             }
             Bound::Select(_)

@@ -33,18 +33,17 @@ use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, PhysicalExpr, execute_stream};
 use datafusion::prelude::SessionConfig;
 use futures::{StreamExt, TryStreamExt, stream};
-use millrace_engine::{
-    Aggregate, Compiler, DataError, DataType, Expr, Literal, Snapshot, Tick, batch_of, schema_of,
-};
+use millrace_engine::{Aggregate, DataError, DataType, Expr, Literal, Snapshot, Tick, batch_of, schema_of};
 
-use crate::compile::{ExprCompiler, evaluate_constant, scalar};
+use crate::compile::{compile_drawing, evaluate_drawing, scalar};
 use crate::error::SqlError;
 use crate::functions;
 use crate::lower::{join_keys, key_literal};
 use crate::query::change::STATEMENT_ROWS;
-use crate::query::exprs::{try_map_operands, volatile_call};
+use crate::query::exprs::try_map_operands;
 use crate::query::rel::{JoinKind, Lookup, LookupKey, Rel, SortKey, aggregate_exprs, types_of};
 use crate::query::{RowStream, Snapshots};
+use crate::sequence::Sequences;
 use first::{First, Range};
 use repeat::Repeat;
 use scan::{Partition, Source};
@@ -60,25 +59,25 @@ const BATCH_ROWS: usize = 8_192;
 /// # Errors
 /// Those of a value that cannot be computed.
 pub(crate) fn keys(lookup: &Lookup, tick: Tick) -> Result<Vec<Vec<Literal>>, SqlError> {
-    Builder { snapshots: Snapshots::new(), rows: None, tick }.keys(lookup)
+    Builder { snapshots: Snapshots::new(), rows: None, tick, sequences: None }.keys(lookup)
 }
 
-/// Runs an optimised query at a tick; `rows` are those that its statement has at hand.
+/// What a query runs with.
+pub(crate) struct Given {
+    pub(crate) snapshots: Snapshots,
+    /// The rows that its statement has at hand.
+    pub(crate) rows: Option<RecordBatch>,
+    pub(crate) tick: Tick,
+    pub(crate) sequences: Option<Arc<dyn Sequences>>,
+}
+
+/// Runs an optimised query at a tick.
 ///
 /// # Errors
-/// The error of a relation that is in error; 0A000 for `random()` and `gen_random_uuid()`.
-pub(crate) fn execute(
-    rel: &Rel,
-    snapshots: Snapshots,
-    rows: Option<RecordBatch>,
-    tick: Tick,
-) -> Result<RowStream, SqlError> {
-    let mut volatile = None;
-    rel.visit_exprs(&mut |expr| volatile = volatile.or(volatile_call(expr)));
-    if let Some(name) = volatile {
-        return Err(SqlError::unsupported(format_args!("{name}()")));
-    }
-    let builder = Builder { snapshots, rows, tick };
+/// The error of a relation that is in error.
+pub(crate) fn execute(rel: &Rel, given: Given) -> Result<RowStream, SqlError> {
+    let Given { snapshots, rows, tick, sequences } = given;
+    let builder = Builder { snapshots, rows, tick, sequences };
     builder.check_relations(rel)?;
     let types = rel.columns();
     let plan = builder.build(rel)?;
@@ -127,6 +126,7 @@ struct Builder {
     snapshots: Snapshots,
     rows: Option<RecordBatch>,
     tick: Tick,
+    sequences: Option<Arc<dyn Sequences>>,
 }
 
 impl Builder {
@@ -214,7 +214,7 @@ impl Builder {
     }
 
     fn compile(&self, expr: &Expr, columns: &[DataType]) -> Result<Arc<dyn PhysicalExpr>, SqlError> {
-        ExprCompiler.compile(&self.at_tick(expr), columns).map_err(SqlError::internal)
+        compile_drawing(&self.at_tick(expr), columns, self.sequences.as_ref()).map_err(SqlError::internal)
     }
 
     /// The expression with now() replaced by the tick.
@@ -248,7 +248,10 @@ impl Builder {
         let column = |index: usize| {
             let cell = |row: &Vec<Expr>| match &row[index] {
                 Expr::Literal(literal) => Ok(scalar(literal)),
-                other => evaluate_constant(&self.at_tick(other)).map(|literal| scalar(&literal)),
+                other => {
+                    let value = evaluate_drawing(&self.at_tick(other), self.sequences.as_ref())?;
+                    Ok(scalar(&value))
+                }
             };
             let cells = rows.iter().map(cell).collect::<Result<Vec<ScalarValue>, DataError>>()?;
             if cells.is_empty() {

@@ -15,7 +15,7 @@ use crate::query::Change;
 use crate::query::binder::is_default;
 use crate::query::change::{self, ChangeBinder, Conflict, InsertSource};
 use crate::statement::{
-    Assignment, ConflictAction, ConflictTarget, Delete, Insert, Name, OnConflict, Update,
+    Assignment, ConflictAction, ConflictTarget, Delete, Insert, Name, OnConflict, Truncate, Update,
 };
 
 /// What a statement says of the table that it changes.
@@ -30,7 +30,8 @@ pub(super) fn insert(insert: &Insert, scope: &Scope) -> Result<Change, SqlError>
     };
     let conflict =
         insert.on_conflict.as_ref().map(|conflict| on_conflict(conflict, table, scope)).transpose()?;
-    let source = InsertSource { columns: &columns, query: insert.source.as_deref() };
+    let source =
+        InsertSource { columns: &columns, query: insert.source.as_deref(), overriding: insert.overriding };
     let change = binder(table, &insert.alias, scope).insert(&source, conflict, insert.returning.as_deref());
     change.map_err(|error| {
         let error = located(error, insert.source.as_deref(), scope);
@@ -79,15 +80,19 @@ pub(super) fn delete(delete: &Delete, scope: &Scope) -> Result<Change, SqlError>
 }
 
 /// TRUNCATE, each table once.
-pub(super) fn truncate(names: &[Name], scope: &Scope) -> Result<Bound, SqlError> {
+pub(super) fn truncate(truncate: &Truncate, scope: &Scope) -> Result<Bound, SqlError> {
     let mut changes: Vec<Change> = Vec::new();
-    for name in names {
+    for name in &truncate.tables {
         let table = relations::table(scope.catalog, name, "cannot truncate materialized view")?;
         if changes.iter().all(|change| change.table.id != table.id) {
             changes.push(binder(table, &None, scope).truncate()?);
         }
     }
-    Ok(Bound::Truncate(changes))
+    let owned = changes.iter().filter(|_| truncate.restart).filter_map(|change| change.table.rules());
+    let owned = owned.flat_map(|rules| rules.owned.iter().map(|owned| owned.sequence));
+    let restarted = |id| Some((id, scope.catalog.sequence(id)?.restart()));
+    let sequences = owned.filter_map(restarted).collect();
+    Ok(Bound::Truncate(changes, sequences))
 }
 
 fn binder<'a>(table: &'a Arc<Relation>, alias: &Option<Name>, scope: &Scope<'a>) -> ChangeBinder<'a> {

@@ -123,7 +123,13 @@ pub(super) fn created(
         return Err(SqlError::new("54011", format!("tables can have at most {COLUMNS_MAX} columns")));
     }
     let relation = Relation { id: ID_LATER, name: name.to_owned(), columns, kind, created: CREATED_LATER };
-    Ok(Bound::Create(Create { relation, indexes: Vec::new(), duplicates: None, terms }))
+    Ok(Bound::Create(Create {
+        relation,
+        sequences: Vec::new(),
+        indexes: Vec::new(),
+        duplicates: None,
+        terms,
+    }))
 }
 
 /// A query's columns under the names that the user gave, which must differ.

@@ -7,7 +7,7 @@ use millrace_engine::RelationId;
 
 use super::Scope;
 use crate::bound::Bound;
-use crate::catalog::{Catalog, Relation, RelationKind};
+use crate::catalog::{Catalog, Generated, Relation, RelationKind};
 use crate::error::SqlError;
 use crate::statement::{Drop, DropKind, Name};
 
@@ -33,8 +33,49 @@ pub(super) fn drop(drop: &Drop, scope: &Scope) -> Result<Bound, SqlError> {
     }
     let described = dependants.iter().rev().map(|id| describe(*id, scope.catalog));
     notices.extend(described.map(|what| format!("drop cascades to {what}")));
-    let ids = scope.catalog.with_indexes(named.union(&dependants).copied());
-    Ok(Bound::Drop { ids, tag: tag(drop.kind), concurrently: drop.concurrently, notices })
+    let ids = scope.catalog.with_parts(named.union(&dependants).copied());
+    let replaced = without_defaults(drop, &ids, &mut notices, scope.catalog)?;
+    Ok(Bound::Drop { ids, replaced, tag: tag(drop.kind), concurrently: drop.concurrently, notices })
+}
+
+/// The tables that draw from a sequence that goes, and stay: with CASCADE they lose these defaults.
+fn without_defaults(
+    drop: &Drop,
+    ids: &[RelationId],
+    notices: &mut Vec<String>,
+    catalog: &Catalog,
+) -> Result<Vec<Relation>, SqlError> {
+    let mut changed: Vec<Relation> = Vec::new();
+    for id in ids {
+        for (table, column) in catalog.drawing(*id).filter(|(table, _)| !ids.contains(&table.id)) {
+            let column_name = &table.columns[column].name;
+            let drawn = table.rules().and_then(|rules| rules.drawn_of(column));
+            if drawn.is_some_and(|drawn| drawn.generated != Generated::Default) {
+                let (table_name, sequence) = (&table.name, describe(*id, catalog));
+                let what = format!("column {column_name} of table {table_name}");
+                let message = format!("cannot drop {sequence} because {what} requires it");
+                return Err(SqlError::new("2BP01", message).hint(format!("You can drop {what} instead.")));
+            }
+            let default = format!("default value for column {column_name} of table {}", table.name);
+            if !drop.cascade {
+                let sequence = describe(*id, catalog);
+                let message = format!("cannot drop {sequence} because other objects depend on it");
+                return Err(SqlError::new("2BP01", message)
+                    .detail(format!("{default} depends on {sequence}"))
+                    .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+            }
+            notices.push(format!("drop cascades to {default}"));
+            let at = changed.iter().position(|other| other.id == table.id).unwrap_or_else(|| {
+                changed.push(Relation::clone(table));
+                changed.len() - 1
+            });
+            if let RelationKind::Table { rules, .. } = &mut changed[at].kind {
+                rules.drawn.retain(|drawn| drawn.sequence != *id);
+                rules.owned.retain(|owned| owned.sequence != *id);
+            }
+        }
+    }
+    Ok(changed)
 }
 
 /// The index of a constraint goes with the constraint only.
@@ -73,6 +114,7 @@ fn find<'a>(drop: &Drop, name: &Name, catalog: &'a Catalog) -> Result<Option<&'a
         RelationKind::View { .. } => DropKind::View,
         RelationKind::MaterializedView { .. } => DropKind::MaterializedView,
         RelationKind::Index { .. } => DropKind::Index,
+        RelationKind::Sequence(_) => DropKind::Sequence,
     };
     if actual == drop.kind {
         return Ok(Some(relation));
@@ -87,7 +129,7 @@ fn find<'a>(drop: &Drop, name: &Name, catalog: &'a Catalog) -> Result<Option<&'a
 /// PostgreSQL's SQLSTATE where there is none of this name.
 fn undefined(kind: DropKind) -> &'static str {
     match kind {
-        DropKind::Table | DropKind::View | DropKind::MaterializedView => "42P01",
+        DropKind::Table | DropKind::View | DropKind::MaterializedView | DropKind::Sequence => "42P01",
         DropKind::Index => "42704",
     }
 }
@@ -145,6 +187,7 @@ fn word(kind: DropKind) -> &'static str {
         DropKind::View => "view",
         DropKind::MaterializedView => "materialized view",
         DropKind::Index => "index",
+        DropKind::Sequence => "sequence",
     }
 }
 
@@ -155,6 +198,7 @@ fn one(kind: DropKind) -> &'static str {
         DropKind::View => "a view",
         DropKind::MaterializedView => "a materialized view",
         DropKind::Index => "an index",
+        DropKind::Sequence => "a sequence",
     }
 }
 
@@ -164,5 +208,6 @@ fn tag(kind: DropKind) -> &'static str {
         DropKind::View => "DROP VIEW",
         DropKind::MaterializedView => "DROP MATERIALIZED VIEW",
         DropKind::Index => "DROP INDEX",
+        DropKind::Sequence => "DROP SEQUENCE",
     }
 }

@@ -88,10 +88,10 @@ fn indexed<'a>(name: &Name, catalog: &'a Catalog) -> Result<&'a Relation, SqlErr
                 .detail("The table was created with append_only and retention = '0': it keeps no rows.")
                 .hint("Create the index on a materialized view over it."))
         }
-        RelationKind::View { .. } => {
+        RelationKind::View { .. } | RelationKind::Sequence(_) => {
             Err(SqlError::new("42809", format!("cannot create index on relation \"{}\"", name.value))
                 .position(name.position)
-                .detail("This operation is not supported for views."))
+                .detail(format!("This operation is not supported for {}s.", relation.kind_name())))
         }
         RelationKind::Index { .. } => Err(is_an_index(&name.value).position(name.position)),
     }

@@ -9,12 +9,14 @@ mod follow; // SUBSCRIBE
 mod index; // CREATE INDEX
 mod locate; // where in the text a query's error lies
 mod relations; // relations and columns by name
+mod sequence; // CREATE SEQUENCE, ALTER SEQUENCE
 mod table; // CREATE TABLE
 #[cfg(test)]
 mod tests; // goldens of what each statement is bound to, and of its errors
 
 pub(crate) use self::create::named;
 pub(crate) use self::relations::{is_an_index, relation};
+pub(crate) use self::sequence::of_relation as sequence_of;
 
 use datafusion::sql::sqlparser::ast;
 use millrace_engine::DataType;
@@ -62,11 +64,13 @@ pub fn bind(statement: &Statement, catalog: &Catalog, parameters: Parameters) ->
         StatementKind::CreateTable(create) => table::create(create, &scope)?,
         StatementKind::CreateView(create) => create::view(create, &scope)?,
         StatementKind::CreateIndex(create) => index::create(create, &scope)?,
+        StatementKind::CreateSequence(create) => sequence::create(create, &scope)?,
+        StatementKind::AlterSequence(alter) => sequence::alter(alter, &scope)?,
         StatementKind::Drop(drop) => drop::drop(drop, &scope)?,
         StatementKind::Insert(insert) => Bound::Change(change::insert(insert, &scope)?),
         StatementKind::Update(update) => Bound::Change(change::update(update, &scope)?),
         StatementKind::Delete(delete) => Bound::Change(change::delete(delete, &scope)?),
-        StatementKind::Truncate(tables) => change::truncate(tables, &scope)?,
+        StatementKind::Truncate(truncate) => change::truncate(truncate, &scope)?,
         StatementKind::Select(query) => Bound::Select(scope.plan(query)?),
         StatementKind::Subscribe(subscribe) => Bound::Subscribe(follow::subscribe(subscribe, &scope)?),
         StatementKind::CopyFrom(from) => copy::from(from, &scope)?,
@@ -115,6 +119,8 @@ pub fn describe(
         StatementKind::CreateTable(_)
         | StatementKind::CreateView(_)
         | StatementKind::CreateIndex(_)
+        | StatementKind::CreateSequence(_)
+        | StatementKind::AlterSequence(_)
         | StatementKind::Drop(_)
         | StatementKind::Truncate(_)
         | StatementKind::CopyFrom(_)

@@ -12,9 +12,10 @@ pub(crate) fn relation<'a>(catalog: &'a Catalog, name: &Name) -> Result<&'a Arc<
         SqlError::new("42P01", format!("relation \"{}\" does not exist", name.value)).position(name.position)
     })?;
     match &found.kind {
-        RelationKind::Table { .. } | RelationKind::View { .. } | RelationKind::MaterializedView { .. } => {
-            Ok(found)
-        }
+        RelationKind::Table { .. }
+        | RelationKind::View { .. }
+        | RelationKind::MaterializedView { .. }
+        | RelationKind::Sequence(_) => Ok(found),
         RelationKind::Index { .. } => Err(is_an_index(&name.value).position(name.position)),
     }
 }
@@ -34,6 +35,9 @@ pub(super) fn table<'a>(
     match &relation.kind {
         RelationKind::Table { .. } => Ok(relation),
         RelationKind::Index { .. } => Err(is_an_index(&name.value).position(name.position)),
+        RelationKind::Sequence(_) => {
+            Err(SqlError::new("42809", format!("cannot change sequence \"{}\"", name.value)))
+        }
         RelationKind::View { .. } => {
             Err(SqlError::new("55000", format!("{} view \"{}\"", refusal, name.value))
                 .hint("Change the tables that it reads."))

@@ -2,17 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use millrace_engine::Expr;
+use millrace_engine::{DataType, Expr};
 
 use super::create::{CREATED_LATER, ID_LATER, created, terms};
 use super::index::joined;
-use super::{Scope, index};
+use super::{Scope, index, sequence};
 use crate::bound::{Bound, Create};
-use crate::catalog::{Check, Column, IndexKey, Relation, RelationKind, TableRules, Uniqueness};
+use crate::catalog::{
+    Check, Column, Drawn, Generated, IndexKey, Owned, Relation, RelationKind, TableRules, Uniqueness,
+};
 use crate::error::SqlError;
 use crate::parse::quoted;
+use crate::query::binder::assignable;
 use crate::query::change::{check_condition, default_expression};
 use crate::query::exprs::columns_of;
+use crate::query::types::display;
+use crate::query::volatile::next_value_of;
 use crate::statement::{ColumnDefinition, ConstraintKind, CreateTable, Name, TableConstraint};
 
 /// Binds CREATE TABLE.
@@ -27,6 +32,7 @@ pub(super) fn create(create: &CreateTable, scope: &Scope) -> Result<Bound, SqlEr
         columns[column].nullable = false;
     }
     let defaults = defaults(&create.columns, scope)?;
+    let (sequences, drawn, owned) = drawn(create, scope)?;
     let mut relation = Relation {
         id: ID_LATER,
         name: create.name.value.clone(),
@@ -36,13 +42,15 @@ pub(super) fn create(create: &CreateTable, scope: &Scope) -> Result<Bound, SqlEr
     };
     let checks = checks(create, &relation, scope)?;
     let indexes = indexes(create, &relation, scope)?;
-    relation.kind =
-        RelationKind::Table { keep_rows: create.keep_rows, rules: TableRules { defaults, checks } };
+    relation.kind = RelationKind::Table {
+        keep_rows: create.keep_rows,
+        rules: TableRules { defaults, checks, drawn, owned },
+    };
     let mut terms = terms(create.if_not_exists);
-    terms.chosen_name =
-        create.constraints.iter().any(|constraint| constraint.name.is_none()) && !indexes.is_empty();
+    terms.chosen_name = !sequences.is_empty()
+        || create.constraints.iter().any(|constraint| constraint.name.is_none()) && !indexes.is_empty();
     match created(&relation.name, terms, relation.columns, relation.kind, scope)? {
-        Bound::Create(create) => Ok(Bound::Create(Create { indexes, ..create })),
+        Bound::Create(create) => Ok(Bound::Create(Create { sequences, indexes, ..create })),
         other => Ok(other),
     }
 }
@@ -74,10 +82,61 @@ fn position(name: &Name, columns: &[Column], constraint: &TableConstraint) -> Re
 fn defaults(columns: &[ColumnDefinition], scope: &Scope) -> Result<Vec<Option<String>>, SqlError> {
     let default = |definition: &ColumnDefinition| {
         let Some((value, text)) = &definition.default else { return Ok(None) };
+        if next_value_of(value, scope.catalog)?.is_some() {
+            return Ok(None);
+        }
         default_expression(value, &definition.column).map_err(|error| scope.locate(error, value))?;
         Ok(Some(text.clone()))
     };
     columns.iter().map(default).collect()
+}
+
+/// What columns draw from: the sequences that the table makes for them, each with the column's place, and those
+/// that DEFAULT names.
+fn drawn(create: &CreateTable, scope: &Scope) -> Result<DrawnColumns, SqlError> {
+    let (mut sequences, mut drawn, mut owned) = (Vec::<(usize, Relation)>::new(), Vec::new(), Vec::new());
+    for (column, definition) in create.columns.iter().enumerate() {
+        if let Some((generated, options)) = &definition.drawn {
+            let is_taken = |name: &str| {
+                scope.catalog.get(name).is_some()
+                    || name == create.name.value
+                    || sequences.iter().any(|(_, sequence)| sequence.name == name)
+            };
+            let name = numbered(&create.name.value, &definition.column.name, "seq", is_taken);
+            sequences.push((column, sequence::of_column(name, options)?));
+            drawn.push(Drawn { column, sequence: ID_LATER, generated: *generated });
+            owned.push(Owned { column, sequence: ID_LATER });
+        } else if let Some((value, _)) = &definition.default
+            && let Some(sequence) = next_value_of(value, scope.catalog)?
+        {
+            default_is_whole(&definition.column)?;
+            drawn.push(Drawn { column, sequence, generated: Generated::Default });
+        }
+    }
+    Ok((sequences, drawn, owned))
+}
+
+/// What columns draw from: sequences with the places of their columns, how they draw, and what goes with them.
+type DrawnColumns = (Vec<(usize, Relation)>, Vec<Drawn>, Vec<Owned>);
+
+/// A sequence gives bigints.
+fn default_is_whole(column: &Column) -> Result<(), SqlError> {
+    if assignable(DataType::Int64, column.data_type) {
+        return Ok(());
+    }
+    let message = format!(
+        "column \"{}\" is of type {} but default expression is of type bigint",
+        column.name,
+        display(column.data_type)
+    );
+    Err(SqlError::new("42804", message).hint("You will need to rewrite or cast the expression."))
+}
+
+/// A name that is not taken: `table_column_label`, with a number behind it where it needs one.
+pub(super) fn numbered(table: &str, column: &str, label: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let labels = std::iter::once(label.to_owned()).chain((1..).map(|number| format!("{label}{number}")));
+    let mut names = labels.map(|label| joined(table, column, &label));
+    names.find(|name| !is_taken(name)).unwrap_or_default()
 }
 
 /// The CHECKs, by name.
@@ -111,9 +170,7 @@ fn choose_check_name(table: &Relation, condition: &Expr, taken: &BTreeSet<String
         Some(column) => table.columns[*column].name.as_str(),
         None => "",
     };
-    let labels = std::iter::once("check".to_owned()).chain((1..).map(|number| format!("check{number}")));
-    let mut names = labels.map(|label| joined(&table.name, column, &label));
-    names.find(|name| !taken.contains(name)).unwrap_or_default()
+    numbered(&table.name, column, "check", |name| taken.contains(name))
 }
 
 /// The indexes of the table's keys.
@@ -177,9 +234,7 @@ fn choose_index_name(
         Uniqueness::Primary => (String::new(), "pkey"),
         Uniqueness::Unique | Uniqueness::Index | Uniqueness::None => (names.join("_"), "key"),
     };
-    let labels = std::iter::once(label.to_owned()).chain((1..).map(|number| format!("{label}{number}")));
-    let mut names = labels.map(|label| joined(&table.name, &middle, &label));
-    names.find(|name| !is_taken(name)).unwrap_or_default()
+    numbered(&table.name, &middle, label, is_taken)
 }
 
 /// The index that keeps a table by a key.

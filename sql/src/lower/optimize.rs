@@ -9,7 +9,7 @@ use millrace_engine::{Aggregate, Expr};
 use super::reorder::reorder_joins;
 use super::shown::show_members;
 use super::top::bound;
-use crate::query::exprs::{columns_of, map_columns};
+use crate::query::exprs::{columns_of, map_columns, volatile_call};
 use crate::query::rel::{JoinKind, Rel, SortKey, aggregate_exprs, map_aggregate};
 
 /// Optimises a bound query.
@@ -36,8 +36,13 @@ fn push_filters(rel: Rel, predicates: Vec<Expr>) -> Rel {
     match rel {
         Rel::Scan { .. } | Rel::Values { .. } => rel.filter(predicates),
         Rel::Project { input, predicates: mut own, outputs } => {
-            own.extend(predicates.iter().map(|predicate| substitute(predicate, &outputs)));
-            push_filters(*input, own).project(outputs)
+            // A value that is another each time it is computed is computed once.
+            let once = |predicate: &Expr| {
+                columns_of(predicate).iter().any(|column| volatile_call(&outputs[*column]).is_some())
+            };
+            let (above, below): (Vec<_>, Vec<_>) = predicates.into_iter().partition(once);
+            own.extend(below.iter().map(|predicate| substitute(predicate, &outputs)));
+            push_filters(*input, own).project(outputs).filter(above)
         }
         Rel::Join { kind, left, right, on } => push_into_join(kind, *left, *right, on, predicates),
         Rel::Aggregate { input, keys, aggregates } => {
@@ -103,6 +108,10 @@ fn push_into_join(kind: JoinKind, left: Rel, right: Rel, on: Vec<Expr>, above: V
         let mut kept = Vec::new();
         for predicate in predicates {
             let columns = columns_of(&predicate);
+            if volatile_call(&predicate).is_some() {
+                kept.push(predicate);
+                continue;
+            }
             let on_left = columns.last().is_none_or(|last| *last < width);
             let on_right = columns.first().is_some_and(|first| *first >= width);
             match () {

@@ -9,10 +9,11 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use super::cursor::Cursor;
 use crate::error::SqlError;
 use crate::statement::{
-    Assignment, ConflictAction, ConflictTarget, Delete, Insert, Name, OnConflict, StatementKind, Update,
+    Assignment, ConflictAction, ConflictTarget, Delete, Insert, Name, OnConflict, Overriding, StatementKind,
+    Truncate, Update,
 };
 
-/// `INSERT INTO table [AS alias] [(columns)] {query | DEFAULT VALUES} [ON CONFLICT …] [RETURNING …]`
+/// `INSERT INTO table [AS alias] [(columns)] [OVERRIDING …] {query | DEFAULT VALUES} [ON CONFLICT …] [RETURNING …]`
 pub(super) fn insert(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
     cursor.expect("insert into")?;
     let table = cursor.relation()?;
@@ -21,11 +22,15 @@ pub(super) fn insert(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
         true => cursor.names_in_parentheses()?,
         false => Vec::new(),
     };
-    cursor.refuse(&["overriding"], "INSERT")?;
+    let overriding = match cursor.accept_one_of(&["overriding system value", "overriding user value"]) {
+        Some("overriding system value") => Some(Overriding::System),
+        Some(_) => Some(Overriding::User),
+        None => None,
+    };
     let source = if cursor.accept("default values") { None } else { Some(source(cursor)?) };
     let on_conflict = if cursor.accept("on conflict") { Some(on_conflict(cursor)?) } else { None };
     let returning = returning(cursor)?;
-    Ok(StatementKind::Insert(Insert { table, alias, columns, source, on_conflict, returning }))
+    Ok(StatementKind::Insert(Insert { table, alias, columns, overriding, source, on_conflict, returning }))
 }
 
 fn source(cursor: &mut Cursor) -> Result<Arc<datafusion::sql::sqlparser::ast::Query>, SqlError> {
@@ -129,11 +134,11 @@ pub(super) fn truncate(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
             break;
         }
     }
-    cursor.refuse(&["restart identity"], "TRUNCATE")?;
-    cursor.accept("continue identity");
+    let restart =
+        cursor.accept_one_of(&["restart identity", "continue identity"]) == Some("restart identity");
     // No table refers to another, so there is nothing that CASCADE could reach.
     cursor.accept_one_of(&["cascade", "restrict"]);
-    Ok(StatementKind::Truncate(tables))
+    Ok(StatementKind::Truncate(Truncate { tables, restart }))
 }
 
 /// What the statement calls its table, unless the word that comes next is `next`, or begins another clause.

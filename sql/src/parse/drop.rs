@@ -1,4 +1,4 @@
-//! DROP TABLE, DROP VIEW, DROP MATERIALIZED VIEW, DROP INDEX.
+//! DROP TABLE, DROP VIEW, DROP MATERIALIZED VIEW, DROP INDEX, DROP SEQUENCE.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -9,11 +9,12 @@ use crate::statement::{Drop, DropKind, StatementKind};
 
 /// `DROP kind [IF EXISTS] name, … [CASCADE | RESTRICT]`; `DROP INDEX [CONCURRENTLY] …`
 pub(super) fn drop(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
-    let kinds = ["drop table", "drop view", "drop materialized view", "drop index"];
+    let kinds = ["drop table", "drop view", "drop materialized view", "drop index", "drop sequence"];
     let kind = match cursor.accept_one_of(&kinds) {
         Some("drop table") => DropKind::Table,
         Some("drop view") => DropKind::View,
         Some("drop index") => DropKind::Index,
+        Some("drop sequence") => DropKind::Sequence,
         Some(_) => DropKind::MaterializedView,
         None => return Err(unsupported::error(cursor)),
     };

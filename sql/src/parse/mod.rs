@@ -18,6 +18,7 @@ mod explain; // EXPLAIN
 mod index; // CREATE INDEX
 mod names; // folding, reserved words, the schema
 mod refused; // clauses of queries that we refuse
+mod sequence; // CREATE SEQUENCE, ALTER SEQUENCE
 mod session; // BEGIN and its kin, DEALLOCATE, DISCARD
 mod setting; // SET, RESET, SHOW
 mod source; // positions in the text, and syntax errors
@@ -30,15 +31,17 @@ mod view; // CREATE VIEW, CREATE MATERIALIZED VIEW
 
 use std::sync::Arc;
 
-use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, SetExpr};
+use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, SetExpr, TableFactor, TableWithJoins};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use self::cursor::Cursor;
 use self::dialect::BoundedDialect;
 pub(crate) use self::names::quoted;
+pub(crate) use self::sequence::not_a_sequence_type;
 pub(crate) use self::source::Source;
 use crate::error::SqlError;
+use crate::query::scope::fold_name;
 use crate::statement::{Statement, StatementKind};
 
 /// The longest text.
@@ -96,6 +99,29 @@ pub(crate) fn expression(text: &str) -> Result<Expr, SqlError> {
     }
 }
 
+/// A text that is the name of a relation, as the argument of nextval is.
+///
+/// # Errors
+/// 42602 where it is none.
+pub(crate) fn relation_name(text: &str) -> Result<String, SqlError> {
+    let broken = || SqlError::new("42602", "invalid name syntax");
+    match query(&format!("TABLE {text}")).map_err(|_| broken())?.body.as_ref() {
+        SetExpr::Select(select) => match select.from.as_slice() {
+            [TableWithJoins { relation: TableFactor::Table { name, alias: None, .. }, joins }]
+                if joins.is_empty() =>
+            {
+                match fold_name(name).as_slice() {
+                    [name] => Ok(name.clone()),
+                    [schema, name] if schema == "public" => Ok(name.clone()),
+                    _ => Err(SqlError::new("42P01", format!("relation \"{text}\" does not exist"))),
+                }
+            }
+            _ => Err(broken()),
+        },
+        _ => Err(broken()),
+    }
+}
+
 /// One statement, whose tokens end in the semicolon if there is one.
 fn parse_one(source: &Arc<Source>, tokens: &[TokenWithSpan]) -> Result<Statement, SqlError> {
     depth::check(tokens)?;
@@ -114,6 +140,7 @@ fn statement(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
     let kind = match cursor.peek_word().unwrap_or_default().as_str() {
         "create" => create(cursor)?,
         "drop" => drop::drop(cursor)?,
+        "alter" => alter(cursor)?,
         "insert" => change::insert(cursor)?,
         "update" => change::update(cursor)?,
         "delete" => change::delete(cursor)?,
@@ -146,8 +173,16 @@ fn create(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
         return Ok(StatementKind::CreateIndex(index::create(cursor)?));
     }
     match words.first().copied() {
+        Some("sequence") => Ok(StatementKind::CreateSequence(sequence::create(cursor)?)),
         Some("table") => Ok(StatementKind::CreateTable(table::create(cursor)?)),
         Some("materialized") => Ok(StatementKind::CreateView(view::create(cursor)?)),
+        _ => Err(unsupported::error(cursor)),
+    }
+}
+
+fn alter(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
+    match cursor.peek_words(2).get(1).map(String::as_str) {
+        Some("sequence") => Ok(StatementKind::AlterSequence(sequence::alter(cursor)?)),
         _ => Err(unsupported::error(cursor)),
     }
 }

@@ -9,16 +9,18 @@ use millrace_engine::DataType;
 
 use super::cursor::Cursor;
 use super::setting::option;
-use crate::catalog::Column;
+use crate::catalog::{Column, Generated};
 use crate::error::SqlError;
 use crate::query::types::{Named, named};
-use crate::statement::{ColumnDefinition, ConstraintKind, CreateTable, Name, TableConstraint};
+use crate::statement::{
+    ColumnDefinition, ConstraintKind, CreateTable, Name, SequenceOption, SequenceOptions, TableConstraint,
+};
 
 /// What may begin an element of the list that we do not have.
 const TABLE_CONSTRAINTS: &[&str] = &["foreign key", "exclude", "like", "watermark for"];
 
 /// What may follow a column's type that we do not have.
-const COLUMN_CONSTRAINTS: &[&str] = &["references", "generated", "collate", "storage", "compression"];
+const COLUMN_CONSTRAINTS: &[&str] = &["references", "collate", "storage", "compression"];
 
 /// What may follow a constraint that we do not have.
 const CONSTRAINT_TERMS: &[&str] = &[
@@ -45,7 +47,7 @@ pub(super) fn create(cursor: &mut Cursor) -> Result<CreateTable, SqlError> {
     let if_not_exists = cursor.accept("if not exists");
     let name = cursor.relation()?;
     cursor.refuse(&["as", "of", "partition of"], "CREATE TABLE")?;
-    let elements = elements(cursor)?;
+    let elements = elements(cursor, &name.value)?;
     let mut keep_rows = true;
     while !cursor.at_end() {
         cursor.refuse(TABLE_CLAUSES, "CREATE TABLE")?;
@@ -62,7 +64,7 @@ struct Elements {
     constraints: Vec<TableConstraint>,
 }
 
-fn elements(cursor: &mut Cursor) -> Result<Elements, SqlError> {
+fn elements(cursor: &mut Cursor, table: &str) -> Result<Elements, SqlError> {
     let mut elements = Elements::default();
     cursor.expect_token(&Token::LParen)?;
     if cursor.accept_token(&Token::RParen) {
@@ -73,7 +75,7 @@ fn elements(cursor: &mut Cursor) -> Result<Elements, SqlError> {
         if let Some(constraint) = table_constraint(cursor)? {
             elements.constraints.push(constraint);
         } else {
-            column(cursor, &mut elements)?;
+            column(cursor, table, &mut elements)?;
         }
         if !cursor.accept_token(&Token::Comma) {
             break;
@@ -120,35 +122,55 @@ fn condition(cursor: &mut Cursor) -> Result<ConstraintKind, SqlError> {
 }
 
 /// A column with its type and constraints.
-fn column(cursor: &mut Cursor, elements: &mut Elements) -> Result<(), SqlError> {
+fn column(cursor: &mut Cursor, table: &str, elements: &mut Elements) -> Result<(), SqlError> {
     let name = cursor.name()?;
     if elements.columns.iter().any(|known| known.column.name == name.value) {
         let message = format!("column \"{}\" specified more than once", name.value);
         return Err(SqlError::new("42701", message).position(name.position));
     }
-    let data_type = data_type(cursor)?;
-    let (mut nullable, mut default) = (None, None);
+    let serial = serial_type(cursor);
+    let data_type = match serial {
+        Some(data_type) => data_type,
+        None => data_type(cursor)?,
+    };
+    let mut drawn = serial.map(|data_type| {
+        (Generated::Default, SequenceOptions(vec![(SequenceOption::Type(data_type), cursor.position())]))
+    });
+    let (mut nullable, mut default) = (serial.map(|_| false), None);
     loop {
         cursor.refuse(COLUMN_CONSTRAINTS, "CREATE TABLE").map_err(|error| error.hint(LATER))?;
         let constraint_name = if cursor.accept("constraint") { Some(cursor.name()?) } else { None };
         let position = cursor.position();
         let own = || vec![name.clone()];
-        let words = ["not null", "null", "default", "primary key", "unique", "check"];
+        let words = ["not null", "null", "default", "generated", "primary key", "unique", "check"];
         let kind = match cursor.accept_one_of(&words) {
             Some(words @ ("not null" | "null")) => {
                 let is_null = words == "null";
                 if nullable.replace(is_null).is_some_and(|before| before != is_null) {
-                    let message = format!(
-                        "conflicting NULL/NOT NULL declarations for column \"{}\" of table",
-                        name.value
-                    );
+                    return Err(conflicting_null(&name, table).position(position));
+                }
+                continue;
+            }
+            Some("generated") => {
+                if drawn.replace(identity(cursor, data_type)?).is_some() || serial.is_some() {
+                    let message = match serial {
+                        Some(_) => "both default and identity specified for",
+                        None => "multiple identity specifications for",
+                    };
+                    let message = format!("{message} column \"{}\" of table \"{table}\"", name.value);
                     return Err(SqlError::new("42601", message).position(position));
+                }
+                if nullable.replace(false) == Some(true) {
+                    return Err(conflicting_null(&name, table).position(position));
                 }
                 continue;
             }
             Some("default") => {
                 if default.replace(default_value(cursor)?).is_some() {
-                    let message = format!("multiple default values specified for column \"{}\"", name.value);
+                    let message = format!(
+                        "multiple default values specified for column \"{}\" of table \"{table}\"",
+                        name.value
+                    );
                     return Err(SqlError::new("42601", message).position(position));
                 }
                 continue;
@@ -162,9 +184,57 @@ fn column(cursor: &mut Cursor, elements: &mut Elements) -> Result<(), SqlError> 
         cursor.refuse(CONSTRAINT_TERMS, "CREATE TABLE").map_err(|error| error.hint(LATER))?;
         elements.constraints.push(TableConstraint { name: constraint_name, kind, position });
     }
+    if drawn.is_some() && default.is_some() {
+        let message = match serial {
+            Some(_) => "multiple default values specified for",
+            None => "both default and identity specified for",
+        };
+        let message = format!("{message} column \"{}\" of table \"{table}\"", name.value);
+        return Err(SqlError::new("42601", message).position(name.position));
+    }
     let column = Column { name: name.value, data_type, nullable: nullable.unwrap_or(true) };
-    elements.columns.push(ColumnDefinition { column, default });
+    elements.columns.push(ColumnDefinition { column, default, drawn });
     Ok(())
+}
+
+fn conflicting_null(column: &Name, table: &str) -> SqlError {
+    let name = &column.value;
+    let message =
+        format!("conflicting NULL/NOT NULL declarations for column \"{name}\" of table \"{table}\"");
+    SqlError::new("42601", message)
+}
+
+/// serial and its kin: the type that the column has.
+fn serial_type(cursor: &mut Cursor) -> Option<DataType> {
+    let words = ["serial", "serial4", "bigserial", "serial8", "smallserial", "serial2"];
+    Some(match cursor.accept_one_of(&words)? {
+        "serial" | "serial4" => DataType::Int32,
+        "bigserial" | "serial8" => DataType::Int64,
+        _ => DataType::Int16,
+    })
+}
+
+/// `{ALWAYS | BY DEFAULT} AS IDENTITY [(options)]` behind GENERATED.
+fn identity(cursor: &mut Cursor, data_type: DataType) -> Result<(Generated, SequenceOptions), SqlError> {
+    let position = cursor.position();
+    let generated = match cursor.accept_one_of(&["always as", "by default as"]) {
+        Some("always as") => Generated::Always,
+        Some(_) => Generated::ByDefault,
+        None => return Err(cursor.syntax_error()),
+    };
+    if *cursor.peek() == Token::LParen {
+        return Err(cursor.unsupported("CREATE TABLE … GENERATED ALWAYS AS (expression)"));
+    }
+    cursor.expect("identity")?;
+    if !matches!(data_type, DataType::Int16 | DataType::Int32 | DataType::Int64) {
+        let message = "identity column type must be smallint, integer, or bigint";
+        return Err(SqlError::new("22023", message).position(position));
+    }
+    let SequenceOptions(mut options) = super::sequence::in_parentheses(cursor)?;
+    if !options.iter().any(|(option, _)| matches!(option, SequenceOption::Type(_))) {
+        options.push((SequenceOption::Type(data_type), position));
+    }
+    Ok((generated, SequenceOptions(options)))
 }
 
 /// The value of DEFAULT, and how it is written. What follows it in parentheses or with an operator is its own, so

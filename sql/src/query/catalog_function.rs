@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{self, Value, visit_expressions_mut};
-use millrace_engine::{DataType, Limit, Literal};
+use millrace_engine::{DataType, Expr, Limit, Literal};
 
 use super::expr::{Bound, ExprBinder};
 use super::scope::fold_name;
@@ -74,6 +74,18 @@ const ARRAY_TO_STRING: &str = "replace(btrim($1, '{}'), ',', $2)";
 /// Nothing has a comment, and there are no functions or statistics of users'.
 const NOTHING: &str = "NULL::text";
 
+/// The oid of a relation by its name as SQL writes it.
+const OID_OF_NAME: &str = "(SELECT oid FROM (SELECT oid AS oid, relname AS \" name\" FROM pg_catalog.pg_class) AS \" c\" \
+     WHERE \" name\" = replace(replace($1, 'public.', ''), '\"', ''))";
+
+/// The sequence that goes with a column. The table's name is one as SQL writes it, the column's is not.
+const SERIAL_SEQUENCE: &str = "(SELECT \" schema\" || '.' || \" sequence\" FROM \
+     (SELECT s.relname AS \" sequence\", n.nspname AS \" schema\", t.relname AS \" table\", a.attname AS \" column\" \
+      FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s ON s.oid = d.objid \
+      JOIN pg_catalog.pg_class t ON t.oid = d.refobjid JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace \
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid) AS \" o\" \
+     WHERE \" table\" = replace(replace($1, 'public.', ''), '\"', '') AND \" column\" = $2)";
+
 /// Function, number of arguments, expression.
 const FUNCTIONS: &[(&str, usize, &str)] = &[
     ("array_to_string", 2, ARRAY_TO_STRING),
@@ -95,6 +107,7 @@ const FUNCTIONS: &[(&str, usize, &str)] = &[
     ("pg_get_function_result", 1, NOTHING),
     ("pg_get_indexdef", 1, DEFINITION),
     ("pg_get_indexdef", 3, DEFINITION_OF_PART),
+    ("pg_get_serial_sequence", 2, SERIAL_SEQUENCE),
     ("pg_get_statisticsobjdef_columns", 1, NOTHING),
     ("pg_get_userbyid", 1, "CASE WHEN $1 = 10 THEN 'millrace' ELSE 'unknown (OID=' || $1 || ')' END"),
     ("pg_get_viewdef", 1, DEFINITION),
@@ -187,6 +200,12 @@ impl ExprBinder<'_> {
                 Err(SqlError::new("42846", message))
             }
         }
+    }
+
+    /// The oid of the relation whose name an expression gives; NULL where there is none.
+    pub(super) fn oid_of_computed_name(&self, name: &ast::Expr) -> Result<Expr, SqlError> {
+        let oid = self.instance(OID_OF_NAME, &[name])?;
+        self.parameters.as_type(oid, DataType::Int64)
     }
 
     fn oid_by_name(&self, name: &str, to: OidType) -> Bound {

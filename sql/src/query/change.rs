@@ -21,16 +21,20 @@ use millrace_engine::{Compiler, DataType, Expr, Literal, RelationId};
 use super::binder::{self, Binder, BoundQuery, Environment, check_assignment};
 use super::expr::{ExprBinder, call};
 use super::exprs::volatile_call;
+
 use super::from::Source;
 use super::rel::{JoinKind, Rel};
 use super::scope::Scope;
-use super::typed::{ParameterTypes, Typed};
+use super::typed::{ParameterTypes, Typed, cast_known};
 use super::types::display;
+use super::volatile::next_value;
 use super::{Parameters, Query, unnest};
-use crate::catalog::{Catalog, Column, Relation, RelationKind, Uniqueness};
+use crate::catalog::{Catalog, Column, Generated, Relation, RelationKind, Uniqueness};
 use crate::compile::ExprCompiler;
 use crate::error::SqlError;
 use crate::parse;
+use crate::statement::Overriding;
+use crate::zone::UTC;
 
 /// By this id queries read the rows that their own statement has at hand.
 pub(crate) const STATEMENT_ROWS: RelationId = RelationId((1 << 62) - 1);
@@ -144,6 +148,8 @@ pub(crate) struct InsertSource<'a> {
     pub(crate) columns: &'a [usize],
     /// The query; none: DEFAULT VALUES.
     pub(crate) query: Option<&'a ast::Query>,
+    /// Whose values identity columns take where both are given.
+    pub(crate) overriding: Option<Overriding>,
 }
 
 /// A value that UPDATE, or DO UPDATE, gives a column.
@@ -324,6 +330,11 @@ impl<'a> ChangeBinder<'a> {
         );
         let mut new: Vec<Expr> = (0..self.table.columns.len()).map(Expr::Column).collect();
         for Assignment { column, value } in assignments {
+            if value.is_some() && self.identity(*column) == Some(Generated::Always) {
+                let name = &self.table.columns[*column].name;
+                let message = format!("column \"{name}\" can only be updated to DEFAULT");
+                return Err(always_generated(message, name));
+            }
             new[*column] = match value {
                 Some(value) => self.assign(binder.bind(value)?, &self.table.columns[*column])?,
                 None => default_of(self.table, *column)?,
@@ -366,6 +377,7 @@ impl<'a> ChangeBinder<'a> {
     /// The whole rows that an INSERT proposes.
     fn inserted(&mut self, source: &InsertSource) -> Result<Rel, SqlError> {
         let Some(query) = source.query else { return self.whole_rows(Rel::unit(), &[]) };
+        self.check_identities(source, query)?;
         let named: Vec<&Column> = source.columns.iter().map(|column| &self.table.columns[*column]).collect();
         let targets: Vec<DataType> = named.iter().map(|column| column.data_type).collect();
         let target = |column: &usize| {
@@ -388,7 +400,42 @@ impl<'a> ChangeBinder<'a> {
             check_assignment(&column.name, *from, column.data_type)?;
         }
         let rel = binder::assign_columns(bound.rel, &targets, &self.binder.parameters)?;
-        self.whole_rows(rel, source.columns)
+        if source.overriding != Some(Overriding::User) {
+            return self.whole_rows(rel, source.columns);
+        }
+        let taken: Vec<usize> =
+            (0..source.columns.len()).filter(|at| self.identity(source.columns[*at]).is_none()).collect();
+        let columns: Vec<usize> = taken.iter().map(|at| source.columns[*at]).collect();
+        self.whole_rows(rel.project(taken.into_iter().map(Expr::Column).collect()), &columns)
+    }
+
+    /// How an identity column was declared.
+    fn identity(&self, column: usize) -> Option<Generated> {
+        let drawn = self.table.rules().and_then(|rules| rules.drawn_of(column));
+        drawn.map(|drawn| drawn.generated).filter(|generated| *generated != Generated::Default)
+    }
+
+    /// 428C9 where an INSERT gives a value to a column that is always the sequence's.
+    fn check_identities(&self, source: &InsertSource, query: &ast::Query) -> Result<(), SqlError> {
+        if source.overriding.is_some() {
+            return Ok(());
+        }
+        let all_default = |at: usize| match query.body.as_ref() {
+            ast::SetExpr::Values(values) => {
+                values.rows.iter().all(|row| row.content.get(at).is_some_and(binder::is_default))
+            }
+            _ => false,
+        };
+        let given = source.columns.iter().enumerate();
+        let mut always = given.filter(|(_, column)| self.identity(**column) == Some(Generated::Always));
+        match always.find(|(at, _)| !all_default(*at)) {
+            None => Ok(()),
+            Some((_, column)) => {
+                let name = &self.table.columns[*column].name;
+                let message = format!("cannot insert a non-DEFAULT value into column \"{name}\"");
+                Err(always_generated(message, name).hint("Use OVERRIDING SYSTEM VALUE to override."))
+            }
+        }
     }
 
     /// Whole rows of the table, of a relation that has these columns of it in their types; the others get their
@@ -491,11 +538,23 @@ impl<'a> ChangeBinder<'a> {
     }
 }
 
+/// 428C9, PostgreSQL's words.
+fn always_generated(message: String, column: &str) -> SqlError {
+    SqlError::new("428C9", message)
+        .detail(format!("Column \"{column}\" is an identity column defined as GENERATED ALWAYS."))
+}
+
 /// The value that a column has where none is given.
 fn default_of(table: &Relation, column: usize) -> Result<Expr, SqlError> {
-    let RelationKind::Table { rules, .. } = &table.kind else {
-        return Err(SqlError::internal("a default of what is no table"));
-    };
+    let rules = table.rules().ok_or_else(|| SqlError::internal("a default of what is no table"))?;
+    if let Some(drawn) = rules.drawn_of(column) {
+        return cast_known(
+            next_value(drawn.sequence),
+            DataType::Int64,
+            table.columns[column].data_type,
+            &UTC,
+        );
+    }
     match rules.default_of(column) {
         Some(text) => default_expression(&parse::expression(text)?, &table.columns[column]),
         None => Ok(Expr::Literal(Literal::Null(table.columns[column].data_type))),
@@ -524,11 +583,7 @@ pub(crate) fn default_expression(expr: &ast::Expr, column: &Column) -> Result<Ex
         );
         return Err(SqlError::new("42804", message).hint("You will need to rewrite or cast the expression."));
     }
-    let expr = parameters.assign(typed, column.data_type)?;
-    if let Some(name) = volatile_call(&expr) {
-        return Err(SqlError::unsupported(format_args!("{name}() in a DEFAULT expression")));
-    }
-    Ok(expr)
+    parameters.assign(typed, column.data_type)
 }
 
 /// The condition of a CHECK, over the table's columns. Whether a row breaks it must not depend on the session, so
@@ -540,5 +595,10 @@ pub(crate) fn check_condition(table: &Relation, expr: &ast::Expr) -> Result<Expr
     let columns = table.columns.iter().map(|column| (column.name.clone(), column.data_type));
     let scope = Scope::of_table(&table.name, columns);
     let parameters = ParameterTypes::new(Parameters::values(&[]));
-    ExprBinder::new(&scope, &parameters, "check constraints").bind_boolean(expr, "argument of CHECK")
+    let condition =
+        ExprBinder::new(&scope, &parameters, "check constraints").bind_boolean(expr, "argument of CHECK")?;
+    match volatile_call(&condition) {
+        Some(name) => Err(SqlError::unsupported(format_args!("{name}() in a CHECK constraint"))),
+        None => Ok(condition),
+    }
 }

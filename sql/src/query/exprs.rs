@@ -2,6 +2,8 @@
 
 use millrace_engine::Expr;
 
+use super::volatile::VOLATILE;
+
 /// The expression with each direct operand replaced by what `map` makes of it.
 pub(crate) fn try_map_operands<E>(
     expr: &Expr,
@@ -92,9 +94,6 @@ fn factored(mut branches: Vec<Vec<Expr>>) -> Vec<Expr> {
 pub(crate) fn calls(expr: &Expr, name: &str) -> bool {
     calls_any(expr, &|called| called == name)
 }
-
-/// The functions whose value neither rows nor the statement's moment decide.
-const VOLATILE: [&str; 2] = ["random", "gen_random_uuid"];
 
 /// The volatile function that the expression calls, if it calls one.
 pub(crate) fn volatile_call(expr: &Expr) -> Option<&'static str> {

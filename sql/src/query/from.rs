@@ -12,9 +12,11 @@ use super::expr::{ExprBinder, call};
 use super::exprs::columns_of;
 use super::rel::{JoinKind, Rel};
 use super::scope::{Scope, ScopeColumn, fold, fold_name};
+use super::set_function::{SetCall, arguments_in_from};
 use super::surroundings::Frame;
 use super::typed::Typed;
 use super::unnest::{self, Sides};
+use super::volatile::sequence_row;
 use crate::bind::is_an_index;
 use crate::catalog::{Relation, RelationKind};
 use crate::error::SqlError;
@@ -94,11 +96,38 @@ impl Binder<'_> {
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
                 self.bind_joins(table_with_joins, environment)
             }
-            TableFactor::Table { args: Some(_), .. }
-            | TableFactor::Function { .. }
-            | TableFactor::TableFunction { .. } => Err(SqlError::unsupported("a function in FROM")),
+            TableFactor::Table {
+                name, args: Some(arguments), alias, with_ordinality, sample: None, ..
+            } => {
+                let (name, arguments) = (fold_name(name), arguments_in_from(&arguments.args)?);
+                self.bind_named_set(name, arguments, *with_ordinality, alias.as_ref(), environment)
+            }
+            TableFactor::Function { name, args, with_ordinality, alias, .. } => {
+                let (name, arguments) = (fold_name(name), arguments_in_from(args)?);
+                self.bind_named_set(name, arguments, *with_ordinality, alias.as_ref(), environment)
+            }
+            TableFactor::UNNEST { array_exprs, with_offset: false, with_ordinality, alias, .. } => {
+                let (name, arguments) = (vec!["unnest".to_owned()], array_exprs.iter().collect());
+                self.bind_named_set(name, arguments, *with_ordinality, alias.as_ref(), environment)
+            }
+            TableFactor::TableFunction { .. } => Err(SqlError::unsupported("TABLE(…)")),
             other => Err(SqlError::unsupported(format_args!("FROM {other}"))),
         }
+    }
+
+    fn bind_named_set(
+        &self,
+        mut name: Vec<String>,
+        arguments: Vec<&ast::Expr>,
+        with_ordinality: bool,
+        alias: Option<&TableAlias>,
+        environment: &Environment,
+    ) -> Bound {
+        let last = name.pop().unwrap_or_default();
+        if !matches!(name.as_slice(), [] | [_]) || name.first().is_some_and(|schema| schema != "pg_catalog") {
+            return Err(SqlError::unsupported(format_args!("{}.{last}()", name.join("."))));
+        }
+        self.bind_set(&SetCall { name: last, arguments, with_ordinality, alias }, environment)
     }
 
     fn bind_table(&self, name: &[String], alias: Option<&TableAlias>, environment: &Environment) -> Bound {
@@ -135,6 +164,12 @@ impl Binder<'_> {
             None | Some("public") => match self.catalog.get(table) {
                 Some(relation) if matches!(relation.kind, RelationKind::Index { .. }) => {
                     return Err(is_an_index(table));
+                }
+                Some(relation) if matches!(relation.kind, RelationKind::Sequence(_)) => {
+                    self.named.borrow_mut().insert(relation.id);
+                    let named = relation.columns.iter().map(|column| (column.name.clone(), column.data_type));
+                    let rows = vec![sequence_row(relation.id)];
+                    return Ok((Rel::Values { rows, columns: relation.types() }, named.collect()));
                 }
                 Some(relation) => {
                     self.named.borrow_mut().insert(relation.id);
@@ -313,7 +348,7 @@ fn join_kind(operator: &JoinOperator) -> Result<(JoinKind, &JoinConstraint), Sql
 }
 
 /// Applies the column names of an alias: `AS t (a, b)`.
-fn renamed(mut source: Source, alias: Option<&TableAlias>) -> Bound {
+pub(super) fn renamed(mut source: Source, alias: Option<&TableAlias>) -> Bound {
     let Some(alias) = alias else { return Ok(source) };
     let available = source.scope.columns.len();
     if alias.columns.len() > available {

@@ -24,16 +24,18 @@ mod names; // names of unaliased columns
 mod outer; // what stands for something outside the relation below
 pub(crate) mod rel; // the bound query
 mod rows; // row values
-mod scope; // what a name can mean
+pub(crate) mod scope; // what a name can mean
 mod select; // SELECT
 mod subquery; // sub-queries in expressions
 mod surroundings; // what is around a query
+mod set_function; // functions that give rows
 mod set_operation; // UNION, INTERSECT, EXCEPT
 #[cfg(test)]
 mod tests;
 mod typed; // expressions before they have a type
 pub(crate) mod types; // PostgreSQL's names of types
 mod unnest; // sub-queries become joins
+pub(crate) mod volatile; // random(), and the functions of sequences
 mod window; // row_number() OVER (…)
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -47,6 +49,7 @@ use millrace_engine::{DataType, Expr, Literal, PlanRef, RelationId, Snapshot, Ti
 
 use crate::catalog::{Catalog, Column, Relation};
 use crate::error::SqlError;
+use crate::sequence::Sequences;
 use crate::zone::{UTC, Zone};
 use crate::{adhoc, functions, lower};
 use binder::{Binder, BoundQuery, Environment};
@@ -56,6 +59,7 @@ use expr::ExprBinder;
 use rel::{Lookup, Rel};
 use scope::Scope;
 use typed::ParameterTypes;
+use volatile::OF_SEQUENCES;
 
 /// The rows of a running query, in batches.
 pub type RowStream = Pin<Box<dyn Stream<Item = Result<RecordBatch, SqlError>> + Send>>;
@@ -229,20 +233,32 @@ impl Query {
     /// What planning or the first rows raise; later errors come through the stream. A relation in
     /// error gives that error.
     pub fn execute(&self, snapshots: Snapshots, tick: Tick) -> Result<RowStream, SqlError> {
-        adhoc::execute(&self.rel, snapshots, None, tick)
+        let given = adhoc::Given { snapshots, rows: None, tick, sequences: None };
+        adhoc::execute(&self.rel, given)
     }
 
-    /// Runs a part of a change over rows that its statement has at hand, in their order.
+    /// Runs the query, or a part of a change, as a session does: over rows that its statement has at hand, in
+    /// their order, and with values of sequences.
     ///
     /// # Errors
-    /// As `execute`.
-    pub fn execute_over(
+    /// As `execute`; `WANTED` where values of a sequence are not at hand.
+    pub fn execute_in(
         &self,
-        rows: RecordBatch,
         snapshots: Snapshots,
+        rows: Option<RecordBatch>,
         tick: Tick,
+        sequences: Arc<dyn Sequences>,
     ) -> Result<RowStream, SqlError> {
-        adhoc::execute(&self.rel, snapshots, Some(rows), tick)
+        let given = adhoc::Given { snapshots, rows, tick, sequences: Some(sequences) };
+        adhoc::execute(&self.rel, given)
+    }
+
+    /// Whether it asks for values of sequences, or moves one, so that it has to run to its end.
+    pub fn draws(&self) -> bool {
+        let mut draws = false;
+        let of_sequences = |name: &str| OF_SEQUENCES.contains(&name);
+        self.rel.visit_exprs(&mut |expr| draws |= exprs::calls_any(expr, &of_sequences));
+        draws
     }
 
     /// The plan that maintains the query.

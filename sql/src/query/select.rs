@@ -19,6 +19,7 @@ use super::json::{EQUALITY, ORDERING, refuse_json};
 use super::outer::{map_places, place, places_of};
 use super::rel::{Rel, SortKey};
 use super::scope::{Scope, ScopeColumn, fold};
+use super::set_function::from_call;
 use super::typed::Typed;
 use super::unnest::{self, Subquery};
 use super::window::{WINDOW_BASE, Window, Windows, number_rows};
@@ -57,6 +58,9 @@ impl Binder<'_> {
         targets: Targets,
     ) -> Result<BoundQuery, SqlError> {
         refuse(select)?;
+        if let Some(select) = from_call(select) {
+            return self.bind_select(&select, order_by, environment, targets);
+        }
         let source = self.bind_from(&select.from, environment)?;
         let scope = &source.scope;
         let subqueries = RefCell::default();

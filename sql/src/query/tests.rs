@@ -37,7 +37,7 @@ fn plan_insert(
     catalog: &Catalog,
     parameters: Parameters,
 ) -> Result<Change, SqlError> {
-    let source = InsertSource { columns, query: Some(source) };
+    let source = InsertSource { columns, query: Some(source), overriding: None };
     ChangeBinder::new(table, None, catalog, parameters).insert(&source, None, None)
 }
 

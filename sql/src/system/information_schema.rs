@@ -42,6 +42,15 @@ pub(super) static RELATIONS: &[Description] = &[
         ],
     },
     Description {
+        relation: SystemRelation::InformationSequences, schema: Schema::InformationSchema, oid: 13387, name: "sequences",
+        columns: &[
+            ("sequence_catalog", TEXT), ("sequence_schema", TEXT), ("sequence_name", TEXT), ("data_type", TEXT),
+            ("numeric_precision", INT), ("numeric_precision_radix", INT), ("numeric_scale", INT),
+            ("start_value", TEXT), ("minimum_value", TEXT), ("maximum_value", TEXT), ("increment", TEXT),
+            ("cycle_option", TEXT),
+        ],
+    },
+    Description {
         relation: SystemRelation::InformationConstraints, schema: Schema::InformationSchema, oid: 13411, name: "table_constraints",
         columns: &[
             ("constraint_catalog", TEXT), ("constraint_schema", TEXT), ("constraint_name", TEXT),

@@ -90,6 +90,8 @@ pub enum SystemRelation {
     Constraints,
     /// `pg_database`
     Databases,
+    /// `pg_depend`: the sequences that go with columns.
+    Dependencies,
     /// `pg_index`
     Indexes,
     /// `pg_indexes`
@@ -100,6 +102,10 @@ pub enum SystemRelation {
     Namespaces,
     /// `pg_roles`
     Roles,
+    /// `pg_sequence`
+    Sequences,
+    /// `pg_sequences`
+    SequenceTexts,
     /// `pg_settings`
     Settings,
     /// `pg_tables`
@@ -118,6 +124,8 @@ pub enum SystemRelation {
     InformationKeys,
     /// `information_schema.schemata`
     InformationSchemata,
+    /// `information_schema.sequences`
+    InformationSequences,
     /// `information_schema.table_constraints`
     InformationConstraints,
     /// `information_schema.tables`
@@ -210,6 +218,11 @@ pub fn oid_of(id: RelationId) -> i64 {
         Some(relation) => relation.oid(),
         None => i64::try_from(id.0).unwrap_or(i64::MAX).saturating_add(FIRST_OID),
     }
+}
+
+/// The id of a relation of the catalog by its oid; that of none for an oid of the system's.
+pub(crate) fn id_of_oid(oid: i64) -> RelationId {
+    RelationId(oid.saturating_sub(FIRST_OID).unsigned_abs())
 }
 
 #[cfg(test)]

@@ -161,4 +161,26 @@ pub(super) static RELATIONS: &[Description] = &[
             ("schemaname", TEXT), ("viewname", TEXT), ("viewowner", TEXT), ("definition", TEXT),
         ],
     },
+    Description {
+        relation: SystemRelation::Sequences, schema: Schema::PgCatalog, oid: 2224, name: "pg_sequence",
+        columns: &[
+            ("seqrelid", OID), ("seqtypid", OID), ("seqstart", BIGINT), ("seqincrement", BIGINT),
+            ("seqmax", BIGINT), ("seqmin", BIGINT), ("seqcache", BIGINT), ("seqcycle", BOOL),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Dependencies, schema: Schema::PgCatalog, oid: 2608, name: "pg_depend",
+        columns: &[
+            ("classid", OID), ("objid", OID), ("objsubid", INT), ("refclassid", OID), ("refobjid", OID),
+            ("refobjsubid", INT), ("deptype", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::SequenceTexts, schema: Schema::PgCatalog, oid: 12048, name: "pg_sequences",
+        columns: &[
+            ("schemaname", TEXT), ("sequencename", TEXT), ("sequenceowner", TEXT), ("data_type", TEXT),
+            ("start_value", BIGINT), ("min_value", BIGINT), ("max_value", BIGINT), ("increment_by", BIGINT),
+            ("cycle", BOOL), ("cache_size", BIGINT), ("last_value", BIGINT),
+        ],
+    },
 ];

@@ -1,7 +1,7 @@
 //! The relations of the schema `pg_catalog` that never have a row, for what they tell of is not there: clients
 //! join them all the same.
 
-use super::types::{BIGINT, BOOL, FLOAT, INT, OID, TEXT};
+use super::types::{BOOL, FLOAT, INT, OID, TEXT};
 use super::{Description, Schema, SystemRelation};
 
 /// All of them.
@@ -18,13 +18,6 @@ pub(super) static RELATIONS: &[Description] = &[
         columns: &[
             ("oid", OID), ("castsource", OID), ("casttarget", OID), ("castfunc", OID), ("castcontext", TEXT),
             ("castmethod", TEXT),
-        ],
-    },
-    Description {
-        relation: SystemRelation::Vacant(2608), schema: Schema::PgCatalog, oid: 2608, name: "pg_depend",
-        columns: &[
-            ("classid", OID), ("objid", OID), ("objsubid", INT), ("refclassid", OID), ("refobjid", OID),
-            ("refobjsubid", INT), ("deptype", TEXT),
         ],
     },
     Description {
@@ -143,13 +136,6 @@ pub(super) static RELATIONS: &[Description] = &[
         columns: &[
             ("oid", OID), ("rulename", TEXT), ("ev_class", OID), ("ev_type", TEXT), ("ev_enabled", TEXT),
             ("is_instead", BOOL), ("ev_qual", TEXT), ("ev_action", TEXT),
-        ],
-    },
-    Description {
-        relation: SystemRelation::Vacant(2224), schema: Schema::PgCatalog, oid: 2224, name: "pg_sequence",
-        columns: &[
-            ("seqrelid", OID), ("seqtypid", OID), ("seqstart", BIGINT), ("seqincrement", BIGINT),
-            ("seqmax", BIGINT), ("seqmin", BIGINT), ("seqcache", BIGINT), ("seqcycle", BOOL),
         ],
     },
     Description {

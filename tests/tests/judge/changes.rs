@@ -218,7 +218,16 @@ async fn changes_do_what_they_do_in_postgresql() {
 /// Statements one by one with what is said of them, errors in full: see `tests/suites/changes.sql`.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_of_changes_is_what_postgresql_says() {
-    let text = include_str!("../../suites/changes.sql");
+    compare(include_str!("../../suites/changes.sql")).await;
+}
+
+/// The same of sequences: `tests/suites/sequences.sql`.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_sequences_is_what_postgresql_says() {
+    compare(include_str!("../../suites/sequences.sql")).await;
+}
+
+async fn compare(text: &str) {
     let postgres = Postgres::start();
     let theirs = postgres.connect().await;
     let server = Server::with_workers(2);

@@ -1,7 +1,7 @@
 //! `pg_class`, `pg_attribute` and `pg_attrdef`: every relation with its columns, those of the system among them.
 
 use millrace_engine::{DataType, RelationId};
-use millrace_sql::{Catalog, Column, Relation, RelationKind, Schema, SystemRelation, oid_of};
+use millrace_sql::{Catalog, Column, Generated, Relation, RelationKind, Schema, SystemRelation, oid_of};
 
 use super::cells::{Cell, Table, row};
 use super::fixed::{OWNER_OID, element_of, type_of};
@@ -30,6 +30,7 @@ pub(super) fn kind(relation: &Relation) -> &'static str {
         RelationKind::View { .. } => "v",
         RelationKind::MaterializedView { .. } => "m",
         RelationKind::Index { .. } => "i",
+        RelationKind::Sequence(_) => "S",
     }
 }
 
@@ -53,7 +54,9 @@ pub(super) fn classes(catalog: &Catalog) -> Table {
         let (checks, definition) = match &relation.kind {
             RelationKind::Table { rules, .. } => (rules.checks.len(), None),
             RelationKind::Index { definition, .. } => (0, Some(definition.as_str())),
-            RelationKind::View { .. } | RelationKind::MaterializedView { .. } => (0, None),
+            RelationKind::View { .. } | RelationKind::MaterializedView { .. } | RelationKind::Sequence(_) => {
+                (0, None)
+            }
         };
         let kind = kind(relation);
         row![
@@ -113,7 +116,17 @@ pub(super) fn type_and_modifier(data_type: DataType) -> (i64, i64) {
     (i64::from(wire.oid), i64::from(wire.modifier))
 }
 
-fn attribute(oid: i64, at: usize, column: &Column, has_default: bool) -> Vec<Cell> {
+/// `attidentity`
+fn identity(relation: &Relation, at: usize) -> &'static str {
+    let drawn = relation.rules().and_then(|rules| rules.drawn_of(at));
+    match drawn.map(|drawn| drawn.generated) {
+        Some(Generated::Always) => "a",
+        Some(Generated::ByDefault) => "d",
+        Some(Generated::Default) | None => "",
+    }
+}
+
+fn attribute(oid: i64, at: usize, column: &Column, has_default: bool, identity: &str) -> Vec<Cell> {
     let (type_oid, modifier) = type_and_modifier(column.data_type);
     let known = type_of(type_oid);
     let element = element_of(type_oid);
@@ -132,24 +145,22 @@ fn attribute(oid: i64, at: usize, column: &Column, has_default: bool) -> Vec<Cel
         has_default,
         known.or(element).map(|known| known.collation),
         i64::from(element.is_some()),
+        identity,
     ]
 }
 
 /// `pg_attribute`
 pub(super) fn attributes(catalog: &Catalog) -> Table {
     let own = catalog.relations().flat_map(|relation| {
-        let has_default = |at| match &relation.kind {
-            RelationKind::Table { rules, .. } => rules.default_of(at).is_some(),
-            RelationKind::View { .. }
-            | RelationKind::MaterializedView { .. }
-            | RelationKind::Index { .. } => false,
-        };
+        let has_default = |at| catalog.default_text(relation, at).is_some();
         let columns = relation.columns.iter().enumerate();
-        columns.map(move |(at, column)| attribute(oid_of(relation.id), at, column, has_default(at)))
+        columns.map(move |(at, column)| {
+            attribute(oid_of(relation.id), at, column, has_default(at), identity(relation, at))
+        })
     });
     let system = SystemRelation::all().flat_map(|relation| {
         let columns = relation.columns().into_iter().enumerate();
-        columns.map(move |(at, column)| attribute(relation.oid(), at, &column, false))
+        columns.map(move |(at, column)| attribute(relation.oid(), at, &column, false, ""))
     });
     let names = &[
         "attrelid",
@@ -165,11 +176,12 @@ pub(super) fn attributes(catalog: &Catalog) -> Table {
         "atthasdef",
         "attcollation",
         "attndims",
+        "attidentity",
     ];
     Table::new(names, own.chain(system).collect())
         .with(&["attstattarget", "attcacheoff"], -1)
         .with(&["attinhcount"], 0)
-        .with(&["attcompression", "attidentity", "attgenerated"], "")
+        .with(&["attcompression", "attgenerated"], "")
         .with(&["atthasmissing", "attisdropped"], false)
         .with(&["attislocal"], true)
 }
@@ -177,14 +189,10 @@ pub(super) fn attributes(catalog: &Catalog) -> Table {
 /// `pg_attrdef`: each default as it was written.
 pub(super) fn defaults(catalog: &Catalog) -> Table {
     let rows = catalog.relations().flat_map(|relation| {
-        let rules = match &relation.kind {
-            RelationKind::Table { rules, .. } => Some(rules),
-            RelationKind::View { .. }
-            | RelationKind::MaterializedView { .. }
-            | RelationKind::Index { .. } => None,
+        let row = move |at| {
+            let default = catalog.default_text(relation, at)?;
+            Some(row![part_oid(relation.id, at), oid_of(relation.id), at + 1, default])
         };
-        let default = move |at| rules.and_then(|rules| rules.default_of(at));
-        let row = move |at| Some(row![part_oid(relation.id, at), oid_of(relation.id), at + 1, default(at)?]);
         (0..relation.columns.len()).filter_map(row)
     });
     Table::new(&["oid", "adrelid", "adnum", "adbin"], rows.collect())

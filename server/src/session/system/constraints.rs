@@ -55,21 +55,17 @@ pub(super) fn all_indexes(catalog: &Catalog) -> impl Iterator<Item = Index<'_>> 
             let on = catalog.by_id(*on)?;
             Some(Index { relation, on, keys, definition, uniqueness: *uniqueness })
         }
-        RelationKind::Table { .. } | RelationKind::View { .. } | RelationKind::MaterializedView { .. } => {
-            None
-        }
+        RelationKind::Table { .. }
+        | RelationKind::View { .. }
+        | RelationKind::MaterializedView { .. }
+        | RelationKind::Sequence(_) => None,
     })
 }
 
 /// Each CHECK: its table, its number there, its name and its condition.
 pub(super) fn all_checks(catalog: &Catalog) -> impl Iterator<Item = (&Relation, usize, &str, &str)> {
     catalog.relations().flat_map(|relation| {
-        let checks = match &relation.kind {
-            RelationKind::Table { rules, .. } => rules.checks.as_slice(),
-            RelationKind::View { .. }
-            | RelationKind::MaterializedView { .. }
-            | RelationKind::Index { .. } => &[],
-        };
+        let checks = relation.rules().map_or(&[][..], |rules| &rules.checks);
         let checks = checks.iter().enumerate();
         checks.map(|(at, check)| (relation.as_ref(), at, check.name.as_str(), check.condition.as_str()))
     })
@@ -150,7 +146,7 @@ pub(super) fn constraints(catalog: &Catalog) -> Table {
 pub(super) fn query_of(relation: &Relation) -> Option<&str> {
     match &relation.kind {
         RelationKind::View { sql, .. } | RelationKind::MaterializedView { sql, .. } => Some(sql),
-        RelationKind::Table { .. } | RelationKind::Index { .. } => None,
+        RelationKind::Table { .. } | RelationKind::Index { .. } | RelationKind::Sequence(_) => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The standard's catalogs. As in PostgreSQL materialized views are not in them: the standard has none.
 
 use millrace_engine::{DataType, Limit};
-use millrace_sql::{Catalog, Column, Relation, RelationKind, Schema};
+use millrace_sql::{Catalog, Column, Generated, Relation, RelationKind, Schema, Sequence};
 
 use super::cells::{Cell, Table, row};
 use super::classes::type_and_modifier;
@@ -17,7 +17,9 @@ fn yes_or_no(value: bool) -> &'static str {
 fn known(catalog: &Catalog) -> impl Iterator<Item = &Relation> {
     catalog.relations().map(AsRef::as_ref).filter(|relation| match &relation.kind {
         RelationKind::Table { .. } | RelationKind::View { .. } => true,
-        RelationKind::MaterializedView { .. } | RelationKind::Index { .. } => false,
+        RelationKind::MaterializedView { .. } | RelationKind::Index { .. } | RelationKind::Sequence(_) => {
+            false
+        }
     })
 }
 
@@ -74,13 +76,9 @@ fn numeric_parts(data_type: DataType, modifier: i64) -> [Option<i64>; 3] {
     }
 }
 
-fn column(relation: &Relation, at: usize, column: &Column) -> Vec<Cell> {
-    let default = match &relation.kind {
-        RelationKind::Table { rules, .. } => rules.default_of(at),
-        RelationKind::View { .. } | RelationKind::MaterializedView { .. } | RelationKind::Index { .. } => {
-            None
-        }
-    };
+fn column(catalog: &Catalog, relation: &Relation, at: usize, column: &Column) -> Vec<Cell> {
+    let default = catalog.default_text(relation, at);
+    let identity = Identity::of(catalog, relation, at);
     let (oid, modifier) = type_and_modifier(column.data_type);
     let (known, element) = (type_of(oid), element_of(oid));
     let [precision, radix, scale] = numeric_parts(column.data_type, modifier);
@@ -129,13 +127,38 @@ fn column(relation: &Relation, at: usize, column: &Column) -> Vec<Cell> {
         known.map(|known| known.name.to_owned()).or(element.map(|element| format!("_{}", element.name))),
         (at + 1).to_string(),
         yes_or_no(takes_rows(relation)),
+        yes_or_no(identity.is_some()),
+        identity.as_ref().map(|identity| identity.generation),
+        identity.as_ref().map(|identity| identity.sequence.start.to_string()),
+        identity.as_ref().map(|identity| identity.sequence.increment.to_string()),
+        identity.as_ref().map(|identity| identity.sequence.max.to_string()),
+        identity.as_ref().map(|identity| identity.sequence.min.to_string()),
+        yes_or_no(identity.is_some_and(|identity| identity.sequence.cycles)),
     ]
+}
+
+/// What an identity column is.
+struct Identity<'c> {
+    generation: &'static str,
+    sequence: &'c Sequence,
+}
+
+impl<'c> Identity<'c> {
+    fn of(catalog: &'c Catalog, relation: &Relation, at: usize) -> Option<Identity<'c>> {
+        let drawn = relation.rules()?.drawn_of(at)?;
+        let generation = match drawn.generated {
+            Generated::Always => "ALWAYS",
+            Generated::ByDefault => "BY DEFAULT",
+            Generated::Default => return None,
+        };
+        Some(Identity { generation, sequence: catalog.sequence(drawn.sequence)? })
+    }
 }
 
 /// `columns`
 pub(super) fn columns(catalog: &Catalog) -> Table {
     let rows = known(catalog).flat_map(|relation| {
-        relation.columns.iter().enumerate().map(move |(at, own)| column(relation, at, own))
+        relation.columns.iter().enumerate().map(move |(at, own)| column(catalog, relation, at, own))
     });
     let names = &[
         "table_name",
@@ -153,12 +176,19 @@ pub(super) fn columns(catalog: &Catalog) -> Table {
         "udt_name",
         "dtd_identifier",
         "is_updatable",
+        "is_identity",
+        "identity_generation",
+        "identity_start",
+        "identity_increment",
+        "identity_maximum",
+        "identity_minimum",
+        "identity_cycle",
     ];
     Table::new(names, rows.collect())
         .with(&["table_catalog", "udt_catalog"], DATABASE)
         .with(&["table_schema"], Schema::Public.name())
         .with(&["udt_schema"], Schema::PgCatalog.name())
-        .with(&["is_self_referencing", "is_identity", "identity_cycle"], "NO")
+        .with(&["is_self_referencing"], "NO")
         .with(&["is_generated"], "NEVER")
 }
 

@@ -13,6 +13,7 @@ mod constraints; // pg_index, pg_constraint, and the texts of both
 mod fixed; // what is the same in every database
 mod information_schema;
 mod names; // pg_tables, pg_views and their kin
+mod sequences; // pg_sequence and its kin
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,11 +53,14 @@ pub(super) async fn snapshot(
         SystemRelation::Collations => of(fixed::collations()),
         SystemRelation::Constraints => of(constraints::constraints(catalog)),
         SystemRelation::Databases => of(fixed::databases()),
+        SystemRelation::Dependencies => of(sequences::dependencies(catalog)),
         SystemRelation::Indexes => of(constraints::indexes(catalog)),
         SystemRelation::IndexTexts => of(names::indexes(catalog)),
         SystemRelation::MaterializedViews => of(names::materialized_views(catalog)),
         SystemRelation::Namespaces => of(fixed::namespaces()),
         SystemRelation::Roles => of(fixed::roles()),
+        SystemRelation::Sequences => of(sequences::sequences(catalog)),
+        SystemRelation::SequenceTexts => of(sequences::texts(catalog)),
         SystemRelation::Settings => of(fixed::settings(settings)),
         SystemRelation::Tables => of(names::tables(catalog)),
         SystemRelation::Tablespaces => of(fixed::tablespaces()),
@@ -66,6 +70,7 @@ pub(super) async fn snapshot(
         SystemRelation::InformationColumns => of(information_schema::columns(catalog)),
         SystemRelation::InformationKeys => of(information_schema::key_column_usage(catalog)),
         SystemRelation::InformationSchemata => of(information_schema::schemata()),
+        SystemRelation::InformationSequences => of(sequences::information(catalog)),
         SystemRelation::InformationConstraints => of(information_schema::table_constraints(catalog)),
         SystemRelation::InformationTables => of(information_schema::tables(catalog)),
         SystemRelation::InformationViews => of(information_schema::views(catalog)),
@@ -128,6 +133,7 @@ pub(crate) fn kind_of(relation: &Relation) -> &'static str {
         RelationKind::View { .. } => "view",
         RelationKind::MaterializedView { .. } => "materialized view",
         RelationKind::Index { .. } => "index",
+        RelationKind::Sequence(_) => "sequence",
     }
 }
 
@@ -171,7 +177,7 @@ async fn errors(engine: &Engine, moment: &Moment) -> Result<BTreeMap<ErrorKey, i
         .catalog
         .relations()
         .filter(|relation| {
-            let has_rows = !matches!(relation.kind, RelationKind::Index { .. } | RelationKind::View { .. });
+            let has_rows = relation.is_maintained() && !matches!(relation.kind, RelationKind::Index { .. });
             has_rows && !is_provisional(relation.id)
         })
         .map(|relation| (relation.id, relation.name.as_str()))

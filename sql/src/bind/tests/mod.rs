@@ -129,6 +129,7 @@ fn summary(bound: &Bound) -> String {
                     let keys: Vec<String> = keys.iter().map(|key| key.expr.to_string()).collect();
                     format!("index on {on} by [{}] <{definition}>", keys.join(", "))
                 }
+                RelationKind::Sequence(sequence) => format!("{sequence:?}"),
             };
             let keys = indexes.iter().map(|index| match &index.kind {
                 RelationKind::Index { definition, uniqueness, .. } => {

@@ -102,7 +102,7 @@ fn syntax_errors_point_into_the_whole_text() {
             create table t (a int) with (append_only = )
                 error 42601 at 44: syntax error at or near ")"
             create table t (a int null not null)
-                error 42601 at 28: conflicting NULL/NOT NULL declarations for column "a" of table
+                error 42601 at 28: conflicting NULL/NOT NULL declarations for column "a" of table "t"
             create
                 error 42601 at 7: syntax error at end of input
             drop
@@ -309,8 +309,7 @@ fn tables_that_we_do_not_have() {
                 refused 0A000 at 19: a column of type int[] is not supported
                   hint: It is planned for a later version.
             create table t (a serial)
-                refused 0A000 at 19: a column of type serial is not supported
-                  hint: It is planned for a later version.
+                table t@14 (a integer not null)
             create table t (a moody)
                 refused 42704 at 19: type "moody" does not exist
             create table t (a real, b smallint, c float(24), d pg_catalog.int2)
@@ -327,8 +326,7 @@ fn tables_that_we_do_not_have() {
                 refused 0A000 at 23: CREATE TABLE … REFERENCES is not supported
                   hint: It is planned for a later version; today there are NOT NULL, DEFAULT, PRIMARY KEY, UNIQUE, CHECK.
             create table t (a int generated always as identity)
-                refused 0A000 at 23: CREATE TABLE … GENERATED is not supported
-                  hint: It is planned for a later version; today there are NOT NULL, DEFAULT, PRIMARY KEY, UNIQUE, CHECK.
+                table t@14 (a integer not null)
             create table t (a int constraint c not null)
                 table t@14 (a integer not null)
             create table t (a text collate "C")
@@ -456,7 +454,7 @@ fn clauses_that_we_do_not_have() {
             insert into t as x values (1)
                 insert t@13 [] VALUES (1)
             insert into t overriding system value values (1)
-                refused 0A000 at 15: INSERT … OVERRIDING is not supported
+                insert t@13 [] VALUES (1)
             delete from t using u
                 delete t@13 using u
             delete from t x where x.a = 1
@@ -683,7 +681,7 @@ fn statements_that_we_do_not_have() {
             VACUUM ANALYZE t
                 refused 0A000 at 1: VACUUM is not supported
             CREATE SEQUENCE s START 1 INCREMENT 2
-                refused 0A000 at 1: CREATE SEQUENCE is not supported
+                CreateSequence(CreateSequence { name: Name { value: "s", position: 17 }, if_not_exists: false, options: SequenceOptions([(Start(1), 19), (Increment(2), 27)]) })
             CREATE PUBLICATION p FOR TABLE t
                 refused 0A000 at 1: CREATE PUBLICATION is not supported
             CREATE OR REPLACE VIEW v WITH (security_barrier) AS SELECT 1
@@ -768,7 +766,7 @@ fn statements_that_we_do_not_have() {
             MERGE INTO t USING u ON t.id=u.id WHEN MATCHED THEN UPDATE SET a=1 WHEN NOT MATCHED THEN INSERT VALUES (1)
                 refused 0A000 at 1: MERGE is not supported
             TRUNCATE t, u RESTART IDENTITY CASCADE
-                refused 0A000 at 15: TRUNCATE … RESTART IDENTITY is not supported
+                Truncate(Truncate { tables: [Name { value: "t", position: 10 }, Name { value: "u", position: 13 }], restart: true })
             LOCK TABLE t IN ACCESS SHARE MODE
                 refused 0A000 at 1: LOCK is not supported
             ANALYZE t
