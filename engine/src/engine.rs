@@ -21,6 +21,7 @@ use crate::error::{DataError, EngineError};
 use crate::expr::{Compiler, Expr};
 use crate::plan::{Plan, PlanRef};
 use crate::progress::Progress;
+use crate::shape::RowShape;
 use crate::snapshot::Snapshot;
 use crate::types::{DataType, RelationId, Tick};
 use crate::worker::{Command, Installation, WorkerState};
@@ -240,6 +241,12 @@ impl Engine {
     pub fn create_table(&self, id: RelationId, spec: TableSpec, as_of: Tick) {
         self.shared.progress.expect(id);
         self.send(&Command::CreateTable(id, spec, as_of));
+    }
+
+    /// Gives a table more columns behind those that it has. Rows that are there have the columns' missing values;
+    /// what reads the table goes on with the columns that it knows.
+    pub fn widen(&self, id: RelationId, shape: RowShape) {
+        self.send(&Command::Widen(id, shape));
     }
 
     /// Installs a materialized view. It is readable from `as_of` on, once hydrated. `as_of` is at

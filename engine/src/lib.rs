@@ -9,6 +9,7 @@ mod error; // wrong rows as data; the engine's own errors
 mod expr; // scalar expressions, closed and serialisable
 mod plan; // relational plans, their identity and display
 mod delta; // batches of changes between operators
+mod shape; // the columns of a table's rows, some of which came later
 mod ipc; // deltas as bytes
 mod exact; // exact sums of doubles
 mod array; // arrays as stored bytes
@@ -44,12 +45,13 @@ pub use plan::{Aggregate, AggregateFunction, JoinKey, OrderKey, Plan, PlanId, Pl
 pub use planted::Bug;
 #[cfg(feature = "planted-bugs")]
 pub use planted::plant;
+pub use shape::RowShape;
 pub use snapshot::Snapshot;
 pub use span::interval_of_sums;
 pub use spread::{Deviation, Spread};
 pub use state::{
     Batch, BatchBuilder, BatchMerger, ByteRows, Direction, Lanes, MergedRows, NetRow, NetRows, RUN_ROWS,
-    RowCodec, RowSpine, Run, Shared, UpdateBatcher, Updates, accumulate, add_lanes, compared_part, key_range,
-    normalise_interval, normalise_keys, walk_back, walk_front,
+    RowCodec, RowSpine, Run, Shared, UpdateBatcher, Updates, accumulate, add_lanes, can_grow, compared_part,
+    key_range, normalise_interval, normalise_keys, walk_back, walk_front,
 };
 pub use types::{DataType, Limit, Literal, MOMENT_ZONE, NUMERIC_PRECISION_MAX, RelationId, Tick, schema_of};

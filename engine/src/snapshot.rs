@@ -13,6 +13,7 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use crate::delta::{Col, Delta, batch_of};
 use crate::error::DataError;
 use crate::lookup::{FoundRows, Lookup};
+use crate::shape::RowShape;
 use crate::state::{ByteRows, Lanes, MergedRows, NetRow, NetRows, RowCodec, Shared, Updates};
 use crate::types::{DataType, Literal, Tick};
 
@@ -29,8 +30,8 @@ pub(crate) const ERROR_COLUMNS: [DataType; 3] = [DataType::Text, DataType::Text,
 /// One worker's share of a relation at one tick.
 #[derive(Clone)]
 pub struct Snapshot {
-    /// The columns' types.
-    pub columns: Vec<DataType>,
+    /// The columns of the rows.
+    shape: RowShape,
     /// All changes at or before this tick are in, none after.
     pub tick: Tick,
     /// Key: the row. Value: empty. Lane 0: its multiplicity. In the share of an index the key is what it
@@ -58,7 +59,7 @@ impl Snapshot {
     pub fn new(columns: Vec<DataType>, tick: Tick, rows: Vec<Shared>, errors: Vec<Shared>) -> Snapshot {
         let (lookup, visited) = (None, Arc::default());
         Snapshot {
-            columns,
+            shape: RowShape::new(&columns),
             tick,
             rows,
             errors,
@@ -76,12 +77,12 @@ impl Snapshot {
     /// # Errors
     /// XX000 where a row cannot be encoded: the batch does not have our types.
     pub fn of_rows(
-        columns: Vec<DataType>,
+        shape: &RowShape,
         tick: Tick,
         batch: &RecordBatch,
         count: i64,
     ) -> Result<Snapshot, DataError> {
-        let keys = RowCodec::new(&columns).encode(batch.columns(), batch.num_rows())?;
+        let keys = RowCodec::of_shape(shape).encode(batch.columns(), batch.num_rows())?;
         let updates = Updates {
             keys,
             values: ByteRows::empty_rows(batch.num_rows()),
@@ -89,7 +90,7 @@ impl Snapshot {
             lanes: Lanes::One(Col::Const(count, batch.num_rows())),
         };
         let rows = updates.sorted().map(Shared::from).into_iter().collect();
-        Ok(Snapshot::new(columns, tick, rows, Vec::new()))
+        Ok(Snapshot::new(Vec::new(), tick, rows, Vec::new()).shaped(shape.clone()))
     }
 
     /// The share that has all rows of these shares of one relation at one tick, where what one takes away may
@@ -100,6 +101,17 @@ impl Snapshot {
             united.errors.extend(share.errors);
             united
         })
+    }
+
+    /// The same share, whose rows have these columns at its tick.
+    #[must_use]
+    pub fn shaped(self, shape: RowShape) -> Snapshot {
+        Snapshot { shape, ..self }
+    }
+
+    /// The columns of the rows.
+    pub fn shape(&self) -> &RowShape {
+        &self.shape
     }
 
     /// The same share of a relation that errors call by this name.
@@ -186,8 +198,8 @@ impl Snapshot {
     /// XX000 where a row has a negative multiplicity; nothing follows.
     pub fn rows(&self) -> impl Iterator<Item = Result<RecordBatch, DataError>> + Send + 'static {
         RowStream {
-            codec: RowCodec::new(&self.columns),
-            columns: self.columns.clone(),
+            codec: RowCodec::of_shape(&self.shape),
+            columns: self.shape.columns().to_vec(),
             rows: Some(FoundRows::new(&self.rows, self.lookup.as_ref(), self.tick, &self.visited)),
             open: None,
             name: Arc::clone(&self.name),
@@ -209,7 +221,7 @@ impl Snapshot {
             .collect();
         // Stable, so that rows stay in order within a tick.
         changes.sort_by_key(|(tick, ..)| *tick);
-        let (codec, columns) = (RowCodec::new(&self.columns), self.columns.clone());
+        let (codec, columns) = (RowCodec::of_shape(&self.shape), self.shape.columns().to_vec());
         let mut start = 0;
         std::iter::from_fn(move || {
             let lengths = changes[start..].iter().map(|(_, batch, row)| batches[*batch].key(*row).len());

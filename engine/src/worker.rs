@@ -41,6 +41,7 @@ use crate::error::{DataError, EngineError};
 use crate::expr::Compiler;
 use crate::plan::PlanRef;
 use crate::progress::Progress;
+use crate::shape::RowShape;
 use crate::snapshot::Snapshot;
 use crate::types::{RelationId, Tick};
 
@@ -56,6 +57,8 @@ const PATIENCE: Duration = Duration::from_millis(2);
 pub(crate) enum Command {
     /// A table that is complete before the tick.
     CreateTable(RelationId, TableSpec, Tick),
+    /// A table has these columns from now on.
+    Widen(RelationId, RowShape),
     /// A view.
     Install(Arc<Installation>),
     /// An index, from a tick on.
@@ -236,6 +239,11 @@ impl<'w> WorkerState<'w> {
     fn execute(&mut self, command: Command) {
         match command {
             Command::CreateTable(id, spec, as_of) => self.create_table(id, spec, as_of),
+            Command::Widen(id, shape) => {
+                if let Some(table) = self.published.get(&id) {
+                    table.widen(shape);
+                }
+            }
             Command::Install(installation) => self.install(&installation),
             Command::CreateIndex(id, spec, as_of) => self.create_index(id, &spec, as_of),
             Command::Drop(ids) => ids.iter().for_each(|id| self.drop_relation(*id)),

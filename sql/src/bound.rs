@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use millrace_engine::{DataType, RelationId};
 
-use crate::catalog::{Column, Relation};
+use crate::catalog::{Catalog, CatalogChange, Column, Relation};
+use crate::error::SqlError;
 use crate::query::{Change, Query};
 use crate::sequence::Position;
 use crate::statement::SavepointAction;
@@ -20,15 +21,8 @@ pub enum Bound {
         /// What it is from now on; its id stays.
         relation: Relation,
     },
-    /// ALTER: relations in the place of those with their ids.
-    Alter {
-        /// What they are from now on.
-        replaced: Vec<Relation>,
-        /// The command tag.
-        tag: &'static str,
-        /// Notices.
-        notices: Vec<String>,
-    },
+    /// ALTER.
+    Alter(Alteration),
     /// DROP TABLE / DROP VIEW / DROP MATERIALIZED VIEW / DROP INDEX / DROP SEQUENCE: the ids, dependants first (CASCADE resolved). Empty
     /// when IF EXISTS found nothing.
     Drop {
@@ -111,6 +105,53 @@ pub struct Create {
     pub duplicates: Option<Query>,
     /// What else was said of how.
     pub terms: Terms,
+}
+
+/// ALTER: what changes, and what has to hold of the rows that are there.
+#[derive(Clone, Debug)]
+pub struct Alteration {
+    /// The changes in their order. What they create has ids that nothing else has.
+    pub changes: Vec<CatalogChange>,
+    /// The catalog after them: rows are read, and changed, against it.
+    pub catalog: Arc<Catalog>,
+    /// What no row may break.
+    pub holds: Vec<Holds>,
+    /// New columns that are computed for each row: an UPDATE of all rows.
+    pub fill: Option<Change>,
+    /// The command tag.
+    pub tag: &'static str,
+    /// Notices.
+    pub notices: Vec<String>,
+}
+
+impl Alteration {
+    pub(crate) fn new(tag: &'static str) -> Alteration {
+        let (changes, holds, notices) = (Vec::new(), Vec::new(), Vec::new());
+        Alteration { changes, catalog: Arc::default(), holds, fill: None, tag, notices }
+    }
+}
+
+/// Something that holds while a query has no rows.
+#[derive(Clone, Debug)]
+pub struct Holds {
+    /// The query.
+    pub query: Query,
+    /// What it is if there is a row.
+    pub violation: Violation,
+}
+
+/// What a row breaks.
+#[derive(Clone, Debug)]
+pub enum Violation {
+    /// This.
+    Is(SqlError),
+    /// A key that two rows have: the query gives the key's values.
+    Duplicate {
+        /// The index.
+        index: String,
+        /// How its keys are written.
+        keys: Vec<String>,
+    },
 }
 
 /// What a CREATE says besides what is created.

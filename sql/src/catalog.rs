@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use millrace_engine::{DataType, Expr, PlanRef, RelationId, Tick};
+use millrace_engine::{DataType, Expr, Literal, PlanRef, RelationId, RowShape, Tick};
 use serde::{Deserialize, Serialize};
 
 use crate::error::SqlError;
@@ -22,6 +22,16 @@ pub struct Column {
     pub data_type: DataType,
     /// False where NOT NULL holds.
     pub nullable: bool,
+    /// DROP COLUMN took it away: its place stays, with a name that nobody gives, and new rows have NULL there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dropped: bool,
+}
+
+impl Column {
+    /// A column of this name and type.
+    pub fn new(name: impl Into<String>, data_type: DataType, nullable: bool) -> Column {
+        Column { name: name.into(), data_type, nullable, dropped: false }
+    }
 }
 
 /// A table, a view or an index, with everything needed to install it again after a restart.
@@ -61,6 +71,18 @@ impl Relation {
     /// The types of the columns.
     pub fn types(&self) -> Vec<DataType> {
         self.columns.iter().map(|column| column.data_type).collect()
+    }
+
+    /// The columns as rows are kept: of a table those that came later have missing values.
+    pub fn shape(&self) -> RowShape {
+        let missing = self.rules().map(|rules| rules.missing.clone()).unwrap_or_default();
+        // A catalog that was read has been written so; without missing values rows would not be read at all.
+        RowShape::with_missing(&self.types(), missing).unwrap_or_else(|_| RowShape::new(&self.types()))
+    }
+
+    /// The columns that can be named, with their places.
+    pub fn visible(&self) -> impl Iterator<Item = (usize, &Column)> {
+        self.columns.iter().enumerate().filter(|(_, column)| !column.dropped)
     }
 
     /// What a message calls its kind.
@@ -108,6 +130,9 @@ pub enum RelationKind {
         sql: String,
         /// The relations that it reads.
         reads: Vec<RelationId>,
+        /// Them by the names that they had then; none: the same as they have now.
+        #[serde(default)]
+        known: Option<Vec<Known>>,
     },
     /// A materialized view.
     MaterializedView {
@@ -120,6 +145,9 @@ pub enum RelationKind {
         /// The views whose queries are parts of the plan.
         #[serde(default)]
         through: Vec<RelationId>,
+        /// The relations that its text names, by the names that they had then; none: the same as they have now.
+        #[serde(default)]
+        known: Option<Vec<Known>>,
     },
     /// An index. Its columns are its keys.
     Index {
@@ -139,6 +167,27 @@ pub enum RelationKind {
     Sequence(Sequence),
 }
 
+/// A relation as the text of a view names it: relations and columns may have other names by now, and other columns
+/// may have come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// The relation.
+    pub id: RelationId,
+    /// Its name.
+    pub name: String,
+    /// The names of its columns by their places; none of one that was dropped.
+    pub columns: Vec<Option<String>>,
+}
+
+impl Known {
+    /// A relation by the names that it has now.
+    pub fn now(relation: &Relation) -> Known {
+        let name = |column: &Column| (!column.dropped).then(|| column.name.clone());
+        let columns = relation.columns.iter().map(name).collect();
+        Known { id: relation.id, name: relation.name.clone(), columns }
+    }
+}
+
 /// What a table asks of its rows and gives them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableRules {
@@ -152,6 +201,13 @@ pub struct TableRules {
     /// The sequences that go with the table, or with a column of it.
     #[serde(default)]
     pub owned: Vec<Owned>,
+    /// What the last columns are in rows that were there before ADD COLUMN, in their order.
+    #[serde(default)]
+    pub missing: Vec<Literal>,
+    /// The tick at which the table was altered last; 0: never. A change of rows that was bound before is bound
+    /// again.
+    #[serde(default)]
+    pub altered: Tick,
 }
 
 /// A column whose default is the next value of a sequence.
@@ -311,11 +367,13 @@ impl Catalog {
         Catalog { inlined: views, ..self.clone() }
     }
 
-    /// The text of the query that a relation is for queries, unless they read its rows.
-    pub(crate) fn text_of<'r>(&self, relation: &'r Relation) -> Option<&'r str> {
+    /// The text of the query that a relation is for queries, unless they read its rows, and the names in it.
+    pub(crate) fn text_of<'r>(&self, relation: &'r Relation) -> Option<(&'r str, Option<&'r [Known]>)> {
         match &relation.kind {
-            RelationKind::View { sql, .. } => Some(sql),
-            RelationKind::MaterializedView { sql, .. } if self.inlined.contains(&relation.id) => Some(sql),
+            RelationKind::View { sql, known, .. } => Some((sql, known.as_deref())),
+            RelationKind::MaterializedView { sql, known, .. } if self.inlined.contains(&relation.id) => {
+                Some((sql, known.as_deref()))
+            }
             RelationKind::MaterializedView { .. }
             | RelationKind::Table { .. }
             | RelationKind::Index { .. }

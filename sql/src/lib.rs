@@ -24,9 +24,11 @@ mod compile; // engine expressions to physical expressions
 mod adhoc; // queries over snapshots, through DataFusion's operators
 
 pub use bind::{bind, describe};
-pub use bound::{Bound, CopyFormat, CopySource, Create, Description, Subscribe, Terms};
+pub use bound::{
+    Alteration, Bound, CopyFormat, CopySource, Create, Description, Holds, Subscribe, Terms, Violation,
+};
 pub use catalog::{
-    Catalog, CatalogChange, Check, Column, Drawn, Generated, IndexKey, OnError, Owned, Relation,
+    Catalog, CatalogChange, Check, Column, Drawn, Generated, IndexKey, Known, OnError, Owned, Relation,
     RelationKind, TableRules, Uniqueness, ViewOptions,
 };
 pub use compile::ExprCompiler;

@@ -44,8 +44,10 @@ pub enum StatementKind {
     CreateIndex(CreateIndex),
     /// CREATE SEQUENCE.
     CreateSequence(CreateSequence),
-    /// ALTER SEQUENCE.
+    /// ALTER SEQUENCE with options.
     AlterSequence(AlterSequence),
+    /// ALTER TABLE and its kin.
+    Alter(AlterRelation),
     /// DROP TABLE, DROP VIEW, DROP MATERIALIZED VIEW, DROP INDEX, DROP SEQUENCE.
     Drop(Drop),
     /// INSERT.
@@ -173,6 +175,93 @@ pub struct AlterSequence {
     pub if_exists: bool,
     /// What changes.
     pub options: SequenceOptions,
+}
+
+/// ALTER kind [IF EXISTS] relation actions.
+#[derive(Clone, Debug)]
+pub struct AlterRelation {
+    /// Which kind of relation the user named; ALTER TABLE renames the others as well.
+    pub kind: DropKind,
+    /// IF EXISTS was given.
+    pub if_exists: bool,
+    /// What is altered.
+    pub relation: Name,
+    /// How, one after another.
+    pub actions: Vec<AlterAction>,
+}
+
+/// One action of ALTER TABLE.
+#[derive(Clone, Debug)]
+pub enum AlterAction {
+    /// ADD COLUMN.
+    AddColumn {
+        /// IF NOT EXISTS was given.
+        if_not_exists: bool,
+        /// The column.
+        definition: Box<ColumnDefinition>,
+        /// Its constraints.
+        constraints: Vec<TableConstraint>,
+    },
+    /// DROP COLUMN.
+    DropColumn {
+        /// IF EXISTS was given.
+        if_exists: bool,
+        /// The column.
+        name: Name,
+        /// What depends on it goes as well.
+        cascade: bool,
+    },
+    /// ALTER COLUMN … SET DEFAULT; none: DROP DEFAULT.
+    SetDefault {
+        /// The column.
+        column: Name,
+        /// The value, and how it is written.
+        default: Option<(Box<ast::Expr>, String)>,
+    },
+    /// ALTER COLUMN … {SET | DROP} NOT NULL.
+    SetNullable {
+        /// The column.
+        column: Name,
+        /// Whether it may be NULL from now on.
+        nullable: bool,
+    },
+    /// ADD CONSTRAINT.
+    AddConstraint(TableConstraint),
+    /// DROP CONSTRAINT.
+    DropConstraint {
+        /// IF EXISTS was given.
+        if_exists: bool,
+        /// The constraint.
+        name: Name,
+        /// What depends on it goes as well.
+        cascade: bool,
+    },
+    /// RENAME TO.
+    Rename(Name),
+    /// RENAME COLUMN.
+    RenameColumn {
+        /// Its name.
+        from: Name,
+        /// The new one.
+        to: Name,
+    },
+    /// RENAME CONSTRAINT.
+    RenameConstraint {
+        /// Its name.
+        from: Name,
+        /// The new one.
+        to: Name,
+    },
+}
+
+impl AlterAction {
+    /// Whether it only gives a name.
+    pub(crate) fn is_rename(&self) -> bool {
+        matches!(
+            self,
+            AlterAction::Rename(_) | AlterAction::RenameColumn { .. } | AlterAction::RenameConstraint { .. }
+        )
+    }
 }
 
 /// The options of a sequence, each kind at most once, with where it stands.

@@ -18,14 +18,14 @@ use timely::scheduling::Activator;
 use super::arrangement::Start;
 use super::blocks::{BLOCK_BYTES, BLOCK_ROWS};
 use super::edge::{Edge, EdgeOutput, EdgeSession, send};
-use super::errors::ERROR_COLUMNS;
 use super::meter::Meter;
-use super::publish::{Changes, Follower, Publication, SealedChanges};
+use super::publish::{Changes, Follower, Publication, SealedChanges, errors_shape};
 use super::turns::Token;
 use crate::delta::{Col, Delta, Deltas, batch_of};
 use crate::planted::{self, Bug};
+use crate::shape::RowShape;
 use crate::state::{RowCodec, Shared};
-use crate::types::{DataType, Tick};
+use crate::types::Tick;
 
 /// Changes on their way out.
 enum Source {
@@ -55,15 +55,15 @@ impl Source {
 /// Batches on their way out, and where we are in them.
 struct Slices {
     codec: RowCodec,
-    columns: Vec<DataType>,
+    shape: RowShape,
     batches: Vec<Shared>,
     row: usize,
 }
 
 impl Slices {
-    fn new(columns: &[DataType], mut batches: Vec<Shared>) -> Slices {
+    fn new(shape: &RowShape, mut batches: Vec<Shared>) -> Slices {
         batches.reverse();
-        Slices { codec: RowCodec::new(columns), columns: columns.to_vec(), batches, row: 0 }
+        Slices { codec: RowCodec::of_shape(shape), shape: shape.clone(), batches, row: 0 }
     }
 
     /// The next rows; `None` at the end.
@@ -79,7 +79,8 @@ impl Slices {
         let range = self.row..self.row + rows_of_block(batch, self.row, rows_max.min(BLOCK_ROWS));
         let decoded = self.codec.decode(range.clone().map(|row| batch.key(row)));
         let columns = decoded.expect("a trace holds its own encoding");
-        let rows = batch_of(&self.columns, columns, range.len()).expect("a trace holds its own columns");
+        let rows =
+            batch_of(self.shape.columns(), columns, range.len()).expect("a trace holds its own columns");
         let mut diffs = Col::Const(0, 0);
         let mut ticks = Col::Const(0, 0);
         for row in range.clone() {
@@ -112,7 +113,10 @@ struct Span {
 
 /// The state of one import.
 struct Import {
-    columns: Vec<DataType>,
+    /// The relation's columns when the import began.
+    shape: RowShape,
+    /// How many of them the dataflow reads: it knows nothing of those that came later.
+    width: usize,
     /// A stream has no past: what it passed on up to the as-of is not seen.
     has_past: bool,
     start: Start,
@@ -146,7 +150,7 @@ impl Import {
             if let Some(delta) = span.rows.next(rows_max - given) {
                 given += delta.len();
                 self.meter.give_rows(if span.is_snapshot { delta.len() } else { 0 });
-                send(rows_out, &capability[0], self.see(&delta, span.is_snapshot));
+                send(rows_out, &capability[0], self.see(&self.fitted(delta), span.is_snapshot));
                 self.span = Some(span);
             } else if let Some(delta) = span.errors.next(rows_max - given) {
                 given += delta.len();
@@ -164,8 +168,16 @@ impl Import {
         let SealedChanges { rows, errors, upper } = self.follower.queue.borrow_mut().pop_front()?;
         let rows = if self.wants_rows { rows } else { Changes::Sorted(None) };
         let errors = if self.skips_errors { Changes::Sorted(None) } else { errors };
-        let (rows, errors) = (source(&self.columns, rows), source(&ERROR_COLUMNS, errors));
+        let (rows, errors) = (source(&self.shape, rows), source(&errors_shape(), errors));
         Some(Span { rows, errors, upper, is_snapshot: false })
+    }
+
+    /// Rows with the columns that the dataflow reads.
+    fn fitted(&self, delta: Arc<Delta>) -> Arc<Delta> {
+        if delta.rows.num_columns() == self.width {
+            return delta;
+        }
+        Arc::new(self.shape.fit_delta(&delta, self.width).expect("a relation has the columns of its views"))
     }
 
     /// What the dataflow sees of changes: earlier ones come at its as-of tick; where it is
@@ -186,10 +198,10 @@ impl Import {
 }
 
 /// Changes as they come out.
-fn source(columns: &[DataType], changes: Changes) -> Source {
+fn source(shape: &RowShape, changes: Changes) -> Source {
     match changes {
         Changes::AsTheyCame(deltas) => Source::AsTheyCame(deltas.into()),
-        Changes::Sorted(batch) => Source::Sorted(Slices::new(columns, batch.into_iter().collect())),
+        Changes::Sorted(batch) => Source::Sorted(Slices::new(shape, batch.into_iter().collect())),
     }
 }
 
@@ -205,7 +217,7 @@ fn not_before(delta: &Delta, as_of: Tick) -> Delta {
     Delta { rows: delta.rows.clone(), diffs: delta.diffs.clone(), ticks }
 }
 
-/// Renders an import: the relation's rows and its errors, from `start` on.
+/// Renders an import: the relation's rows with their first `width` columns, and its errors, from `start` on.
 ///
 /// A restored dataflow has the relation's past in its own traces: it gets live changes only.
 pub(crate) fn import<'scope>(
@@ -214,8 +226,9 @@ pub(crate) fn import<'scope>(
     start: Start,
     token: &Token,
     meter: &Arc<Meter>,
+    width: usize,
 ) -> (Edge<'scope>, Edge<'scope>) {
-    import_wanted(scope, relation, start, token, meter, true)
+    import_wanted(scope, relation, start, token, meter, Some(width))
 }
 
 /// Renders an import of the relation's errors alone.
@@ -226,7 +239,7 @@ pub(crate) fn import_errors<'scope>(
     token: &Token,
     meter: &Arc<Meter>,
 ) -> Edge<'scope> {
-    import_wanted(scope, relation, start, token, meter, false).1
+    import_wanted(scope, relation, start, token, meter, None).1
 }
 
 fn import_wanted<'scope>(
@@ -235,7 +248,7 @@ fn import_wanted<'scope>(
     start: Start,
     token: &Token,
     meter: &Arc<Meter>,
-    wants_rows: bool,
+    wanted: Option<usize>,
 ) -> (Edge<'scope>, Edge<'scope>) {
     let mut builder = OperatorBuilder::new("Import".to_owned(), scope);
     let (rows_port, rows) = builder.new_output();
@@ -244,7 +257,7 @@ fn import_wanted<'scope>(
     let mut errors_port: EdgeOutput = OutputBuilder::from(errors_port);
     let activator = scope.activator_for(builder.operator_info().address);
     let turns = token.register(activator.clone());
-    let mut state = begin(relation, start, activator, meter, wants_rows);
+    let mut state = begin(relation, start, activator, meter, wanted);
     builder.build(move |capabilities| {
         let mut capabilities: Option<[Capability<Tick>; 2]> = capabilities.try_into().ok();
         move |_frontiers| {
@@ -272,10 +285,10 @@ fn begin(
     start: Start,
     activator: Activator,
     meter: &Arc<Meter>,
-    wants_rows: bool,
+    wanted: Option<usize>,
 ) -> Import {
     let mut contents = relation.contents();
-    if !wants_rows {
+    if wanted.is_none() {
         contents.rows.clear();
     }
     let (rows, errors) = match start {
@@ -285,19 +298,21 @@ fn begin(
     };
     activator.activate();
     meter.expect_rows(rows.iter().map(|batch| batch.len()).sum());
+    let shape = relation.shape();
     let snapshot = Span {
-        rows: Source::Sorted(Slices::new(&relation.columns, rows)),
-        errors: Source::Sorted(Slices::new(&ERROR_COLUMNS, errors)),
+        rows: Source::Sorted(Slices::new(&shape, rows)),
+        errors: Source::Sorted(Slices::new(&errors_shape(), errors)),
         upper: relation.upper(),
         is_snapshot: true,
     };
     Import {
-        columns: relation.columns.clone(),
+        width: wanted.unwrap_or(0),
+        shape,
         has_past: relation.keeps_rows(),
         start,
         span: Some(snapshot),
         follower: relation.follow(activator),
-        wants_rows,
+        wants_rows: wanted.is_some(),
         skips_errors: relation.skips_errors(),
         meter: Arc::clone(meter),
         upper: 0,

@@ -31,14 +31,15 @@ use super::turns::Token;
 use crate::delta::Delta;
 use crate::engine::SubscriptionSink;
 use crate::error::DataError;
+use crate::shape::RowShape;
 use crate::snapshot::Snapshot;
 use crate::state::{ByteRows, Lanes, RowCodec, Shared, UpdateBatcher, Updates};
 use crate::types::{DataType, Tick};
 
 /// A relation's offer to imports, reads and subscriptions of the same worker.
 pub(crate) struct Publication {
-    /// The columns' types.
-    pub(crate) columns: Vec<DataType>,
+    /// The columns of its rows; a table may get others.
+    shape: RefCell<RowShape>,
     /// What errors call it.
     name: Arc<str>,
     /// Readers go on where rows are in error: they see the others.
@@ -100,14 +101,14 @@ impl Changes {
     }
 
     /// As one batch.
-    fn sorted(&self, columns: &[DataType]) -> Option<Shared> {
+    fn sorted(&self, shape: &RowShape) -> Option<Shared> {
         let deltas = match self {
             Changes::AsTheyCame(deltas) => deltas,
             Changes::Sorted(batch) => return batch.clone(),
         };
-        let codec = RowCodec::new(columns);
+        let mut codec = Codec::new(shape.clone());
         let mut batcher = UpdateBatcher::new();
-        deltas.iter().for_each(|delta| insert_rows(&codec, delta, |updates| batcher.insert(updates)));
+        deltas.iter().for_each(|delta| codec.insert(delta, |updates| batcher.insert(updates)));
         batcher.extract(None)
     }
 }
@@ -122,6 +123,16 @@ pub(crate) struct Contents {
 }
 
 impl Publication {
+    /// The columns of its rows, as they are now.
+    pub(crate) fn shape(&self) -> RowShape {
+        self.shape.borrow().clone()
+    }
+
+    /// The table has more columns from now on.
+    pub(crate) fn widen(&self, shape: RowShape) {
+        self.shape.replace(shape);
+    }
+
     /// All ticks before this one are complete on this worker.
     pub(crate) fn upper(&self) -> Tick {
         self.upper.get()
@@ -142,8 +153,8 @@ impl Publication {
         if !self.keep_rows {
             let recent = self.recent.borrow();
             return Contents {
-                rows: recent.iter().filter_map(|changes| changes.rows.sorted(&self.columns)).collect(),
-                errors: recent.iter().filter_map(|changes| changes.errors.sorted(&ERROR_COLUMNS)).collect(),
+                rows: recent.iter().filter_map(|changes| changes.rows.sorted(&self.shape())).collect(),
+                errors: recent.iter().filter_map(|changes| changes.errors.sorted(&errors_shape())).collect(),
             };
         }
         Contents { rows: batches_of(&self.rows.borrow()), errors: batches_of(&self.errors.borrow()) }
@@ -157,7 +168,8 @@ impl Publication {
     /// The share at `tick` that `contents` holds; a stream holds nothing at any tick.
     pub(crate) fn snapshot_of(&self, tick: Tick, contents: Contents) -> Snapshot {
         let Contents { rows, errors } = if self.keep_rows { contents } else { Contents::default() };
-        let snapshot = Snapshot::new(self.columns.clone(), tick, rows, errors).named(Arc::clone(&self.name));
+        let snapshot =
+            Snapshot::new(Vec::new(), tick, rows, errors).shaped(self.shape()).named(Arc::clone(&self.name));
         if self.skips_errors { snapshot.skipping_errors() } else { snapshot }
     }
 
@@ -217,8 +229,8 @@ impl Publication {
         let mut fresh = Contents { rows: rows.into_iter().collect(), errors: errors.into_iter().collect() };
         if !self.keep_rows && !changes.is_empty() {
             if !subscribers.is_empty() {
-                fresh.rows.extend(changes.rows.sorted(&self.columns));
-                fresh.errors.extend(changes.errors.sorted(&ERROR_COLUMNS));
+                fresh.rows.extend(changes.rows.sorted(&self.shape()));
+                fresh.errors.extend(changes.errors.sorted(&errors_shape()));
             }
             self.recent.borrow_mut().push_back(changes);
         }
@@ -257,7 +269,6 @@ struct Half {
     arrangement: Arrangement,
     /// False for streams: nothing enters the trace.
     keep: bool,
-    codec: RowCodec,
     /// The first span of a view is still to be sealed: nothing is kept beside its batch.
     hydrates: bool,
     pending: Vec<Arc<Delta>>,
@@ -267,10 +278,10 @@ struct Half {
 }
 
 impl Half {
-    fn insert(&mut self, deltas: Vec<Arc<Delta>>) {
+    fn insert(&mut self, deltas: Vec<Arc<Delta>>, codec: &mut Codec) {
         for delta in deltas {
             if self.keep {
-                insert_rows(&self.codec, &delta, |updates| self.arrangement.insert(updates));
+                codec.insert(&delta, |updates| self.arrangement.insert(updates));
             }
             let Some(delta) = self.beyond_first_span(delta) else { continue };
             if self.waiting.is_some() {
@@ -332,7 +343,7 @@ pub(crate) fn publish<'scope>(
     let info = builder.operator_info();
     let turns = token.register(scope.activator_for(Rc::clone(&info.address)));
     let [saved_rows, saved_errors] = spec.saved.map_or([None, None], |saved| saved.map(Some));
-    let half = |columns: &[DataType], saved| {
+    let half = |saved| {
         let arrangement = Arrangement::new(scope, &info, spec.start, saved, &turns);
         Half {
             arrangement: match &spec.meter {
@@ -340,17 +351,18 @@ pub(crate) fn publish<'scope>(
                 None => arrangement,
             },
             keep: spec.keep_rows,
-            codec: RowCodec::new(columns),
             hydrates: spec.meter.is_some() && matches!(spec.start, Start::Fresh(_)),
             pending: Vec::new(),
             pending_bytes: 0,
             waiting: spec.meter.as_ref().map(|meter| Waiting::new(meter, worker)),
         }
     };
-    let mut row_half = half(&spec.columns, saved_rows);
-    let mut error_half = half(&ERROR_COLUMNS, saved_errors);
+    let mut row_half = half(saved_rows);
+    let mut error_half = half(saved_errors);
+    let shape = RowShape::new(&spec.columns);
+    let (mut codec, mut error_codec) = (Codec::new(shape.clone()), Codec::new(errors_shape()));
     let publication = Rc::new(Publication {
-        columns: spec.columns.clone(),
+        shape: RefCell::new(shape),
         name: Arc::clone(&spec.name),
         skips_errors: spec.skips_errors,
         worker,
@@ -372,11 +384,12 @@ pub(crate) fn publish<'scope>(
     let mut sealing = Sealing::default();
     builder.build(move |_capabilities| {
         move |frontiers: &[MutableAntichain<Tick>]| {
-            rows.for_each(|_, deltas| row_half.insert(std::mem::take(&mut deltas.list)));
+            codec.follow(&shared.shape.borrow());
+            rows.for_each(|_, deltas| row_half.insert(std::mem::take(&mut deltas.list), &mut codec));
             errors.for_each(|_, deltas| {
                 let named =
                     std::mem::take(&mut deltas.list).into_iter().map(|d| in_relation(d, &shared.name));
-                error_half.insert(named.collect());
+                error_half.insert(named.collect(), &mut error_codec);
             });
             let mut fuel = turns.portion().seal_fuel;
             while turns.is_due()
@@ -394,7 +407,7 @@ pub(crate) fn publish<'scope>(
                 let (rows, row_batch) = row_half.seal(until);
                 if let Some(negative) = &mut negative {
                     let lacking = row_batch.as_ref().and_then(|batch| negative.check(batch, &before));
-                    error_half.insert(lacking.map(Arc::new).into_iter().collect());
+                    error_half.insert(lacking.map(Arc::new).into_iter().collect(), &mut error_codec);
                     error_half.arrangement.prepare(until, &mut isize::MAX.clone());
                 }
                 let (errors, error_batch) = error_half.seal(until);
@@ -412,12 +425,45 @@ pub(crate) fn least(frontiers: &[MutableAntichain<Tick>]) -> Option<Tick> {
     frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min()
 }
 
-/// Inserts a delta's rows as whole rows of a multiset.
-fn insert_rows(codec: &RowCodec, delta: &Delta, insert: impl FnOnce(Updates)) {
-    match row_updates(codec, delta) {
-        Ok(updates) => insert(updates),
-        // Unreachable for rows of the relation's own types; a silent loss would be worse.
-        Err(error) => tracing::error!(%error, "a row could not be encoded and is not kept"),
+/// The shape of error rows.
+pub(crate) fn errors_shape() -> RowShape {
+    RowShape::new(&ERROR_COLUMNS)
+}
+
+/// Encodes rows of a relation that may get columns: those that were on their way then lack them.
+struct Codec {
+    shape: RowShape,
+    /// By how many columns the rows have: one or two at a time.
+    by_width: Vec<(usize, RowCodec)>,
+}
+
+impl Codec {
+    fn new(shape: RowShape) -> Codec {
+        Codec { shape, by_width: Vec::new() }
+    }
+
+    /// The relation has this shape now.
+    fn follow(&mut self, shape: &RowShape) {
+        if self.shape != *shape {
+            *self = Codec::new(shape.clone());
+        }
+    }
+
+    /// Inserts a delta's rows as whole rows of a multiset.
+    fn insert(&mut self, delta: &Delta, insert: impl FnOnce(Updates)) {
+        match row_updates(self.of_width(delta.rows.num_columns()), delta) {
+            Ok(updates) => insert(updates),
+            // Unreachable for rows of the relation's own types; a silent loss would be worse.
+            Err(error) => tracing::error!(%error, "a row could not be encoded and is not kept"),
+        }
+    }
+
+    fn of_width(&mut self, width: usize) -> &RowCodec {
+        let at = self.by_width.iter().position(|(of, _)| *of == width).unwrap_or_else(|| {
+            self.by_width.push((width, RowCodec::of_shape(&self.shape.first(width))));
+            self.by_width.len() - 1
+        });
+        &self.by_width[at].1
     }
 }
 

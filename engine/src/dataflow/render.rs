@@ -131,10 +131,12 @@ impl<'scope> Renderer<'_, 'scope> {
         export: Rc<Export>,
     ) -> Result<(Arranged<'scope>, Rc<Publication>), EngineError> {
         let ArrangementKey { input, keys } = key;
-        if let Some(relation) = key.relation() {
-            self.get(relation)?;
-            self.errors.clear();
+        for node in input.nodes() {
+            if let Plan::Get { relation, columns } = node.operator() {
+                self.get(*relation, columns.len())?;
+            }
         }
+        self.errors.clear();
         let all = (0..input.columns().len()).map(Expr::Column).collect();
         let (rows, types) = self.by_keys(input, keys, all, input)?;
         let (start, export) = (self.start, Some(export));
@@ -168,7 +170,7 @@ impl<'scope> Renderer<'_, 'scope> {
 
     fn render_new(&mut self, plan: &PlanRef) -> Result<Edge<'scope>, EngineError> {
         match plan.operator() {
-            Plan::Get { relation, .. } => self.get(*relation),
+            Plan::Get { relation, columns } => self.get(*relation, columns.len()),
             Plan::Constant { rows, columns } => Ok(self.constant(rows, columns)),
             Plan::Project { input, predicates, outputs } => {
                 let rows = self.render(input)?;
@@ -196,12 +198,12 @@ impl<'scope> Renderer<'_, 'scope> {
         }
     }
 
-    fn get(&mut self, relation: RelationId) -> Result<Edge<'scope>, EngineError> {
+    fn get(&mut self, relation: RelationId, width: usize) -> Result<Edge<'scope>, EngineError> {
         if let Some((rows, _)) = self.imports.get(&relation) {
             return Ok(rows.clone());
         }
         let publication = self.relations.get(&relation).ok_or(EngineError::NoRelation(relation))?;
-        let (rows, errors) = import(self.scope, publication, self.start, self.token, self.meter);
+        let (rows, errors) = import(self.scope, publication, self.start, self.token, self.meter, width);
         self.imports.insert(relation, (rows.clone(), errors.clone()));
         if !self.erring.contains(&relation) {
             self.errors.push(errors);

@@ -151,6 +151,11 @@ impl SharedArrangement {
         traces
     }
 
+    /// The first tick at which it shows rows.
+    pub(crate) fn started(&self) -> Tick {
+        self.export.started
+    }
+
     /// Whether it has caught up with the as-of that it was made at.
     pub(crate) fn is_hydrated(&self) -> bool {
         self.export.upper.get() > self.export.started

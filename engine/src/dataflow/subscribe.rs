@@ -10,6 +10,7 @@ use crate::delta::{Col, Delta, batch_of};
 use crate::engine::{SubscriptionEvent, SubscriptionSink};
 use crate::error::DataError;
 use crate::planted::{self, Bug};
+use crate::shape::RowShape;
 use crate::state::{RowCodec, Shared};
 use crate::types::{DataType, Tick};
 
@@ -48,7 +49,7 @@ impl Subscriber {
     pub(crate) fn send(&self, relation: &Publication, contents: &Contents) -> bool {
         (self.sink)(SubscriptionEvent::Changes {
             worker: self.worker,
-            changes: decode_changes(&relation.columns, &contents.rows, self.as_of),
+            changes: decode_changes(&relation.shape(), &contents.rows, self.as_of),
             errors: match relation.skips_errors() {
                 true => Vec::new(),
                 false => decode_errors(&contents.errors, self.as_of),
@@ -86,14 +87,14 @@ fn changes_after(batches: &[Shared], as_of: Tick) -> Vec<(Tick, &[u8], i64)> {
     changes
 }
 
-fn decode_changes(columns: &[DataType], batches: &[Shared], as_of: Tick) -> Vec<Delta> {
+fn decode_changes(shape: &RowShape, batches: &[Shared], as_of: Tick) -> Vec<Delta> {
     let mut changes = changes_after(batches, as_of);
     if planted::is_on(Bug::SubscriptionLosesRow) {
         changes.pop();
     }
-    let codec = RowCodec::new(columns);
+    let codec = RowCodec::of_shape(shape);
     chunks_by_size(&changes, |(_, row, _)| row.len())
-        .map(|chunk| decode_chunk(&codec, columns, chunk))
+        .map(|chunk| decode_chunk(&codec, shape.columns(), chunk))
         .collect()
 }
 

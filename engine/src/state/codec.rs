@@ -7,6 +7,7 @@
 //!
 //! Nothing but this module knows the encoding.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -20,9 +21,12 @@ use arrow::datatypes::{
 use arrow::row::{RowConverter, SortField};
 
 use crate::error::DataError;
+use crate::literals::column_of_literals;
+use crate::shape::RowShape;
 use crate::types::DataType;
 
 use super::bytes::ByteRows;
+use super::late::Late;
 
 /// How the values of a column are ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +47,8 @@ impl Direction {
 pub struct RowCodec {
     /// `None` without columns: such rows are empty bytes.
     converter: Option<Arc<RowConverter>>,
+    /// Set where the last columns came later.
+    late: Option<Arc<Late>>,
 }
 
 impl RowCodec {
@@ -54,6 +60,21 @@ impl RowCodec {
         RowCodec::ordered(&[], columns)
     }
 
+    /// A codec for rows of a shape: those of a table that got columns when it had rows stay in one form.
+    ///
+    /// # Panics
+    /// Never, as `new`.
+    pub fn of_shape(shape: &RowShape) -> RowCodec {
+        let late = shape.columns().iter().skip(shape.first_late()).zip(shape.missing());
+        let encoded = late.map(|(column, missing)| {
+            let value = column_of_literals(*column, std::iter::once(missing));
+            let rows = RowCodec::new(&[*column]).encode(&[value], 1);
+            rows.map(|rows| Box::from(rows.get(0))).unwrap_or_default()
+        });
+        let late = Late::new(shape, encoded.collect()).map(Arc::new);
+        RowCodec { late, ..RowCodec::new(shape.columns()) }
+    }
+
     /// A codec for rows of the columns of an order, then of others: the bytes compare by the order,
     /// where that is equal by the other columns as `new` has it.
     ///
@@ -61,7 +82,7 @@ impl RowCodec {
     /// Never, as `new`.
     pub fn ordered(order: &[(DataType, Direction)], columns: &[DataType]) -> RowCodec {
         if order.is_empty() && columns.is_empty() {
-            return RowCodec { converter: None };
+            return RowCodec { converter: None, late: None };
         }
         let ordered = order.iter().map(|(column, direction)| {
             let Direction { descending, nulls_first } = *direction;
@@ -70,7 +91,7 @@ impl RowCodec {
         let plain = columns.iter().map(|column| SortField::new(column.to_arrow()));
         let converter =
             RowConverter::new(ordered.chain(plain).collect()).expect("the row format knows all column types");
-        RowCodec { converter: Some(Arc::new(converter)) }
+        RowCodec { converter: Some(Arc::new(converter)), late: None }
     }
 
     /// The rows of these columns; `rows` counts also where there are no columns.
@@ -83,7 +104,10 @@ impl RowCodec {
         let encoded = converter.convert_columns(&columns).map_err(|error| DataError::from_arrow(&error))?;
         debug_assert_eq!(encoded.num_rows(), rows);
         let mut bytes = ByteRows::with_capacity(encoded.lengths().sum());
-        bytes.extend(encoded.iter().map(|row| row.data()));
+        match &self.late {
+            None => bytes.extend(encoded.iter().map(|row| row.data())),
+            Some(late) => bytes.extend(encoded.iter().map(|row| late.kept(row.data()))),
+        }
         Ok(bytes)
     }
 
@@ -94,8 +118,14 @@ impl RowCodec {
     pub fn decode<'a>(&self, rows: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<ArrayRef>, DataError> {
         let Some(converter) = &self.converter else { return Ok(Vec::new()) };
         let parser = converter.parser();
-        let rows = rows.into_iter().map(|row| parser.parse(row));
-        converter.convert_rows(rows).map_err(|error| DataError::from_arrow(&error))
+        let decoded = match &self.late {
+            None => converter.convert_rows(rows.into_iter().map(|row| parser.parse(row))),
+            Some(late) => {
+                let whole: Vec<Cow<[u8]>> = rows.into_iter().map(|row| late.whole(row)).collect();
+                converter.convert_rows(whole.iter().map(|row| parser.parse(row)))
+            }
+        };
+        decoded.map_err(|error| DataError::from_arrow(&error))
     }
 }
 
@@ -200,11 +230,15 @@ mod tests {
         BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray, Int16Array,
         Int32Array, Int64Array, StringArray, TimestampMicrosecondArray,
     };
+    use arrow::datatypes::{
+        Date32Type, Decimal128Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    };
     use proptest::collection::vec;
     use proptest::option;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::types::Literal;
 
     const NUMERIC: DataType = DataType::Numeric { precision: 38, scale: 5 };
 
@@ -243,6 +277,36 @@ mod tests {
             any::<f64>(),
             any::<u64>().prop_map(f64::from_bits)
         ]
+    }
+
+    /// A value of a column.
+    fn literal_of(column: &ArrayRef, row: usize) -> Literal {
+        let data_type = DataType::from_arrow(column.data_type()).unwrap();
+        if column.is_null(row) {
+            return Literal::Null(data_type);
+        }
+        let column = column.as_ref();
+        match data_type {
+            DataType::Boolean => Literal::Boolean(column.as_boolean().value(row)),
+            DataType::Int16 => Literal::Int16(column.as_primitive::<Int16Type>().value(row)),
+            DataType::Int32 => Literal::Int32(column.as_primitive::<Int32Type>().value(row)),
+            DataType::Int64 => Literal::Int64(column.as_primitive::<Int64Type>().value(row)),
+            DataType::Float32 => Literal::Float32(column.as_primitive::<Float32Type>().value(row).to_bits()),
+            DataType::Float64 => Literal::Float64(column.as_primitive::<Float64Type>().value(row).to_bits()),
+            DataType::Text => Literal::Text(column.as_string::<i32>().value(row).to_owned()),
+            DataType::Date => Literal::Date(column.as_primitive::<Date32Type>().value(row)),
+            DataType::Timestamp => {
+                Literal::Timestamp(column.as_primitive::<TimestampMicrosecondType>().value(row))
+            }
+            DataType::TimestampTz => {
+                Literal::TimestampTz(column.as_primitive::<TimestampMicrosecondType>().value(row))
+            }
+            DataType::Numeric { precision, scale } => {
+                let value = column.as_primitive::<Decimal128Type>().value(row);
+                Literal::Numeric { value, precision, scale }
+            }
+            other => panic!("{other} is not among the types of the test"),
+        }
     }
 
     fn real() -> impl Strategy<Value = f32> {
@@ -316,6 +380,30 @@ mod tests {
                 check_round_trip(&[*data_type], std::slice::from_ref(column), rows.len());
             }
             check_round_trip(&ALL, &columns, rows.len());
+        }
+
+        #[test]
+        fn rows_without_their_late_columns_are_the_same_rows(rows in vec(row(), 1..20), late in 1..ALL.len()) {
+            // A table that had the first columns, and got the others one by one: missing are the first row's.
+            let columns = columns(&rows);
+            let first = ALL.len() - late;
+            let missing = columns[first..].iter().map(|column| literal_of(column, 0));
+            let shape = RowShape::with_missing(&ALL, missing.collect()).unwrap();
+            let codec = RowCodec::of_shape(&shape);
+            let plain = RowCodec::new(&ALL).encode(&columns, rows.len()).unwrap();
+            let kept = codec.encode(&columns, rows.len()).unwrap();
+            prop_assert!(kept.iter().zip(plain.iter()).all(|(kept, plain)| plain.starts_with(kept)));
+            let before = RowCodec::new(&ALL[..first]).encode(&columns[..first], rows.len()).unwrap();
+            prop_assert_eq!(kept.get(0), before.get(0));
+            for form in [&kept, &plain] {
+                let decoded = codec.decode(form.iter()).unwrap();
+                let again = RowCodec::new(&ALL).encode(&decoded, rows.len()).unwrap();
+                prop_assert!(again.iter().eq(plain.iter()));
+            }
+            // Rows that were written between two of the columns.
+            let between = RowCodec::of_shape(&shape.first(first + late / 2));
+            let early = between.encode(&columns[..first + late / 2], rows.len()).unwrap();
+            prop_assert_eq!(early.get(0), kept.get(0));
         }
 
         #[test]

@@ -18,6 +18,7 @@ mod cursor;
 mod dead; // ranges of cancelled values, remembered
 mod ladder; // sorted chunks, merged by fuel
 mod lanes;
+mod late; // rows without the columns that came later
 mod merged;
 mod merger;
 mod run;
@@ -40,6 +41,7 @@ pub(crate) use cursor::End;
 pub use cursor::{accumulate, key_range, walk_back, walk_front};
 pub(crate) use dead::{DeadRanges, KeyRanges, LiveWalk};
 pub use lanes::{Lanes, add_lanes};
+pub use late::can_grow;
 pub use merged::{MergedRows, NetRow, NetRows};
 pub use merger::BatchMerger;
 pub use run::{RUN_ROWS, Run};

@@ -20,9 +20,14 @@ use crate::snapshot::Snapshot;
 use crate::types::{DataType, RelationId, Tick};
 
 impl WorkerState<'_> {
-    /// Creates an index: its arrangement, or a share in it.
+    /// Creates an index: its arrangement, or a share in it. One that is there stays if it is the same, else the new
+    /// one takes its place.
     pub(super) fn create_index(&mut self, id: RelationId, spec: &IndexSpec, as_of: Tick) {
         let key = spec.arrangement();
+        if self.indexes.get(&id) == Some(&key) {
+            return;
+        }
+        self.drop_index(id);
         if self.published.get(&spec.relation).is_some_and(|relation| relation.keeps_rows()) {
             let user = ViewSpec { name: spec.name.clone(), ..ViewSpec::default() };
             self.use_arrangement(&key, &user, as_of);
@@ -79,7 +84,9 @@ impl WorkerState<'_> {
         let found =
             found.and_then(|(arrangement, relation)| Some((arrangement, self.published.get(&relation)?)));
         let Some((arrangement, publication)) = found else { return Some(Err(no_relation(id, None))) };
-        if !arrangement.is_hydrated() && !self.awaited.contains(&id) {
+        // An index that took the place of another knows nothing of before.
+        let is_early = tick < arrangement.started();
+        if is_early || (!arrangement.is_hydrated() && !self.awaited.contains(&id)) {
             return Some(Err(EngineError::NotHydrated(id)));
         }
         if arrangement.upper() <= tick {

@@ -218,6 +218,7 @@ impl CommitPath {
         let tick = self.next_tick(now);
         let resolved = self
             .check_reads(&request, &Forming::default())
+            .and_then(|()| check_unaltered(&self.catalog, &request.writes))
             .and_then(|()| check_keys(&self.catalog, &request.writes))
             .and_then(|()| ddl::resolve(&self.catalog, request.catalog, request.writes, tick))
             .and_then(|resolved| check_writes(&resolved.catalog, &resolved.writes).map(|()| resolved));
@@ -256,6 +257,7 @@ impl CommitPath {
     fn check(&self, request: &Request, forming: &Forming) -> Result<(), SqlError> {
         self.check_reads(request, forming)?;
         check_writes(&self.catalog, &request.writes)?;
+        check_unaltered(&self.catalog, &request.writes)?;
         check_keys(&self.catalog, &request.writes)
     }
 
@@ -299,6 +301,13 @@ impl Forming {
 fn check_writes(catalog: &Catalog, writes: &[Write]) -> Result<(), SqlError> {
     let exists = |write: &Write| catalog.by_id(write.relation).is_some();
     if writes.iter().all(exists) { Ok(()) } else { Err(conflict()) }
+}
+
+/// A table may have been altered since: the statement's rows lack columns, or were not checked for what holds now.
+fn check_unaltered(catalog: &Catalog, writes: &[Write]) -> Result<(), SqlError> {
+    let altered = |write: &Write| catalog.by_id(write.relation)?.rules().map(|rules| rules.altered);
+    let is_known = |write: &Write| altered(write).is_none_or(|altered| altered == write.altered);
+    if writes.iter().all(is_known) { Ok(()) } else { Err(conflict()) }
 }
 
 /// The keys that a write has to tell are those of the unique indexes of today. (A transaction that makes an

@@ -76,6 +76,9 @@ fn resolve_change(
         CatalogChange::Replace(mut relation) => {
             relation.id = final_id(final_ids, relation.id);
             resolve_plan(catalog, &mut relation, final_ids)?;
+            if let RelationKind::Table { rules, .. } = &mut relation.kind {
+                rules.altered = tick;
+            }
             Ok(CatalogChange::Replace(relation))
         }
     }
@@ -95,7 +98,8 @@ fn resolve_plan(
             let drawn: Vec<RelationId> = rules.drawn.iter().map(|drawn| drawn.sequence).collect();
             all_exist(catalog, &drawn)
         }
-        RelationKind::View { reads, .. } => {
+        RelationKind::View { reads, known, .. } => {
+            known.iter_mut().flatten().for_each(|known| known.id = final_id(final_ids, known.id));
             reads.iter_mut().for_each(|id| *id = final_id(final_ids, *id));
             all_exist(catalog, reads)
         }
@@ -103,7 +107,8 @@ fn resolve_plan(
             *on = final_id(final_ids, *on);
             if catalog.by_id(*on).is_some() { Ok(()) } else { Err(conflict()) }
         }
-        RelationKind::MaterializedView { plan, through, .. } => {
+        RelationKind::MaterializedView { plan, through, known, .. } => {
+            known.iter_mut().flatten().for_each(|known| known.id = final_id(final_ids, known.id));
             *plan = plan.map_relations(|id| final_id(final_ids, id));
             through.iter_mut().for_each(|id| *id = final_id(final_ids, *id));
             all_exist(catalog, &plan.relations())?;

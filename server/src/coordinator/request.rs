@@ -26,6 +26,8 @@ pub struct Write {
     pub diff: i64,
     /// The keys of the rows, for each unique index of the table.
     pub keys: Vec<WrittenKeys>,
+    /// When the table had been altered last, as the statement knew it.
+    pub altered: Tick,
 }
 
 /// The keys of a unique index that the rows of a write have.

@@ -362,7 +362,8 @@ pub fn apply(engine: &Engine, progress: &Progress, group: &Group) -> Result<(), 
     for change in &group.catalog {
         match change {
             CatalogChange::Create(relation) => create(engine, relation, group.tick)?,
-            CatalogChange::Replace(_) | CatalogChange::Move(..) => {}
+            CatalogChange::Replace(relation) => replace(engine, relation, group.tick)?,
+            CatalogChange::Move(..) => {}
             CatalogChange::Drop(ids) => {
                 engine.drop_relations(ids);
                 ids.iter().for_each(|id| progress.forget(*id));
@@ -371,6 +372,23 @@ pub fn apply(engine: &Engine, progress: &Progress, group: &Group) -> Result<(), 
     }
     engine.commit(group.tick, group.changes.clone());
     Ok(())
+}
+
+/// What is in the place of another relation: a table may have more columns, and its indexes then know them.
+fn replace(engine: &Engine, relation: &Relation, as_of: Tick) -> Result<(), EngineError> {
+    match &relation.kind {
+        RelationKind::Table { .. } => {
+            engine.widen(relation.id, relation.shape());
+            Ok(())
+        }
+        RelationKind::Index { .. } => match index_spec(relation) {
+            Some(spec) => engine.create_index(relation.id, spec, as_of),
+            None => Ok(()),
+        },
+        RelationKind::View { .. } | RelationKind::MaterializedView { .. } | RelationKind::Sequence(_) => {
+            Ok(())
+        }
+    }
 }
 
 fn create(engine: &Engine, relation: &Relation, as_of: Tick) -> Result<(), EngineError> {

@@ -142,6 +142,7 @@ impl Model {
                         plan,
                         options: ViewOptions::default(),
                         through: Vec::new(),
+                        known: None,
                     },
                     Vec::new(),
                 );
@@ -177,7 +178,13 @@ impl Model {
         self.next_value = values.end;
         let column = Arc::new(Int32Array::from_iter_values(values));
         let rows = batch_of(&[DataType::Int32], vec![column], usize::from(rows)).unwrap();
-        Write { relation, rows, diff: if self.next_value % 3 == 0 { -1 } else { 1 }, keys: Vec::new() }
+        Write {
+            relation,
+            rows,
+            diff: if self.next_value % 3 == 0 { -1 } else { 1 },
+            keys: Vec::new(),
+            altered: 0,
+        }
     }
 
     fn commit(&mut self, writes: &[(usize, u8)], reads: &[usize], ticks_back: usize, alone: bool) {
@@ -206,7 +213,7 @@ impl Model {
     }
 
     fn create(&mut self, name: usize, kind: RelationKind, writes: Vec<Write>) {
-        let column = Column { name: "x".to_owned(), data_type: DataType::Int32, nullable: true };
+        let column = Column::new("x".to_owned(), DataType::Int32, true);
         let relation = Relation {
             id: provisional_id(0),
             name: NAMES[name].to_owned(),

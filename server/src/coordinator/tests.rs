@@ -79,7 +79,7 @@ impl Bench {
     }
 
     async fn create(&self, name: &str, kind: RelationKind) -> RelationId {
-        let column = Column { name: "x".to_owned(), data_type: DataType::Int32, nullable: true };
+        let column = Column::new("x".to_owned(), DataType::Int32, true);
         let id = provisional_id(0);
         let relation = Relation { id, name: name.to_owned(), columns: vec![column], kind, created: 0 };
         let catalog = vec![CatalogChange::Create(relation)];
@@ -125,7 +125,10 @@ impl Bench {
 fn insert(relation: RelationId, values: &[i32], diff: i64) -> Request {
     let column = Arc::new(Int32Array::from(values.to_vec()));
     let rows = batch_of(&[DataType::Int32], vec![column], values.len()).unwrap();
-    Request { writes: vec![Write { relation, rows, diff, keys: Vec::new() }], ..Request::default() }
+    Request {
+        writes: vec![Write { relation, rows, diff, keys: Vec::new(), altered: 0 }],
+        ..Request::default()
+    }
 }
 
 fn always() -> AppendGroup {
@@ -157,6 +160,7 @@ async fn what_is_acknowledged_is_read_at_once() {
                 plan,
                 options: ViewOptions::default(),
                 through: Vec::new(),
+                known: None,
             },
         )
         .await;
@@ -292,6 +296,7 @@ async fn a_restart_brings_back_catalog_rows_and_ticks() {
                 plan,
                 options: ViewOptions::default(),
                 through: Vec::new(),
+                known: None,
             },
         )
         .await;

@@ -314,11 +314,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn columns(types: &[DataType]) -> Vec<Column> {
-        let column = |(at, data_type): (usize, &DataType)| Column {
-            name: format!("c{at}"),
-            data_type: *data_type,
-            nullable: true,
-        };
+        let column = |(at, data_type): (usize, &DataType)| Column::new(format!("c{at}"), *data_type, true);
         types.iter().enumerate().map(column).collect()
     }
 

@@ -141,8 +141,7 @@ mod tests {
 
     #[test]
     fn a_header_names_the_columns() {
-        let column =
-            |name: &str| Column { name: name.to_owned(), data_type: DataType::Int32, nullable: true };
+        let column = |name: &str| Column::new(name.to_owned(), DataType::Int32, true);
         let mut out = BytesMut::new();
         Encoder::new(&csv()).header(&[column("a,b"), column("c")], &mut out);
         assert_eq!(&out[..], b"\"a,b\",c\n");

@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn columns_are_described_with_oid_size_and_modifier() {
         let data_type = DataType::Numeric { precision: 10, scale: 2 };
-        let columns = [Column { name: "price".to_owned(), data_type, nullable: true }];
+        let columns = [Column::new("price".to_owned(), data_type, true)];
         let field = FieldDescription::new("price".to_owned(), 0, 0, 1700, -1, 655_366, 1);
         assert_eq!(row_description(&columns, &[Format::Binary]), RowDescription::new(vec![field]));
     }

@@ -82,12 +82,13 @@ mod tests {
         let view = Relation {
             id: RelationId(2),
             name: "v".to_owned(),
-            columns: vec![Column { name: "a".to_owned(), data_type: DataType::Int32, nullable: true }],
+            columns: vec![Column::new("a".to_owned(), DataType::Int32, true)],
             kind: RelationKind::MaterializedView {
                 sql: "select a from t".to_owned(),
                 plan,
                 options,
                 through: Vec::new(),
+                known: None,
             },
             created: 9,
         };
@@ -125,9 +126,24 @@ mod tests {
         };
         let lines: Vec<String> = record.catalog.iter().map(text).collect();
         expect![[r#"
-            {"Create":{"id":2,"name":"v","columns":[{"name":"a","data_type":"Int32","nullable":true}],"kind":{"MaterializedView":{"sql":"select a from t","plan":[{"Get":{"relation":1,"columns":["Int32"]}},{"Union":{"inputs":[0,0]}}],"options":{"on_error":"Skip","memory_limit":1048576},"through":[]}},"created":9}}
+            {"Create":{"id":2,"name":"v","columns":[{"name":"a","data_type":"Int32","nullable":true}],"kind":{"MaterializedView":{"sql":"select a from t","plan":[{"Get":{"relation":1,"columns":["Int32"]}},{"Union":{"inputs":[0,0]}}],"options":{"on_error":"Skip","memory_limit":1048576},"through":[],"known":null}},"created":9}}
             {"Create":{"id":3,"name":"v_a_idx","columns":[{"name":"a","data_type":"Int32","nullable":true}],"kind":{"Index":{"on":2,"columns":["Int32"],"keys":[{"expr":{"Column":0},"text":"a"}],"definition":"CREATE INDEX","uniqueness":"None"}},"created":9}}
             {"Drop":[3,2,1]}"#]].assert_eq(&lines.join("\n"));
+    }
+
+    #[test]
+    fn what_version_three_lacked_at_first_is_what_it_meant() {
+        let view = r#"{"Create":{"id":2,"name":"v","columns":[{"name":"a","data_type":"Int32","nullable":true}],"kind":{"MaterializedView":{"sql":"select a from t","plan":[{"Get":{"relation":1,"columns":["Int32"]}},{"Union":{"inputs":[0,0]}}],"options":{"on_error":"Skip","memory_limit":1048576},"through":[]}},"created":9}}"#;
+        let table = r#"{"Create":{"id":1,"name":"t","columns":[{"name":"a","data_type":"Int32","nullable":true}],"kind":{"Table":{"keep_rows":true,"rules":{"defaults":[null],"checks":[]}}},"created":8}}"#;
+        let logged = |json: &str| postcard::to_stdvec(&Logged::V3(json.to_owned())).unwrap();
+        let record = Record { tick: 9, tables: Vec::new(), catalog: vec![logged(view), logged(table)] };
+        let changes = catalog_changes(&record).unwrap();
+        assert_eq!(changes[0], group(shared()).catalog[0]);
+        let CatalogChange::Create(table) = &changes[1] else { panic!("{changes:?}") };
+        assert_eq!(
+            table.rules().map(|rules| (rules.missing.len(), rules.drawn.len(), rules.altered)),
+            Some((0, 0, 0))
+        );
     }
 
     /// The changes that lines of hexadecimal digits hold.

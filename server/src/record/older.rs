@@ -69,7 +69,7 @@ impl<P: Into<PlanRef>> From<OldChange<P>> for CatalogChange {
 
 impl From<OldColumn> for Column {
     fn from(OldColumn { name, data_type, nullable }: OldColumn) -> Column {
-        Column { name, data_type, nullable }
+        Column::new(name, data_type, nullable)
     }
 }
 
@@ -83,7 +83,8 @@ impl<P: Into<PlanRef>> From<OldKind<P>> for RelationKind {
                     OldOnError::Skip => OnError::Skip,
                 };
                 let options = ViewOptions { on_error, memory_limit };
-                RelationKind::MaterializedView { sql, plan: plan.into(), options, through: Vec::new() }
+                let (through, known) = (Vec::new(), None);
+                RelationKind::MaterializedView { sql, plan: plan.into(), options, through, known }
             }
             OldKind::Index { on, columns, keys, definition } => {
                 let keys = keys.into_iter().map(|OldKey { expr, text }| IndexKey { expr, text }).collect();

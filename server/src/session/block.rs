@@ -97,8 +97,24 @@ impl Transaction {
         self.own.truncate(savepoint.writes);
         self.bytes = savepoint.bytes;
         self.changes.truncate(savepoint.changes);
-        self.moment = Some(savepoint.moment.clone());
-        Ok(savepoint.parameters.clone())
+        let moment = savepoint.moment.clone();
+        let parameters = savepoint.parameters.clone();
+        self.fit_own(&moment.catalog)?;
+        self.moment = Some(moment);
+        Ok(parameters)
+    }
+
+    /// What was written has the columns that its tables have in a catalog.
+    ///
+    /// # Errors
+    /// XX000 where it cannot have them.
+    pub(super) fn fit_own(&mut self, catalog: &Catalog) -> Result<(), SqlError> {
+        for table in self.own.tables().clone() {
+            if let Some(table) = catalog.by_id(table) {
+                self.own.fit(table.id, &table.shape())?;
+            }
+        }
+        Ok(())
     }
 
     /// What the block's own writes add to each of the sources. What the block has created is not asked of the
@@ -140,7 +156,11 @@ impl Transaction {
         let moment = self.moment.as_ref().ok_or_else(|| SqlError::internal("a block without a moment"))?;
         let mut catalog = Catalog::clone(&moment.catalog);
         catalog.apply(&change)?;
-        self.moment = Some(Moment { catalog: Arc::new(catalog), ..moment.clone() });
+        let moment = Moment { catalog: Arc::new(catalog), ..moment.clone() };
+        if matches!(change, CatalogChange::Replace(_)) {
+            self.fit_own(&moment.catalog)?;
+        }
+        self.moment = Some(moment);
         self.changes.push(change);
         self.see_own_writes();
         Ok(())

@@ -31,13 +31,14 @@ impl Session {
             Some(shares) => rows_of(shares, wanted.len()).await?,
             None => self.looked_through(table, key, &wanted, moment).await?,
         };
-        let mut share = Snapshot::new(table.types(), moment.tick, Vec::new(), Vec::new());
+        let shape = table.shape();
+        let mut share = Snapshot::new(Vec::new(), moment.tick, Vec::new(), Vec::new()).shaped(shape.clone());
         for rows in &found {
-            share = united(share, Snapshot::of_rows(table.types(), moment.tick, rows, 1)?);
+            share = united(share, Snapshot::of_rows(&shape, moment.tick, rows, 1)?);
         }
         if let Block::Open(transaction) = &mut self.block {
             for (rows, diff) in transaction.own.rows_with(table, key, &wanted)? {
-                share = united(share, Snapshot::of_rows(table.types(), moment.tick, &rows, diff)?);
+                share = united(share, Snapshot::of_rows(&shape, moment.tick, &rows, diff)?);
             }
         }
         Ok(share)
@@ -65,7 +66,8 @@ impl Session {
         if let Some(error) = shares.iter().filter_map(Snapshot::error).min() {
             return Err(error.into());
         }
-        let found = shares.into_iter().map(|share| share.find_encoded(wanted.clone()));
+        let shaped = shares.into_iter().map(|share| share.shaped(table.shape()));
+        let found = shaped.map(|share| share.find_encoded(wanted.clone()));
         Ok(Some(found.collect::<Result<_, _>>()?))
     }
 
@@ -79,6 +81,7 @@ impl Session {
         let answer = read(self.server.engine(), table.id, moment.tick).await;
         let answer = answer.unwrap_or(Err(millrace_engine::EngineError::Stopped));
         let shares = answer.map_err(|error| read_error(error, moment))?;
+        let shares = shares.into_iter().map(|share| share.shaped(table.shape())).collect();
         let mut found = Vec::new();
         for rows in rows_of(shares, usize::MAX).await? {
             let is_wanted = |found: &Option<Key>| found.as_ref().is_some_and(|found| wanted.contains(found));

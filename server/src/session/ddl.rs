@@ -1,9 +1,15 @@
 //! CREATE, ALTER and DROP as changes of the catalog. Ids and the tick of creation are given at commit.
 
-use millrace_engine::RelationId;
-use millrace_sql::{CatalogChange, Create, Relation, RelationKind, SqlError};
+use std::collections::BTreeMap;
+
+use arrow::array::RecordBatch;
+use millrace_engine::{DataType, RelationId};
+use millrace_sql::{
+    Alteration, Catalog, CatalogChange, Create, Holds, Relation, RelationKind, SqlError, Violation,
+};
 
 use crate::coordinator::{Moment, index_spec, provisional_id};
+use crate::session::block::Block;
 use crate::session::read::collect;
 use crate::session::write::{Prepared, STATEMENT_BYTES_MAX};
 use crate::session::{Notice, Session, not_null};
@@ -49,6 +55,54 @@ impl Session {
         Ok(prepared)
     }
 
+    /// ALTER.
+    ///
+    /// # Errors
+    /// 23502, 23505 and 23514 where a row breaks what is to hold.
+    pub(super) async fn alter(
+        &mut self,
+        alteration: &Alteration,
+        moment: &Moment,
+    ) -> Result<Prepared, SqlError> {
+        let mut prepared = changes(alteration.changes.clone(), alteration.tag, &alteration.notices);
+        let altered = Moment { catalog: alteration.catalog.clone(), ..moment.clone() };
+        self.fit_own(&altered.catalog)?;
+        for Holds { query, violation } in &alteration.holds {
+            let types: Vec<DataType> = query.columns().iter().map(|column| column.data_type).collect();
+            let (rows, reads) = self.run_query(query, None, &altered).await?;
+            prepared.reads.extend(reads);
+            let found = collect(rows, &types, STATEMENT_BYTES_MAX).await?;
+            let Some(found) = found.first() else { continue };
+            return Err(match violation {
+                Violation::Is(error) => error.clone(),
+                Violation::Duplicate { index, keys } => duplicated(index, &keys.join(", "), found)?,
+            });
+        }
+        if let Some(fill) = &alteration.fill {
+            self.drawing.begin(&alteration.catalog);
+            let filled = self.change_rows(fill, &altered).await?;
+            prepared.writes.extend(filled.writes);
+            prepared.reads.extend(filled.reads);
+        }
+        self.drawing.settle(&mut prepared.changes);
+        let new_ids = new_ids(&alteration.changes, self.changes_so_far());
+        if let Some(first) = new_ids.keys().next() {
+            self.drawing.forget_own(*first);
+        }
+        prepared.changes.iter_mut().for_each(|change| renumber(change, &new_ids));
+        for keys in prepared.writes.iter_mut().flat_map(|write| &mut write.keys) {
+            keys.index = renumbered(&new_ids, keys.index);
+        }
+        prepared.reads.keys.retain(|(index, _)| !new_ids.contains_key(index));
+        Ok(prepared)
+    }
+
+    /// What the block has written has the columns that its tables have now.
+    fn fit_own(&mut self, catalog: &Catalog) -> Result<(), SqlError> {
+        let Block::Open(transaction) = &mut self.block else { return Ok(()) };
+        transaction.fit_own(catalog)
+    }
+
     /// The tag of a CREATE, and that the engine takes what it creates.
     fn check_plan(&self, relation: &Relation) -> Result<&'static str, SqlError> {
         let engine = self.server.engine();
@@ -88,10 +142,43 @@ impl Session {
             | RelationKind::MaterializedView { .. }
             | RelationKind::Sequence(_) => Vec::new(),
         };
-        let message = format!("could not create unique index \"{}\"", create.relation.name);
-        let values = not_null::row_text(found, 0)?;
-        Err(SqlError::new("23505", message)
-            .detail(format!("Key ({})=({values}) is duplicated.", texts.join(", "))))
+        Err(duplicated(&create.relation.name, &texts.join(", "), found)?)
+    }
+}
+
+/// 23505 for a unique index whose keys are not.
+fn duplicated(index: &str, keys: &str, found: &RecordBatch) -> Result<SqlError, SqlError> {
+    let message = format!("could not create unique index \"{index}\"");
+    let values = not_null::row_text(found, 0)?;
+    Ok(SqlError::new("23505", message).detail(format!("Key ({keys})=({values}) is duplicated.")))
+}
+
+/// The provisional ids of what an alteration creates: each behind what the transaction has changed before it.
+fn new_ids(changes: &[CatalogChange], first: usize) -> BTreeMap<RelationId, RelationId> {
+    let new = (first..).zip(changes).filter_map(|(place, change)| match change {
+        CatalogChange::Create(relation) => Some((relation.id, provisional_id(place))),
+        CatalogChange::Drop(_) | CatalogChange::Replace(_) | CatalogChange::Move(..) => None,
+    });
+    new.collect()
+}
+
+fn renumbered(new_ids: &BTreeMap<RelationId, RelationId>, id: RelationId) -> RelationId {
+    new_ids.get(&id).copied().unwrap_or(id)
+}
+
+/// Puts provisional ids into a change.
+fn renumber(change: &mut CatalogChange, new_ids: &BTreeMap<RelationId, RelationId>) {
+    let relation = match change {
+        CatalogChange::Create(relation) | CatalogChange::Replace(relation) => relation,
+        CatalogChange::Drop(ids) => {
+            return ids.iter_mut().for_each(|id| *id = renumbered(new_ids, *id));
+        }
+        CatalogChange::Move(..) => return,
+    };
+    relation.id = renumbered(new_ids, relation.id);
+    if let RelationKind::Table { rules, .. } = &mut relation.kind {
+        rules.drawn.iter_mut().for_each(|drawn| drawn.sequence = renumbered(new_ids, drawn.sequence));
+        rules.owned.iter_mut().for_each(|owned| owned.sequence = renumbered(new_ids, owned.sequence));
     }
 }
 
@@ -106,10 +193,10 @@ fn draw_from(table: &mut Relation, column: usize, sequence: RelationId) {
     rules.owned.iter_mut().filter(|owned| owned.column == column).for_each(|owned| owned.sequence = sequence);
 }
 
-/// ALTER.
-pub(super) fn alter(replaced: &[Relation], tag: &str, notices: &[String]) -> Prepared {
+/// Changes without rows.
+fn changes(changes: Vec<CatalogChange>, tag: &str, notices: &[String]) -> Prepared {
     Prepared {
-        changes: replaced.iter().cloned().map(CatalogChange::Replace).collect(),
+        changes,
         tag: tag.to_owned(),
         notices: notices.iter().map(|message| Notice::new("00000", message)).collect(),
         ..Prepared::default()
@@ -124,7 +211,7 @@ pub(super) fn replace(relation: &Relation) -> Prepared {
 
 /// DROP.
 pub(super) fn drop(ids: &[RelationId], replaced: &[Relation], tag: &str, notices: &[String]) -> Prepared {
-    let mut prepared = alter(replaced, tag, notices);
-    prepared.changes.extend((!ids.is_empty()).then(|| CatalogChange::Drop(ids.to_vec())));
-    prepared
+    let replaced = replaced.iter().cloned().map(CatalogChange::Replace);
+    let dropped = (!ids.is_empty()).then(|| CatalogChange::Drop(ids.to_vec()));
+    changes(replaced.chain(dropped).collect(), tag, notices)
 }

@@ -230,7 +230,7 @@ impl Session {
         match bound? {
             bound @ (Bound::Create(_)
             | Bound::Replace { .. }
-            | Bound::Alter { .. }
+            | Bound::Alter(_)
             | Bound::Drop { .. }
             | Bound::Change(_)
             | Bound::Truncate(..)) => self.change(statement, parameters, bound, moment).await,

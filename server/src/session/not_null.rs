@@ -26,9 +26,16 @@ pub(super) fn check(table: &Relation, rows: &RecordBatch) -> Result<(), SqlError
                 column.name, table.name
             ),
         )
-        .detail(format!("Failing row contains ({}).", row_text(rows, row)?)));
+        .detail(failing_row(table, rows, row)?));
     }
     Ok(())
+}
+
+/// The detail that shows a row of the table.
+pub(super) fn failing_row(table: &Relation, rows: &RecordBatch, row: usize) -> Result<String, SqlError> {
+    let places: Vec<usize> = table.visible().map(|(place, _)| place).collect();
+    let shown = rows.project(&places).map_err(SqlError::internal)?;
+    Ok(format!("Failing row contains ({}).", row_text(&shown, row)?))
 }
 
 /// A row as details show it.
@@ -67,7 +74,7 @@ mod tests {
     use super::*;
 
     fn table() -> Relation {
-        let column = |name: &str, data_type, nullable| Column { name: name.to_owned(), data_type, nullable };
+        let column = |name: &str, data_type, nullable| Column::new(name.to_owned(), data_type, nullable);
         Relation {
             id: RelationId(1),
             name: "t".to_owned(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
-use millrace_engine::{RelationId, Snapshot, Tick};
+use millrace_engine::{RelationId, RowShape, Snapshot, Tick};
 use millrace_sql::{Relation, RelationKind, RowKey, SqlError};
 
 use crate::coordinator::Write;
@@ -52,6 +52,18 @@ impl OwnWrites {
         }
     }
 
+    /// The rows of a table have these columns from now on, or again.
+    ///
+    /// # Errors
+    /// XX000 where they cannot have them.
+    pub(super) fn fit(&mut self, table: RelationId, shape: &RowShape) -> Result<(), SqlError> {
+        for write in self.writes.iter_mut().filter(|write| write.relation == table) {
+            write.rows = shape.fit(&write.rows, shape.columns().len())?;
+        }
+        self.shares.remove(&table);
+        Ok(())
+    }
+
     /// The tables that were written.
     pub(super) fn tables(&self) -> &BTreeSet<RelationId> {
         &self.tables
@@ -69,14 +81,14 @@ impl OwnWrites {
 
     /// The share of a table that the writes make; an empty one of a stream, which keeps nothing.
     pub(super) fn share(&mut self, table: &Relation, tick: Tick) -> Result<Snapshot, SqlError> {
-        let empty = || Snapshot::new(table.types(), tick, Vec::new(), Vec::new());
+        let empty = || Snapshot::new(Vec::new(), tick, Vec::new(), Vec::new()).shaped(table.shape());
         if !matches!(table.kind, RelationKind::Table { keep_rows: true, .. }) {
             return Ok(empty());
         }
         let writes: Vec<&Write> = self.writes.iter().filter(|write| write.relation == table.id).collect();
         let (seen, mut share) = self.shares.remove(&table.id).unwrap_or_else(|| (0, empty()));
         for write in &writes[seen..] {
-            share = united(share, Snapshot::of_rows(table.types(), tick, &write.rows, write.diff)?);
+            share = united(share, Snapshot::of_rows(&table.shape(), tick, &write.rows, write.diff)?);
         }
         self.shares.insert(table.id, (writes.len(), share.clone()));
         Ok(share)
@@ -126,6 +138,6 @@ impl OwnKeys {
 
 /// Two shares of one relation as one.
 pub(super) fn united(share: Snapshot, other: Snapshot) -> Snapshot {
-    let empty = Snapshot::new(share.columns.clone(), share.tick, Vec::new(), Vec::new());
+    let empty = Snapshot::new(Vec::new(), share.tick, Vec::new(), Vec::new()).shaped(share.shape().clone());
     Snapshot::united([share, other]).unwrap_or(empty)
 }

@@ -170,7 +170,7 @@ async fn snapshots(
     for (relation, (index, answer)) in by_key {
         match answer.await {
             Ok(Ok(shares)) if shares.iter().all(Snapshot::is_complete) => {
-                drop(snapshots.insert(index, shares))
+                drop(snapshots.insert(index, shaped(shares, relation, moment)))
             }
             _ if relations.insert(relation) => answers.push(ask(relation)),
             _ => {}
@@ -178,9 +178,18 @@ async fn snapshots(
     }
     for (relation, answer) in answers {
         let answer = answer.await.unwrap_or(Err(EngineError::Stopped));
-        snapshots.insert(relation, answer.map_err(|error| read_error(error, moment))?);
+        let shares = answer.map_err(|error| read_error(error, moment))?;
+        snapshots.insert(relation, shaped(shares, relation, moment));
     }
     Ok(snapshots)
+}
+
+/// Shares of a relation, whose rows have the columns that it has at the moment.
+fn shaped(shares: Vec<Snapshot>, relation: RelationId, moment: &Moment) -> Vec<Snapshot> {
+    match moment.catalog.by_id(relation) {
+        Some(relation) => shares.into_iter().map(|share| share.shaped(relation.shape())).collect(),
+        None => shares,
+    }
 }
 
 /// Asks the workers; the answer comes when all have, or one failed.
@@ -275,7 +284,7 @@ pub(super) fn text_table<const WIDTH: usize>(
     rows: Vec<[String; WIDTH]>,
     tag: &'static str,
 ) -> Result<Response, SqlError> {
-    let column = |name: &str| Column { name: name.to_owned(), data_type: DataType::Text, nullable: false };
+    let column = |name: &str| Column::new(name.to_owned(), DataType::Text, false);
     let columns = names.map(column).to_vec();
     let values = |index: usize| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row[index])))

@@ -74,7 +74,8 @@ impl Session {
         };
         let write = |diff: i64| {
             let (relation, keys) = (change.table.id, keys.clone());
-            move |rows: RecordBatch| Write { relation, rows, diff, keys: keys.clone() }
+            let altered = change.table.rules().map_or(0, |rules| rules.altered);
+            move |rows: RecordBatch| Write { relation, rows, diff, keys: keys.clone(), altered }
         };
         let gone = rows.old.into_iter().map(write(-1));
         let writes = gone.chain(rows.new.into_iter().map(write(1))).collect();
@@ -98,7 +99,7 @@ impl Session {
                     let table = &change.table.name;
                     let message =
                         format!("new row for relation \"{table}\" violates check constraint \"{name}\"");
-                    let detail = format!("Failing row contains ({}).", not_null::row_text(failing, 0)?);
+                    let detail = not_null::failing_row(&change.table, failing, 0)?;
                     return Err(SqlError::new("23514", message).detail(detail));
                 }
             }

@@ -160,7 +160,7 @@ impl Session {
         match bound {
             Bound::Create(create) => self.create(create, moment).await,
             Bound::Replace { relation } => Ok(ddl::replace(relation)),
-            Bound::Alter { replaced, tag, notices } => Ok(ddl::alter(replaced, tag, notices)),
+            Bound::Alter(alteration) => self.alter(alteration, moment).await,
             Bound::Drop { ids, replaced, tag, notices, .. } => Ok(ddl::drop(ids, replaced, tag, notices)),
             Bound::Change(change) => self.change_rows(change, moment).await,
             Bound::Truncate(changes, sequences) => {

@@ -238,7 +238,9 @@ impl Follower {
             drop(hold);
             return self.open_snapshot(step.tick);
         }
-        for (rows, diffs) in merge_tick(self.shape.relation_types(), &step.changes)? {
+        let changes: Vec<_> =
+            step.changes.iter().map(|delta| self.shape.cut(delta)).collect::<Result<_, _>>()?;
+        for (rows, diffs) in merge_tick(self.shape.relation_types(), &changes)? {
             self.ready.push_back(self.shape.data(step.tick, &rows, &diffs)?);
         }
         self.push_progress(step.tick)
@@ -254,7 +256,11 @@ impl Follower {
             return self.push_progress(as_of);
         }
         let shares = snapshots.iter().map(|snapshot| {
-            let rows = snapshot.rows().map(|batch| batch.map_err(SqlError::from));
+            let rows = snapshot
+                .clone()
+                .shaped(self.relation.shape())
+                .rows()
+                .map(|batch| batch.map_err(SqlError::from));
             Box::new(rows) as Share
         });
         let merge = SnapshotMerge::new(self.shape.relation_types(), shares.collect())?;

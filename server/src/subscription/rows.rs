@@ -21,8 +21,9 @@ const BATCH_ROWS: usize = 8192;
 pub(crate) struct Shape {
     /// All columns.
     types: Vec<DataType>,
-    /// Where the relation's own columns start.
-    leading: usize,
+    /// The relation's columns as rows come, and the places of those that are shown.
+    relation: Vec<DataType>,
+    shown: Vec<usize>,
     progress: bool,
 }
 
@@ -30,8 +31,9 @@ impl Shape {
     /// What the statement asked for.
     pub(crate) fn new(subscribe: &Subscribe) -> Shape {
         let types: Vec<DataType> = subscribe.columns.iter().map(|column| column.data_type).collect();
-        let leading = types.len() - subscribe.relation.columns.len().min(types.len());
-        Shape { types, leading, progress: subscribe.progress }
+        let relation = subscribe.relation.types();
+        let shown = subscribe.relation.visible().map(|(place, _)| place).collect();
+        Shape { types, relation, shown, progress: subscribe.progress }
     }
 
     /// Whether progress rows are wanted.
@@ -39,9 +41,16 @@ impl Shape {
         self.progress
     }
 
-    /// The relation's own columns.
+    /// The relation's own columns, when the subscription began.
     pub(crate) fn relation_types(&self) -> &[DataType] {
-        &self.types[self.leading..]
+        &self.relation
+    }
+
+    /// Changes without the columns that have come since.
+    pub(crate) fn cut(&self, delta: &Delta) -> Result<Delta, SqlError> {
+        let width = self.relation.len().min(delta.rows.num_columns());
+        let rows = delta.rows.project(&(0..width).collect::<Vec<_>>()).map_err(SqlError::internal)?;
+        Ok(Delta { rows, diffs: delta.diffs.clone(), ticks: delta.ticks.clone() })
     }
 
     /// Rows of the relation with their diffs at a tick.
@@ -52,13 +61,14 @@ impl Shape {
         diffs: &[i64],
     ) -> Result<RecordBatch, SqlError> {
         let diffs = Arc::new(Int64Array::from(diffs.to_vec()));
-        self.batch(tick, false, diffs, rows.columns(), rows.num_rows()).map_err(SqlError::internal)
+        let columns: Vec<ArrayRef> = self.shown.iter().map(|place| rows.column(*place).clone()).collect();
+        self.batch(tick, false, diffs, &columns, rows.num_rows()).map_err(SqlError::internal)
     }
 
     /// The row that says that everything through the tick was sent.
     pub(crate) fn progress(&self, tick: Tick) -> Result<RecordBatch, SqlError> {
         let columns: Vec<ArrayRef> =
-            self.relation_types().iter().map(|data_type| new_null_array(&data_type.to_arrow(), 1)).collect();
+            self.shown.iter().map(|place| new_null_array(&self.relation[*place].to_arrow(), 1)).collect();
         let diff = Arc::new(Int64Array::new_null(1));
         self.batch(tick, true, diff, &columns, 1).map_err(SqlError::internal)
     }

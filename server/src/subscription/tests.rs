@@ -218,7 +218,7 @@ fn an_error_that_comes_and_goes_within_a_tick_is_none() {
 }
 
 fn subscribe(progress: bool, tick_type: DataType) -> Subscribe {
-    let column = |name: &str, data_type| Column { name: name.to_owned(), data_type, nullable: true };
+    let column = |name: &str, data_type| Column::new(name.to_owned(), data_type, true);
     let own = column("x", DataType::Int32);
     let mut columns = vec![column("tick", tick_type)];
     columns.extend(progress.then(|| column("progressed", DataType::Boolean)));

@@ -248,7 +248,7 @@ fn targets(
     let listed = !insert.columns.is_empty();
     let mut columns = match listed {
         true => relations::columns(table, &insert.columns)?,
-        false => (0..table.columns.len()).collect(),
+        false => table.visible().map(|(place, _)| place).collect(),
     };
     let width = width(source, scope)?;
     if width > columns.len() {

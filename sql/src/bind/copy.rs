@@ -35,7 +35,7 @@ pub(super) fn to(copy: &CopyTo, scope: &Scope) -> Result<Bound, SqlError> {
 /// The positions of these columns, or of all.
 fn columns(relation: &Relation, names: &[Name]) -> Result<Vec<usize>, SqlError> {
     match names {
-        [] => Ok((0..relation.columns.len()).collect()),
+        [] => Ok(relation.visible().map(|(place, _)| place).collect()),
         names => relations::columns(relation, names),
     }
 }

@@ -7,7 +7,7 @@ use millrace_engine::{RelationId, Tick};
 
 use super::Scope;
 use crate::bound::{Bound, Create, Terms};
-use crate::catalog::{Catalog, Column, Relation, RelationKind};
+use crate::catalog::{Catalog, Column, Known, Relation, RelationKind};
 use crate::error::SqlError;
 use crate::query::Query;
 use crate::query::types::display;
@@ -30,7 +30,8 @@ pub(super) fn view(create: &CreateView, scope: &Scope) -> Result<Bound, SqlError
     match create.kind {
         ViewKind::Plain { or_replace } => {
             refuse_system_relations(&query)?;
-            let kind = RelationKind::View { sql, reads: query.named().iter().copied().collect() };
+            let reads = query.named().iter().copied().collect();
+            let kind = RelationKind::View { sql, reads, known: Some(known(&query, scope.catalog)) };
             match scope.catalog.get(&create.name.value).filter(|_| or_replace) {
                 Some(replaced) => replaces(replaced, columns, kind, scope.catalog),
                 None => created(&create.name.value, terms, columns, kind, scope),
@@ -42,10 +43,16 @@ pub(super) fn view(create: &CreateView, scope: &Scope) -> Result<Bound, SqlError
                 scope.catalog.by_id(*id).is_some_and(|named| matches!(named.kind, RelationKind::View { .. }))
             };
             let through = query.named().iter().copied().filter(is_plain).collect();
-            let kind = RelationKind::MaterializedView { sql, plan, options, through };
+            let known = Some(known(&query, scope.catalog));
+            let kind = RelationKind::MaterializedView { sql, plan, options, through, known };
             created(&create.name.value, terms, columns, kind, scope)
         }
     }
+}
+
+/// The relations that a view's text names, as they are called now.
+fn known(query: &Query, catalog: &Catalog) -> Vec<Known> {
+    query.named().iter().filter_map(|id| catalog.by_id(*id)).map(|relation| Known::now(relation)).collect()
 }
 
 /// A view's text means the same for ever; of what the server tells of itself only today's form is known.

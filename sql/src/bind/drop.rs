@@ -164,7 +164,7 @@ fn refuse_dependants(
 }
 
 /// `materialized view v depends on table t`: the direct reason why a view would go.
-fn dependence(
+pub(super) fn dependence(
     view: RelationId,
     named: &BTreeSet<RelationId>,
     dependants: &BTreeSet<RelationId>,

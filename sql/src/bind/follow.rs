@@ -31,7 +31,7 @@ pub(super) fn subscribe(
 /// `tick`, `progressed` where progress was asked for, `diff`, the relation's columns. A progress row
 /// has a tick only, so that all others can then be NULL.
 fn columns(relation: &Relation, progress: bool) -> Vec<Column> {
-    let lead = |name: &str, data_type, nullable| Column { name: name.to_owned(), data_type, nullable };
+    let lead = |name: &str, data_type, nullable| Column::new(name.to_owned(), data_type, nullable);
     let mut columns = vec![lead("tick", DataType::Int64, false)];
     if progress {
         columns.push(lead("progressed", DataType::Boolean, false));
@@ -39,9 +39,8 @@ fn columns(relation: &Relation, progress: bool) -> Vec<Column> {
     columns.push(lead("diff", DataType::Int64, progress));
     columns.extend(
         relation
-            .columns
-            .iter()
-            .map(|column| Column { nullable: column.nullable || progress, ..column.clone() }),
+            .visible()
+            .map(|(_, column)| Column { nullable: column.nullable || progress, ..column.clone() }),
     );
     columns
 }

@@ -63,15 +63,61 @@ fn duplicates(relation: &Relation, keys: &[IndexKey], scope: &Scope) -> Result<Q
     }
     let texts: Vec<&str> = keys.iter().map(|key| key.text.as_str()).collect();
     let not_null: Vec<String> = texts.iter().map(|text| format!("{text} IS NOT NULL")).collect();
+    let query = duplicates_query(&texts, &not_null, &relation.name);
+    Query::plan(&*parse::query(&query)?, scope.catalog, Parameters::values(&[]))
+}
+
+/// The text of the query for a key that a relation has twice.
+pub(super) fn duplicates_query(texts: &[impl AsRef<str>], not_null: &[String], relation: &str) -> String {
+    let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
     let places: Vec<String> = (1..=texts.len()).map(|place| place.to_string()).collect();
-    let query = format!(
+    format!(
         "SELECT {} FROM {} WHERE {} GROUP BY {} HAVING count(*) > 1 LIMIT 1",
         texts.join(", "),
-        quoted(&relation.name),
+        quoted(relation),
         not_null.join(" AND "),
         places.join(", ")
-    );
-    Query::plan(&*parse::query(&query)?, scope.catalog, Parameters::values(&[]))
+    )
+}
+
+/// What a definition says behind the names of index and relation.
+const METHOD: &str = " USING ";
+
+/// A definition of an index under another name, or of a relation of another name.
+pub(super) fn redefined(definition: &str, name: &str, relation: &str) -> String {
+    let unique = if definition.starts_with("CREATE UNIQUE ") { "UNIQUE " } else { "" };
+    let (name, relation) = (quoted(name), quoted(relation));
+    // Names in quotes may have the word in them, but what follows the last one has it once.
+    let rest = definition.rfind(METHOD).map_or("", |at| &definition[at..]);
+    format!("CREATE {unique}INDEX {name} ON public.{relation}{rest}")
+}
+
+/// A definition with each key's text, and the keys with them, as `map` makes them.
+pub(super) fn with_keys(
+    definition: &str,
+    keys: &mut [IndexKey],
+    map: impl Fn(&str) -> Result<String, SqlError>,
+) -> Result<String, SqlError> {
+    let texts: Vec<&str> = keys.iter().map(|key| key.text.as_str()).collect();
+    let Some(first) = definition.rfind(METHOD).and_then(|at| Some(at + definition[at..].find('(')? + 1))
+    else {
+        return Err(SqlError::internal("a definition of an index without its keys"));
+    };
+    let (mut rest, mut items) = (&definition[first..], Vec::new());
+    for text in texts {
+        let broken = || SqlError::internal("a definition of an index with other keys");
+        rest = rest.trim_start_matches(", ").strip_prefix(text).ok_or_else(broken)?;
+        let orders = [" DESC NULLS LAST", " DESC NULLS FIRST", " DESC", " NULLS FIRST", " NULLS LAST", ""];
+        let order = orders.into_iter().find(|order| rest.starts_with(order)).unwrap_or_default();
+        rest = &rest[order.len()..];
+        items.push(order);
+    }
+    let mut written = Vec::new();
+    for (key, order) in keys.iter_mut().zip(items) {
+        key.text = map(&key.text)?;
+        written.push(format!("{}{order}", key.text));
+    }
+    Ok(format!("{}{})", &definition[..first], written.join(", ")))
 }
 
 /// The relation that is indexed, which must keep rows.
@@ -142,7 +188,7 @@ fn key(
         Expr::Call { .. } if is_call(&item.text) => item.text.clone(),
         _ => format!("({})", item.text),
     };
-    Ok((IndexKey { expr, text }, Column { name, data_type, nullable: true }))
+    Ok((IndexKey { expr, text }, Column::new(name, data_type, true)))
 }
 
 /// 42704 for keys of a type without equality.

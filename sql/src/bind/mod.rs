@@ -1,6 +1,7 @@
 //! Statement → bound statement: names are looked up, types found, everything checked that can be
 //! checked without data. Pure: the catalog is a value, and what is bound holds what it needs of it.
 
+mod alter; // ALTER TABLE and its kin
 mod change; // INSERT, UPDATE, DELETE, TRUNCATE
 mod copy; // COPY
 mod create; // CREATE VIEW, CREATE MATERIALIZED VIEW
@@ -65,6 +66,7 @@ pub fn bind(statement: &Statement, catalog: &Catalog, parameters: Parameters) ->
         StatementKind::CreateView(create) => create::view(create, &scope)?,
         StatementKind::CreateIndex(create) => index::create(create, &scope)?,
         StatementKind::CreateSequence(create) => sequence::create(create, &scope)?,
+        StatementKind::Alter(alter) => alter::alter(alter, &scope)?,
         StatementKind::AlterSequence(alter) => sequence::alter(alter, &scope)?,
         StatementKind::Drop(drop) => drop::drop(drop, &scope)?,
         StatementKind::Insert(insert) => Bound::Change(change::insert(insert, &scope)?),
@@ -121,6 +123,7 @@ pub fn describe(
         | StatementKind::CreateIndex(_)
         | StatementKind::CreateSequence(_)
         | StatementKind::AlterSequence(_)
+        | StatementKind::Alter(_)
         | StatementKind::Drop(_)
         | StatementKind::Truncate(_)
         | StatementKind::CopyFrom(_)
@@ -153,5 +156,5 @@ fn shown_columns(name: &str) -> Vec<Column> {
 }
 
 fn text_column(name: &str) -> Column {
-    Column { name: name.to_owned(), data_type: DataType::Text, nullable: false }
+    Column::new(name.to_owned(), DataType::Text, false)
 }

@@ -4,8 +4,8 @@ use millrace_engine::{DataType, RelationId};
 
 use super::Scope;
 use super::create::{CREATED_LATER, ID_LATER, created, terms};
-use crate::bound::Bound;
-use crate::catalog::{Catalog, Column, Generated, Owned, Relation, RelationKind};
+use crate::bound::{Alteration, Bound};
+use crate::catalog::{Catalog, CatalogChange, Column, Generated, Owned, Relation, RelationKind};
 use crate::error::SqlError;
 use crate::parse::not_a_sequence_type;
 use crate::query::types::display;
@@ -31,7 +31,7 @@ pub(super) fn alter(alter: &AlterSequence, scope: &Scope) -> Result<Bound, SqlEr
         let message = format!("relation \"{}\" does not exist", alter.name.value);
         if alter.if_exists {
             let notices = vec![format!("{message}, skipping")];
-            return Ok(Bound::Alter { replaced: Vec::new(), tag: TAG, notices });
+            return Ok(Bound::Alter(Alteration { notices, ..Alteration::new(TAG) }));
         }
         return Err(SqlError::new("42P01", message).position(alter.name.position));
     };
@@ -42,7 +42,8 @@ pub(super) fn alter(alter: &AlterSequence, scope: &Scope) -> Result<Bound, SqlEr
         let owners = owned_by(relation, owner.as_ref(), scope.catalog);
         replaced.extend(owners.map_err(|error| error.position(position))?);
     }
-    Ok(Bound::Alter { replaced, tag: TAG, notices: Vec::new() })
+    let changes = replaced.into_iter().map(CatalogChange::Replace).collect();
+    Ok(Bound::Alter(Alteration { changes, ..Alteration::new(TAG) }))
 }
 
 /// The sequence that a relation is.
@@ -64,7 +65,7 @@ pub(crate) fn of_relation<'r>(relation: &'r Relation, name: &Name) -> Result<&'r
 
 /// What `SELECT * FROM sequence` shows.
 pub(super) fn columns() -> Vec<Column> {
-    let column = |name: &str, data_type| Column { name: name.to_owned(), data_type, nullable: false };
+    let column = |name: &str, data_type| Column::new(name.to_owned(), data_type, false);
     vec![
         column("last_value", DataType::Int64),
         column("log_cnt", DataType::Int64),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use datafusion::sql::sqlparser::ast;
 use millrace_engine::{DataType, Expr};
 
 use super::create::{CREATED_LATER, ID_LATER, created, terms};
@@ -44,7 +45,7 @@ pub(super) fn create(create: &CreateTable, scope: &Scope) -> Result<Bound, SqlEr
     let indexes = indexes(create, &relation, scope)?;
     relation.kind = RelationKind::Table {
         keep_rows: create.keep_rows,
-        rules: TableRules { defaults, checks, drawn, owned },
+        rules: TableRules { defaults, checks, drawn, owned, ..TableRules::default() },
     };
     let mut terms = terms(create.if_not_exists);
     terms.chosen_name = !sequences.is_empty()
@@ -120,7 +121,7 @@ fn drawn(create: &CreateTable, scope: &Scope) -> Result<DrawnColumns, SqlError> 
 type DrawnColumns = (Vec<(usize, Relation)>, Vec<Drawn>, Vec<Owned>);
 
 /// A sequence gives bigints.
-fn default_is_whole(column: &Column) -> Result<(), SqlError> {
+pub(super) fn default_is_whole(column: &Column) -> Result<(), SqlError> {
     if assignable(DataType::Int64, column.data_type) {
         return Ok(());
     }
@@ -150,27 +151,39 @@ fn checks(create: &CreateTable, table: &Relation, scope: &Scope) -> Result<Vec<C
     let mut checks = Vec::new();
     for constraint in &create.constraints {
         let ConstraintKind::Check { condition, text } = &constraint.kind else { continue };
-        let bound =
-            check_condition(table, condition).map_err(|error| scope.locate(error, condition.as_ref()))?;
-        let name = match &constraint.name {
-            Some(name) => name.value.clone(),
-            None => choose_check_name(table, &bound, &taken),
-        };
-        taken.insert(name.clone());
-        checks.push(Check { name, condition: text.clone() });
+        let check = check_of(table, constraint, condition, text, |name| taken.contains(name), scope)?;
+        taken.insert(check.name.clone());
+        checks.push(check);
     }
     checks.sort_by(|check, other| check.name.cmp(&other.name));
     Ok(checks)
 }
 
+/// A CHECK of a table, under its own name or one that is not taken.
+pub(super) fn check_of(
+    table: &Relation,
+    constraint: &TableConstraint,
+    condition: &ast::Expr,
+    text: &str,
+    is_taken: impl Fn(&str) -> bool,
+    scope: &Scope,
+) -> Result<Check, SqlError> {
+    let bound = check_condition(table, condition).map_err(|error| scope.locate(error, condition))?;
+    let name = match &constraint.name {
+        Some(name) => name.value.clone(),
+        None => choose_check_name(table, &bound, is_taken),
+    };
+    Ok(Check { name, condition: text.to_owned() })
+}
+
 /// PostgreSQL's: `t_a_check` for a condition on one column, else `t_check`, with a number where that is taken.
-fn choose_check_name(table: &Relation, condition: &Expr, taken: &BTreeSet<String>) -> String {
+fn choose_check_name(table: &Relation, condition: &Expr, is_taken: impl Fn(&str) -> bool) -> String {
     let columns: BTreeSet<usize> = columns_of(condition).into_iter().collect();
     let column = match columns.first().filter(|_| columns.len() == 1) {
         Some(column) => table.columns[*column].name.as_str(),
         None => "",
     };
-    numbered(&table.name, column, "check", |name| taken.contains(name))
+    numbered(&table.name, column, "check", is_taken)
 }
 
 /// The indexes of the table's keys.
@@ -195,7 +208,7 @@ fn indexes(create: &CreateTable, table: &Relation, scope: &Scope) -> Result<Vec<
         };
         let name = match &constraint.name {
             Some(name) => name.value.clone(),
-            None => choose_index_name(table, &columns, uniqueness, is_taken),
+            None => key_name(table, &columns, uniqueness, is_taken),
         };
         indexes.push(index_of(table, name, &columns, uniqueness));
     }
@@ -223,7 +236,7 @@ fn key_columns(
 }
 
 /// PostgreSQL's: `t_pkey`, `t_a_b_key`, with a number where that is taken.
-fn choose_index_name(
+pub(super) fn key_name(
     table: &Relation,
     columns: &[usize],
     uniqueness: Uniqueness,

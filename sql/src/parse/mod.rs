@@ -7,6 +7,7 @@
 //! `source` and `depth` look at the whole text, `cursor` and `names` are what every statement's
 //! grammar is made of; each of the others reads one kind of statement.
 
+mod alter; // ALTER TABLE and its kin
 mod change; // INSERT, UPDATE, DELETE, TRUNCATE
 mod copy; // COPY
 mod copy_format; // COPY's options
@@ -181,10 +182,13 @@ fn create(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
 }
 
 fn alter(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
-    match cursor.peek_words(2).get(1).map(String::as_str) {
-        Some("sequence") => Ok(StatementKind::AlterSequence(sequence::alter(cursor)?)),
-        _ => Err(unsupported::error(cursor)),
+    let words = cursor.peek_words(6);
+    let is_sequence = words.get(1).is_some_and(|word| word == "sequence");
+    let other = ["rename", "owner", "set"];
+    if is_sequence && !words.iter().skip(2).any(|word| other.contains(&word.as_str())) {
+        return Ok(StatementKind::AlterSequence(sequence::alter(cursor)?));
     }
+    alter::alter(cursor)
 }
 
 /// Whether a token is `""`.

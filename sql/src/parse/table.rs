@@ -38,7 +38,7 @@ const TABLE_CLAUSES: &[&str] =
     &["inherits", "partition by", "using", "without oids", "on commit", "tablespace", "as"];
 
 /// Said of everything that a table could have and does not have yet.
-const LATER: &str =
+pub(super) const LATER: &str =
     "It is planned for a later version; today there are NOT NULL, DEFAULT, PRIMARY KEY, UNIQUE, CHECK.";
 
 /// `CREATE TABLE [IF NOT EXISTS] name (columns) [WITH (options)]`
@@ -86,7 +86,7 @@ fn elements(cursor: &mut Cursor, table: &str) -> Result<Elements, SqlError> {
 }
 
 /// `[CONSTRAINT name] {PRIMARY KEY (columns) | UNIQUE (columns) | CHECK (condition)}`; none where a column comes.
-fn table_constraint(cursor: &mut Cursor) -> Result<Option<TableConstraint>, SqlError> {
+pub(super) fn table_constraint(cursor: &mut Cursor) -> Result<Option<TableConstraint>, SqlError> {
     let name = if cursor.accept("constraint") { Some(cursor.name()?) } else { None };
     let position = cursor.position();
     cursor.refuse(TABLE_CONSTRAINTS, "CREATE TABLE").map_err(|error| error.hint(LATER))?;
@@ -119,6 +119,19 @@ fn condition(cursor: &mut Cursor) -> Result<ConstraintKind, SqlError> {
     let text = cursor.text_since(mark);
     cursor.expect_token(&Token::RParen)?;
     Ok(ConstraintKind::Check { condition, text })
+}
+
+/// A column with its type and constraints, as ADD COLUMN has it.
+pub(super) fn one_column(
+    cursor: &mut Cursor,
+    table: &str,
+) -> Result<(ColumnDefinition, Vec<TableConstraint>), SqlError> {
+    let mut elements = Elements::default();
+    column(cursor, table, &mut elements)?;
+    match elements.columns.pop() {
+        Some(definition) => Ok((definition, elements.constraints)),
+        None => Err(cursor.syntax_error()),
+    }
 }
 
 /// A column with its type and constraints.
@@ -192,7 +205,7 @@ fn column(cursor: &mut Cursor, table: &str, elements: &mut Elements) -> Result<(
         let message = format!("{message} column \"{}\" of table \"{table}\"", name.value);
         return Err(SqlError::new("42601", message).position(name.position));
     }
-    let column = Column { name: name.value, data_type, nullable: nullable.unwrap_or(true) };
+    let column = Column::new(name.value, data_type, nullable.unwrap_or(true));
     elements.columns.push(ColumnDefinition { column, default, drawn });
     Ok(())
 }
@@ -239,7 +252,7 @@ fn identity(cursor: &mut Cursor, data_type: DataType) -> Result<(Generated, Sequ
 
 /// The value of DEFAULT, and how it is written. What follows it in parentheses or with an operator is its own, so
 /// that NOT NULL behind it is not.
-fn default_value(cursor: &mut Cursor) -> Result<(Expr, String), SqlError> {
+pub(super) fn default_value(cursor: &mut Cursor) -> Result<(Expr, String), SqlError> {
     let mark = cursor.mark();
     // IS, NOT and LIKE bind more weakly than what a default may have without parentheses: PostgreSQL's `b_expr`.
     let binding = PostgreSqlDialect {}.prec_value(Precedence::Like);

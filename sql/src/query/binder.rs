@@ -15,7 +15,7 @@ use super::scope::{Scope, fold};
 use super::typed::{ParameterTypes, Typed, cast_known};
 use super::types::display;
 use super::unnest::{self, Subquery};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Known};
 use crate::compile::evaluate_constant;
 use crate::error::SqlError;
 use crate::functions::{self, Context, common_type};
@@ -41,6 +41,8 @@ pub(crate) struct Binder<'a> {
     pub(crate) probing: std::cell::Cell<bool>,
     /// The relations that the statement's own text names.
     pub(crate) named: RefCell<BTreeSet<RelationId>>,
+    /// Within a view the relations by the names that its text has for them.
+    pub(crate) known: RefCell<Option<Arc<[Known]>>>,
 }
 
 /// A column that an INSERT gives values.
@@ -78,6 +80,7 @@ impl<'a> Binder<'a> {
             assigning: None,
             probing: Default::default(),
             named: RefCell::default(),
+            known: RefCell::default(),
         }
     }
 

@@ -261,6 +261,12 @@ impl<'a> ChangeBinder<'a> {
         self.finish(ChangeKind::Delete, rel, keys, Returning { items: returning, scope, shown })
     }
 
+    /// All rows with the defaults of some columns: what ADD COLUMN computes for each row.
+    pub(crate) fn filled(self, columns: &[usize]) -> Result<Change, SqlError> {
+        let assignment = |column: &usize| Assignment { column: *column, value: None };
+        self.update(&columns.iter().map(assignment).collect::<Vec<_>>(), &[], None, None)
+    }
+
     /// All rows of the table, as TRUNCATE takes them away.
     pub(crate) fn truncate(self) -> Result<Change, SqlError> {
         self.delete(&[], None, None)
@@ -280,8 +286,7 @@ impl<'a> ChangeBinder<'a> {
     }
 
     fn scope(&self, name: &str) -> Scope {
-        let columns = self.table.columns.iter().map(|column| (column.name.clone(), column.data_type));
-        Scope::of_table(name, columns)
+        table_scope(self.table, name)
     }
 
     /// The rows of the table, joined with those of FROM, for which the condition is true.
@@ -538,6 +543,14 @@ impl<'a> ChangeBinder<'a> {
     }
 }
 
+/// The columns of a table that can be named, in their places.
+pub(super) fn table_scope(table: &Relation, name: &str) -> Scope {
+    let columns = table.columns.iter().map(|column| (column.name.clone(), column.data_type));
+    let mut scope = Scope::of_table(name, columns);
+    scope.columns.retain(|column| !table.columns[column.position].dropped);
+    scope
+}
+
 /// 428C9, PostgreSQL's words.
 fn always_generated(message: String, column: &str) -> SqlError {
     SqlError::new("428C9", message)
@@ -592,8 +605,7 @@ pub(crate) fn default_expression(expr: &ast::Expr, column: &Column) -> Result<Ex
 /// # Errors
 /// What binding it raises.
 pub(crate) fn check_condition(table: &Relation, expr: &ast::Expr) -> Result<Expr, SqlError> {
-    let columns = table.columns.iter().map(|column| (column.name.clone(), column.data_type));
-    let scope = Scope::of_table(&table.name, columns);
+    let scope = table_scope(table, &table.name);
     let parameters = ParameterTypes::new(Parameters::values(&[]));
     let condition =
         ExprBinder::new(&scope, &parameters, "check constraints").bind_boolean(expr, "argument of CHECK")?;

@@ -1,6 +1,7 @@
 //! FROM: tables, views, sub-queries and their joins.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
     self, JoinConstraint, JoinOperator, TableAlias, TableFactor, TableWithJoins,
@@ -18,7 +19,7 @@ use super::typed::Typed;
 use super::unnest::{self, Sides};
 use super::volatile::sequence_row;
 use crate::bind::is_an_index;
-use crate::catalog::{Relation, RelationKind};
+use crate::catalog::{Known, Relation, RelationKind};
 use crate::error::SqlError;
 use crate::parse;
 use crate::system::SystemRelation;
@@ -161,7 +162,7 @@ impl Binder<'_> {
         let system = SystemRelation::of_name(schema, table);
         let found = match schema {
             _ if system.is_some() => system.map(|relation| (relation.id(), relation.columns())),
-            None | Some("public") => match self.catalog.get(table) {
+            None | Some("public") => match self.relation(table).map(|(relation, _)| relation) {
                 Some(relation) if matches!(relation.kind, RelationKind::Index { .. }) => {
                     return Err(is_an_index(table));
                 }
@@ -173,10 +174,10 @@ impl Binder<'_> {
                 }
                 Some(relation) => {
                     self.named.borrow_mut().insert(relation.id);
-                    if let Some(text) = self.catalog.text_of(relation) {
-                        return self.expanded(relation, text);
+                    if let Some((text, known)) = self.catalog.text_of(relation) {
+                        return self.expanded(relation, text, known);
                     }
-                    Some((relation.id, relation.columns.clone()))
+                    return Ok(self.rows_of(relation, table));
                 }
                 None => None,
             },
@@ -191,11 +192,48 @@ impl Binder<'_> {
         Ok((Rel::scan(relation, types), named))
     }
 
+    /// The relation of a name, as the text at hand knows it: that of a view knows those of its creation.
+    fn relation(&self, name: &str) -> Option<(&Arc<Relation>, Option<Known>)> {
+        match &*self.known.borrow() {
+            None => Some((self.catalog.get(name)?, None)),
+            Some(known) => {
+                let known = known.iter().find(|known| known.name == name)?;
+                Some((self.catalog.by_id(known.id)?, Some(known.clone())))
+            }
+        }
+    }
+
+    /// The rows of a relation, with the columns that the text at hand can name.
+    fn rows_of(&self, relation: &Relation, name: &str) -> (Rel, Vec<(String, DataType)>) {
+        let known = self.relation(name).and_then(|(_, known)| known).unwrap_or_else(|| Known::now(relation));
+        let rel = Rel::scan(relation.id, relation.types());
+        let named: Vec<(usize, String)> = known
+            .columns
+            .into_iter()
+            .enumerate()
+            .filter_map(|(place, name)| Some((place, name?)))
+            .filter(|(place, _)| *place < relation.columns.len())
+            .collect();
+        let rel = match named.len() == relation.columns.len() {
+            true => rel,
+            false => rel.project(named.iter().map(|(place, _)| Expr::Column(*place)).collect()),
+        };
+        let types = relation.types();
+        (rel, named.into_iter().map(|(place, name)| (name, types[place])).collect())
+    }
+
     /// A view as its query. The names that the query reads are the view's own affair, not the statement's.
-    fn expanded(&self, view: &Relation, text: &str) -> Result<(Rel, Vec<(String, DataType)>), SqlError> {
+    fn expanded(
+        &self,
+        view: &Relation,
+        text: &str,
+        known: Option<&[Known]>,
+    ) -> Result<(Rel, Vec<(String, DataType)>), SqlError> {
         let query = parse::query(text)?;
         let named = self.named.borrow().clone();
+        let outside = self.known.replace(known.map(|known| known.into()));
         let bound = self.bind_query(&query, &Environment::new(), None);
+        self.known.replace(outside);
         self.named.replace(named);
         let BoundQuery { mut rel, .. } = bound?;
         // It may be read several times, and each time it has to be the same rows.

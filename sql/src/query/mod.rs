@@ -57,7 +57,6 @@ use change::STATEMENT_ROWS;
 pub use change::{Change, ChangeKind, OnConflict, RowKey};
 use expr::ExprBinder;
 use rel::{Lookup, Rel};
-use scope::Scope;
 use typed::ParameterTypes;
 use volatile::OF_SEQUENCES;
 
@@ -160,11 +159,8 @@ impl Query {
         if outer::is_correlated(&bound.rel) || outer::has_places(&bound.rel) {
             return Err(SqlError::internal("an outer reference is left in the plan"));
         }
-        let columns: Vec<Column> = bound
-            .columns()
-            .into_iter()
-            .map(|(name, data_type)| Column { name, data_type, nullable: true })
-            .collect();
+        let columns: Vec<Column> =
+            bound.columns().into_iter().map(|(name, data_type)| Column::new(name, data_type, true)).collect();
         let mut rel = lower::optimize(bound.rel);
         lower::choose_indexes(&mut rel, binder.catalog);
         let rel = Arc::new(rel);
@@ -185,6 +181,11 @@ impl Query {
     /// The result's columns, named and typed as PostgreSQL would.
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// The columns of a relation that the query's answer depends on.
+    pub(crate) fn columns_read(&self, relation: RelationId) -> BTreeSet<usize> {
+        self.rel.columns_read(relation)
     }
 
     /// The relations that the query reads, each once.
@@ -284,8 +285,7 @@ pub(crate) fn index_expression(
     relation: &Relation,
     expr: &ast::Expr,
 ) -> Result<(Expr, Option<DataType>, String), SqlError> {
-    let columns = relation.columns.iter().map(|column| (column.name.clone(), column.data_type));
-    let scope = Scope::of_table(&relation.name, columns);
+    let scope = change::table_scope(relation, &relation.name);
     let parameters = ParameterTypes::new(Parameters::values(&[]));
     let typed = ExprBinder::new(&scope, &parameters, "index expressions").bind(expr)?;
     let data_type = typed.full_type();

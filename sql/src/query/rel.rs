@@ -3,6 +3,8 @@
 //! Between the binder and its two uses: `lower` makes a dataflow plan of it, `adhoc` an execution
 //! over snapshots. Sorting is for the latter only: a view has no order.
 
+use std::collections::BTreeSet;
+
 use millrace_engine::{Aggregate, DataType, Expr, RelationId};
 
 use crate::system::SystemRelation;
@@ -190,6 +192,29 @@ impl Rel {
         found
     }
 
+    /// The columns of a relation that are read of its scans: those that a projection right above reads, else all.
+    pub(crate) fn columns_read(&self, of: RelationId) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        let width = |rel: &Rel| match rel {
+            Rel::Scan { relation, columns, .. } if *relation == of => Some(columns.len()),
+            _ => None,
+        };
+        if let Some(width) = width(self) {
+            found.extend(0..width);
+        }
+        self.visit(&mut |rel| match rel {
+            Rel::Project { input, predicates, outputs } if width(input).is_some() => {
+                let exprs = predicates.iter().chain(outputs);
+                exprs.for_each(|expr| expr.for_each_column(&mut |column| found.extend([column])));
+            }
+            other => {
+                let whole = other.inputs().into_iter().filter_map(width);
+                whole.for_each(|width| found.extend(0..width));
+            }
+        });
+        found
+    }
+
     /// Makes every LIMIT without an order take the rows that come first as whole rows, so that the tree gives
     /// the same rows wherever it is read.
     pub(crate) fn fix_limits(&mut self) {
@@ -220,20 +245,22 @@ impl Rel {
     /// Calls `visit` with every operator, inputs after the operators that read them.
     pub(crate) fn visit(&self, visit: &mut impl FnMut(&Rel)) {
         visit(self);
+        self.inputs().into_iter().for_each(|input| input.visit(visit));
+    }
+
+    /// The inputs, left to right.
+    pub(crate) fn inputs(&self) -> Vec<&Rel> {
         match self {
-            Rel::Scan { .. } | Rel::Values { .. } => {}
+            Rel::Scan { .. } | Rel::Values { .. } => Vec::new(),
             Rel::Project { input, .. }
             | Rel::Aggregate { input, .. }
             | Rel::Distinct { input }
             | Rel::Sort { input, .. }
             | Rel::Limit { input, .. }
             | Rel::Repeat { input, .. }
-            | Rel::TopK { input, .. } => input.visit(visit),
-            Rel::Join { left, right, .. } => {
-                left.visit(visit);
-                right.visit(visit);
-            }
-            Rel::Union { inputs } => inputs.iter().for_each(|input| input.visit(visit)),
+            | Rel::TopK { input, .. } => vec![input],
+            Rel::Join { left, right, .. } => vec![left, right],
+            Rel::Union { inputs } => inputs.iter().collect(),
         }
     }
 

@@ -40,10 +40,10 @@ enum Order {
 }
 
 /// An item of the select list. What cannot be computed yet is NULL where nothing computes it: clients ask
-/// the catalogs for arrays of what is not there.
+/// the catalogs for arrays of what is not there, and compare with arrays where a column is only a text (42809).
 fn bind_item(expr: &ast::Expr, binder: &ExprBinder, vacant: bool) -> Result<Typed, SqlError> {
     match binder.bind(expr) {
-        Err(error) if vacant && error.sqlstate == "0A000" => Ok(Typed::Null),
+        Err(error) if vacant && ["0A000", "42809"].contains(&&*error.sqlstate) => Ok(Typed::Null),
         bound => bound,
     }
 }

@@ -179,7 +179,11 @@ impl ExprBinder<'_> {
         if !columns_of(&expr).is_empty() || volatile_call(&expr).is_some() || calls(&expr, "now") {
             return Err(unsupported());
         }
-        Ok(evaluate_constant(&expr)?)
+        Ok(match evaluate_constant(&expr)? {
+            // The form of both is the same.
+            Literal::Text(text) if to == DataType::Json => Literal::Json(text),
+            value => value,
+        })
     }
 
     /// `unnest(array, …)`: shorter ones end in NULLs.

@@ -47,11 +47,7 @@ fn plan_delete(table: &Arc<Relation>, condition: &ast::Expr, catalog: &Catalog) 
 }
 
 fn relation(id: u64, name: &str, columns: &[(&str, DataType)]) -> Relation {
-    let column = |(name, data_type): &(&str, DataType)| Column {
-        name: (*name).to_owned(),
-        data_type: *data_type,
-        nullable: true,
-    };
+    let column = |(name, data_type): &(&str, DataType)| Column::new((*name).to_owned(), *data_type, true);
     Relation {
         id: RelationId(id),
         name: name.to_owned(),

@@ -203,11 +203,7 @@ impl SystemRelation {
 
     /// The columns.
     pub fn columns(self) -> Vec<Column> {
-        let column = |(name, data_type): &(&str, DataType)| Column {
-            name: (*name).to_owned(),
-            data_type: *data_type,
-            nullable: true,
-        };
+        let column = |(name, data_type): &(&str, DataType)| Column::new((*name).to_owned(), *data_type, true);
         self.description().map_or_else(Vec::new, |found| found.columns.iter().map(column).collect())
     }
 }

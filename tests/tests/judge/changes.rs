@@ -227,6 +227,12 @@ async fn what_is_said_of_sequences_is_what_postgresql_says() {
     compare(include_str!("../../suites/sequences.sql")).await;
 }
 
+/// The same of ALTER TABLE and its kin: `tests/suites/alter.sql`.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_alterations_is_what_postgresql_says() {
+    compare(include_str!("../../suites/alter.sql")).await;
+}
+
 async fn compare(text: &str) {
     let postgres = Postgres::start();
     let theirs = postgres.connect().await;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod alter; // ALTER TABLE while the table lives
 mod catalogs; // psql's backslash commands, pg_catalog
 mod crash; // kill -9 at every sync
 mod folder; // damage, locks, wrong folders and flags

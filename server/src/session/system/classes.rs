@@ -131,6 +131,7 @@ fn attribute(oid: i64, at: usize, column: &Column, has_default: bool, identity: 
     let known = type_of(type_oid);
     let element = element_of(type_oid);
     let alignment = element.map(|element| if element.align == "d" { "d" } else { "i" });
+    let type_oid = if column.dropped { 0 } else { type_oid };
     row![
         oid,
         column.name.as_str(),
@@ -146,6 +147,7 @@ fn attribute(oid: i64, at: usize, column: &Column, has_default: bool, identity: 
         known.or(element).map(|known| known.collation),
         i64::from(element.is_some()),
         identity,
+        column.dropped,
     ]
 }
 
@@ -177,12 +179,13 @@ pub(super) fn attributes(catalog: &Catalog) -> Table {
         "attcollation",
         "attndims",
         "attidentity",
+        "attisdropped",
     ];
     Table::new(names, own.chain(system).collect())
         .with(&["attstattarget", "attcacheoff"], -1)
         .with(&["attinhcount"], 0)
         .with(&["attcompression", "attgenerated"], "")
-        .with(&["atthasmissing", "attisdropped"], false)
+        .with(&["atthasmissing"], false)
         .with(&["attislocal"], true)
 }
 

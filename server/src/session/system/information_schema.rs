@@ -157,9 +157,8 @@ impl<'c> Identity<'c> {
 
 /// `columns`
 pub(super) fn columns(catalog: &Catalog) -> Table {
-    let rows = known(catalog).flat_map(|relation| {
-        relation.columns.iter().enumerate().map(move |(at, own)| column(catalog, relation, at, own))
-    });
+    let rows = known(catalog)
+        .flat_map(|relation| relation.visible().map(move |(at, own)| column(catalog, relation, at, own)));
     let names = &[
         "table_name",
         "column_name",

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray};
 use millrace_engine::{
-    DataError, DataType, Engine, EngineError, RelationId, RelationReport, Snapshot, Tick, batch_of,
+    DataError, DataType, Engine, EngineError, RelationId, RelationReport, RowShape, Snapshot, Tick, batch_of,
 };
 use millrace_sql::{Catalog, Relation, RelationKind, SqlError, SystemRelation};
 use tokio::sync::oneshot;
@@ -79,7 +79,7 @@ pub(super) async fn snapshot(
     let types: Vec<DataType> = relation.columns().iter().map(|column| column.data_type).collect();
     let rows = columns.first().map_or(0, |column| column.len());
     let batch = batch_of(&types, columns, rows).map_err(SqlError::internal)?;
-    Ok(Snapshot::of_rows(types, moment.tick, &batch, 1)?)
+    Ok(Snapshot::of_rows(&RowShape::new(&types), moment.tick, &batch, 1)?)
 }
 
 /// How the relations of a catalog stand on all workers.

@@ -49,11 +49,9 @@ fn catalog() -> Catalog {
 }
 
 fn create(catalog: &mut Catalog, name: &str, columns: &[(&str, DataType, bool)], kind: RelationKind) {
-    let columns = columns.iter().map(|(name, data_type, nullable)| Column {
-        name: (*name).to_owned(),
-        data_type: *data_type,
-        nullable: *nullable,
-    });
+    let columns = columns
+        .iter()
+        .map(|(name, data_type, nullable)| Column::new((*name).to_owned(), *data_type, *nullable));
     let (id, name) = (catalog.next_id(), name.to_owned());
     let relation = Relation { id, name, columns: columns.collect(), kind, created: 1 };
     catalog.apply(&CatalogChange::Create(relation)).unwrap();
@@ -70,6 +68,7 @@ fn view(sql: &str, of: u64) -> RelationKind {
         plan,
         options: ViewOptions::default(),
         through: Vec::new(),
+        known: None,
     }
 }
 
@@ -116,7 +115,7 @@ fn summary(bound: &Bound) -> String {
                 }
                 RelationKind::Table { keep_rows: true, rules } => format!("table {rules:?}"),
                 RelationKind::Table { keep_rows: false, .. } => "stream".to_owned(),
-                RelationKind::View { sql, reads } => format!("plain view over {reads:?} <{sql}>"),
+                RelationKind::View { sql, reads, .. } => format!("plain view over {reads:?} <{sql}>"),
                 RelationKind::MaterializedView { sql, plan, options, .. }
                     if *options == ViewOptions::default() =>
                 {

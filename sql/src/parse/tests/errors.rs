@@ -632,7 +632,7 @@ fn statements_that_we_do_not_have() {
                 refused 0A000 at 1: REFRESH MATERIALIZED VIEW is not supported
                   hint: A materialized view is always up to date.
             ALTER MATERIALIZED VIEW mv RENAME TO mv2
-                refused 0A000 at 1: ALTER MATERIALIZED VIEW is not supported
+                Alter(AlterRelation { kind: MaterializedView, if_exists: false, relation: Name { value: "mv", position: 25 }, actions: [Rename(Name { value: "mv2", position: 38 })] })
             DECLARE c CURSOR FOR SUBSCRIBE mv
                 refused 0A000 at 1: DECLARE is not supported
                   hint: Use SELECT, SUBSCRIBE or COPY (SUBSCRIBE …) TO STDOUT.
@@ -778,13 +778,15 @@ fn statements_that_we_do_not_have() {
             COMMENT ON COLUMN t.a IS 'x'
                 refused 0A000 at 1: COMMENT is not supported
             ALTER TABLE t ADD COLUMN a int, DROP COLUMN b, ALTER COLUMN c TYPE text USING c::text
-                refused 0A000 at 1: ALTER TABLE is not supported
+                refused 0A000 at 63: ALTER COLUMN … TYPE is not supported
+                  hint: Add a column of the new type, fill it with UPDATE, and drop the old one.
             ALTER TABLE t RENAME TO u
-                refused 0A000 at 1: ALTER TABLE is not supported
+                Alter(AlterRelation { kind: Table, if_exists: false, relation: Name { value: "t", position: 13 }, actions: [Rename(Name { value: "u", position: 25 })] })
             ALTER TABLE t ADD PRIMARY KEY (a)
-                refused 0A000 at 1: ALTER TABLE is not supported
+                Alter(AlterRelation { kind: Table, if_exists: false, relation: Name { value: "t", position: 13 }, actions: [AddConstraint(TableConstraint { name: None, kind: PrimaryKey([Name { value: "a", position: 32 }]), position: 19 })] })
             ALTER TABLE "public"."t" OWNER TO bob
-                refused 0A000 at 1: ALTER TABLE is not supported
+                refused 0A000 at 26: ALTER TABLE … OWNER TO is not supported
+                  hint: It is planned for a later version.
             CREATE SCHEMA IF NOT EXISTS s AUTHORIZATION bob
                 refused 0A000 at 1: CREATE SCHEMA is not supported
             CREATE DATABASE d

@@ -50,7 +50,7 @@ fn summary(statement: &Statement) -> String {
                 .columns
                 .iter()
                 .map(|definition| {
-                    let Column { name, data_type, nullable } = &definition.column;
+                    let Column { name, data_type, nullable, .. } = &definition.column;
                     let default = definition.default.as_ref();
                     let default = default.map_or(String::new(), |(_, text)| format!(" default <{text}>"));
                     format!("{name} {data_type}{}{default}", if *nullable { "" } else { " not null" })
