@@ -46,6 +46,7 @@ fn display(row: &Row) -> String {
         Literal::Time(_) => "time".to_owned(),
         Literal::Json(value) => format!("'{value}'"),
         Literal::Jsonb(_) => "jsonb".to_owned(),
+        Literal::Array { .. } => "array".to_owned(),
         Literal::Uuid(bytes) => format!("{bytes:?}"),
         Literal::Bytea(bytes) => format!("{bytes:?}"),
         Literal::Int16(value) => value.to_string(),

@@ -13,6 +13,7 @@ use super::expr::{ExprBinder, call};
 use super::exprs::columns_of;
 use super::rel::{JoinKind, Rel};
 use super::scope::{Scope, ScopeColumn, fold, fold_name};
+use super::set_function::{SetCall, arguments_in_from};
 use super::surroundings::Frame;
 use super::typed::Typed;
 use super::unnest::{self, Sides};
@@ -96,11 +97,38 @@ impl Binder<'_> {
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
                 self.bind_joins(table_with_joins, environment)
             }
-            TableFactor::Table { args: Some(_), .. }
-            | TableFactor::Function { .. }
-            | TableFactor::TableFunction { .. } => Err(SqlError::unsupported("a function in FROM")),
+            TableFactor::Table {
+                name, args: Some(arguments), alias, with_ordinality, sample: None, ..
+            } => {
+                let (name, arguments) = (fold_name(name), arguments_in_from(&arguments.args)?);
+                self.bind_named_set(name, arguments, *with_ordinality, alias.as_ref(), environment)
+            }
+            TableFactor::Function { name, args, with_ordinality, alias, .. } => {
+                let (name, arguments) = (fold_name(name), arguments_in_from(args)?);
+                self.bind_named_set(name, arguments, *with_ordinality, alias.as_ref(), environment)
+            }
+            TableFactor::UNNEST { array_exprs, with_offset: false, with_ordinality, alias, .. } => {
+                let (name, arguments) = (vec!["unnest".to_owned()], array_exprs.iter().collect());
+                self.bind_named_set(name, arguments, *with_ordinality, alias.as_ref(), environment)
+            }
+            TableFactor::TableFunction { .. } => Err(SqlError::unsupported("TABLE(…)")),
             other => Err(SqlError::unsupported(format_args!("FROM {other}"))),
         }
+    }
+
+    fn bind_named_set(
+        &self,
+        mut name: Vec<String>,
+        arguments: Vec<&ast::Expr>,
+        with_ordinality: bool,
+        alias: Option<&TableAlias>,
+        environment: &Environment,
+    ) -> Bound {
+        let last = name.pop().unwrap_or_default();
+        if !matches!(name.as_slice(), [] | [_]) || name.first().is_some_and(|schema| schema != "pg_catalog") {
+            return Err(SqlError::unsupported(format_args!("{}.{last}()", name.join("."))));
+        }
+        self.bind_set(&SetCall { name: last, arguments, with_ordinality, alias }, environment)
     }
 
     fn bind_table(&self, name: &[String], alias: Option<&TableAlias>, environment: &Environment) -> Bound {
@@ -358,7 +386,7 @@ fn join_kind(operator: &JoinOperator) -> Result<(JoinKind, &JoinConstraint), Sql
 }
 
 /// Applies the column names of an alias: `AS t (a, b)`.
-fn renamed(mut source: Source, alias: Option<&TableAlias>) -> Bound {
+pub(super) fn renamed(mut source: Source, alias: Option<&TableAlias>) -> Bound {
     let Some(alias) = alias else { return Ok(source) };
     let available = source.scope.columns.len();
     if alias.columns.len() > available {

@@ -28,6 +28,7 @@ pub(crate) mod scope; // what a name can mean
 mod select; // SELECT
 mod subquery; // sub-queries in expressions
 mod surroundings; // what is around a query
+mod set_function; // functions that give rows
 mod set_operation; // UNION, INTERSECT, EXCEPT
 #[cfg(test)]
 mod tests;
