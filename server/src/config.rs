@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -10,6 +11,9 @@ use crate::start::StartError;
 
 /// The most worker threads.
 const WORKERS_MAX: usize = 1024;
+
+/// The most that --max-connections can be.
+const CONNECTIONS_MAX: usize = 100_000;
 
 /// What the user gave.
 #[derive(Clone, Debug, Parser)]
@@ -42,6 +46,14 @@ pub struct RawConfig {
     /// A materialized view that holds more bytes than this is stopped; 0: no limit.
     #[arg(long, env = "MILLRACE_VIEW_MEMORY_BYTES", default_value_t = 4 << 30, value_name = "BYTES")]
     pub view_memory_bytes: usize,
+
+    /// The most PostgreSQL clients at once; further ones are refused.
+    #[arg(long, env = "MILLRACE_MAX_CONNECTIONS", default_value_t = 1_000, value_name = "NUMBER")]
+    pub max_connections: usize,
+
+    /// A PostgreSQL client that has not asked for its session by then is dropped.
+    #[arg(long, env = "MILLRACE_CONNECT_SECONDS", default_value_t = 10, value_name = "SECONDS")]
+    pub connect_seconds: u64,
 }
 
 /// What the server works with.
@@ -59,6 +71,10 @@ pub struct Config {
     pub lag_bytes: usize,
     /// The bytes that a materialized view may hold where it has no limit of its own.
     pub view_memory_bytes: Option<usize>,
+    /// The most PostgreSQL clients at once, at least 1.
+    pub max_connections: usize,
+    /// How long a PostgreSQL client may take to ask for its session.
+    pub connect_time: Duration,
 }
 
 impl TryFrom<RawConfig> for Config {
@@ -70,6 +86,12 @@ impl TryFrom<RawConfig> for Config {
         if !(1..=WORKERS_MAX).contains(&workers) {
             return Err(StartError::refused(format!("--workers is 1 to {WORKERS_MAX}, not {workers}")));
         }
+        if !(1..=CONNECTIONS_MAX).contains(&raw.max_connections) {
+            let given = raw.max_connections;
+            return Err(StartError::refused(format!(
+                "--max-connections is 1 to {CONNECTIONS_MAX}, not {given}"
+            )));
+        }
         Ok(Config {
             pg_addr: loopback("--pg-addr", raw.pg_addr)?,
             http_addr: loopback("--http-addr", raw.http_addr)?,
@@ -77,6 +99,8 @@ impl TryFrom<RawConfig> for Config {
             workers,
             lag_bytes: raw.lag_bytes,
             view_memory_bytes: Some(raw.view_memory_bytes).filter(|bytes| *bytes > 0),
+            max_connections: raw.max_connections,
+            connect_time: Duration::from_secs(raw.connect_seconds.clamp(1, 3_600)),
         })
     }
 }
@@ -108,11 +132,13 @@ mod tests {
         assert!(resolve(&["--pg-addr", "[::1]:6432"]).is_ok());
         assert_eq!(config.view_memory_bytes, Some(4 << 30));
         assert_eq!(resolve(&["--view-memory-bytes", "0"]).unwrap().view_memory_bytes, None);
+        assert_eq!((config.max_connections, config.connect_time), (1_000, Duration::from_secs(10)));
     }
 
     #[test]
     fn what_cannot_be_is_refused() {
         assert_eq!(resolve(&["--workers", "0"]).unwrap_err().exit_code, 78);
+        assert_eq!(resolve(&["--max-connections", "0"]).unwrap_err().exit_code, 78);
         let error = resolve(&["--pg-addr", "0.0.0.0:6432"]).unwrap_err();
         assert!(error.message.contains("loopback"), "{error}");
         assert!(resolve(&["--http-addr", "192.168.1.1:80"]).is_err());

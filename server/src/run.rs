@@ -20,6 +20,7 @@ use tracing::info;
 
 use crate::config::Config;
 use crate::coordinator::{AppendGroup, CommitPath, Coordinator, Group, Holds, Parts, Progress};
+use crate::pgwire::Limits;
 use crate::recovery::{Recovered, recover};
 use crate::server::Server;
 use crate::start::StartError;
@@ -39,7 +40,8 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     let (server, coordinator) = start(&config, log, replay, commits_down.clone()).await?;
     announce(&pg, &http, &folder)?;
     let listeners_down = CancellationToken::new();
-    let pg_task = tokio::spawn(pgwire::serve(pg, server.clone(), listeners_down.clone()));
+    let limits = Limits { sessions: config.max_connections, opening_time: config.connect_time };
+    let pg_task = tokio::spawn(pgwire::serve(pg, server.clone(), limits, listeners_down.clone()));
     let http_task = tokio::spawn(http::serve(http, server.clone(), listeners_down.clone()));
     let coordinator = wait_for_the_end(server.engine(), coordinator).await?;
     info!("stopping");

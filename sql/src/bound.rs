@@ -1,6 +1,7 @@
 //! Bound statements: names resolved, types known, everything checked that can be checked without
 //! data. The border between `sql` and `server`: a session executes exactly these.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use millrace_engine::{DataType, RelationId};
@@ -217,9 +218,18 @@ pub struct Subscribe {
     pub as_of: Option<u64>,
 }
 
-/// The text format of COPY.
+/// The format of COPY.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CopyFormat {
+pub enum CopyFormat {
+    /// A line a row.
+    Lines(LineFormat),
+    /// PostgreSQL's binary format.
+    Binary,
+}
+
+/// The text formats of COPY.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineFormat {
     /// CSV, else PostgreSQL's text format.
     pub csv: bool,
     /// A first line of column names (skipped on the way in, written on the way out).
@@ -238,5 +248,49 @@ pub struct Description {
     /// The parameters' types, `$1` first.
     pub parameters: Vec<DataType>,
     /// The result's columns; `None` where it returns no rows.
-    pub columns: Option<Vec<Column>>,
+    pub columns: Option<RowShape>,
+}
+
+/// The columns of a result, and which of them a client could find in the catalog.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowShape {
+    columns: Vec<Column>,
+    /// By column; where it is shorter, the rest comes from nowhere.
+    origins: Vec<Option<Origin>>,
+}
+
+/// The column of a relation that a column of a result shows as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The table or view.
+    pub relation: RelationId,
+    /// Its column, from 0.
+    pub column: usize,
+}
+
+impl RowShape {
+    /// Columns with their origins.
+    pub fn new(columns: Vec<Column>, origins: Vec<Option<Origin>>) -> RowShape {
+        RowShape { columns, origins }
+    }
+
+    /// Where a column comes from.
+    pub fn origin(&self, column: usize) -> Option<Origin> {
+        self.origins.get(column).copied().flatten()
+    }
+}
+
+impl From<Vec<Column>> for RowShape {
+    /// Columns that come from nowhere.
+    fn from(columns: Vec<Column>) -> RowShape {
+        RowShape { columns, origins: Vec::new() }
+    }
+}
+
+impl Deref for RowShape {
+    type Target = [Column];
+
+    fn deref(&self) -> &[Column] {
+        &self.columns
+    }
 }

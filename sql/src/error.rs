@@ -17,6 +17,19 @@ pub struct SqlError {
     pub hint: Option<String>,
     /// Where in the statement, in characters from 1.
     pub position: Option<usize>,
+    /// What of the catalog it is about.
+    pub about: Option<Box<About>>,
+}
+
+/// What of the catalog an error is about, where a program may want to know: a constraint that rows break.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// The table, in the schema `public`.
+    pub table: String,
+    /// The column of a NOT NULL.
+    pub column: Option<String>,
+    /// The constraint.
+    pub constraint: Option<String>,
 }
 
 impl SqlError {
@@ -28,6 +41,7 @@ impl SqlError {
             detail: None,
             hint: None,
             position: None,
+            about: None,
         }
     }
 
@@ -50,6 +64,12 @@ impl SqlError {
     /// Adds a hint.
     pub fn hint(mut self, hint: impl Into<String>) -> SqlError {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds what of the catalog it is about.
+    pub fn about(mut self, about: About) -> SqlError {
+        self.about = Some(Box::new(about));
         self
     }
 

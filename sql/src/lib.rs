@@ -25,14 +25,15 @@ mod adhoc; // queries over snapshots, through DataFusion's operators
 
 pub use bind::{arguments, bind, describe};
 pub use bound::{
-    Alteration, Bound, CopyFormat, Create, Description, Holds, RowSource, Subscribe, Terms, Violation,
+    Alteration, Bound, CopyFormat, Create, Description, Holds, LineFormat, Origin, RowShape, RowSource,
+    Subscribe, Terms, Violation,
 };
 pub use catalog::{
     Catalog, CatalogChange, Check, Column, Drawn, Generated, IndexKey, Known, OnError, Owned, Relation,
     RelationKind, TableRules, Uniqueness, ViewOptions,
 };
 pub use compile::ExprCompiler;
-pub use error::SqlError;
+pub use error::{About, SqlError};
 pub use parse::parse;
 pub use query::{
     Change, ChangeKind, LookedUp, OnConflict, Parameters, Query, RowKey, RowStream, Snapshots, Sources,

@@ -13,7 +13,7 @@ use arrow::array::{
 };
 use arrow::datatypes::SchemaRef;
 use millrace_engine::{DataType, Element, Limit, MOMENT_ZONE, schema_of};
-use millrace_sql::{Column, CopyFormat, SqlError, Zone, text_form};
+use millrace_sql::{Column, LineFormat, SqlError, Zone, text_form};
 
 use super::fields::Fields;
 use super::lines::{Line, Lines};
@@ -27,7 +27,7 @@ const SHOWN_CHARS: usize = 100;
 
 /// Decodes COPY's lines: feed bytes, take batches.
 pub struct Decoder {
-    format: CopyFormat,
+    format: LineFormat,
     /// In which timestamps with time zone are meant that have none of their own.
     zone: Zone,
     columns: Vec<Column>,
@@ -44,7 +44,7 @@ pub struct Decoder {
 
 impl Decoder {
     /// A decoder of lines that give these columns.
-    pub fn new(columns: &[Column], format: &CopyFormat, zone: Zone) -> Decoder {
+    pub fn new(columns: &[Column], format: &LineFormat, zone: Zone) -> Decoder {
         let types: Vec<DataType> = columns.iter().map(|column| column.data_type).collect();
         Decoder {
             format: format.clone(),
@@ -319,7 +319,7 @@ mod tests {
     }
 
     /// All rows of these chunks as one batch.
-    fn decode(types: &[DataType], format: &CopyFormat, chunks: &[&[u8]]) -> Result<RecordBatch, SqlError> {
+    fn decode(types: &[DataType], format: &LineFormat, chunks: &[&[u8]]) -> Result<RecordBatch, SqlError> {
         let mut decoder = Decoder::new(&columns(types), format, UTC.clone());
         let mut batches = Vec::new();
         for chunk in chunks {
@@ -335,7 +335,7 @@ mod tests {
         Ok(concat_batches(&schema_of(types), &batches).expect("one schema"))
     }
 
-    fn encode(batch: &RecordBatch, format: &CopyFormat) -> Vec<u8> {
+    fn encode(batch: &RecordBatch, format: &LineFormat) -> Vec<u8> {
         let mut out = BytesMut::new();
         let mut encoder = Encoder::new(format);
         let values = encoder.columns(batch, &UTC).expect("our types");
@@ -374,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_header_is_skipped_once() {
-        let format = CopyFormat { header: true, ..csv() };
+        let format = LineFormat { header: true, ..csv() };
         let batch = decode(&[DataType::Int32], &format, &[b"c0\n1\n2\n"]).expect("good lines");
         assert_eq!(batch.num_rows(), 2);
     }
@@ -486,9 +486,9 @@ mod tests {
         fn encoded_rows_come_back(batch in rows(), size in 1usize..50, as_csv in any::<bool>(), other in any::<bool>()) {
             let format = match (as_csv, other) {
                 (true, false) => csv(),
-                (true, true) => CopyFormat { delimiter: b';', quote: b'\'', null: "NN".to_owned(), ..csv() },
+                (true, true) => LineFormat { delimiter: b';', quote: b'\'', null: "NN".to_owned(), ..csv() },
                 (false, false) => text(),
-                (false, true) => CopyFormat { delimiter: b'a', null: String::new(), ..text() },
+                (false, true) => LineFormat { delimiter: b'a', null: String::new(), ..text() },
             };
             // In text format an empty text cannot be told from a NULL that is written as nothing.
             prop_assume!(as_csv || !other || !has_empty_text(&batch));

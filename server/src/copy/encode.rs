@@ -2,13 +2,13 @@
 
 use arrow::array::RecordBatch;
 use bytes::{BufMut, BytesMut};
-use millrace_sql::{Column, CopyFormat, SqlError, Zone};
+use millrace_sql::{Column, LineFormat, SqlError, Zone};
 
 use crate::pgwire::values::Values;
 
 /// Writes COPY's lines.
 pub struct Encoder {
-    format: CopyFormat,
+    format: LineFormat,
     /// A value as text, before its escapes; used again and again.
     value: BytesMut,
 }
@@ -18,7 +18,7 @@ pub struct Columns<'a>(Vec<Values<'a>>);
 
 impl Encoder {
     /// A writer of this format.
-    pub fn new(format: &CopyFormat) -> Encoder {
+    pub fn new(format: &LineFormat) -> Encoder {
         Encoder { format: format.clone(), value: BytesMut::new() }
     }
 
@@ -116,7 +116,7 @@ mod tests {
     use millrace_engine::DataType;
     use std::sync::Arc;
 
-    fn lines(format: &CopyFormat, texts: &[Option<&str>]) -> String {
+    fn lines(format: &LineFormat, texts: &[Option<&str>]) -> String {
         let numbers: ArrayRef = Arc::new((0..texts.len() as i32).collect::<Int32Array>());
         let texts: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
         let batch = RecordBatch::try_from_iter([("n", numbers), ("t", texts)]).expect("one length");

@@ -3,7 +3,7 @@
 //! A value's bytes go into one buffer that is used for every line; a field remembers where they end.
 //! NULL is decided on what was written, before escapes: `\N` is NULL, `\\N` is text.
 
-use millrace_sql::{CopyFormat, SqlError};
+use millrace_sql::{LineFormat, SqlError};
 
 /// A line's values, in one reused buffer.
 #[derive(Default)]
@@ -18,7 +18,7 @@ impl Fields {
     ///
     /// # Errors
     /// 22P04 for a quote that is not closed.
-    pub(crate) fn cut(&mut self, line: &[u8], format: &CopyFormat) -> Result<(), SqlError> {
+    pub(crate) fn cut(&mut self, line: &[u8], format: &LineFormat) -> Result<(), SqlError> {
         self.bytes.clear();
         self.ends.clear();
         if format.csv { self.cut_csv(line, format) } else { self.cut_text(line, format) }
@@ -36,7 +36,7 @@ impl Fields {
         (!is_null).then(|| &self.bytes[start..end])
     }
 
-    fn cut_text(&mut self, line: &[u8], format: &CopyFormat) -> Result<(), SqlError> {
+    fn cut_text(&mut self, line: &[u8], format: &LineFormat) -> Result<(), SqlError> {
         let mut rest = line;
         loop {
             let end = text_field_end(rest, format.delimiter);
@@ -53,7 +53,7 @@ impl Fields {
         }
     }
 
-    fn cut_csv(&mut self, line: &[u8], format: &CopyFormat) -> Result<(), SqlError> {
+    fn cut_csv(&mut self, line: &[u8], format: &LineFormat) -> Result<(), SqlError> {
         let mut at = 0;
         loop {
             let (end, saw_quote) = self.csv_field(line, at, format)?;
@@ -71,7 +71,7 @@ impl Fields {
         &mut self,
         line: &[u8],
         start: usize,
-        format: &CopyFormat,
+        format: &LineFormat,
     ) -> Result<(usize, bool), SqlError> {
         let (mut at, mut in_quote, mut saw_quote) = (start, false, false);
         while let Some(&byte) = line.get(at) {
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
     use crate::copy::lines::tests::{csv, text};
 
-    fn cut(format: &CopyFormat, line: &str) -> Vec<Option<String>> {
+    fn cut(format: &LineFormat, line: &str) -> Vec<Option<String>> {
         let mut fields = Fields::default();
         fields.cut(line.as_bytes(), format).expect("a good line");
         let value = |at| fields.value(at).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(cut(&csv(), "\"a,\"\"b\"\"\n\",c"), values(&[Some("a,\"b\"\n"), Some("c")]));
         assert_eq!(cut(&csv(), "a\"b,c\"d"), values(&[Some("ab,cd")]));
         assert_eq!(cut(&csv(), " a , b "), values(&[Some(" a "), Some(" b ")]));
-        let null = CopyFormat { null: "NULL".to_owned(), delimiter: b';', ..csv() };
+        let null = LineFormat { null: "NULL".to_owned(), delimiter: b';', ..csv() };
         assert_eq!(cut(&null, "NULL;\"NULL\";"), values(&[None, Some("NULL"), Some("")]));
     }
 }

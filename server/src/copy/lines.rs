@@ -6,7 +6,7 @@
 //! Invariant: no byte is looked at twice, so that a long line costs no more than a short one.
 
 use bytes::{Buf, Bytes, BytesMut};
-use millrace_sql::{CopyFormat, SqlError};
+use millrace_sql::{LineFormat, SqlError};
 
 /// The longest line, and with it the most bytes that wait for their line's end.
 const LINE_BYTES_MAX: usize = 64 << 20;
@@ -55,7 +55,7 @@ enum Step {
 }
 
 impl Lines {
-    pub(crate) fn new(format: &CopyFormat) -> Lines {
+    pub(crate) fn new(format: &LineFormat) -> Lines {
         Lines {
             csv: format.csv,
             quote: format.quote,
@@ -213,16 +213,16 @@ pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    pub(crate) fn text() -> CopyFormat {
-        CopyFormat { csv: false, header: false, delimiter: b'\t', quote: b'"', null: "\\N".to_owned() }
+    pub(crate) fn text() -> LineFormat {
+        LineFormat { csv: false, header: false, delimiter: b'\t', quote: b'"', null: "\\N".to_owned() }
     }
 
-    pub(crate) fn csv() -> CopyFormat {
-        CopyFormat { csv: true, header: false, delimiter: b',', quote: b'"', null: String::new() }
+    pub(crate) fn csv() -> LineFormat {
+        LineFormat { csv: true, header: false, delimiter: b',', quote: b'"', null: String::new() }
     }
 
     /// The lines of these chunks with their numbers, or the error's SQLSTATE and message.
-    fn cut(format: &CopyFormat, chunks: &[&[u8]]) -> Result<Vec<(u64, String)>, String> {
+    fn cut(format: &LineFormat, chunks: &[&[u8]]) -> Result<Vec<(u64, String)>, String> {
         let mut lines = Lines::new(format);
         let mut taken = Vec::new();
         let mut take = |lines: &mut Lines| -> Result<(), String> {
@@ -242,7 +242,7 @@ pub(crate) mod tests {
         Ok(taken)
     }
 
-    fn whole(format: &CopyFormat, data: &str) -> Result<Vec<String>, String> {
+    fn whole(format: &LineFormat, data: &str) -> Result<Vec<String>, String> {
         cut(format, &[data.as_bytes()]).map(|lines| lines.into_iter().map(|(_, line)| line).collect())
     }
 

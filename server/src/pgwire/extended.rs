@@ -7,7 +7,7 @@ use ::pgwire::messages::data::{NoData, ParameterDescription};
 use ::pgwire::messages::extendedquery::{BindComplete, CloseComplete, ParseComplete, PortalSuspended};
 use bytes::Bytes;
 use millrace_engine::{DataType, Literal};
-use millrace_sql::{Column, SqlError, Statement, Zone};
+use millrace_sql::{RowShape, SqlError, Statement, Zone};
 
 use super::connection::{Connection, rows_tag};
 use super::fault::Fault;
@@ -23,7 +23,7 @@ const PORTALS_MAX: usize = 10_000;
 /// A prepared statement with its parameters' values, perhaps half run.
 pub(crate) struct Portal {
     statement: Option<Statement>,
-    columns: Option<Vec<Column>>,
+    columns: Option<RowShape>,
     parameters: Vec<Literal>,
     formats: Vec<Format>,
     state: State,
@@ -78,7 +78,7 @@ impl Connection {
     /// Describe of a portal: its columns in the formats that Bind chose. A cursor's are text.
     pub(crate) fn describe_portal(&mut self, name: &str) -> Result<(), Fault> {
         let (columns, formats) = match self.portals.get(name) {
-            Some(portal) => (portal.columns.as_deref(), portal.formats.as_slice()),
+            Some(portal) => (portal.columns.as_ref(), portal.formats.as_slice()),
             None => (Some(self.session.cursor_columns(name).ok_or_else(|| no_portal(name))?), [].as_slice()),
         };
         match columns {
@@ -186,7 +186,7 @@ impl Portal {
     /// A portal of a prepared statement, which has these columns, with the values of Bind.
     fn new(
         prepared: &Prepared,
-        columns: Option<Vec<Column>>,
+        columns: Option<RowShape>,
         bind: &Bind,
         zone: &Zone,
     ) -> Result<Portal, SqlError> {
@@ -210,7 +210,7 @@ impl Portal {
             .enumerate()
             .map(|(at, bytes)| value(at, bytes.as_ref(), formats[at], oids[at], targets[at], zone))
             .collect::<Result<Vec<_>, _>>()?;
-        let count = columns.as_ref().map_or(0, Vec::len);
+        let count = columns.as_ref().map_or(0, |columns| columns.len());
         let formats = Format::expand(&bind.result_formats, count, || {
             format!(
                 "bind message has {} result formats but query has {count} columns",

@@ -54,12 +54,16 @@ pub(crate) fn notice_response(notice: &Notice) -> NoticeResponse {
     NoticeResponse::new(fields(notice.severity, &SqlError::new(notice.sqlstate, notice.message.clone())))
 }
 
-/// S, V, C, M, then D, H and P where there are such.
+/// S, V, C, M, then D, H, P, s, t, c and n where there are such.
 fn fields(severity: &str, error: &SqlError) -> Vec<(u8, String)> {
     let optional = [
         (b'D', error.detail.clone()),
         (b'H', error.hint.clone()),
         (b'P', error.position.map(|position| position.to_string())),
+        (b's', error.about.as_ref().map(|_| "public".to_owned())),
+        (b't', error.about.as_ref().map(|about| about.table.clone())),
+        (b'c', error.about.as_ref().and_then(|about| about.column.clone())),
+        (b'n', error.about.as_ref().and_then(|about| about.constraint.clone())),
     ];
     [(b'S', severity), (b'V', severity), (b'C', &error.sqlstate), (b'M', &error.message)]
         .map(|(code, value)| (code, clean(value)))
@@ -76,6 +80,7 @@ fn clean(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use millrace_sql::About;
 
     #[test]
     fn errors_carry_every_field_that_they_have() {
@@ -92,5 +97,10 @@ mod tests {
         ];
         assert_eq!(fields, expected.map(|(code, value)| (code, value.to_owned())));
         assert_eq!(fatal_response(&error).fields[0].1, "FATAL");
+        let about = About { table: "t".to_owned(), column: None, constraint: Some("t_pkey".to_owned()) };
+        let fields = error_response(&SqlError::new("23505", "m").about(about)).fields;
+        let named: Vec<String> =
+            fields[4..].iter().map(|(code, value)| format!("{}{value}", *code as char)).collect();
+        assert_eq!(named, ["spublic", "tt", "nt_pkey"]);
     }
 }

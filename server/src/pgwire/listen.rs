@@ -19,31 +19,37 @@ use super::wire::Wire;
 use crate::server::Server;
 use crate::session::{Notice, Session};
 
-/// The most sessions at once; more are refused with 53300.
-const SESSIONS_MAX: usize = 1_000;
-
-/// The most sockets at once: sessions, and connections that are being opened or cancel something.
-const SOCKETS_MAX: usize = SESSIONS_MAX + 200;
-
-/// How long a client may take to ask for its session.
-const OPENING_TIME: Duration = Duration::from_secs(10);
+/// The most sockets beside those of sessions: connections that are being opened, or cancel something.
+const OTHER_SOCKETS_MAX: usize = 200;
 
 /// The pause after an accept that failed, for want of file descriptors most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How many may connect, and how fast they have to.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The most sessions at once; more are refused with 53300.
+    pub sessions: usize,
+    /// How long a client may take to ask for its session.
+    pub opening_time: Duration,
+}
 
 /// What all connections share.
 struct Shared {
     server: Arc<Server>,
     registry: Arc<Registry>,
     sessions: Arc<Semaphore>,
+    opening_time: Duration,
     shutdown: CancellationToken,
 }
 
 /// Serves PostgreSQL's protocol until `shutdown`, then until the last connection has been told so.
-pub async fn serve(listener: TcpListener, server: Arc<Server>, shutdown: CancellationToken) {
-    let sessions = Arc::new(Semaphore::new(SESSIONS_MAX));
-    let sockets = Arc::new(Semaphore::new(SOCKETS_MAX));
-    let shared = Arc::new(Shared { server, registry: Arc::default(), sessions, shutdown: shutdown.clone() });
+pub async fn serve(listener: TcpListener, server: Arc<Server>, limits: Limits, shutdown: CancellationToken) {
+    let Limits { sessions, opening_time } = limits;
+    let sockets = Arc::new(Semaphore::new(sessions + OTHER_SOCKETS_MAX));
+    let sessions = Arc::new(Semaphore::new(sessions));
+    let registry = Arc::default();
+    let shared = Arc::new(Shared { server, registry, sessions, opening_time, shutdown: shutdown.clone() });
     let tasks = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -86,7 +92,7 @@ async fn connect(shared: Arc<Shared>, socket: TcpStream, peer: SocketAddr, _perm
     }
     let registration = shared.registry.register();
     let mut wire = Wire::new(socket, shared.shutdown.clone(), registration.signal.clone());
-    let opened = match timeout(OPENING_TIME, open(&mut wire, &shared.registry)).await {
+    let opened = match timeout(shared.opening_time, open(&mut wire, &shared.registry)).await {
         Ok(opened) => opened,
         // As PostgreSQL does: whoever says nothing in time is not told anything either.
         Err(_) => return,

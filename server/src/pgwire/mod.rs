@@ -20,5 +20,5 @@ mod types; // oids, and parameters as values
 pub(crate) mod values; // columns of a batch as text and binary
 mod wire; // the socket, its buffers and interrupts
 
-pub use listen::serve;
-pub(crate) use types::{utf8, wire_type};
+pub use listen::{Limits, serve};
+pub(crate) use types::{read_binary_value, utf8, wire_type};

@@ -4,12 +4,13 @@ use ::pgwire::messages::data::{FieldDescription, RowDescription};
 use arrow::array::RecordBatch;
 use bytes::{BufMut, BytesMut};
 use futures::StreamExt as _;
-use millrace_sql::{Column, RowStream, SqlError, Zone};
+use millrace_sql::{Column, RowShape, RowStream, SqlError, Zone, oid_of};
 
 use super::fault::Fault;
 use super::types::wire_type;
 use super::values::Values;
 use super::wire::Wire;
+use crate::session::row_size::check_bytes;
 
 /// How a column's values are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,14 +48,26 @@ impl Format {
 }
 
 /// The message that describes the columns. Without formats (Describe of a statement) they are text.
-pub(crate) fn row_description(columns: &[Column], formats: &[Format]) -> RowDescription {
+pub(crate) fn row_description(columns: &RowShape, formats: &[Format]) -> RowDescription {
     let field = |(at, column): (usize, &Column)| {
         let wire = wire_type(column.data_type);
         let format = match formats.get(at) {
             Some(Format::Binary) => 1,
             Some(Format::Text) | None => 0,
         };
-        FieldDescription::new(column.name.replace('\0', ""), 0, 0, wire.oid, wire.size, wire.modifier, format)
+        let (table, number) = match columns.origin(at) {
+            Some(origin) => (oid_of(origin.relation), origin.column + 1),
+            None => (0, 0),
+        };
+        FieldDescription::new(
+            column.name.replace('\0', ""),
+            i32::try_from(table).unwrap_or_default(),
+            i16::try_from(number).unwrap_or_default(),
+            wire.oid,
+            wire.size,
+            wire.modifier,
+            format,
+        )
     };
     RowDescription::new(columns.iter().enumerate().map(field).collect())
 }
@@ -154,13 +167,21 @@ fn write_rows(
         if wire.is_full() {
             return Ok(row);
         }
-        write_row(&columns, formats, row, wire.output());
+        write_row(&columns, formats, row, wire.output())?;
     }
     Ok(rows.end)
 }
 
 /// One DataRow: the lengths are filled in when the values stand.
-fn write_row(columns: &[Values<'_>], formats: &[Format], row: usize, out: &mut BytesMut) {
+///
+/// # Errors
+/// 54000 for a row that is too big; nothing of it is left.
+fn write_row(
+    columns: &[Values<'_>],
+    formats: &[Format],
+    row: usize,
+    out: &mut BytesMut,
+) -> Result<(), SqlError> {
     out.put_u8(b'D');
     let start = out.len();
     out.put_i32(0);
@@ -178,7 +199,9 @@ fn write_row(columns: &[Values<'_>], formats: &[Format], row: usize, out: &mut B
         }
         set_length(out, length_at, out.len() - length_at - 4);
     }
-    set_length(out, start, out.len() - start);
+    let length = out.len() - start;
+    set_length(out, start, length);
+    check_bytes(length).inspect_err(|_| out.truncate(start - 1))
 }
 
 fn set_length(out: &mut BytesMut, at: usize, length: usize) {
@@ -189,7 +212,8 @@ fn set_length(out: &mut BytesMut, at: usize, length: usize) {
 mod tests {
     use super::*;
     use arrow::array::{ArrayRef, Int32Array, StringArray};
-    use millrace_engine::DataType;
+    use millrace_engine::{DataType, RelationId};
+    use millrace_sql::Origin;
     use std::sync::Arc;
 
     #[test]
@@ -199,7 +223,7 @@ mod tests {
         let values: Vec<Values<'_>> =
             columns.iter().map(|array| Values::of(array, &millrace_sql::UTC).expect("ours")).collect();
         let mut out = BytesMut::new();
-        write_row(&values, &[Format::Binary, Format::Text], 0, &mut out);
+        write_row(&values, &[Format::Binary, Format::Text], 0, &mut out).expect("a small row");
         let expected =
             [b"D\0\0\0\x12\0\x02".as_slice(), b"\0\0\0\x04\0\0\0\x07", b"\xff\xff\xff\xff"].concat();
         assert_eq!(&out[..], &expected[..]);
@@ -218,8 +242,14 @@ mod tests {
     #[test]
     fn columns_are_described_with_oid_size_and_modifier() {
         let data_type = DataType::Numeric { precision: 10, scale: 2 };
-        let columns = [Column::new("price".to_owned(), data_type, true)];
-        let field = FieldDescription::new("price".to_owned(), 0, 0, 1700, -1, 655_366, 1);
-        assert_eq!(row_description(&columns, &[Format::Binary]), RowDescription::new(vec![field]));
+        let column = |name: &str| Column::new(name, data_type, true);
+        let origin = Origin { relation: RelationId(1), column: 4 };
+        let columns = RowShape::new(vec![column("price"), column("more")], vec![Some(origin)]);
+        let fields = vec![
+            FieldDescription::new("price".to_owned(), 16_385, 5, 1700, -1, 655_366, 1),
+            FieldDescription::new("more".to_owned(), 0, 0, 1700, -1, 655_366, 0),
+        ];
+        let formats = [Format::Binary, Format::Text];
+        assert_eq!(row_description(&columns, &formats), RowDescription::new(fields));
     }
 }

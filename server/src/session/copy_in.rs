@@ -14,7 +14,7 @@ use crate::session::block::too_large;
 use crate::session::drawing::{Attempt, Drawing};
 use crate::session::read::collect;
 use crate::session::write::Task;
-use crate::session::{Session, not_null};
+use crate::session::{Session, not_null, row_size};
 
 /// The most bytes of rows that one COPY may hold in memory.
 pub const COPY_BYTES_MAX: usize = 1 << 30;
@@ -59,6 +59,7 @@ impl CopyIn {
         let rows = self.whole_rows(batch).await?;
         for batch in rows {
             not_null::check(&self.change.table, &batch)?;
+            row_size::check(&batch)?;
             self.bytes += batch_bytes(&batch);
             if self.bytes > COPY_BYTES_MAX {
                 return Err(too_large("COPY", COPY_BYTES_MAX));

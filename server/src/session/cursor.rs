@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use futures::{FutureExt, StreamExt, stream};
-use millrace_sql::{Column, Direction, Fetch, RowSource, RowStream, SqlError};
+use millrace_sql::{Direction, Fetch, RowShape, RowSource, RowStream, SqlError};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -34,7 +34,7 @@ pub(super) struct Cursors {
 }
 
 struct Cursor {
-    columns: Vec<Column>,
+    columns: RowShape,
     is_held: bool,
     /// NO SCROLL was given.
     only_forward: bool,
@@ -102,10 +102,10 @@ impl Session {
             return Err(SqlError::new("53000", format!("more than {CURSORS_MAX} cursors")));
         }
         let (columns, rows, follows) = match source {
-            RowSource::Query(query) => (query.columns().to_vec(), self.select(&query, moment).await?, false),
+            RowSource::Query(query) => (query.shape().clone(), self.select(&query, moment).await?, false),
             RowSource::Subscribe(subscribe) => {
                 let rows = self.subscribe(&subscribe, moment)?;
-                (subscribe.columns, rows, true)
+                (subscribe.columns.into(), rows, true)
             }
         };
         self.cursors.born += 1;
@@ -174,8 +174,8 @@ impl Session {
     }
 
     /// The columns of a cursor; `None` where there is no such one.
-    pub(crate) fn cursor_columns(&self, name: &str) -> Option<&[Column]> {
-        self.cursors.by_name.get(name).map(|cursor| cursor.columns.as_slice())
+    pub(crate) fn cursor_columns(&self, name: &str) -> Option<&RowShape> {
+        self.cursors.by_name.get(name).map(|cursor| &cursor.columns)
     }
 }
 

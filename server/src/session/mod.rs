@@ -24,6 +24,7 @@ mod parameters; // SET and SHOW
 pub(crate) mod prepared; // Parse, PREPARE, EXECUTE, DEALLOCATE
 mod read; // snapshots and queries at a tick
 mod response; // what a statement answers
+pub(crate) mod row_size; // 54000
 mod rows; // what INSERT, UPDATE and DELETE do
 pub(crate) mod system; // the relations of pg_catalog, information_schema and millrace
 #[cfg(test)]
@@ -257,11 +258,11 @@ impl Session {
             }
             Bound::Select(query) => {
                 let rows = self.select(&query, &moment).await?;
-                Ok(Response::Rows { columns: query.columns().to_vec(), rows, tag: "SELECT" })
+                Ok(Response::Rows { columns: query.shape().clone(), rows, tag: "SELECT" })
             }
             Bound::Subscribe(subscribe) => {
                 let rows = self.subscribe(&subscribe, &moment)?;
-                Ok(Response::Rows { columns: subscribe.columns, rows, tag: "SUBSCRIBE" })
+                Ok(Response::Rows { columns: subscribe.columns.into(), rows, tag: "SUBSCRIBE" })
             }
             Bound::CopyFrom { change, columns, format } => {
                 self.check_writable(statement)?;

@@ -2,7 +2,7 @@
 
 use arrow::array::{ArrayRef, RecordBatch};
 use bytes::BytesMut;
-use millrace_sql::{Relation, SqlError, UTC};
+use millrace_sql::{About, Relation, SqlError, UTC};
 
 use crate::pgwire::values::Values;
 
@@ -26,7 +26,12 @@ pub(super) fn check(table: &Relation, rows: &RecordBatch) -> Result<(), SqlError
                 column.name, table.name
             ),
         )
-        .detail(failing_row(table, rows, row)?));
+        .detail(failing_row(table, rows, row)?)
+        .about(About {
+            table: table.name.clone(),
+            column: Some(column.name.clone()),
+            constraint: None,
+        }));
     }
     Ok(())
 }

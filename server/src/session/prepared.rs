@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use millrace_engine::{DataType, Literal};
-use millrace_sql::{Column, Description, Prepare, SavepointAction, SqlError, Statement, StatementKind};
+use millrace_sql::{
+    Column, Description, Prepare, RowShape, SavepointAction, SqlError, Statement, StatementKind,
+};
 
 use crate::coordinator::Moment;
 use crate::session::block::command;
@@ -116,7 +118,7 @@ impl Session {
     }
 
     /// The columns that a prepared statement has now: those of EXECUTE and of FETCH are another's.
-    pub(crate) fn columns_now(&self, prepared: &Prepared) -> Option<Vec<Column>> {
+    pub(crate) fn columns_now(&self, prepared: &Prepared) -> Option<RowShape> {
         match &prepared.statement {
             Some(statement) => match self.columns_of_another(&statement.kind) {
                 Some(columns) => columns,
@@ -127,14 +129,14 @@ impl Session {
     }
 
     /// The columns of EXECUTE and FETCH, which only the session knows; none while what they name is not there.
-    pub(super) fn columns_of_another(&self, kind: &StatementKind) -> Option<Option<Vec<Column>>> {
+    pub(super) fn columns_of_another(&self, kind: &StatementKind) -> Option<Option<RowShape>> {
         match kind {
             StatementKind::Execute(execute) => {
                 let prepared = self.prepared.find(&execute.name);
                 Some(prepared.and_then(|prepared| prepared.description.columns.clone()))
             }
             StatementKind::Fetch(fetch) if fetch.is_move => Some(None),
-            StatementKind::Fetch(fetch) => Some(self.cursor_columns(&fetch.name).map(<[Column]>::to_vec)),
+            StatementKind::Fetch(fetch) => Some(self.cursor_columns(&fetch.name).cloned()),
             _ => None,
         }
     }

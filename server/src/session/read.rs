@@ -291,5 +291,5 @@ pub(super) fn text_table<const WIDTH: usize>(
     };
     let values = (0..WIDTH).map(values).collect();
     let batch = batch_of(&[DataType::Text; WIDTH], values, rows.len()).map_err(SqlError::internal)?;
-    Ok(Response::Rows { columns, rows: Box::pin(stream::iter([Ok(batch)])), tag })
+    Ok(Response::Rows { columns: columns.into(), rows: Box::pin(stream::iter([Ok(batch)])), tag })
 }

@@ -12,14 +12,14 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::{filter_record_batch, interleave_record_batch};
 use millrace_engine::{DataType, batch_of};
-use millrace_sql::{Change, ChangeKind, Column, OnConflict, Query, Relation, RowKey, SqlError};
+use millrace_sql::{About, Change, ChangeKind, OnConflict, Query, Relation, RowKey, SqlError};
 
 use crate::coordinator::{Moment, Reads, Write, WrittenKeys};
 use crate::session::by_key::rows_of;
 use crate::session::keys::{Key, hash_of, keys_of_rows};
 use crate::session::read::collect;
 use crate::session::write::{Prepared, Returned, STATEMENT_BYTES_MAX};
-use crate::session::{Session, not_null};
+use crate::session::{Session, not_null, row_size};
 
 /// More keys than this a write does not tell one by one: then it counts as one of all keys.
 const HASHES_MAX: usize = 1 << 16;
@@ -92,6 +92,7 @@ impl Session {
     ) -> Result<(), SqlError> {
         for rows in new {
             not_null::check(&change.table, rows)?;
+            row_size::check(rows)?;
             for (name, check) in &change.checks {
                 let (failing, _) = self.run_query(check, Some(rows.clone()), moment).await?;
                 let failing = collect(failing, &change.table.types(), STATEMENT_BYTES_MAX).await?;
@@ -100,7 +101,8 @@ impl Session {
                     let message =
                         format!("new row for relation \"{table}\" violates check constraint \"{name}\"");
                     let detail = not_null::failing_row(&change.table, failing, 0)?;
-                    return Err(SqlError::new("23514", message).detail(detail));
+                    let about = about(&change.table, name);
+                    return Err(SqlError::new("23514", message).detail(detail).about(about));
                 }
             }
         }
@@ -204,7 +206,7 @@ impl Session {
                 .filter(|(key, count)| count.net + there.get(*key).copied().unwrap_or_default() > 1);
             if let Some((_, count)) = twice.min_by_key(|(_, count)| count.at) {
                 let (batch, row) = count.at;
-                return Err(duplicate(key, &rows.new[batch], row)?);
+                return Err(duplicate(&change.table, key, &rows.new[batch], row)?);
             }
             written.push(counted.written(key));
         }
@@ -219,7 +221,7 @@ impl Session {
         reads: &mut Reads,
         moment: &Moment,
     ) -> Result<Returned, SqlError> {
-        let columns: Vec<Column> = returning.columns().to_vec();
+        let columns = returning.shape().clone();
         let types: Vec<DataType> = columns.iter().map(|column| column.data_type).collect();
         let mut batches = Vec::new();
         for rows in shown {
@@ -285,12 +287,18 @@ impl Counted {
 }
 
 /// 23505, PostgreSQL's words.
-fn duplicate(key: &RowKey, rows: &RecordBatch, row: usize) -> Result<SqlError, SqlError> {
+fn duplicate(table: &Relation, key: &RowKey, rows: &RecordBatch, row: usize) -> Result<SqlError, SqlError> {
     let parts = key.of_rows(rows)?;
     let values = batch_of(&key.types, parts, rows.num_rows()).map_err(SqlError::internal)?;
     let (texts, values) = (key.texts.join(", "), not_null::row_text(&values, row)?);
     let message = format!("duplicate key value violates unique constraint \"{}\"", key.name);
-    Ok(SqlError::new("23505", message).detail(format!("Key ({texts})=({values}) already exists.")))
+    let detail = format!("Key ({texts})=({values}) already exists.");
+    Ok(SqlError::new("23505", message).detail(detail).about(about(table, &key.name)))
+}
+
+/// The constraint of a table that rows break.
+fn about(table: &Relation, constraint: &str) -> About {
+    About { table: table.name.clone(), column: None, constraint: Some(constraint.to_owned()) }
 }
 
 /// 21000, PostgreSQL's words.

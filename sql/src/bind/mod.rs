@@ -111,14 +111,11 @@ pub fn describe(
 ) -> Result<Description, SqlError> {
     let scope = Scope { catalog, parameters, source: &statement.source };
     let declared = || parameters.declared();
-    let rows = |columns: Vec<Column>| Description { parameters: declared(), columns: Some(columns) };
+    let rows = |columns: Vec<Column>| Description { parameters: declared(), columns: Some(columns.into()) };
     Ok(match &statement.kind {
         StatementKind::Select(query) => {
             let query = scope.plan(query)?;
-            Description {
-                parameters: query.parameter_types().to_vec(),
-                columns: Some(query.columns().to_vec()),
-            }
+            Description { parameters: query.parameter_types().to_vec(), columns: Some(query.shape().clone()) }
         }
         StatementKind::Insert(insert) => of_change(&change::insert(insert, &scope)?),
         StatementKind::Update(update) => of_change(&change::update(update, &scope)?),
@@ -155,7 +152,7 @@ pub fn describe(
 
 /// A change of rows takes parameters, and returns rows where it says RETURNING.
 fn of_change(change: &Change) -> Description {
-    let columns = change.returning.as_ref().map(|returning| returning.columns().to_vec());
+    let columns = change.returning.as_ref().map(|returning| returning.shape().clone());
     Description { parameters: change.parameter_types.clone(), columns }
 }
 

@@ -11,7 +11,7 @@ use crate::statement::{CopyFrom, CopySource, CopyTo, StatementKind};
 /// `COPY relation [(columns)] | (query) | (SUBSCRIBE …) {FROM STDIN | TO STDOUT} [options]`
 pub(super) fn copy(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
     cursor.expect("copy")?;
-    cursor.refuse(&["binary"], "COPY")?;
+    let binary = cursor.accept("binary");
     let source = match cursor.accept_token(&Token::LParen) {
         true => query(cursor)?,
         false => {
@@ -25,7 +25,7 @@ pub(super) fn copy(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
         cursor.expect("to")?;
     }
     client(cursor)?;
-    let format = copy_format::format(cursor)?;
+    let format = copy_format::format(cursor, binary)?;
     cursor.refuse(&["where"], "COPY")?;
     match source {
         CopySource::Relation { relation, columns } if from => {

@@ -6,17 +6,25 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
 use super::setting;
-use crate::bound::CopyFormat;
+use crate::bound::{CopyFormat, LineFormat};
 use crate::error::SqlError;
 use crate::statement::Name;
 
 /// What PostgreSQL's text format cannot have as its delimiter.
 const TEXT_DELIMITERS_REFUSED: &str = "\\.abcdefghijklmnopqrstuvwxyz0123456789";
 
+/// What FORMAT names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Csv,
+    Binary,
+}
+
 /// The options as they were given; `None`: not at all.
 #[derive(Default)]
 struct Given {
-    csv: Option<bool>,
+    kind: Option<Kind>,
     header: Option<bool>,
     delimiter: Option<String>,
     quote: Option<String>,
@@ -26,9 +34,11 @@ struct Given {
 }
 
 /// The options that come next, if any.
-pub(super) fn format(cursor: &mut Cursor) -> Result<CopyFormat, SqlError> {
+///
+/// `binary`: the statement began with COPY BINARY.
+pub(super) fn format(cursor: &mut Cursor, binary: bool) -> Result<CopyFormat, SqlError> {
     let position = cursor.position();
-    let mut given = Given::default();
+    let mut given = Given { kind: binary.then_some(Kind::Binary), ..Given::default() };
     cursor.accept("with");
     if cursor.accept_token(&Token::LParen) {
         new_options(cursor, &mut given)?;
@@ -50,7 +60,7 @@ fn new_options(cursor: &mut Cursor, given: &mut Given) -> Result<(), SqlError> {
 
 fn new_option(cursor: &mut Cursor, given: &mut Given, option: &Name) -> Result<(), SqlError> {
     match option.value.as_str() {
-        "format" => once(&mut given.csv, is_csv(&word(cursor)?, option)?, option),
+        "format" => once(&mut given.kind, kind(&word(cursor)?, option)?, option),
         "header" => {
             cursor.refuse(&["match"], "COPY … HEADER")?;
             once(&mut given.header, setting::optional_boolean(cursor, option)?, option)
@@ -73,15 +83,16 @@ fn new_option(cursor: &mut Cursor, given: &mut Given, option: &Name) -> Result<(
 }
 
 fn old_options(cursor: &mut Cursor, given: &mut Given) -> Result<(), SqlError> {
-    let known = ["csv", "header", "delimiter", "quote", "escape", "null", "encoding", "delimiters"];
+    let known = ["binary", "csv", "header", "delimiter", "quote", "escape", "null", "encoding", "delimiters"];
     loop {
-        cursor.refuse(&["binary", "freeze", "force quote", "force not null", "force null"], "COPY")?;
+        cursor.refuse(&["freeze", "force quote", "force not null", "force null"], "COPY")?;
         let position = cursor.position();
         let Some(words) = cursor.accept_one_of(&known) else { return Ok(()) };
         let option = Name { value: words.to_owned(), position };
         cursor.accept("as");
         match words {
-            "csv" => once(&mut given.csv, true, &option)?,
+            "csv" => once(&mut given.kind, Kind::Csv, &option)?,
+            "binary" => once(&mut given.kind, Kind::Binary, &option)?,
             "header" => once(&mut given.header, true, &option)?,
             "quote" => once(&mut given.quote, cursor.string()?, &option)?,
             "escape" => once(&mut given.escape, cursor.string()?, &option)?,
@@ -110,11 +121,11 @@ fn word(cursor: &mut Cursor) -> Result<String, SqlError> {
     }
 }
 
-fn is_csv(format: &str, option: &Name) -> Result<bool, SqlError> {
+fn kind(format: &str, option: &Name) -> Result<Kind, SqlError> {
     match format {
-        "csv" => Ok(true),
-        "text" => Ok(false),
-        "binary" => Err(SqlError::unsupported("COPY … BINARY").position(option.position)),
+        "csv" => Ok(Kind::Csv),
+        "text" => Ok(Kind::Text),
+        "binary" => Ok(Kind::Binary),
         other => Err(SqlError::new("22023", format!("COPY format \"{other}\" not recognized"))
             .position(option.position)),
     }
@@ -122,11 +133,14 @@ fn is_csv(format: &str, option: &Name) -> Result<bool, SqlError> {
 
 /// Fills in the defaults and checks what goes together.
 fn resolve(given: Given) -> Result<CopyFormat, SqlError> {
-    let csv = given.csv.unwrap_or(false);
+    check_encoding(given.encoding.as_deref())?;
+    if given.kind == Some(Kind::Binary) {
+        return binary(&given);
+    }
+    let csv = given.kind == Some(Kind::Csv);
     let default_delimiter = if csv { "," } else { "\t" };
     let delimiter = one_byte(given.delimiter.as_deref().unwrap_or(default_delimiter), "delimiter")?;
     let null = given.null.unwrap_or_else(|| if csv { String::new() } else { "\\N".to_owned() });
-    check_encoding(given.encoding.as_deref())?;
     if !csv && (given.quote.is_some() || given.escape.is_some()) {
         let option = if given.quote.is_some() { "QUOTE" } else { "ESCAPE" };
         return Err(SqlError::new("0A000", format!("COPY {option} requires CSV mode")));
@@ -135,9 +149,28 @@ fn resolve(given: Given) -> Result<CopyFormat, SqlError> {
     if given.escape.is_some_and(|escape| escape.as_bytes() != [quote]) {
         return Err(SqlError::unsupported("COPY … ESCAPE other than the quote"));
     }
-    let format = CopyFormat { csv, header: given.header.unwrap_or(false), delimiter, quote, null };
+    let format = LineFormat { csv, header: given.header.unwrap_or(false), delimiter, quote, null };
     check_together(&format)?;
-    Ok(format)
+    Ok(CopyFormat::Lines(format))
+}
+
+/// The binary format has nothing that could be chosen.
+fn binary(given: &Given) -> Result<CopyFormat, SqlError> {
+    let refused = |what: &str| SqlError::new("42601", format!("cannot specify {what} in BINARY mode"));
+    if given.delimiter.is_some() {
+        return Err(refused("DELIMITER"));
+    }
+    if given.null.is_some() {
+        return Err(refused("NULL"));
+    }
+    if given.header == Some(true) {
+        return Err(SqlError::new("0A000", "cannot specify HEADER in BINARY mode"));
+    }
+    match (&given.quote, &given.escape) {
+        (Some(_), _) => Err(SqlError::new("0A000", "COPY quote available only in CSV mode")),
+        (None, Some(_)) => Err(SqlError::new("0A000", "COPY escape available only in CSV mode")),
+        (None, None) => Ok(CopyFormat::Binary),
+    }
 }
 
 fn one_byte(text: &str, what: &str) -> Result<u8, SqlError> {
@@ -158,8 +191,8 @@ fn check_encoding(encoding: Option<&str>) -> Result<(), SqlError> {
     }
 }
 
-fn check_together(format: &CopyFormat) -> Result<(), SqlError> {
-    let CopyFormat { csv, header: _, delimiter, quote, null } = format;
+fn check_together(format: &LineFormat) -> Result<(), SqlError> {
+    let LineFormat { csv, header: _, delimiter, quote, null } = format;
     let wrong = |message: &str| Err(SqlError::new("22023", message));
     if null.contains(['\n', '\r']) {
         return wrong("COPY null representation cannot use newline or carriage return");

@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::depth::RECURSION_MAX;
 use super::dialect::BoundedDialect;
+use super::expand_array;
 use super::names;
 use super::source::{Source, too_deep};
 use crate::error::SqlError;
@@ -206,8 +207,12 @@ impl<'a> Cursor<'a> {
     /// A query, from here on.
     pub(super) fn query(&mut self) -> Result<Arc<ast::Query>, SqlError> {
         self.spell_out_table();
-        let query = self.sqlparser(Parser::parse_query)?;
+        let mut query = self.sqlparser(Parser::parse_query)?;
         super::refused::check(&query, self.source)?;
+        // Queries without it are not walked: a deep one would take stack for nothing.
+        if self.tokens.iter().any(|token| unquoted(&token.token).as_deref() == Some(expand_array::NAME)) {
+            expand_array::spell_out(&mut query)?;
+        }
         Ok(Arc::from(query))
     }
 

@@ -15,6 +15,7 @@ mod cursor; // the tokens, word by word
 mod depth; // refuses what would overflow the stack
 mod dialect; // what sqlparser takes for PostgreSQL, with bounded work
 mod drop; // DROP
+mod expand_array; // a function of the catalogs that gives rows in a select list
 mod explain; // EXPLAIN
 mod index; // CREATE INDEX
 mod names; // folding, reserved words, the schema

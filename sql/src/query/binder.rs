@@ -15,6 +15,7 @@ use super::scope::{Scope, fold};
 use super::typed::{ParameterTypes, Typed, cast_known};
 use super::types::display;
 use super::unnest::{self, Subquery};
+use crate::bound::Origin;
 use crate::catalog::{Catalog, Known};
 use crate::compile::evaluate_constant;
 use crate::error::SqlError;
@@ -59,6 +60,8 @@ pub(crate) struct BoundQuery {
     pub(crate) names: Vec<String>,
     /// Whether a column is a literal that had no type of its own.
     pub(crate) untyped: Vec<bool>,
+    /// What its columns are in the catalog; empty where none is there.
+    pub(crate) origins: Vec<Option<Origin>>,
 }
 
 impl BoundQuery {
@@ -207,7 +210,12 @@ impl<'a> Binder<'a> {
             cells.map(|(cell, to)| self.settle(cell, *to)).collect::<Result<Vec<_>, _>>()
         };
         let rows = rows.into_iter().map(typed_row).collect::<Result<_, _>>()?;
-        Ok(BoundQuery { rel: values_of(rows, columns, &subqueries.borrow())?, names, untyped })
+        Ok(BoundQuery {
+            rel: values_of(rows, columns, &subqueries.borrow())?,
+            names,
+            untyped,
+            origins: Vec::new(),
+        })
     }
 
     /// A cell of VALUES; in those of an INSERT, which have targets, DEFAULT is that of the cell's column.
@@ -251,7 +259,12 @@ impl<'a> Binder<'a> {
             .map(|row| row.into_iter().zip(columns()).map(assign).collect::<Result<Vec<_>, SqlError>>())
             .collect::<Result<_, _>>()?;
         let untyped = vec![false; names.len()];
-        Ok(BoundQuery { rel: values_of(rows, targets.to_vec(), subqueries)?, names, untyped })
+        Ok(BoundQuery {
+            rel: values_of(rows, targets.to_vec(), subqueries)?,
+            names,
+            untyped,
+            origins: Vec::new(),
+        })
     }
 
     /// An output as its type. While only types are wanted, a parameter's stays open.

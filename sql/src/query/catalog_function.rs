@@ -68,6 +68,14 @@ const IS_VISIBLE: &str = "(SELECT \" visible\" FROM (SELECT oid AS \" oid\", rel
 const TYPE_IS_VISIBLE: &str = "(SELECT true FROM (SELECT oid AS \" oid\" FROM pg_catalog.pg_type) AS \" t\" \
      WHERE \" oid\" = $1)";
 
+/// The type of a name, or nothing.
+const TYPE_OF_NAME: &str = "(SELECT \" oid\" FROM (SELECT oid AS \" oid\", typname AS \" name\" FROM \
+     pg_catalog.pg_type) AS \" t\" WHERE \" name\" = CASE lower($1) WHEN 'boolean' THEN 'bool' WHEN 'smallint' \
+     THEN 'int2' WHEN 'integer' THEN 'int4' WHEN 'int' THEN 'int4' WHEN 'bigint' THEN 'int8' WHEN 'real' THEN \
+     'float4' WHEN 'double precision' THEN 'float8' WHEN 'character varying' THEN 'varchar' WHEN \
+     'timestamp without time zone' THEN 'timestamp' WHEN 'timestamp with time zone' THEN 'timestamptz' \
+     ELSE lower($1) END)";
+
 /// Arrays of the catalogs are texts in PostgreSQL's text form, and no element of one has a quote.
 const ARRAY_TO_STRING: &str = "replace(btrim($1, '{}'), ',', $2)";
 
@@ -96,6 +104,7 @@ const FUNCTIONS: &[(&str, usize, &str)] = &[
     ("format_type", 2, FORMAT_TYPE),
     ("obj_description", 1, NOTHING),
     ("obj_description", 2, NOTHING),
+    ("pg_advisory_unlock_all", 0, "''::text"),
     ("pg_encoding_to_char", 1, "CASE $1 WHEN 6 THEN 'UTF8' ELSE '' END"),
     ("pg_function_is_visible", 1, "NULL::boolean"),
     ("pg_get_constraintdef", 1, DEFINITION_OF_CONSTRAINT),
@@ -117,6 +126,7 @@ const FUNCTIONS: &[(&str, usize, &str)] = &[
     ("pg_table_is_visible", 1, IS_VISIBLE),
     ("pg_type_is_visible", 1, TYPE_IS_VISIBLE),
     ("shobj_description", 2, NOTHING),
+    ("to_regtype", 1, TYPE_OF_NAME),
     ("version", 0, concat!("'PostgreSQL 15.0 (Millrace ", env!("CARGO_PKG_VERSION"), ")'::text")),
 ];
 

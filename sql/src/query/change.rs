@@ -502,7 +502,7 @@ impl<'a> ChangeBinder<'a> {
     fn query(&self, rel: Rel) -> Result<Query, SqlError> {
         let names = (0..rel.columns().len()).map(|column| format!("column{column}")).collect::<Vec<_>>();
         let untyped = vec![false; names.len()];
-        Query::new(BoundQuery { rel, names, untyped }, &self.binder)
+        Query::new(BoundQuery { rel, names, untyped, origins: Vec::new() }, &self.binder)
     }
 
     /// Of the rows to write those that a CHECK makes false. NULL is not false.
@@ -537,7 +537,7 @@ impl<'a> ChangeBinder<'a> {
             Query::new(bound, &self.binder)
         };
         let returning = items.map(returned).transpose()?;
-        let parameter_types = self.binder.parameters.finish();
+        let parameter_types = self.binder.parameters.finish()?;
         let table = Arc::clone(self.table);
         Ok(Change { table, kind, source, checks, returning, keys, parameter_types })
     }
@@ -546,7 +546,7 @@ impl<'a> ChangeBinder<'a> {
 /// The columns of a table that can be named, in their places.
 pub(super) fn table_scope(table: &Relation, name: &str) -> Scope {
     let columns = table.columns.iter().map(|column| (column.name.clone(), column.data_type));
-    let mut scope = Scope::of_table(name, columns);
+    let mut scope = Scope::of_table(name, columns).of_relation(table.id);
     scope.columns.retain(|column| !table.columns[column.position].dropped);
     scope
 }

@@ -72,6 +72,10 @@ impl ExprBinder<'_> {
     pub(super) fn is_null(&self, inner: &ast::Expr) -> Result<Expr, SqlError> {
         let typed = self.bind(inner)?;
         let data_type = typed.full_type().unwrap_or(DataType::Text);
+        // Whether a parameter is NULL tells nothing of its type: another place has to.
+        if let Typed::Parameter(_) = typed {
+            return Ok(Expr::IsNull(Box::new(Expr::Literal(Literal::Null(data_type)))));
+        }
         Ok(Expr::IsNull(Box::new(self.parameters.as_type(typed, data_type)?)))
     }
 

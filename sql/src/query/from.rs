@@ -19,6 +19,7 @@ use super::typed::Typed;
 use super::unnest::{self, Sides};
 use super::volatile::sequence_row;
 use crate::bind::is_an_index;
+use crate::bound::Origin;
 use crate::catalog::{Known, Relation, RelationKind};
 use crate::error::SqlError;
 use crate::parse;
@@ -91,7 +92,7 @@ impl Binder<'_> {
                     false => self.bind_query(subquery, environment, None)?,
                 };
                 let name = alias.as_ref().map(|alias| fold(&alias.name));
-                let scope = Scope::named(name, bound.columns());
+                let scope = Scope::named(name, bound.columns()).with_origins(bound.origins);
                 renamed(Source { rel: bound.rel, scope }, alias.as_ref())
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
@@ -141,11 +142,12 @@ impl Binder<'_> {
         if schema.is_none()
             && let Some(cte) = environment.get(table)
         {
-            let scope = Scope::of_table(&alias_name, cte.columns());
+            let scope = Scope::of_table(&alias_name, cte.columns()).with_origins(cte.origins.clone());
             return renamed(Source { rel: cte.rel, scope }, alias);
         }
         let (rel, named) = self.scan(schema.map(String::as_str), table)?;
         let scope = Scope::of_table(&alias_name, named);
+        let scope = self.from_relation(scope, schema.map(String::as_str), table);
         renamed(Source { rel, scope }, alias)
     }
 
@@ -162,22 +164,22 @@ impl Binder<'_> {
         let system = SystemRelation::of_name(schema, table);
         let found = match schema {
             _ if system.is_some() => system.map(|relation| (relation.id(), relation.columns())),
-            None | Some("public") => match self.relation(table).map(|(relation, _)| relation) {
-                Some(relation) if matches!(relation.kind, RelationKind::Index { .. }) => {
+            None | Some("public") => match self.relation(table) {
+                Some((relation, _)) if matches!(relation.kind, RelationKind::Index { .. }) => {
                     return Err(is_an_index(table));
                 }
-                Some(relation) if matches!(relation.kind, RelationKind::Sequence(_)) => {
+                Some((relation, _)) if matches!(relation.kind, RelationKind::Sequence(_)) => {
                     self.named.borrow_mut().insert(relation.id);
                     let named = relation.columns.iter().map(|column| (column.name.clone(), column.data_type));
                     let rows = vec![sequence_row(relation.id)];
                     return Ok((Rel::Values { rows, columns: relation.types() }, named.collect()));
                 }
-                Some(relation) => {
+                Some((relation, known)) => {
                     self.named.borrow_mut().insert(relation.id);
-                    if let Some((text, known)) = self.catalog.text_of(relation) {
-                        return self.expanded(relation, text, known);
+                    if let Some((text, names)) = self.catalog.text_of(relation) {
+                        return self.expanded(relation, text, names);
                     }
-                    return Ok(self.rows_of(relation, table));
+                    return Ok(self.rows_of(relation, &known));
                 }
                 None => None,
             },
@@ -193,33 +195,40 @@ impl Binder<'_> {
     }
 
     /// The relation of a name, as the text at hand knows it: that of a view knows those of its creation.
-    fn relation(&self, name: &str) -> Option<(&Arc<Relation>, Option<Known>)> {
-        match &*self.known.borrow() {
-            None => Some((self.catalog.get(name)?, None)),
-            Some(known) => {
-                let known = known.iter().find(|known| known.name == name)?;
-                Some((self.catalog.by_id(known.id)?, Some(known.clone())))
-            }
-        }
+    fn relation(&self, name: &str) -> Option<(&Arc<Relation>, Known)> {
+        let known = match &*self.known.borrow() {
+            None => Known::now(self.catalog.get(name)?),
+            Some(known) => known.iter().find(|known| known.name == name)?.clone(),
+        };
+        Some((self.catalog.by_id(known.id)?, known))
     }
 
     /// The rows of a relation, with the columns that the text at hand can name.
-    fn rows_of(&self, relation: &Relation, name: &str) -> (Rel, Vec<(String, DataType)>) {
-        let known = self.relation(name).and_then(|(_, known)| known).unwrap_or_else(|| Known::now(relation));
-        let rel = Rel::scan(relation.id, relation.types());
-        let named: Vec<(usize, String)> = known
-            .columns
-            .into_iter()
-            .enumerate()
-            .filter_map(|(place, name)| Some((place, name?)))
-            .filter(|(place, _)| *place < relation.columns.len())
-            .collect();
-        let rel = match named.len() == relation.columns.len() {
-            true => rel,
-            false => rel.project(named.iter().map(|(place, _)| Expr::Column(*place)).collect()),
-        };
+    fn rows_of(&self, relation: &Relation, known: &Known) -> (Rel, Vec<(String, DataType)>) {
         let types = relation.types();
-        (rel, named.into_iter().map(|(place, name)| (name, types[place])).collect())
+        let places = named_places(relation, known);
+        let named = places.iter().filter_map(|place| Some((known.columns[*place].clone()?, types[*place])));
+        let named = named.collect();
+        let rel = Rel::scan(relation.id, types);
+        let rel = match places.len() == relation.columns.len() {
+            true => rel,
+            false => rel.project(places.into_iter().map(Expr::Column).collect()),
+        };
+        (rel, named)
+    }
+
+    /// The scope of a relation that `scan` has found by its name, whose columns come from it.
+    fn from_relation(&self, scope: Scope, schema: Option<&str>, table: &str) -> Scope {
+        if let Some(system) = SystemRelation::of_name(schema, table) {
+            return scope.of_relation(system.id());
+        }
+        match self.relation(table) {
+            Some((relation, known)) => {
+                let origin = |column| Some(Origin { relation: relation.id, column });
+                scope.with_origins(named_places(relation, &known).into_iter().map(origin))
+            }
+            None => scope,
+        }
     }
 
     /// A view as its query. The names that the query reads are the view's own affair, not the statement's.
@@ -320,7 +329,8 @@ impl Binder<'_> {
                     outputs.len() - 1
                 }
             };
-            merged.push(ScopeColumn { table: None, name, data_type, position, merged: false });
+            let origin = scope.origin(position);
+            merged.push(ScopeColumn { table: None, name, data_type, position, merged: false, origin });
         }
         merged.append(&mut scope.columns);
         let scope = Scope { columns: merged };
@@ -415,4 +425,10 @@ pub(crate) fn wildcard_table(kind: &ast::SelectItemQualifiedWildcardKind) -> Res
             Err(SqlError::unsupported("the expansion of a composite value"))
         }
     }
+}
+
+/// The places of the columns that a text can name.
+fn named_places(relation: &Relation, known: &Known) -> Vec<usize> {
+    let width = relation.columns.len().min(known.columns.len());
+    (0..width).filter(|place| known.columns[*place].is_some()).collect()
 }

@@ -47,6 +47,7 @@ use datafusion::sql::sqlparser::ast;
 use futures::Stream;
 use millrace_engine::{DataType, Expr, Literal, PlanRef, RelationId, Snapshot, Tick};
 
+use crate::bound::RowShape;
 use crate::catalog::{Catalog, Column, Relation};
 use crate::error::SqlError;
 use crate::sequence::Sequences;
@@ -137,7 +138,7 @@ impl<'a> Parameters<'a> {
 #[derive(Clone, Debug)]
 pub struct Query {
     rel: Arc<Rel>,
-    columns: Vec<Column>,
+    columns: RowShape,
     parameter_types: Vec<DataType>,
     /// What its text names.
     named: BTreeSet<RelationId>,
@@ -152,7 +153,7 @@ impl Query {
         let binder = Binder::new(catalog, parameters);
         let bound = binder.bind_query(query, &Environment::new(), None)?;
         let query = Query::new(bound, &binder)?;
-        Ok(Query { parameter_types: binder.parameters.finish(), ..query })
+        Ok(Query { parameter_types: binder.parameters.finish()?, ..query })
     }
 
     /// A bound query, or one of those that a statement is made of: then its parameters are the statement's.
@@ -162,6 +163,7 @@ impl Query {
         }
         let columns: Vec<Column> =
             bound.columns().into_iter().map(|(name, data_type)| Column::new(name, data_type, true)).collect();
+        let columns = RowShape::new(columns, bound.origins);
         let mut rel = lower::optimize(bound.rel);
         lower::choose_indexes(&mut rel, binder.catalog);
         let rel = Arc::new(rel);
@@ -181,6 +183,11 @@ impl Query {
 
     /// The result's columns, named and typed as PostgreSQL would.
     pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The same with where they come from.
+    pub fn shape(&self) -> &RowShape {
         &self.columns
     }
 

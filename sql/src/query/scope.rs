@@ -1,8 +1,9 @@
 //! `Scope`: the columns that a name can mean, and what `*` shows, in its order.
 
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
-use millrace_engine::DataType;
+use millrace_engine::{DataType, RelationId};
 
+use crate::bound::Origin;
 use crate::error::SqlError;
 
 /// A column that can be named.
@@ -17,6 +18,8 @@ pub(crate) struct ScopeColumn {
     pub(crate) position: usize,
     /// Whether a merged column stands for it: only its qualified name still means it.
     pub(crate) merged: bool,
+    /// The column of a relation that it is.
+    pub(crate) origin: Option<Origin>,
 }
 
 /// The columns of a FROM clause, in the order of `*`.
@@ -57,10 +60,26 @@ impl Scope {
             .enumerate()
             .map(|(position, (name, data_type))| {
                 let table = table.clone();
-                ScopeColumn { table, name, data_type, position, merged: false }
+                ScopeColumn { table, name, data_type, position, merged: false, origin: None }
             })
             .collect();
         Scope { columns }
+    }
+
+    /// The same with the columns' origins.
+    pub(crate) fn with_origins(mut self, origins: impl IntoIterator<Item = Option<Origin>>) -> Scope {
+        self.columns.iter_mut().zip(origins).for_each(|(column, origin)| column.origin = origin);
+        self
+    }
+
+    /// The same of the columns of a relation.
+    pub(crate) fn of_relation(self, relation: RelationId) -> Scope {
+        self.with_origins((0..).map(|column| Some(Origin { relation, column })))
+    }
+
+    /// The origin of the column at a position.
+    pub(crate) fn origin(&self, position: usize) -> Option<Origin> {
+        self.columns.iter().find(|column| column.position == position)?.origin
     }
 
     /// The scope of a join: the right columns lie behind `width` left ones.

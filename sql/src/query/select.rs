@@ -23,12 +23,14 @@ use super::set_function::from_call;
 use super::typed::Typed;
 use super::unnest::{self, Subquery};
 use super::window::{WINDOW_BASE, Window, Windows, number_rows};
+use crate::bound::Origin;
 use crate::error::SqlError;
 
 /// An item of the select list.
 struct Item {
     name: String,
     value: Typed,
+    origin: Option<Origin>,
 }
 
 /// What ORDER BY sorts by.
@@ -89,6 +91,7 @@ impl Binder<'_> {
         };
         let names: Vec<String> = items.iter().map(|item| item.name.clone()).collect();
         let untyped: Vec<bool> = items.iter().map(|item| item.value.data_type().is_none()).collect();
+        let origins = items.iter().map(|item| item.origin).collect();
         let outputs = self.finish_items(items, targets)?;
         let order_exprs = order_by.iter().map(|item| &item.expr);
         let orders = self.bind_orders("ORDER BY", order_exprs, &names, &outputs, &binder)?;
@@ -119,7 +122,7 @@ impl Binder<'_> {
             list.refuse_grouping()?;
             (rel, list)
         };
-        Ok(BoundQuery { rel: list.build(rel, order_by)?, names, untyped })
+        Ok(BoundQuery { rel: list.build(rel, order_by)?, names, untyped, origins })
     }
 
     /// Binds RETURNING, over a relation whose columns the scope names.
@@ -134,10 +137,11 @@ impl Binder<'_> {
             ExprBinder::new(scope, &self.parameters, "RETURNING").within(self, &environment, &subqueries);
         let items = self.bind_items(items, scope, &binder, false)?;
         let names: Vec<String> = items.iter().map(|item| item.name.clone()).collect();
+        let origins = items.iter().map(|item| item.origin).collect();
         let outputs = self.finish_items(items, None)?;
         let (rel, outputs) = unnest::attach(rel, outputs, &subqueries.take())?;
         let untyped = vec![false; names.len()];
-        Ok(BoundQuery { rel: rel.project(outputs), names, untyped })
+        Ok(BoundQuery { rel: rel.project(outputs), names, untyped, origins })
     }
 
     /// Binds the select list; `vacant` tells that there are no rows for it.
@@ -153,10 +157,13 @@ impl Binder<'_> {
             match item {
                 SelectItem::UnnamedExpr(expr) => {
                     let value = bind_item(expr, binder, vacant)?;
-                    items.push(Item { name: binder.item_name(expr, &value), value });
+                    let (name, origin) = (binder.item_name(expr, &value), origin(expr, &value, scope));
+                    items.push(Item { name, value, origin });
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
-                    items.push(Item { name: fold(alias), value: bind_item(expr, binder, vacant)? });
+                    let value = bind_item(expr, binder, vacant)?;
+                    let origin = origin(expr, &value, scope);
+                    items.push(Item { name: fold(alias), value, origin });
                 }
                 SelectItem::Wildcard(_) if scope.columns.is_empty() => {
                     return Err(SqlError::new("42601", "SELECT * with no tables specified is not valid"));
@@ -427,7 +434,20 @@ fn first_of_each(rel: Rel, on: Vec<usize>, keys: &[SortKey]) -> Result<Rel, SqlE
 }
 
 fn column_item(column: &ScopeColumn) -> Item {
-    Item { name: column.name.clone(), value: Typed::Known(Expr::Column(column.position), column.data_type) }
+    let value = Typed::Known(Expr::Column(column.position), column.data_type);
+    Item { name: column.name.clone(), value, origin: column.origin }
+}
+
+/// The column of the catalog that an item is: one that is named and shown as it is.
+fn origin(expr: &ast::Expr, value: &Typed, scope: &Scope) -> Option<Origin> {
+    match (expr, value) {
+        (ast::Expr::Nested(inner), value) => origin(inner, value, scope),
+        (
+            ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_),
+            Typed::Known(Expr::Column(position), _),
+        ) => scope.origin(*position),
+        _ => None,
+    }
 }
 
 /// A wildcard without the additions of other databases.

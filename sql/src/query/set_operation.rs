@@ -58,7 +58,7 @@ impl Binder<'_> {
                 if all { counted(left, right, common) } else { matched(left, right, common) }
             }
         };
-        Ok(BoundQuery { rel, names, untyped })
+        Ok(BoundQuery { rel, names, untyped, origins: Vec::new() })
     }
 
     /// The branches of a set operation, brought to common column types.

@@ -114,12 +114,19 @@ impl<'a> ParameterTypes<'a> {
         }
     }
 
-    /// The types of all parameters; those that nothing gave a type are text.
-    pub(crate) fn finish(&self) -> Vec<DataType> {
+    /// The types of all parameters.
+    ///
+    /// # Errors
+    /// 42P18 for one that nothing gives a type.
+    pub(crate) fn finish(&self) -> Result<Vec<DataType>, SqlError> {
+        let undetermined = |at: usize| {
+            SqlError::new("42P18", format!("could not determine data type of parameter ${}", at + 1))
+        };
         match &self.known {
-            Known::Values(values) => values.iter().map(Literal::data_type).collect(),
+            Known::Values(values) => Ok(values.iter().map(Literal::data_type).collect()),
             Known::Types(types) => {
-                types.borrow().iter().map(|known| known.unwrap_or(DataType::Text)).collect()
+                let types = types.borrow();
+                types.iter().enumerate().map(|(at, known)| known.ok_or_else(|| undetermined(at))).collect()
             }
         }
     }

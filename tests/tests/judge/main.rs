@@ -11,6 +11,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod answer; // what a database says
+mod describe; // ParameterDescription, RowDescription, binary COPY
 mod differences; // what may differ, and the comparison
 mod slt; // files of sqllogictest
 mod subscription; // a subscription over the wire, folded

@@ -35,8 +35,16 @@ impl Database {
         let address = ([127, 0, 0, 1], 0).into();
         let data = folder.to_owned();
         let (lag_bytes, view_memory_bytes) = (1 << 20, None);
-        let config =
-            Config { pg_addr: address, http_addr: address, data, workers, lag_bytes, view_memory_bytes };
+        let config = Config {
+            pg_addr: address,
+            http_addr: address,
+            data,
+            workers,
+            lag_bytes,
+            view_memory_bytes,
+            max_connections: 1,
+            connect_time: PATIENCE,
+        };
         let (log, replay) = Log::open(folder, Arc::new(RealDisk), LOG, Box::new(OsRandom))
             .map_err(|error| format!("the log does not open: {error}"))?;
         let started = tokio::time::timeout(PATIENCE, start(&config, log, replay, CancellationToken::new()));

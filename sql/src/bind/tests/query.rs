@@ -124,15 +124,15 @@ fn copy_to() {
         ],
         expect![[r#"
             COPY readings TO STDOUT
-                copy [RelationId(1)] -> (at timestamp, sensor text, value double precision) to CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+                copy [RelationId(1)] -> (at timestamp, sensor text, value double precision) to Lines(LineFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" })
             COPY hot (value, at) TO STDOUT CSV
-                copy [RelationId(2)] -> (value double precision, at timestamp) to CopyFormat { csv: true, header: false, delimiter: 44, quote: 34, null: "" }
+                copy [RelationId(2)] -> (value double precision, at timestamp) to Lines(LineFormat { csv: true, header: false, delimiter: 44, quote: 34, null: "" })
             COPY "Odd Name" TO STDOUT
-                copy [RelationId(5)] -> (Select integer, b boolean) to CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+                copy [RelationId(5)] -> (Select integer, b boolean) to Lines(LineFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" })
             COPY (SELECT 1 AS a) TO STDOUT
-                copy [] -> (a integer) to CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+                copy [] -> (a integer) to Lines(LineFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" })
             COPY (SUBSCRIBE hot) TO STDOUT
-                copy subscribe hot (tick bigint not null, diff bigint not null, at timestamp not null, sensor text not null, value double precision) snapshot=true progress=false as_of=None to CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+                copy subscribe hot (tick bigint not null, diff bigint not null, at timestamp not null, sensor text not null, value double precision) snapshot=true progress=false as_of=None to Lines(LineFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" })
             COPY readings (colour) TO STDOUT
                 error 42703 at 16: column "colour" of relation "readings" does not exist
             COPY nothing TO STDOUT

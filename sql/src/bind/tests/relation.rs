@@ -256,13 +256,13 @@ fn copy_from() {
         ],
         expect![[r#"
             COPY readings FROM STDIN CSV HEADER
-                copy readings (at timestamp not null, sensor text not null, value double precision) CopyFormat { csv: true, header: true, delimiter: 44, quote: 34, null: "" }
+                copy readings (at timestamp not null, sensor text not null, value double precision) Lines(LineFormat { csv: true, header: true, delimiter: 44, quote: 34, null: "" })
             COPY readings (value, at) FROM STDIN
-                copy readings (value double precision, at timestamp not null) CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+                copy readings (value double precision, at timestamp not null) Lines(LineFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" })
             COPY "Odd Name" ("Select") FROM STDIN
-                copy Odd Name (Select integer) CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+                copy Odd Name (Select integer) Lines(LineFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" })
             COPY events FROM STDIN
-                copy events (id bigint) CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+                copy events (id bigint) Lines(LineFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" })
             COPY readings (value, colour) FROM STDIN
                 error 42703 at 23: column "colour" of relation "readings" does not exist
             COPY readings (value, value) FROM STDIN

@@ -576,11 +576,11 @@ fn copies_that_we_do_not_have() {
                 refused 0A000 at 11: COPY with a file or program on the server is not supported
                   hint: Use psql's \copy, or COPY … FROM STDIN and COPY … TO STDOUT.
             copy binary t from stdin
-                refused 0A000 at 6: COPY … BINARY is not supported
+                copy t@13 [] from Binary
             copy t from stdin binary
-                refused 0A000 at 19: COPY … BINARY is not supported
+                copy t@6 [] from Binary
             copy t from stdin (format binary)
-                refused 0A000 at 20: COPY … BINARY is not supported
+                copy t@6 [] from Binary
             copy t from stdin (format parquet)
                 refused 22023 at 20: COPY format "parquet" not recognized
             copy t from stdin (header match)

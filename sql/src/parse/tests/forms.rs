@@ -463,29 +463,29 @@ fn copy() {
         ],
         expect![[r#"
             COPY t FROM STDIN
-                copy t@6 [] from CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+                copy t@6 [] from Lines(LineFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" })
             COPY public.t (a, "B") FROM STDIN
-                copy t@6 [a@16, B@19] from CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+                copy t@6 [a@16, B@19] from Lines(LineFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" })
             COPY t FROM STDIN CSV HEADER DELIMITER ','
-                copy t@6 [] from CopyFormat { csv: true, header: true, delimiter: 44, quote: 34, null: "" }
+                copy t@6 [] from Lines(LineFormat { csv: true, header: true, delimiter: 44, quote: 34, null: "" })
             COPY t FROM stdin WITH DELIMITER AS '|' NULL AS 'null' CSV QUOTE ''''
-                copy t@6 [] from CopyFormat { csv: true, header: false, delimiter: 124, quote: 39, null: "null" }
+                copy t@6 [] from Lines(LineFormat { csv: true, header: false, delimiter: 124, quote: 39, null: "null" })
             COPY  t FROM STDIN WITH (FORMAT csv, HEADER, DELIMITER ';', QUOTE '|', NULL 'n', ENCODING 'UTF-8')
-                copy t@7 [] from CopyFormat { csv: true, header: true, delimiter: 59, quote: 124, null: "n" }
+                copy t@7 [] from Lines(LineFormat { csv: true, header: true, delimiter: 59, quote: 124, null: "n" })
             COPY t FROM STDIN (FORMAT "csv", HEADER false, ESCAPE '"')
-                copy t@6 [] from CopyFormat { csv: true, header: false, delimiter: 44, quote: 34, null: "" }
+                copy t@6 [] from Lines(LineFormat { csv: true, header: false, delimiter: 44, quote: 34, null: "" })
             COPY t FROM STDIN (DELIMITER E'\t')
-                copy t@6 [] from CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+                copy t@6 [] from Lines(LineFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" })
             COPY t TO STDOUT
-                copy t@6 [] to CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+                copy t@6 [] to Lines(LineFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" })
             COPY t (a) TO STDOUT WITH CSV
-                copy t@6 [a@9] to CopyFormat { csv: true, header: false, delimiter: 44, quote: 34, null: "" }
+                copy t@6 [a@9] to Lines(LineFormat { csv: true, header: false, delimiter: 44, quote: 34, null: "" })
             COPY (SELECT a FROM t ORDER BY 1) TO STDOUT WITH (FORMAT csv, HEADER true)
-                copy (SELECT a FROM t ORDER BY 1) to CopyFormat { csv: true, header: true, delimiter: 44, quote: 34, null: "" }
+                copy (SELECT a FROM t ORDER BY 1) to Lines(LineFormat { csv: true, header: true, delimiter: 44, quote: 34, null: "" })
             COPY (VALUES (1)) TO STDOUT
-                copy (VALUES (1)) to CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+                copy (VALUES (1)) to Lines(LineFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" })
             COPY (SUBSCRIBE v WITH (PROGRESS) AS OF 7) TO STDOUT
-                copy (subscribe v@17 snapshot=true progress=true as_of=Some(7)) to CopyFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" }
+                copy (subscribe v@17 snapshot=true progress=true as_of=Some(7)) to Lines(LineFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" })
         "#]],
     );
 }

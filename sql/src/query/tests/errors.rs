@@ -142,7 +142,12 @@ fn parameters_take_their_types_from_their_use() {
         [TimestampTz, Interval, TimestampTz]
     );
     assert_eq!(described("SELECT a FROM t LIMIT $1 OFFSET $2", &[]), [Int64, Int64]);
-    assert_eq!(described("SELECT $2 + a FROM t", &[]), [Text, Int32]);
+    assert_eq!(described("SELECT $1 IS NULL, $2 + a FROM t WHERE $1 = 'x'", &[]), [Text, Int32]);
+    for untyped in ["SELECT $2 + a FROM t", "SELECT $1 IS NULL"] {
+        let error = Query::plan(&parse(untyped), &catalog(), Parameters::types(&[])).unwrap_err();
+        let expected = ("42P18", "could not determine data type of parameter $1");
+        assert_eq!((error.sqlstate.as_str(), error.message.as_str()), expected);
+    }
     assert_eq!(described("SELECT a FROM t WHERE a = $1", &[Some(Int64)]), [Int64]);
     assert_eq!(described("SELECT a FROM t UNION ALL SELECT $1", &[]), [Int32]);
     assert_eq!(
