@@ -248,12 +248,12 @@ pub struct Description {
     /// The parameters' types, `$1` first.
     pub parameters: Vec<DataType>,
     /// The result's columns; `None` where it returns no rows.
-    pub columns: Option<ResultShape>,
+    pub columns: Option<RowShape>,
 }
 
 /// The columns of a result, and which of them a client could find in the catalog.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ResultShape {
+pub struct RowShape {
     columns: Vec<Column>,
     /// By column; where it is shorter, the rest comes from nowhere.
     origins: Vec<Option<Origin>>,
@@ -268,10 +268,10 @@ pub struct Origin {
     pub column: usize,
 }
 
-impl ResultShape {
+impl RowShape {
     /// Columns with their origins.
-    pub fn new(columns: Vec<Column>, origins: Vec<Option<Origin>>) -> ResultShape {
-        ResultShape { columns, origins }
+    pub fn new(columns: Vec<Column>, origins: Vec<Option<Origin>>) -> RowShape {
+        RowShape { columns, origins }
     }
 
     /// Where a column comes from.
@@ -280,14 +280,14 @@ impl ResultShape {
     }
 }
 
-impl From<Vec<Column>> for ResultShape {
+impl From<Vec<Column>> for RowShape {
     /// Columns that come from nowhere.
-    fn from(columns: Vec<Column>) -> ResultShape {
-        ResultShape { columns, origins: Vec::new() }
+    fn from(columns: Vec<Column>) -> RowShape {
+        RowShape { columns, origins: Vec::new() }
     }
 }
 
-impl Deref for ResultShape {
+impl Deref for RowShape {
     type Target = [Column];
 
     fn deref(&self) -> &[Column] {

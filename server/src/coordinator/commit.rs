@@ -220,7 +220,9 @@ impl CommitPath {
             .check_reads(&request, &Forming::default())
             .and_then(|()| check_unaltered(&self.catalog, &request.writes))
             .and_then(|()| check_keys(&self.catalog, &request.writes))
-            .and_then(|()| ddl::resolve(&self.catalog, request.catalog, request.writes, tick))
+            .and_then(|()| {
+                ddl::resolve(&self.catalog, request.catalog, request.writes, request.reads.tick, tick)
+            })
             .and_then(|resolved| check_writes(&resolved.catalog, &resolved.writes).map(|()| resolved));
         match resolved {
             Ok(ddl::Resolved { catalog, changes, writes }) => {

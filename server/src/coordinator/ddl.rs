@@ -28,6 +28,7 @@ pub(crate) fn resolve(
     catalog: &Catalog,
     changes: Vec<CatalogChange>,
     mut writes: Vec<Write>,
+    bound: Tick,
     tick: Tick,
 ) -> Result<Resolved, SqlError> {
     let mut catalog = catalog.clone();
@@ -35,6 +36,10 @@ pub(crate) fn resolve(
     let mut resolved = Vec::with_capacity(changes.len());
     for change in changes {
         let change = resolve_change(&catalog, change, &mut final_ids, tick)?;
+        if let CatalogChange::Replace(relation) = &change {
+            check_replaced(&catalog, relation, bound, tick)?;
+        }
+        let change = altered(&catalog, change, tick);
         catalog.apply(&change)?;
         resolved.push(change);
     }
@@ -76,12 +81,35 @@ fn resolve_change(
         CatalogChange::Replace(mut relation) => {
             relation.id = final_id(final_ids, relation.id);
             resolve_plan(catalog, &mut relation, final_ids)?;
-            if let RelationKind::Table { rules, .. } = &mut relation.kind {
-                rules.altered = tick;
-            }
             Ok(CatalogChange::Replace(relation))
         }
     }
+}
+
+/// What takes the place of a relation was made of it as it was when the statement was bound: what has changed since
+/// would be taken back. What the same transaction has done before, at `tick`, the statement knew.
+fn check_replaced(catalog: &Catalog, relation: &Relation, bound: Tick, tick: Tick) -> Result<(), SqlError> {
+    let Some(rules) = relation.rules() else { return Ok(()) };
+    let current = catalog.by_id(relation.id).and_then(|current| current.rules()).ok_or_else(conflict)?;
+    let is_known = current.altered == rules.altered || current.altered == tick;
+    let mut others = catalog.relations().filter(|other| bound < other.created && other.created != tick);
+    let has_readers = others.any(|other| other.reads().contains(&relation.id));
+    if is_known && !has_readers { Ok(()) } else { Err(conflict()) }
+}
+
+/// What the commit path knows better than the statement: when a table was altered, and how far a sequence is.
+fn altered(catalog: &Catalog, change: CatalogChange, tick: Tick) -> CatalogChange {
+    let CatalogChange::Replace(mut relation) = change else { return change };
+    match &mut relation.kind {
+        RelationKind::Table { rules, .. } => rules.altered = tick,
+        RelationKind::Sequence(sequence) => {
+            if let Some(current) = catalog.sequence(relation.id) {
+                sequence.position = current.position;
+            }
+        }
+        RelationKind::View { .. } | RelationKind::MaterializedView { .. } | RelationKind::Index { .. } => {}
+    }
+    CatalogChange::Replace(relation)
 }
 
 /// A view's plan and an index name final ids of relations that still exist.
@@ -103,9 +131,11 @@ fn resolve_plan(
             reads.iter_mut().for_each(|id| *id = final_id(final_ids, *id));
             all_exist(catalog, reads)
         }
-        RelationKind::Index { on, .. } => {
+        RelationKind::Index { on, columns, .. } => {
             *on = final_id(final_ids, *on);
-            if catalog.by_id(*on).is_some() { Ok(()) } else { Err(conflict()) }
+            // The relation may have got columns since.
+            let fits = catalog.by_id(*on).is_some_and(|relation| relation.types() == *columns);
+            if fits { Ok(()) } else { Err(conflict()) }
         }
         RelationKind::MaterializedView { plan, through, known, .. } => {
             known.iter_mut().flatten().for_each(|known| known.id = final_id(final_ids, known.id));

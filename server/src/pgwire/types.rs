@@ -217,19 +217,6 @@ pub(crate) fn read_parameter(
     text_form::parse(utf8(&written)?, target, zone)
 }
 
-/// Reads a value of a type from its binary form, as COPY has it.
-///
-/// # Errors
-/// 22P03 for bytes that are no such value, 22021 for text that is not UTF-8.
-pub(crate) fn read_binary_value(bytes: &[u8], target: DataType, zone: &Zone) -> Result<Literal, SqlError> {
-    read_parameter(bytes, true, wire_type(target).oid, target, zone).map_err(|error| {
-        match error.sqlstate.as_str() {
-            "22P03" => SqlError::new("22P03", "incorrect binary data format"),
-            _ => error,
-        }
-    })
-}
-
 /// The binary form of an array: dimensions, the elements' oid, then each element with its length.
 fn read_array(bytes: &[u8], element: Element, zone: &Zone) -> Result<Literal, SqlError> {
     let mut rest = bytes;
@@ -273,6 +260,19 @@ fn next(rest: &mut &[u8]) -> Result<i32, SqlError> {
 
 fn malformed() -> SqlError {
     SqlError::new("22P03", "incorrect binary data format in bind parameter")
+}
+
+/// Reads a value of a type from its binary form, as COPY has it.
+///
+/// # Errors
+/// 22P03 for bytes that are no such value, 22021 for text that is not UTF-8.
+pub(crate) fn read_binary_value(bytes: &[u8], target: DataType, zone: &Zone) -> Result<Literal, SqlError> {
+    read_parameter(bytes, true, wire_type(target).oid, target, zone).map_err(|error| {
+        match error.sqlstate.as_str() {
+            "22P03" => SqlError::new("22P03", "incorrect binary data format"),
+            _ => error,
+        }
+    })
 }
 
 /// The value of a binary form; a numeric comes as its text.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use futures::{FutureExt, StreamExt, stream};
-use millrace_sql::{Direction, Fetch, ResultShape, RowSource, RowStream, SqlError};
+use millrace_sql::{Direction, Fetch, RowShape, RowSource, RowStream, SqlError};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -34,7 +34,7 @@ pub(super) struct Cursors {
 }
 
 struct Cursor {
-    columns: ResultShape,
+    columns: RowShape,
     is_held: bool,
     /// NO SCROLL was given.
     only_forward: bool,
@@ -174,7 +174,7 @@ impl Session {
     }
 
     /// The columns of a cursor; `None` where there is no such one.
-    pub(crate) fn cursor_columns(&self, name: &str) -> Option<&ResultShape> {
+    pub(crate) fn cursor_columns(&self, name: &str) -> Option<&RowShape> {
         self.cursors.by_name.get(name).map(|cursor| &cursor.columns)
     }
 }

@@ -37,12 +37,16 @@ pub(super) fn alter(alter: &AlterSequence, scope: &Scope) -> Result<Bound, SqlEr
     };
     let sequence = of_relation(relation, &alter.name)?;
     let changed = redefined(sequence, &alter.options)?;
+    let position = changed.position;
     let mut replaced = vec![Relation { kind: RelationKind::Sequence(changed), ..Relation::clone(relation) }];
     if let Some((owner, position)) = owner_option(&alter.options) {
         let owners = owned_by(relation, owner.as_ref(), scope.catalog);
         replaced.extend(owners.map_err(|error| error.position(position))?);
     }
-    let changes = replaced.into_iter().map(CatalogChange::Replace).collect();
+    // How far the sequence is the commit path knows better, unless it starts anew.
+    let restarts = alter.options.0.iter().any(|(option, _)| matches!(option, SequenceOption::Restart(_)));
+    let moved = restarts.then_some(CatalogChange::Move(relation.id, position));
+    let changes = replaced.into_iter().map(CatalogChange::Replace).chain(moved).collect();
     Ok(Bound::Alter(Alteration { changes, ..Alteration::new(TAG) }))
 }
 

@@ -49,7 +49,7 @@ pub(super) fn build_text(
 }
 
 /// The text of a part of a `json` without its quotes; none for null.
-pub(super) fn text_of_part(part: &str) -> Result<Option<String>, DataError> {
+pub(crate) fn text_of_part(part: &str) -> Result<Option<String>, DataError> {
     match part.as_bytes().first() {
         Some(b'"') => Ok(json::read(part)?.as_text()),
         Some(b'n') => Ok(None),

@@ -41,6 +41,7 @@ pub(crate) use cast::{Context, cast, context};
 pub(crate) use comparison::{compare_shown_intervals, extreme_row, normalize_float, normalize_real};
 pub(crate) use date::fold_moment;
 pub(crate) use inputs::Inputs;
+pub(crate) use json::text_of_part;
 pub(crate) use numeric::{mean, overflow as numeric_overflow, quotient_scale, rescale};
 pub(crate) use resolve::{Unresolved, common_type, comparison_type, resolve_function, resolve_operator};
 pub(crate) use table::sql_function;

@@ -125,7 +125,7 @@ pub(crate) fn make_interval(inputs: &Inputs, _: DataType) -> Computed {
             std::array::from_fn(|index| i64::from(whole[index].get(row)));
         let micros = (seconds.get(row) * 1e6).round_ties_even();
         // The bound is a power of two: NaN and what does not fit are on its other side.
-        if !(micros.abs() < i64::MAX as f64) {
+        if micros.is_nan() || micros.abs() >= i64::MAX as f64 {
             return Err(interval_out_of_range());
         }
         let time = (hours * 3_600 + minutes * 60).checked_mul(1_000_000);

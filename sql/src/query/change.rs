@@ -286,7 +286,7 @@ impl<'a> ChangeBinder<'a> {
     }
 
     fn scope(&self, name: &str) -> Scope {
-        table_scope(self.table, name).of_relation(self.table.id)
+        table_scope(self.table, name)
     }
 
     /// The rows of the table, joined with those of FROM, for which the condition is true.
@@ -546,7 +546,7 @@ impl<'a> ChangeBinder<'a> {
 /// The columns of a table that can be named, in their places.
 pub(super) fn table_scope(table: &Relation, name: &str) -> Scope {
     let columns = table.columns.iter().map(|column| (column.name.clone(), column.data_type));
-    let mut scope = Scope::of_table(name, columns);
+    let mut scope = Scope::of_table(name, columns).of_relation(table.id);
     scope.columns.retain(|column| !table.columns[column.position].dropped);
     scope
 }

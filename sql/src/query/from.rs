@@ -6,13 +6,14 @@ use std::sync::Arc;
 use datafusion::sql::sqlparser::ast::{
     self, JoinConstraint, JoinOperator, TableAlias, TableFactor, TableWithJoins,
 };
-use millrace_engine::{DataType, Expr, RelationId};
+use millrace_engine::{DataType, Expr};
 
 use super::binder::{Binder, BoundQuery, Environment};
 use super::expr::{ExprBinder, call};
 use super::exprs::columns_of;
 use super::rel::{JoinKind, Rel};
 use super::scope::{Scope, ScopeColumn, fold, fold_name};
+use super::set_function::{SetCall, arguments_in_from};
 use super::surroundings::Frame;
 use super::typed::Typed;
 use super::unnest::{self, Sides};
@@ -97,11 +98,38 @@ impl Binder<'_> {
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
                 self.bind_joins(table_with_joins, environment)
             }
-            TableFactor::Table { args: Some(_), .. }
-            | TableFactor::Function { .. }
-            | TableFactor::TableFunction { .. } => Err(SqlError::unsupported("a function in FROM")),
+            TableFactor::Table {
+                name, args: Some(arguments), alias, with_ordinality, sample: None, ..
+            } => {
+                let (name, arguments) = (fold_name(name), arguments_in_from(&arguments.args)?);
+                self.bind_named_set(name, arguments, *with_ordinality, alias.as_ref(), environment)
+            }
+            TableFactor::Function { name, args, with_ordinality, alias, .. } => {
+                let (name, arguments) = (fold_name(name), arguments_in_from(args)?);
+                self.bind_named_set(name, arguments, *with_ordinality, alias.as_ref(), environment)
+            }
+            TableFactor::UNNEST { array_exprs, with_offset: false, with_ordinality, alias, .. } => {
+                let (name, arguments) = (vec!["unnest".to_owned()], array_exprs.iter().collect());
+                self.bind_named_set(name, arguments, *with_ordinality, alias.as_ref(), environment)
+            }
+            TableFactor::TableFunction { .. } => Err(SqlError::unsupported("TABLE(…)")),
             other => Err(SqlError::unsupported(format_args!("FROM {other}"))),
         }
+    }
+
+    fn bind_named_set(
+        &self,
+        mut name: Vec<String>,
+        arguments: Vec<&ast::Expr>,
+        with_ordinality: bool,
+        alias: Option<&TableAlias>,
+        environment: &Environment,
+    ) -> Bound {
+        let last = name.pop().unwrap_or_default();
+        if !matches!(name.as_slice(), [] | [_]) || name.first().is_some_and(|schema| schema != "pg_catalog") {
+            return Err(SqlError::unsupported(format_args!("{}.{last}()", name.join("."))));
+        }
+        self.bind_set(&SetCall { name: last, arguments, with_ordinality, alias }, environment)
     }
 
     fn bind_table(&self, name: &[String], alias: Option<&TableAlias>, environment: &Environment) -> Bound {
@@ -119,24 +147,8 @@ impl Binder<'_> {
         }
         let (rel, named) = self.scan(schema.map(String::as_str), table)?;
         let scope = Scope::of_table(&alias_name, named);
-        let scope = scope.with_origins(self.origins(schema.map(String::as_str), table));
+        let scope = self.located(scope, schema.map(String::as_str), table);
         renamed(Source { rel, scope }, alias)
-    }
-
-    /// Where the columns come from that `scan` gives of a name.
-    fn origins(&self, schema: Option<&str>, table: &str) -> Vec<Option<Origin>> {
-        let of = |relation: RelationId, column: usize| Some(Origin { relation, column });
-        if let Some(system) = SystemRelation::of_name(schema, table) {
-            return (0..system.columns().len()).map(|column| of(system.id(), column)).collect();
-        }
-        match self.relation(table) {
-            None => Vec::new(),
-            Some((relation, known)) => {
-                let known = known.unwrap_or_else(|| Known::now(relation));
-                let columns = known.columns.iter().enumerate().filter(|(_, name)| name.is_some());
-                columns.map(|(place, _)| of(relation.id, place)).collect()
-            }
-        }
     }
 
     /// All rows of a relation, and its columns' names and types.
@@ -152,22 +164,22 @@ impl Binder<'_> {
         let system = SystemRelation::of_name(schema, table);
         let found = match schema {
             _ if system.is_some() => system.map(|relation| (relation.id(), relation.columns())),
-            None | Some("public") => match self.relation(table).map(|(relation, _)| relation) {
-                Some(relation) if matches!(relation.kind, RelationKind::Index { .. }) => {
+            None | Some("public") => match self.relation(table) {
+                Some((relation, _)) if matches!(relation.kind, RelationKind::Index { .. }) => {
                     return Err(is_an_index(table));
                 }
-                Some(relation) if matches!(relation.kind, RelationKind::Sequence(_)) => {
+                Some((relation, _)) if matches!(relation.kind, RelationKind::Sequence(_)) => {
                     self.named.borrow_mut().insert(relation.id);
                     let named = relation.columns.iter().map(|column| (column.name.clone(), column.data_type));
                     let rows = vec![sequence_row(relation.id)];
                     return Ok((Rel::Values { rows, columns: relation.types() }, named.collect()));
                 }
-                Some(relation) => {
+                Some((relation, known)) => {
                     self.named.borrow_mut().insert(relation.id);
-                    if let Some((text, known)) = self.catalog.text_of(relation) {
-                        return self.expanded(relation, text, known);
+                    if let Some((text, names)) = self.catalog.text_of(relation) {
+                        return self.expanded(relation, text, names);
                     }
-                    return Ok(self.rows_of(relation, table));
+                    return Ok(self.rows_of(relation, &known));
                 }
                 None => None,
             },
@@ -183,33 +195,40 @@ impl Binder<'_> {
     }
 
     /// The relation of a name, as the text at hand knows it: that of a view knows those of its creation.
-    fn relation(&self, name: &str) -> Option<(&Arc<Relation>, Option<Known>)> {
-        match &*self.known.borrow() {
-            None => Some((self.catalog.get(name)?, None)),
-            Some(known) => {
-                let known = known.iter().find(|known| known.name == name)?;
-                Some((self.catalog.by_id(known.id)?, Some(known.clone())))
-            }
-        }
+    fn relation(&self, name: &str) -> Option<(&Arc<Relation>, Known)> {
+        let known = match &*self.known.borrow() {
+            None => Known::now(self.catalog.get(name)?),
+            Some(known) => known.iter().find(|known| known.name == name)?.clone(),
+        };
+        Some((self.catalog.by_id(known.id)?, known))
     }
 
     /// The rows of a relation, with the columns that the text at hand can name.
-    fn rows_of(&self, relation: &Relation, name: &str) -> (Rel, Vec<(String, DataType)>) {
-        let known = self.relation(name).and_then(|(_, known)| known).unwrap_or_else(|| Known::now(relation));
-        let rel = Rel::scan(relation.id, relation.types());
-        let named: Vec<(usize, String)> = known
-            .columns
-            .into_iter()
-            .enumerate()
-            .filter_map(|(place, name)| Some((place, name?)))
-            .filter(|(place, _)| *place < relation.columns.len())
-            .collect();
-        let rel = match named.len() == relation.columns.len() {
-            true => rel,
-            false => rel.project(named.iter().map(|(place, _)| Expr::Column(*place)).collect()),
-        };
+    fn rows_of(&self, relation: &Relation, known: &Known) -> (Rel, Vec<(String, DataType)>) {
         let types = relation.types();
-        (rel, named.into_iter().map(|(place, name)| (name, types[place])).collect())
+        let places = named_places(relation, known);
+        let named = places.iter().filter_map(|place| Some((known.columns[*place].clone()?, types[*place])));
+        let named = named.collect();
+        let rel = Rel::scan(relation.id, types);
+        let rel = match places.len() == relation.columns.len() {
+            true => rel,
+            false => rel.project(places.into_iter().map(Expr::Column).collect()),
+        };
+        (rel, named)
+    }
+
+    /// The scope of a relation that `scan` has found by its name, whose columns come from it.
+    fn located(&self, scope: Scope, schema: Option<&str>, table: &str) -> Scope {
+        if let Some(system) = SystemRelation::of_name(schema, table) {
+            return scope.of_relation(system.id());
+        }
+        match self.relation(table) {
+            Some((relation, known)) => {
+                let origin = |column| Some(Origin { relation: relation.id, column });
+                scope.with_origins(named_places(relation, &known).into_iter().map(origin))
+            }
+            None => scope,
+        }
     }
 
     /// A view as its query. The names that the query reads are the view's own affair, not the statement's.
@@ -377,7 +396,7 @@ fn join_kind(operator: &JoinOperator) -> Result<(JoinKind, &JoinConstraint), Sql
 }
 
 /// Applies the column names of an alias: `AS t (a, b)`.
-fn renamed(mut source: Source, alias: Option<&TableAlias>) -> Bound {
+pub(super) fn renamed(mut source: Source, alias: Option<&TableAlias>) -> Bound {
     let Some(alias) = alias else { return Ok(source) };
     let available = source.scope.columns.len();
     if alias.columns.len() > available {
@@ -406,4 +425,10 @@ pub(crate) fn wildcard_table(kind: &ast::SelectItemQualifiedWildcardKind) -> Res
             Err(SqlError::unsupported("the expansion of a composite value"))
         }
     }
+}
+
+/// The places of the columns that a text can name.
+fn named_places(relation: &Relation, known: &Known) -> Vec<usize> {
+    let width = relation.columns.len().min(known.columns.len());
+    (0..width).filter(|place| known.columns[*place].is_some()).collect()
 }

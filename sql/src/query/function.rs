@@ -15,6 +15,7 @@ use super::json::{EQUALITY, ORDERING, refuse_json};
 use super::outer::has_outer;
 use super::rel::{SortKey, aggregate_exprs};
 use super::scope::{fold, fold_name};
+use super::set_function::SETS;
 use super::typed::{Typed, cast_known};
 use super::types::display_known;
 use super::window::is_window_function;
@@ -89,7 +90,7 @@ pub(super) fn no_function(name: &str, types: &[Option<DataType>]) -> SqlError {
     )
 }
 
-fn ambiguous_function(name: &str, types: &[Option<DataType>]) -> SqlError {
+pub(super) fn ambiguous_function(name: &str, types: &[Option<DataType>]) -> SqlError {
     SqlError::new("42725", format!("function {} is not unique", signature(name, types)))
         .hint("Could not choose a best candidate function. You might need to add explicit type casts.")
 }
@@ -117,26 +118,6 @@ fn aggregate_function(name: &str) -> Option<AggregateFunction> {
         _ => return None,
     })
 }
-
-/// PostgreSQL's functions of several rows, none of which is there yet.
-const SETS: &[&str] = &[
-    "generate_series",
-    "generate_subscripts",
-    "json_array_elements",
-    "json_array_elements_text",
-    "json_each",
-    "json_each_text",
-    "json_object_keys",
-    "jsonb_array_elements",
-    "jsonb_array_elements_text",
-    "jsonb_each",
-    "jsonb_each_text",
-    "jsonb_object_keys",
-    "regexp_matches",
-    "regexp_split_to_table",
-    "string_to_table",
-    "unnest",
-];
 
 /// PostgreSQL's aggregates that are not there yet.
 fn is_missing_aggregate(name: &str) -> bool {

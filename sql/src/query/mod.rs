@@ -28,6 +28,7 @@ pub(crate) mod scope; // what a name can mean
 mod select; // SELECT
 mod subquery; // sub-queries in expressions
 mod surroundings; // what is around a query
+mod set_function; // functions that give rows
 mod set_operation; // UNION, INTERSECT, EXCEPT
 #[cfg(test)]
 mod tests;
@@ -46,7 +47,7 @@ use datafusion::sql::sqlparser::ast;
 use futures::Stream;
 use millrace_engine::{DataType, Expr, Literal, PlanRef, RelationId, Snapshot, Tick};
 
-use crate::bound::ResultShape;
+use crate::bound::RowShape;
 use crate::catalog::{Catalog, Column, Relation};
 use crate::error::SqlError;
 use crate::sequence::Sequences;
@@ -137,7 +138,7 @@ impl<'a> Parameters<'a> {
 #[derive(Clone, Debug)]
 pub struct Query {
     rel: Arc<Rel>,
-    columns: ResultShape,
+    columns: RowShape,
     parameter_types: Vec<DataType>,
     /// What its text names.
     named: BTreeSet<RelationId>,
@@ -162,7 +163,7 @@ impl Query {
         }
         let columns: Vec<Column> =
             bound.columns().into_iter().map(|(name, data_type)| Column::new(name, data_type, true)).collect();
-        let columns = ResultShape::new(columns, bound.origins);
+        let columns = RowShape::new(columns, bound.origins);
         let mut rel = lower::optimize(bound.rel);
         lower::choose_indexes(&mut rel, binder.catalog);
         let rel = Arc::new(rel);
@@ -186,7 +187,7 @@ impl Query {
     }
 
     /// The same with where they come from.
-    pub fn shape(&self) -> &ResultShape {
+    pub fn shape(&self) -> &RowShape {
         &self.columns
     }
 

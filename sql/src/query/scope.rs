@@ -74,9 +74,7 @@ impl Scope {
 
     /// The same of the columns of a relation.
     pub(crate) fn of_relation(self, relation: RelationId) -> Scope {
-        let origins: Vec<_> =
-            self.columns.iter().map(|column| Some(Origin { relation, column: column.position })).collect();
-        self.with_origins(origins)
+        self.with_origins((0..).map(|column| Some(Origin { relation, column })))
     }
 
     /// The origin of the column at a position.

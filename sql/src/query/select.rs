@@ -19,6 +19,7 @@ use super::json::{EQUALITY, ORDERING, refuse_json};
 use super::outer::{map_places, place, places_of};
 use super::rel::{Rel, SortKey};
 use super::scope::{Scope, ScopeColumn, fold};
+use super::set_function::from_call;
 use super::typed::Typed;
 use super::unnest::{self, Subquery};
 use super::window::{WINDOW_BASE, Window, Windows, number_rows};
@@ -41,11 +42,10 @@ enum Order {
 }
 
 /// An item of the select list. What cannot be computed yet is NULL where nothing computes it: clients ask
-/// the catalogs for arrays of what is not there.
+/// the catalogs for arrays of what is not there, and compare with arrays where a column is only a text (42809).
 fn bind_item(expr: &ast::Expr, binder: &ExprBinder, vacant: bool) -> Result<Typed, SqlError> {
     match binder.bind(expr) {
-        // The arrays of the catalogs are texts, which ANY does not take (42809).
-        Err(error) if vacant && matches!(error.sqlstate.as_str(), "0A000" | "42809") => Ok(Typed::Null),
+        Err(error) if vacant && ["0A000", "42809"].contains(&&*error.sqlstate) => Ok(Typed::Null),
         bound => bound,
     }
 }
@@ -60,6 +60,9 @@ impl Binder<'_> {
         targets: Targets,
     ) -> Result<BoundQuery, SqlError> {
         refuse(select)?;
+        if let Some(select) = from_call(select) {
+            return self.bind_select(&select, order_by, environment, targets);
+        }
         let source = self.bind_from(&select.from, environment)?;
         let scope = &source.scope;
         let subqueries = RefCell::default();

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator};
-use millrace_engine::{DataType, Expr, Literal};
+use millrace_engine::{Array, DataType, Element, Expr, Literal};
 
 use super::binder::{Binder, BoundQuery};
 use super::expr::ExprBinder;
@@ -80,13 +80,17 @@ impl ExprBinder<'_> {
         }
     }
 
-    /// `ARRAY(SELECT …)`, of what can have no rows: the empty array, as a text.
+    /// `ARRAY(SELECT …)`, of what can have no rows: the empty array.
     pub(crate) fn array_of(&self, query: &ast::Query) -> Bound {
         let (bound, _) = self.inner_query(query)?;
         if !bound.rel.is_vacant() {
             return Err(SqlError::unsupported("ARRAY of a sub-query"));
         }
-        Ok(Typed::literal(Literal::Text("{}".to_owned())))
+        let element = bound.columns().first().and_then(|(_, data_type)| Element::of(*data_type));
+        Ok(Typed::literal(match element {
+            Some(element) => Literal::Array { element, bytes: Array::flat(element, Vec::new()).encode() },
+            None => Literal::Text("{}".to_owned()),
+        }))
     }
 
     /// The name of a select item: a scalar sub-query is called like its column.

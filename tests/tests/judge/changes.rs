@@ -244,7 +244,6 @@ async fn what_is_said_of_sequences_is_what_postgresql_says() {
     said_alike(include_str!("../../suites/sequences.sql")).await;
 }
 
-/// ALTER TABLE and its kin.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_of_alterations_is_what_postgresql_says() {
     said_alike(include_str!("../../suites/alter.sql")).await;

@@ -151,8 +151,12 @@ pub(crate) fn expression(gene: &Gene, data_type: Type, scope: &[Column]) -> Stri
         Type::Bytes => bytes(gene, scope),
         Type::Span => span(gene, scope),
         Type::Clock => clock(gene, scope),
-        Type::Short if gene.choice % 3 == 0 => format!("({})::varchar(6)", gene.of(0, Type::Text, scope)),
-        Type::Code if gene.choice % 3 == 0 => format!("({})::char(3)", gene.of(0, Type::Text, scope)),
+        Type::Short if gene.choice.is_multiple_of(3) => {
+            format!("({})::varchar(6)", gene.of(0, Type::Text, scope))
+        }
+        Type::Code if gene.choice.is_multiple_of(3) => {
+            format!("({})::char(3)", gene.of(0, Type::Text, scope))
+        }
         Type::Doc => document(gene, scope),
         Type::List => list(gene, scope),
         Type::Short | Type::Code => leaf(gene.choice / 3, data_type, scope),

@@ -306,8 +306,7 @@ fn tables_that_we_do_not_have() {
             create table t (a timestamp with time zone)
                 table t@14 (a timestamptz)
             create table t (a int[])
-                refused 0A000 at 19: a column of type int[] is not supported
-                  hint: It is planned for a later version.
+                table t@14 (a integer[])
             create table t (a serial)
                 table t@14 (a integer not null)
             create table t (a moody)
