@@ -73,8 +73,8 @@ UPDATE d SET a = $1, t = $2 WHERE b = $3
 UPDATE d SET b = b + $1
 DELETE FROM d WHERE a = $1 RETURNING t
 SELECT * FROM e
-INSERT INTO e VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-SELECT $1::varchar(3), $2::char(4), $3::json, $4::int[], $5::time
+INSERT INTO e (ti, j, jb, ai, ta, iv, tp) VALUES ($1, $2, $3, $4, $5, $6, $7)
+SELECT $1::char(4), $2::json, $3::int[], $4::time
 SELECT $2::int
 SELECT $1::int, $1
 SELECT $1::int, $1::text
