@@ -115,7 +115,7 @@ impl CopyIn {
 
     /// The rows with the defaults of the other columns.
     async fn completed(&self, batch: RecordBatch) -> Result<Vec<RecordBatch>, SqlError> {
-        let (rows, drawing) = (Some(batch), self.drawing.clone());
+        let (rows, drawing) = (Some(batch), self.drawing.of_attempt());
         let whole = self.change.source.execute_in(Snapshots::new(), rows, self.tick, drawing)?;
         collect(whole, &self.change.table.types(), COPY_BYTES_MAX).await
     }

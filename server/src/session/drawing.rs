@@ -30,6 +30,8 @@ pub(super) struct Drawing {
 
 #[derive(Default)]
 struct State {
+    /// Counts attempts: what is left running of one that is over gets nothing.
+    attempt: u64,
     /// What the statement was bound against.
     catalog: Arc<Catalog>,
     /// What the session was given last, by sequence.
@@ -45,12 +47,6 @@ struct State {
     own: BTreeMap<RelationId, Position>,
 }
 
-impl std::fmt::Debug for Drawing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Drawing")
-    }
-}
-
 impl Drawing {
     pub(super) fn new(server: Arc<Server>) -> Drawing {
         Drawing { server, state: Mutex::default() }
@@ -60,9 +56,15 @@ impl Drawing {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What the queries of the attempt at hand draw by.
+    pub(super) fn of_attempt(self: &Arc<Self>) -> Arc<dyn Sequences> {
+        Arc::new(OfAttempt { drawing: self.clone(), attempt: self.state().attempt })
+    }
+
     /// A statement begins, or begins again.
     pub(super) fn begin(&self, catalog: &Arc<Catalog>) {
         let mut state = self.state();
+        state.attempt += 1;
         state.catalog = catalog.clone();
         state.taken.clear();
         state.wanted.clear();
@@ -74,6 +76,7 @@ impl Drawing {
         let mut state = self.state();
         let wanted = std::mem::take(&mut state.wanted);
         if !wanted.is_empty() {
+            state.attempt += 1;
             state.taken.drain(..).rev().for_each(|taken| self.server.reserves().give_back(&taken));
         }
         wanted
@@ -125,9 +128,33 @@ impl Drawing {
     }
 }
 
-impl Sequences for Drawing {
+/// A session's side of all sequences, for one attempt at a statement.
+struct OfAttempt {
+    drawing: Arc<Drawing>,
+    attempt: u64,
+}
+
+impl std::fmt::Debug for OfAttempt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OfAttempt({})", self.attempt)
+    }
+}
+
+impl OfAttempt {
+    /// The state, while the attempt is not over: operators that run beside one that has failed go on for a while.
+    fn state(&self) -> Result<std::sync::MutexGuard<'_, State>, DataError> {
+        let state = self.drawing.state();
+        if state.attempt == self.attempt { Ok(state) } else { Err(DataError::new(WANTED, "the attempt is over")) }
+    }
+
+    fn server(&self) -> &Server {
+        &self.drawing.server
+    }
+}
+
+impl Sequences for OfAttempt {
     fn next(&self, id: RelationId, count: usize) -> Result<Vec<i64>, DataError> {
-        let mut state = self.state();
+        let mut state = self.state()?;
         let state = &mut *state;
         let values = if is_provisional(id) {
             let (name, sequence) = named(&state.catalog, id)?;
@@ -139,7 +166,7 @@ impl Sequences for Drawing {
             }
             values
         } else {
-            match self.server.reserves().take(&self.server.catalog(), id, count)? {
+            match self.server().reserves().take(&self.server().catalog(), id, count)? {
                 Some((values, taken)) => {
                     state.taken.push(taken);
                     values
@@ -160,7 +187,7 @@ impl Sequences for Drawing {
     }
 
     fn current(&self, id: RelationId) -> Result<i64, DataError> {
-        let state = self.state();
+        let state = self.state()?;
         state.current.get(&id).copied().ok_or_else(|| {
             let name = state.catalog.by_id(id).map(|relation| relation.name.clone()).unwrap_or_default();
             let message = format!("currval of sequence \"{name}\" is not yet defined in this session");
@@ -169,13 +196,13 @@ impl Sequences for Drawing {
     }
 
     fn last(&self) -> Result<i64, DataError> {
-        let state = self.state();
+        let state = self.state()?;
         let last = state.last.and_then(|id| state.current.get(&id));
         last.copied().ok_or_else(|| DataError::new("55000", "lastval is not yet defined in this session"))
     }
 
     fn set(&self, id: RelationId, position: Position) -> Result<(), DataError> {
-        let mut state = self.state();
+        let mut state = self.state()?;
         let state = &mut *state;
         let (name, sequence) = named(&state.catalog, id)?;
         if !(sequence.min..=sequence.max).contains(&position.value) {
@@ -196,11 +223,11 @@ impl Sequences for Drawing {
     }
 
     fn position(&self, id: RelationId) -> Result<Position, DataError> {
-        let state = self.state();
+        let state = self.state()?;
         match state.own.get(&id) {
             Some(position) => Ok(*position),
             None if is_provisional(id) => Ok(named(&state.catalog, id)?.1.position),
-            None => self.server.reserves().position(&self.server.catalog(), id),
+            None => self.server().reserves().position(&self.server().catalog(), id),
         }
     }
 }

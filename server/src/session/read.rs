@@ -54,7 +54,7 @@ impl Session {
             given.insert(relation, Snapshot::united(shares.into_iter().chain([share])).into_iter().collect());
         }
         let reads = reads_of(query, &given, &looked_up, moment);
-        let stream = query.execute_in(given, rows, moment.tick, self.drawing.clone())?;
+        let stream = query.execute_in(given, rows, moment.tick, self.drawing.of_attempt())?;
         Ok((stream, reads))
     }
 

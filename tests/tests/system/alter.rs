@@ -149,3 +149,51 @@ async fn a_subscription_shows_the_columns_that_it_began_with() {
     let row = seen.try_next().await.unwrap().unwrap();
     assert_eq!((row.len(), row.get(1), row.get(2), row.get(3)), (4, 1_i64, 2, 4));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alterations_beside_one_another_all_happen() {
+    const COLUMNS: usize = 12;
+    let server = Server::with_workers(2);
+    let client = server.connect().await;
+    client.batch_execute("CREATE TABLE t (a int PRIMARY KEY); INSERT INTO t VALUES (1)").await.unwrap();
+    let mut sessions = Vec::new();
+    for session in 0..3 {
+        let client = server.connect().await;
+        sessions.push(tokio::spawn(async move {
+            for n in 0..COLUMNS {
+                let add = format!("ALTER TABLE t ADD COLUMN c{session}_{n} int DEFAULT {n}");
+                client.batch_execute(&add).await.unwrap();
+                client.batch_execute(&format!("CREATE INDEX ON t (c{session}_{n})")).await.unwrap();
+            }
+        }));
+    }
+    for session in sessions {
+        session.await.unwrap();
+    }
+    let all = format!("{}", 3 * COLUMNS + 1);
+    let columns = "SELECT count(*) FROM information_schema.columns WHERE table_name = 't'";
+    assert_eq!(rows(&client, columns).await, [all.clone()]);
+    assert_eq!(rows(&client, "SELECT count(*) FROM pg_indexes WHERE tablename = 't'").await, [all]);
+    assert_eq!(rows(&client, "SELECT a FROM t WHERE c0_3 = 3 AND c1_4 = 4 AND c2_11 = 11").await, ["1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sequence_goes_on_behind_what_was_given_while_it_was_altered() {
+    let server = Server::with_workers(2);
+    let client = server.connect().await;
+    client.batch_execute("CREATE SEQUENCE s; SELECT nextval('s')").await.unwrap();
+    let other = server.connect().await;
+    client.batch_execute("BEGIN; ALTER SEQUENCE s MAXVALUE 1000").await.unwrap();
+    let mut given = Vec::new();
+    for _ in 0..100 {
+        given.extend(rows(&other, "SELECT nextval('s')").await);
+    }
+    client.batch_execute("COMMIT").await.unwrap();
+    for _ in 0..100 {
+        given.extend(rows(&other, "SELECT nextval('s')").await);
+    }
+    let mut once = given.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(once.len(), 200, "{given:?}");
+}
