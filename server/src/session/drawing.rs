@@ -144,7 +144,11 @@ impl OfAttempt {
     /// The state, while the attempt is not over: operators that run beside one that has failed go on for a while.
     fn state(&self) -> Result<std::sync::MutexGuard<'_, State>, DataError> {
         let state = self.drawing.state();
-        if state.attempt == self.attempt { Ok(state) } else { Err(DataError::new(WANTED, "the attempt is over")) }
+        if state.attempt == self.attempt {
+            Ok(state)
+        } else {
+            Err(DataError::new(WANTED, "the attempt is over"))
+        }
     }
 
     fn server(&self) -> &Server {

@@ -84,11 +84,7 @@ impl Altering<'_> {
     }
 
     /// What a new column is in the rows that are there.
-    fn value_of(
-        &mut self,
-        definition: &ColumnDefinition,
-        column: usize,
-    ) -> Result<NewValue, SqlError> {
+    fn value_of(&mut self, definition: &ColumnDefinition, column: usize) -> Result<NewValue, SqlError> {
         let table = self.relation()?;
         if let Some((generated, options)) = &definition.drawn {
             let is_taken = |name: &str| self.catalog.get(name).is_some();
