@@ -248,12 +248,12 @@ pub struct Description {
     /// The parameters' types, `$1` first.
     pub parameters: Vec<DataType>,
     /// The result's columns; `None` where it returns no rows.
-    pub columns: Option<RowShape>,
+    pub columns: Option<ResultColumns>,
 }
 
 /// The columns of a result, and which of them a client could find in the catalog.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RowShape {
+pub struct ResultColumns {
     columns: Vec<Column>,
     /// By column; where it is shorter, the rest comes from nowhere.
     origins: Vec<Option<Origin>>,
@@ -268,10 +268,10 @@ pub struct Origin {
     pub column: usize,
 }
 
-impl RowShape {
+impl ResultColumns {
     /// Columns with their origins.
-    pub fn new(columns: Vec<Column>, origins: Vec<Option<Origin>>) -> RowShape {
-        RowShape { columns, origins }
+    pub fn new(columns: Vec<Column>, origins: Vec<Option<Origin>>) -> ResultColumns {
+        ResultColumns { columns, origins }
     }
 
     /// Where a column comes from.
@@ -280,14 +280,14 @@ impl RowShape {
     }
 }
 
-impl From<Vec<Column>> for RowShape {
+impl From<Vec<Column>> for ResultColumns {
     /// Columns that come from nowhere.
-    fn from(columns: Vec<Column>) -> RowShape {
-        RowShape { columns, origins: Vec::new() }
+    fn from(columns: Vec<Column>) -> ResultColumns {
+        ResultColumns { columns, origins: Vec::new() }
     }
 }
 
-impl Deref for RowShape {
+impl Deref for ResultColumns {
     type Target = [Column];
 
     fn deref(&self) -> &[Column] {

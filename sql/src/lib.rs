@@ -25,7 +25,7 @@ mod adhoc; // queries over snapshots, through DataFusion's operators
 
 pub use bind::{arguments, bind, describe};
 pub use bound::{
-    Alteration, Bound, CopyFormat, Create, Description, Holds, LineFormat, Origin, RowShape, RowSource,
+    Alteration, Bound, CopyFormat, Create, Description, Holds, LineFormat, Origin, ResultColumns, RowSource,
     Subscribe, Terms, Violation,
 };
 pub use catalog::{

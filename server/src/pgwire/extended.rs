@@ -7,7 +7,7 @@ use ::pgwire::messages::data::{NoData, ParameterDescription};
 use ::pgwire::messages::extendedquery::{BindComplete, CloseComplete, ParseComplete, PortalSuspended};
 use bytes::Bytes;
 use millrace_engine::{DataType, Literal};
-use millrace_sql::{RowShape, SqlError, Statement, Zone};
+use millrace_sql::{ResultColumns, SqlError, Statement, Zone};
 
 use super::connection::{Connection, rows_tag};
 use super::fault::Fault;
@@ -23,7 +23,7 @@ const PORTALS_MAX: usize = 10_000;
 /// A prepared statement with its parameters' values, perhaps half run.
 pub(crate) struct Portal {
     statement: Option<Statement>,
-    columns: Option<RowShape>,
+    columns: Option<ResultColumns>,
     parameters: Vec<Literal>,
     formats: Vec<Format>,
     state: State,
@@ -186,7 +186,7 @@ impl Portal {
     /// A portal of a prepared statement, which has these columns, with the values of Bind.
     fn new(
         prepared: &Prepared,
-        columns: Option<RowShape>,
+        columns: Option<ResultColumns>,
         bind: &Bind,
         zone: &Zone,
     ) -> Result<Portal, SqlError> {

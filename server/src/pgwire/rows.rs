@@ -4,7 +4,7 @@ use ::pgwire::messages::data::{FieldDescription, RowDescription};
 use arrow::array::RecordBatch;
 use bytes::{BufMut, BytesMut};
 use futures::StreamExt as _;
-use millrace_sql::{Column, RowShape, RowStream, SqlError, Zone, oid_of};
+use millrace_sql::{Column, ResultColumns, RowStream, SqlError, Zone, oid_of};
 
 use super::fault::Fault;
 use super::types::wire_type;
@@ -48,7 +48,7 @@ impl Format {
 }
 
 /// The message that describes the columns. Without formats (Describe of a statement) they are text.
-pub(crate) fn row_description(columns: &RowShape, formats: &[Format]) -> RowDescription {
+pub(crate) fn row_description(columns: &ResultColumns, formats: &[Format]) -> RowDescription {
     let field = |(at, column): (usize, &Column)| {
         let wire = wire_type(column.data_type);
         let format = match formats.get(at) {
@@ -244,7 +244,7 @@ mod tests {
         let data_type = DataType::Numeric { precision: 10, scale: 2 };
         let column = |name: &str| Column::new(name, data_type, true);
         let origin = Origin { relation: RelationId(1), column: 4 };
-        let columns = RowShape::new(vec![column("price"), column("more")], vec![Some(origin)]);
+        let columns = ResultColumns::new(vec![column("price"), column("more")], vec![Some(origin)]);
         let fields = vec![
             FieldDescription::new("price".to_owned(), 16_385, 5, 1700, -1, 655_366, 1),
             FieldDescription::new("more".to_owned(), 0, 0, 1700, -1, 655_366, 0),

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use futures::{FutureExt, StreamExt, stream};
-use millrace_sql::{Direction, Fetch, RowShape, RowSource, RowStream, SqlError};
+use millrace_sql::{Direction, Fetch, ResultColumns, RowSource, RowStream, SqlError};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -34,7 +34,7 @@ pub(super) struct Cursors {
 }
 
 struct Cursor {
-    columns: RowShape,
+    columns: ResultColumns,
     is_held: bool,
     /// NO SCROLL was given.
     only_forward: bool,
@@ -102,7 +102,7 @@ impl Session {
             return Err(SqlError::new("53000", format!("more than {CURSORS_MAX} cursors")));
         }
         let (columns, rows, follows) = match source {
-            RowSource::Query(query) => (query.shape().clone(), self.select(&query, moment).await?, false),
+            RowSource::Query(query) => (query.result().clone(), self.select(&query, moment).await?, false),
             RowSource::Subscribe(subscribe) => {
                 let rows = self.subscribe(&subscribe, moment)?;
                 (subscribe.columns.into(), rows, true)
@@ -174,7 +174,7 @@ impl Session {
     }
 
     /// The columns of a cursor; `None` where there is no such one.
-    pub(crate) fn cursor_columns(&self, name: &str) -> Option<&RowShape> {
+    pub(crate) fn cursor_columns(&self, name: &str) -> Option<&ResultColumns> {
         self.cursors.by_name.get(name).map(|cursor| &cursor.columns)
     }
 }

@@ -258,7 +258,7 @@ impl Session {
             }
             Bound::Select(query) => {
                 let rows = self.select(&query, &moment).await?;
-                Ok(Response::Rows { columns: query.shape().clone(), rows, tag: "SELECT" })
+                Ok(Response::Rows { columns: query.result().clone(), rows, tag: "SELECT" })
             }
             Bound::Subscribe(subscribe) => {
                 let rows = self.subscribe(&subscribe, &moment)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use millrace_engine::{DataType, Literal};
 use millrace_sql::{
-    Column, Description, Prepare, RowShape, SavepointAction, SqlError, Statement, StatementKind,
+    Column, Description, Prepare, ResultColumns, SavepointAction, SqlError, Statement, StatementKind,
 };
 
 use crate::coordinator::Moment;
@@ -118,7 +118,7 @@ impl Session {
     }
 
     /// The columns that a prepared statement has now: those of EXECUTE and of FETCH are another's.
-    pub(crate) fn columns_now(&self, prepared: &Prepared) -> Option<RowShape> {
+    pub(crate) fn columns_now(&self, prepared: &Prepared) -> Option<ResultColumns> {
         match &prepared.statement {
             Some(statement) => match self.columns_of_another(&statement.kind) {
                 Some(columns) => columns,
@@ -129,7 +129,7 @@ impl Session {
     }
 
     /// The columns of EXECUTE and FETCH, which only the session knows; none while what they name is not there.
-    pub(super) fn columns_of_another(&self, kind: &StatementKind) -> Option<Option<RowShape>> {
+    pub(super) fn columns_of_another(&self, kind: &StatementKind) -> Option<Option<ResultColumns>> {
         match kind {
             StatementKind::Execute(execute) => {
                 let prepared = self.prepared.find(&execute.name);

@@ -1,6 +1,6 @@
 //! What a statement answers: the border between a session and the wire.
 
-use millrace_sql::{Column, CopyFormat, RowShape, RowStream};
+use millrace_sql::{Column, CopyFormat, ResultColumns, RowStream};
 
 use crate::session::copy_in::CopyIn;
 
@@ -16,7 +16,7 @@ pub enum Response {
     /// Rows.
     Rows {
         /// Their columns.
-        columns: RowShape,
+        columns: ResultColumns,
         /// The rows. Dropping the stream stops what makes them.
         rows: RowStream,
         /// `SELECT`, `FETCH`, and `INSERT 0`, `UPDATE`, `DELETE` with RETURNING: the wire appends the count. `SUBSCRIBE`,

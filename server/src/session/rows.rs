@@ -221,7 +221,7 @@ impl Session {
         reads: &mut Reads,
         moment: &Moment,
     ) -> Result<Returned, SqlError> {
-        let columns = returning.shape().clone();
+        let columns = returning.result().clone();
         let types: Vec<DataType> = columns.iter().map(|column| column.data_type).collect();
         let mut batches = Vec::new();
         for rows in shown {

@@ -7,7 +7,7 @@
 use arrow::array::RecordBatch;
 use futures::stream;
 use millrace_engine::Literal;
-use millrace_sql::{Bound, CatalogChange, Change, Parameters, RowShape, SqlError, Statement, Terms};
+use millrace_sql::{Bound, CatalogChange, Change, Parameters, ResultColumns, SqlError, Statement, Terms};
 
 use crate::coordinator::{Alone, Moment, Reads, Request, Write};
 use crate::session::block::{Block, command};
@@ -36,7 +36,7 @@ pub(super) struct Prepared {
 
 /// The rows of RETURNING.
 pub(super) struct Returned {
-    pub(super) columns: RowShape,
+    pub(super) columns: ResultColumns,
     pub(super) batches: Vec<RecordBatch>,
 }
 

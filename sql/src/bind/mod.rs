@@ -115,7 +115,10 @@ pub fn describe(
     Ok(match &statement.kind {
         StatementKind::Select(query) => {
             let query = scope.plan(query)?;
-            Description { parameters: query.parameter_types().to_vec(), columns: Some(query.shape().clone()) }
+            Description {
+                parameters: query.parameter_types().to_vec(),
+                columns: Some(query.result().clone()),
+            }
         }
         StatementKind::Insert(insert) => of_change(&change::insert(insert, &scope)?),
         StatementKind::Update(update) => of_change(&change::update(update, &scope)?),
@@ -152,7 +155,7 @@ pub fn describe(
 
 /// A change of rows takes parameters, and returns rows where it says RETURNING.
 fn of_change(change: &Change) -> Description {
-    let columns = change.returning.as_ref().map(|returning| returning.shape().clone());
+    let columns = change.returning.as_ref().map(|returning| returning.result().clone());
     Description { parameters: change.parameter_types.clone(), columns }
 }
 

@@ -47,7 +47,7 @@ use datafusion::sql::sqlparser::ast;
 use futures::Stream;
 use millrace_engine::{DataType, Expr, Literal, PlanRef, RelationId, Snapshot, Tick};
 
-use crate::bound::RowShape;
+use crate::bound::ResultColumns;
 use crate::catalog::{Catalog, Column, Relation};
 use crate::error::SqlError;
 use crate::sequence::Sequences;
@@ -138,7 +138,7 @@ impl<'a> Parameters<'a> {
 #[derive(Clone, Debug)]
 pub struct Query {
     rel: Arc<Rel>,
-    columns: RowShape,
+    columns: ResultColumns,
     parameter_types: Vec<DataType>,
     /// What its text names.
     named: BTreeSet<RelationId>,
@@ -163,7 +163,7 @@ impl Query {
         }
         let columns: Vec<Column> =
             bound.columns().into_iter().map(|(name, data_type)| Column::new(name, data_type, true)).collect();
-        let columns = RowShape::new(columns, bound.origins);
+        let columns = ResultColumns::new(columns, bound.origins);
         let mut rel = lower::optimize(bound.rel);
         lower::choose_indexes(&mut rel, binder.catalog);
         let rel = Arc::new(rel);
@@ -187,7 +187,7 @@ impl Query {
     }
 
     /// The same with where they come from.
-    pub fn shape(&self) -> &RowShape {
+    pub fn result(&self) -> &ResultColumns {
         &self.columns
     }
 

@@ -170,10 +170,10 @@ async fn alterations_beside_one_another_all_happen() {
     for session in sessions {
         session.await.unwrap();
     }
-    let all = format!("{}", 3 * COLUMNS + 1);
+    let all = [(3 * COLUMNS + 1).to_string()];
     let columns = "SELECT count(*) FROM information_schema.columns WHERE table_name = 't'";
-    assert_eq!(rows(&client, columns).await, [all.clone()]);
-    assert_eq!(rows(&client, "SELECT count(*) FROM pg_indexes WHERE tablename = 't'").await, [all]);
+    assert_eq!(rows(&client, columns).await, all);
+    assert_eq!(rows(&client, "SELECT count(*) FROM pg_indexes WHERE tablename = 't'").await, all);
     assert_eq!(rows(&client, "SELECT a FROM t WHERE c0_3 = 3 AND c1_4 = 4 AND c2_11 = 11").await, ["1"]);
 }
 
