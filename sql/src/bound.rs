@@ -17,6 +17,8 @@ use crate::statement::{Fetch, Prepare, SavepointAction, Setting};
 pub enum Bound {
     /// CREATE TABLE, CREATE VIEW, CREATE MATERIALIZED VIEW, CREATE INDEX or CREATE SEQUENCE.
     Create(Create),
+    /// CREATE TABLE … AS: a table, and its rows, if they are wanted.
+    CreateAs(Create, Option<Query>),
     /// CREATE OR REPLACE VIEW, where there is the view.
     Replace {
         /// What it is from now on; its id stays.

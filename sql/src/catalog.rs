@@ -323,14 +323,23 @@ pub enum CatalogChange {
     Drop(Vec<RelationId>),
     /// A relation in the place of the one with its id: CREATE OR REPLACE VIEW, ALTER.
     Replace(Relation),
+    /// COMMENT ON a relation, or a column of it; no text: the comment goes.
+    Comment {
+        /// The relation.
+        relation: RelationId,
+        /// The column's place.
+        column: Option<usize>,
+        /// The comment.
+        text: Option<String>,
+    },
     /// A sequence is this far: values up to here were set aside, or it was moved.
     Move(RelationId, Position),
 }
 
 impl CatalogChange {
-    /// Whether it changes what there is, and not only how far a sequence is.
+    /// Whether it changes what there is, and not only how far a sequence is or what is said of something.
     pub fn is_structural(&self) -> bool {
-        !matches!(self, CatalogChange::Move(..))
+        !matches!(self, CatalogChange::Move(..) | CatalogChange::Comment { .. })
     }
 }
 
@@ -340,6 +349,8 @@ pub struct Catalog {
     by_id: BTreeMap<RelationId, Arc<Relation>>,
     by_name: BTreeMap<String, RelationId>,
     next_id: u64,
+    /// What was said of relations, and of columns of them.
+    comments: BTreeMap<(RelationId, Option<usize>), String>,
     /// The materialized views that queries read as if they were plain ones.
     inlined: BTreeSet<RelationId>,
 }
@@ -379,6 +390,11 @@ impl Catalog {
             | RelationKind::Index { .. }
             | RelationKind::Sequence(_) => None,
         }
+    }
+
+    /// What was said of relations, and of the columns of these places.
+    pub fn comments(&self) -> impl Iterator<Item = (RelationId, Option<usize>, &str)> {
+        self.comments.iter().map(|((relation, column), text)| (*relation, *column, text.as_str()))
     }
 
     /// The sequence of an id.
@@ -511,6 +527,7 @@ impl Catalog {
                         )));
                     }
                 }
+                self.comments.retain(|(relation, _), _| !ids.contains(relation));
                 for id in ids {
                     if let Some(relation) = self.by_id.remove(id) {
                         self.by_name.remove(&relation.name);
@@ -528,7 +545,19 @@ impl Catalog {
                 };
                 self.by_name.remove(&replaced.name);
                 self.by_name.insert(relation.name.clone(), relation.id);
+                let is_gone =
+                    |column: usize| relation.columns.get(column).is_none_or(|column| column.dropped);
+                self.comments.retain(|(id, column), _| *id != relation.id || !column.is_some_and(is_gone));
                 *replaced = Arc::new(relation.clone());
+            }
+            CatalogChange::Comment { relation, column, text } => {
+                if !self.by_id.contains_key(relation) {
+                    return Err(SqlError::new("42P01", format!("relation {relation} does not exist")));
+                }
+                match text {
+                    Some(text) => drop(self.comments.insert((*relation, *column), text.clone())),
+                    None => drop(self.comments.remove(&(*relation, *column))),
+                }
             }
             CatalogChange::Move(id, position) => {
                 let moved = self

@@ -39,6 +39,8 @@ pub struct Name {
 pub enum StatementKind {
     /// CREATE TABLE.
     CreateTable(CreateTable),
+    /// CREATE TABLE … AS.
+    CreateTableAs(CreateTableAs),
     /// CREATE VIEW, CREATE MATERIALIZED VIEW.
     CreateView(CreateView),
     /// CREATE INDEX.
@@ -49,6 +51,8 @@ pub enum StatementKind {
     AlterSequence(AlterSequence),
     /// ALTER TABLE and its kin.
     Alter(AlterRelation),
+    /// COMMENT ON.
+    Comment(Comment),
     /// DROP TABLE, DROP VIEW, DROP MATERIALIZED VIEW, DROP INDEX, DROP SEQUENCE.
     Drop(Drop),
     /// INSERT.
@@ -235,6 +239,21 @@ pub struct CreateTable {
     pub keep_rows: bool,
 }
 
+/// CREATE TABLE [IF NOT EXISTS] name [(columns)] AS query [WITH [NO] DATA].
+#[derive(Clone, Debug)]
+pub struct CreateTableAs {
+    /// Its name.
+    pub name: Name,
+    /// IF NOT EXISTS was given.
+    pub if_not_exists: bool,
+    /// Names for the first columns of the query.
+    pub columns: Vec<Name>,
+    /// Its rows.
+    pub query: Arc<ast::Query>,
+    /// Whether the rows are taken, and not only their columns.
+    pub with_data: bool,
+}
+
 /// A column of CREATE TABLE.
 #[derive(Clone, Debug)]
 pub struct ColumnDefinition {
@@ -297,6 +316,24 @@ pub struct AlterRelation {
     pub relation: Name,
     /// How, one after another.
     pub actions: Vec<AlterAction>,
+}
+
+/// COMMENT ON … IS text.
+#[derive(Clone, Debug)]
+pub struct Comment {
+    /// What is commented.
+    pub on: Commented,
+    /// The comment; none: NULL, which takes it away.
+    pub text: Option<String>,
+}
+
+/// What can have a comment.
+#[derive(Clone, Debug)]
+pub enum Commented {
+    /// A relation of a kind.
+    Relation(DropKind, Name),
+    /// A column.
+    Column(ColumnName),
 }
 
 /// One action of ALTER TABLE.

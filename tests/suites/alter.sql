@@ -155,3 +155,43 @@ ALTER SEQUENCE blk_id_seq RENAME TO s2
 INSERT INTO blk (d) VALUES ('e') RETURNING d
 TRUNCATE blk RESTART IDENTITY
 INSERT INTO blk (d) VALUES ('e') RETURNING *
+CREATE TABLE cta AS SELECT a, b, a + 1 AS c, 'x' AS t FROM (VALUES (1, 'p'), (2, 'q')) v (a, b)
+SELECT * FROM cta ORDER BY a
+CREATE TABLE cta AS SELECT 1 AS a
+CREATE TABLE IF NOT EXISTS cta AS SELECT 1 AS a
+CREATE TABLE ctb (x, y) AS SELECT a, c FROM cta WITH NO DATA
+SELECT * FROM ctb
+INSERT INTO ctb VALUES (1, 2), (3, NULL)
+CREATE TABLE ctc (x, y, z) AS SELECT a, c FROM cta
+CREATE TABLE ctc AS SELECT a, a FROM cta
+CREATE TABLE ctc AS SELECT 1 / (a - 1) AS d FROM cta
+CREATE TABLE ctc AS VALUES (1, 2)
+SELECT * FROM ctc
+BEGIN
+CREATE TABLE ctd AS SELECT x, sum(y) AS s FROM ctb GROUP BY x
+INSERT INTO ctd VALUES (9, 9)
+SELECT x, s FROM ctd ORDER BY x
+ALTER TABLE ctd ADD COLUMN z int DEFAULT 4
+SELECT * FROM ctd ORDER BY x
+COMMIT
+SELECT * FROM ctd ORDER BY x
+SELECT column_name, data_type, is_nullable FROM information_schema.columns WHERE table_name = 'cta' ORDER BY ordinal_position
+COMMENT ON TABLE cta IS 'a table'
+COMMENT ON COLUMN cta.b IS 'a column'
+COMMENT ON COLUMN cta.c IS 'another'
+COMMENT ON COLUMN cta.nope IS 'x'
+COMMENT ON TABLE nope IS 'x'
+COMMENT ON VIEW cta IS 'x'
+COMMENT ON COLUMN b IS 'x'
+COMMENT ON COLUMN cta.c IS NULL
+SELECT obj_description('cta'::regclass), obj_description('cta'::regclass, 'pg_class'), col_description('cta'::regclass, 2), col_description('cta'::regclass, 3)
+SELECT objsubid, description FROM pg_description WHERE objoid = 'cta'::regclass ORDER BY 1
+ALTER TABLE cta DROP COLUMN b
+SELECT objsubid, description FROM pg_description WHERE objoid = 'cta'::regclass ORDER BY 1
+BEGIN
+CREATE TABLE cme (a int)
+COMMENT ON TABLE cme IS 'in a block'
+COMMIT
+SELECT obj_description('cme'::regclass)
+COMMENT ON TABLE cme IS ''
+SELECT obj_description('cme'::regclass)

@@ -73,6 +73,11 @@ fn resolve_change(
             }
             Ok(CatalogChange::Drop(ids))
         }
+        CatalogChange::Comment { relation, column, text } => {
+            let relation = final_id(final_ids, relation);
+            catalog.by_id(relation).ok_or_else(conflict)?;
+            Ok(CatalogChange::Comment { relation, column, text })
+        }
         CatalogChange::Move(id, position) => {
             let id = final_id(final_ids, id);
             catalog.sequence(id).ok_or_else(conflict)?;

@@ -51,7 +51,10 @@ impl Lag {
                 CatalogChange::Create(relation) if relation.is_maintained() => {
                     self.set_upper(relation.id, group.tick);
                 }
-                CatalogChange::Create(_) | CatalogChange::Replace(_) | CatalogChange::Move(..) => {}
+                CatalogChange::Create(_)
+                | CatalogChange::Replace(_)
+                | CatalogChange::Move(..)
+                | CatalogChange::Comment { .. } => {}
                 CatalogChange::Drop(ids) => ids.iter().for_each(|id| self.forget(*id)),
             }
         }

@@ -368,7 +368,7 @@ impl Model {
                 CatalogChange::Drop(ids) => ids.iter().for_each(|id| {
                     self.uppers.remove(id);
                 }),
-                CatalogChange::Replace(_) | CatalogChange::Move(..) => {}
+                CatalogChange::Replace(_) | CatalogChange::Move(..) | CatalogChange::Comment { .. } => {}
             }
         }
         self.applied_groups.push((group.tick, group.bytes()));
@@ -452,7 +452,10 @@ impl Model {
             CatalogChange::Create(Relation { kind: RelationKind::MaterializedView { plan, .. }, .. }) => {
                 plan.relations().iter().any(|id| catalog.by_id(*id).is_none())
             }
-            CatalogChange::Create(_) | CatalogChange::Replace(_) | CatalogChange::Move(..) => false,
+            CatalogChange::Create(_)
+            | CatalogChange::Replace(_)
+            | CatalogChange::Move(..)
+            | CatalogChange::Comment { .. } => false,
         });
         let tables = self.tables_below(&request.reads.relations).unwrap_or_default();
         let beside = self.requests.iter().any(|(other, fate)| {

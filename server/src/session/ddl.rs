@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use arrow::array::RecordBatch;
 use millrace_engine::{DataType, RelationId};
 use millrace_sql::{
-    Alteration, Catalog, CatalogChange, Create, Holds, Relation, RelationKind, SqlError, Violation,
+    Alteration, Catalog, CatalogChange, Create, Holds, Query, Relation, RelationKind, SqlError, Violation,
 };
 
-use crate::coordinator::{Moment, index_spec, provisional_id};
+use crate::coordinator::{Moment, Write, index_spec, provisional_id};
 use crate::session::block::Block;
 use crate::session::read::collect;
 use crate::session::write::{Prepared, STATEMENT_BYTES_MAX};
@@ -52,6 +52,36 @@ impl Session {
             }
             prepared.changes.push(created(&index, provisional_id(place), moment));
         }
+        Ok(prepared)
+    }
+
+    /// CREATE TABLE … AS.
+    ///
+    /// # Errors
+    /// Those of CREATE TABLE and of the query.
+    pub(super) async fn create_as(
+        &mut self,
+        create: &Create,
+        query: Option<&Query>,
+        moment: &Moment,
+    ) -> Result<Prepared, SqlError> {
+        let mut prepared = self.create(create, moment).await?;
+        prepared.tag = "CREATE TABLE AS".to_owned();
+        let created = prepared.changes.iter().find_map(|change| match change {
+            CatalogChange::Create(relation) => Some(relation.id),
+            CatalogChange::Drop(_)
+            | CatalogChange::Replace(_)
+            | CatalogChange::Move(..)
+            | CatalogChange::Comment { .. } => None,
+        });
+        let (Some(query), Some(relation)) = (query, created) else { return Ok(prepared) };
+        let (rows, reads) = self.run_query(query, None, moment).await?;
+        let batches = collect(rows, &create.relation.types(), STATEMENT_BYTES_MAX).await?;
+        let count: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        let write = |rows| Write { relation, rows, diff: 1, keys: Vec::new(), altered: 0 };
+        prepared.writes.extend(batches.into_iter().map(write));
+        prepared.reads.extend(reads);
+        prepared.tag = format!("SELECT {count}");
         Ok(prepared)
     }
 
@@ -157,7 +187,10 @@ fn duplicated(index: &str, keys: &str, found: &RecordBatch) -> Result<SqlError, 
 fn new_ids(changes: &[CatalogChange], first: usize) -> BTreeMap<RelationId, RelationId> {
     let new = (first..).zip(changes).filter_map(|(place, change)| match change {
         CatalogChange::Create(relation) => Some((relation.id, provisional_id(place))),
-        CatalogChange::Drop(_) | CatalogChange::Replace(_) | CatalogChange::Move(..) => None,
+        CatalogChange::Drop(_)
+        | CatalogChange::Replace(_)
+        | CatalogChange::Move(..)
+        | CatalogChange::Comment { .. } => None,
     });
     new.collect()
 }
@@ -173,7 +206,7 @@ fn renumber(change: &mut CatalogChange, new_ids: &BTreeMap<RelationId, RelationI
         CatalogChange::Drop(ids) => {
             return ids.iter_mut().for_each(|id| *id = renumbered(new_ids, *id));
         }
-        CatalogChange::Move(..) => return,
+        CatalogChange::Move(..) | CatalogChange::Comment { .. } => return,
     };
     relation.id = renumbered(new_ids, relation.id);
     if let RelationKind::Table { rules, .. } = &mut relation.kind {

@@ -248,6 +248,7 @@ impl Session {
         self.check_not_failed(bound.as_ref())?;
         match bound? {
             bound @ (Bound::Create(_)
+            | Bound::CreateAs(..)
             | Bound::Replace { .. }
             | Bound::Alter(_)
             | Bound::Drop { .. }

@@ -159,6 +159,7 @@ impl Session {
         };
         match bound {
             Bound::Create(create) => self.create(create, moment).await,
+            Bound::CreateAs(create, rows) => self.create_as(create, rows.as_ref(), moment).await,
             Bound::Replace { relation } => Ok(ddl::replace(relation)),
             Bound::Alter(alteration) => self.alter(alteration, moment).await,
             Bound::Drop { ids, replaced, tag, notices, .. } => Ok(ddl::drop(ids, replaced, tag, notices)),
@@ -222,6 +223,6 @@ fn check_outside_block(bound: &Bound, block: &Block) -> Result<(), SqlError> {
 fn is_retried(error: &SqlError, task: &Task) -> bool {
     let other_name = |terms: &Terms| terms.if_not_exists || terms.chosen_name;
     let name_taken = error.sqlstate == "42P07"
-        && matches!(task, Task::Bound(Bound::Create(create)) if other_name(&create.terms));
+        && matches!(task, Task::Bound(Bound::Create(create) | Bound::CreateAs(create, _)) if other_name(&create.terms));
     error.sqlstate == "40001" || name_taken
 }

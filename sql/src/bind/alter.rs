@@ -36,7 +36,7 @@ pub(super) fn alter(alter: &AlterRelation, scope: &Scope) -> Result<Bound, SqlEr
         }
         return Err(SqlError::new("42P01", message).position(alter.relation.position));
     };
-    check_kind(alter, relation)?;
+    check_kind(alter.kind, relation, &alter.relation, alter.kind != DropKind::Table)?;
     let mut altering = Altering {
         scope,
         catalog: scope.catalog.clone(),
@@ -59,14 +59,21 @@ fn tag(kind: DropKind) -> &'static str {
     }
 }
 
-/// ALTER TABLE takes every kind of relation, the others their own, as PostgreSQL's do.
-fn check_kind(alter: &AlterRelation, relation: &Relation) -> Result<(), SqlError> {
-    let fits = match (alter.kind, &relation.kind) {
-        (DropKind::Table, _)
+/// 42809 where a relation is of another kind than was named. ALTER TABLE is not `strict`: it takes every kind, as
+/// PostgreSQL's does.
+pub(super) fn check_kind(
+    kind: DropKind,
+    relation: &Relation,
+    name: &Name,
+    strict: bool,
+) -> Result<(), SqlError> {
+    let fits = match (kind, &relation.kind) {
+        (DropKind::Table, RelationKind::Table { .. })
         | (DropKind::View, RelationKind::View { .. })
         | (DropKind::MaterializedView, RelationKind::MaterializedView { .. })
         | (DropKind::Index, RelationKind::Index { .. })
         | (DropKind::Sequence, RelationKind::Sequence(_)) => true,
+        (DropKind::Table, _) => !strict,
         (
             DropKind::View | DropKind::MaterializedView | DropKind::Index | DropKind::Sequence,
             RelationKind::Table { .. }
@@ -79,15 +86,14 @@ fn check_kind(alter: &AlterRelation, relation: &Relation) -> Result<(), SqlError
     if fits {
         return Ok(());
     }
-    let wanted = match alter.kind {
+    let wanted = match kind {
         DropKind::Table => "a table",
         DropKind::View => "a view",
         DropKind::MaterializedView => "a materialized view",
         DropKind::Index => "an index",
         DropKind::Sequence => "a sequence",
     };
-    Err(SqlError::new("42809", format!("\"{}\" is not {wanted}", relation.name))
-        .position(alter.relation.position))
+    Err(SqlError::new("42809", format!("\"{}\" is not {wanted}", relation.name)).position(name.position))
 }
 
 /// The statement as far as it has come.

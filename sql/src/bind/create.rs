@@ -157,6 +157,6 @@ fn duplicate(column: &str, name: Option<&Name>) -> SqlError {
     let error = SqlError::new("42701", format!("column \"{column}\" specified more than once"));
     match name {
         Some(name) => error.position(name.position),
-        None => error.hint("Name the columns with AS, or in parentheses after the view's name."),
+        None => error.hint("Name the columns with AS, or in parentheses after its name."),
     }
 }

@@ -3,6 +3,7 @@
 
 mod alter; // ALTER TABLE and its kin
 mod change; // INSERT, UPDATE, DELETE, TRUNCATE
+mod comment; // COMMENT ON
 mod copy; // COPY
 mod create; // CREATE VIEW, CREATE MATERIALIZED VIEW
 mod drop; // DROP, with what depends on it
@@ -65,10 +66,12 @@ pub fn bind(statement: &Statement, catalog: &Catalog, parameters: Parameters) ->
     let scope = Scope { catalog, parameters, source: &statement.source };
     Ok(match &statement.kind {
         StatementKind::CreateTable(create) => table::create(create, &scope)?,
+        StatementKind::CreateTableAs(create) => table::create_as(create, &scope)?,
         StatementKind::CreateView(create) => create::view(create, &scope)?,
         StatementKind::CreateIndex(create) => index::create(create, &scope)?,
         StatementKind::CreateSequence(create) => sequence::create(create, &scope)?,
         StatementKind::Alter(alter) => alter::alter(alter, &scope)?,
+        StatementKind::Comment(comment) => comment::comment(comment, &scope)?,
         StatementKind::AlterSequence(alter) => sequence::alter(alter, &scope)?,
         StatementKind::Drop(drop) => drop::drop(drop, &scope)?,
         StatementKind::Insert(insert) => Bound::Change(change::insert(insert, &scope)?),
@@ -130,10 +133,12 @@ pub fn describe(
         StatementKind::Refused(error) => return Err(error.clone()),
         StatementKind::CreateTable(_)
         | StatementKind::CreateView(_)
+        | StatementKind::CreateTableAs(_)
         | StatementKind::CreateIndex(_)
         | StatementKind::CreateSequence(_)
         | StatementKind::AlterSequence(_)
         | StatementKind::Alter(_)
+        | StatementKind::Comment(_)
         | StatementKind::Drop(_)
         | StatementKind::Truncate(_)
         | StatementKind::CopyFrom(_)

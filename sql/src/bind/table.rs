@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use datafusion::sql::sqlparser::ast;
 use millrace_engine::{DataType, Expr};
 
-use super::create::{CREATED_LATER, ID_LATER, created, terms};
+use super::create::{CREATED_LATER, ID_LATER, created, named, terms};
 use super::index::joined;
 use super::{Scope, index, sequence};
 use crate::bound::{Bound, Create};
@@ -19,7 +19,7 @@ use crate::query::change::{check_condition, default_expression};
 use crate::query::exprs::columns_of;
 use crate::query::types::display;
 use crate::query::volatile::next_value_of;
-use crate::statement::{ColumnDefinition, ConstraintKind, CreateTable, Name, TableConstraint};
+use crate::statement::{ColumnDefinition, ConstraintKind, CreateTable, CreateTableAs, Name, TableConstraint};
 
 /// Binds CREATE TABLE.
 pub(super) fn create(create: &CreateTable, scope: &Scope) -> Result<Bound, SqlError> {
@@ -52,6 +52,17 @@ pub(super) fn create(create: &CreateTable, scope: &Scope) -> Result<Bound, SqlEr
         || create.constraints.iter().any(|constraint| constraint.name.is_none()) && !indexes.is_empty();
     match created(&relation.name, terms, relation.columns, relation.kind, scope)? {
         Bound::Create(create) => Ok(Bound::Create(Create { sequences, indexes, ..create })),
+        other => Ok(other),
+    }
+}
+
+/// Binds CREATE TABLE … AS: the columns are the query's.
+pub(super) fn create_as(create: &CreateTableAs, scope: &Scope) -> Result<Bound, SqlError> {
+    let query = scope.plan(&create.query)?;
+    let columns = named(query.columns(), &create.columns)?;
+    let kind = RelationKind::Table { keep_rows: true, rules: TableRules::default() };
+    match created(&create.name.value, terms(create.if_not_exists), columns, kind, scope)? {
+        Bound::Create(table) => Ok(Bound::CreateAs(table, create.with_data.then_some(query))),
         other => Ok(other),
     }
 }

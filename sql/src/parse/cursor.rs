@@ -64,6 +64,22 @@ impl<'a> Cursor<'a> {
         self.source
     }
 
+    /// Whether names in parentheses come next, and AS behind them.
+    pub(super) fn comes_list_of_names(&self) -> bool {
+        let token = |place| &self.parser.peek_nth_token_ref(place).token;
+        if *token(0) != Token::LParen {
+            return false;
+        }
+        // A name and what separates it from the next.
+        let mut place = 1;
+        while matches!(token(place), Token::Word(_)) && *token(place + 1) == Token::Comma {
+            place += 2;
+        }
+        matches!(token(place), Token::Word(_))
+            && *token(place + 1) == Token::RParen
+            && unquoted(token(place + 2)).as_deref() == Some("as")
+    }
+
     /// Where the next token stands, in characters from 1.
     pub(super) fn position(&self) -> usize {
         self.source.position(self.parser.peek_token_ref().span.start)

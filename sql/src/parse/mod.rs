@@ -9,6 +9,7 @@
 
 mod alter; // ALTER TABLE and its kin
 mod change; // INSERT, UPDATE, DELETE, TRUNCATE
+mod comment; // COMMENT ON
 mod copy; // COPY
 mod copy_format; // COPY's options
 mod cursor; // the tokens, word by word
@@ -145,6 +146,7 @@ fn statement(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
         "create" => create(cursor)?,
         "drop" => drop::drop(cursor)?,
         "alter" => alter(cursor)?,
+        "comment" => comment::comment(cursor)?,
         "insert" => change::insert(cursor)?,
         "update" => change::update(cursor)?,
         "delete" => change::delete(cursor)?,
@@ -184,7 +186,7 @@ fn create(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
     }
     match words.first().copied() {
         Some("sequence") => Ok(StatementKind::CreateSequence(sequence::create(cursor)?)),
-        Some("table") => Ok(StatementKind::CreateTable(table::create(cursor)?)),
+        Some("table") => table::create(cursor),
         Some("materialized") => Ok(StatementKind::CreateView(view::create(cursor)?)),
         _ => Err(unsupported::error(cursor)),
     }

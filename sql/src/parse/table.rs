@@ -13,7 +13,8 @@ use crate::catalog::{Column, Generated};
 use crate::error::SqlError;
 use crate::query::types::{Named, named};
 use crate::statement::{
-    ColumnDefinition, ConstraintKind, CreateTable, Name, SequenceOption, SequenceOptions, TableConstraint,
+    ColumnDefinition, ConstraintKind, CreateTable, CreateTableAs, Name, SequenceOption, SequenceOptions,
+    StatementKind, TableConstraint,
 };
 
 /// What may begin an element of the list that we do not have.
@@ -41,12 +42,20 @@ const TABLE_CLAUSES: &[&str] =
 pub(super) const LATER: &str =
     "It is planned for a later version; today there are NOT NULL, DEFAULT, PRIMARY KEY, UNIQUE, CHECK.";
 
-/// `CREATE TABLE [IF NOT EXISTS] name (columns) [WITH (options)]`
-pub(super) fn create(cursor: &mut Cursor) -> Result<CreateTable, SqlError> {
+/// `CREATE TABLE [IF NOT EXISTS] name {(columns) [WITH (options)] | [(names)] AS query [WITH [NO] DATA]}`
+pub(super) fn create(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
     cursor.expect("create table")?;
     let if_not_exists = cursor.accept("if not exists");
     let name = cursor.relation()?;
-    cursor.refuse(&["as", "of", "partition of"], "CREATE TABLE")?;
+    if cursor.peek_word().as_deref() == Some("as") || cursor.comes_list_of_names() {
+        let columns = cursor.names_in_parentheses()?;
+        cursor.expect("as")?;
+        let query = cursor.query()?;
+        let with_data = cursor.accept_one_of(&["with data", "with no data"]) != Some("with no data");
+        let create = CreateTableAs { name, if_not_exists, columns, query, with_data };
+        return Ok(StatementKind::CreateTableAs(create));
+    }
+    cursor.refuse(&["of", "partition of"], "CREATE TABLE")?;
     let elements = elements(cursor, &name.value)?;
     let mut keep_rows = true;
     while !cursor.at_end() {
@@ -54,7 +63,8 @@ pub(super) fn create(cursor: &mut Cursor) -> Result<CreateTable, SqlError> {
         keep_rows = !is_stream(cursor)?;
     }
     let Elements { columns, constraints } = elements;
-    Ok(CreateTable { name, if_not_exists, columns, constraints, keep_rows })
+    let create = CreateTable { name, if_not_exists, columns, constraints, keep_rows };
+    Ok(StatementKind::CreateTable(create))
 }
 
 /// What stands in the parentheses.

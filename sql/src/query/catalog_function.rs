@@ -79,8 +79,14 @@ const TYPE_OF_NAME: &str = "(SELECT \" oid\" FROM (SELECT oid AS \" oid\", typna
 /// Arrays of the catalogs are texts in PostgreSQL's text form, and no element of one has a quote.
 const ARRAY_TO_STRING: &str = "replace(btrim($1, '{}'), ',', $2)";
 
-/// Nothing has a comment, and there are no functions or statistics of users'.
+/// There are no functions or statistics of users'.
 const NOTHING: &str = "NULL::text";
+
+/// What was said of a relation, or of a column of it.
+const COMMENT: &str = "(SELECT \" text\" FROM (SELECT objoid AS \" oid\", description AS \" text\" FROM \
+     pg_catalog.pg_description WHERE objsubid = 0) AS \" d\" WHERE \" oid\" = $1)";
+const COMMENT_ON_COLUMN: &str = "(SELECT \" text\" FROM (SELECT objoid AS \" oid\", objsubid AS \" part\", description \
+     AS \" text\" FROM pg_catalog.pg_description) AS \" d\" WHERE \" oid\" = $1 AND \" part\" = $2 AND $2 > 0)";
 
 /// The oid of a relation by its name as SQL writes it.
 const OID_OF_NAME: &str = "(SELECT oid FROM (SELECT oid AS oid, relname AS \" name\" FROM pg_catalog.pg_class) AS \" c\" \
@@ -97,13 +103,13 @@ const SERIAL_SEQUENCE: &str = "(SELECT \" schema\" || '.' || \" sequence\" FROM 
 /// Function, number of arguments, expression.
 const FUNCTIONS: &[(&str, usize, &str)] = &[
     ("array_to_string", 2, ARRAY_TO_STRING),
-    ("col_description", 2, NOTHING),
+    ("col_description", 2, COMMENT_ON_COLUMN),
     ("current_database", 0, "'millrace'::text"),
     ("current_schema", 0, "'public'::text"),
     ("current_schemas", 1, "CASE WHEN $1 THEN '{pg_catalog,public}' ELSE '{public}' END"),
     ("format_type", 2, FORMAT_TYPE),
-    ("obj_description", 1, NOTHING),
-    ("obj_description", 2, NOTHING),
+    ("obj_description", 1, COMMENT),
+    ("obj_description", 2, COMMENT),
     ("pg_advisory_unlock_all", 0, "''::text"),
     ("pg_encoding_to_char", 1, "CASE $1 WHEN 6 THEN 'UTF8' ELSE '' END"),
     ("pg_function_is_visible", 1, "NULL::boolean"),

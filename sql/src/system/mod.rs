@@ -92,6 +92,8 @@ pub enum SystemRelation {
     Databases,
     /// `pg_depend`: the sequences that go with columns.
     Dependencies,
+    /// `pg_description`
+    Descriptions,
     /// `pg_index`
     Indexes,
     /// `pg_indexes`

@@ -183,4 +183,10 @@ pub(super) static RELATIONS: &[Description] = &[
             ("cycle", BOOL), ("cache_size", BIGINT), ("last_value", BIGINT),
         ],
     },
+    Description {
+        relation: SystemRelation::Descriptions, schema: Schema::PgCatalog, oid: 2609, name: "pg_description",
+        columns: &[
+            ("objoid", OID), ("classoid", OID), ("objsubid", INT), ("description", TEXT),
+        ],
+    },
 ];

@@ -21,12 +21,6 @@ pub(super) static RELATIONS: &[Description] = &[
         ],
     },
     Description {
-        relation: SystemRelation::Vacant(2609), schema: Schema::PgCatalog, oid: 2609, name: "pg_description",
-        columns: &[
-            ("objoid", OID), ("classoid", OID), ("objsubid", INT), ("description", TEXT),
-        ],
-    },
-    Description {
         relation: SystemRelation::Vacant(3501), schema: Schema::PgCatalog, oid: 3501, name: "pg_enum",
         columns: &[
             ("oid", OID), ("enumtypid", OID), ("enumsortorder", FLOAT), ("enumlabel", TEXT),

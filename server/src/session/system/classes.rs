@@ -200,3 +200,11 @@ pub(super) fn defaults(catalog: &Catalog) -> Table {
     });
     Table::new(&["oid", "adrelid", "adnum", "adbin"], rows.collect())
 }
+
+/// `pg_description`: comments on relations and columns.
+pub(super) fn comments(catalog: &Catalog) -> Table {
+    let rows = catalog
+        .comments()
+        .map(|(relation, column, text)| row![oid_of(relation), column.map_or(0, |column| column + 1), text]);
+    Table::new(&["objoid", "objsubid", "description"], rows.collect()).with(&["classoid"], 1259)
+}

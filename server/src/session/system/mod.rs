@@ -54,6 +54,7 @@ pub(super) async fn snapshot(
         SystemRelation::Constraints => of(constraints::constraints(catalog)),
         SystemRelation::Databases => of(fixed::databases()),
         SystemRelation::Dependencies => of(sequences::dependencies(catalog)),
+        SystemRelation::Descriptions => of(classes::comments(catalog)),
         SystemRelation::Indexes => of(constraints::indexes(catalog)),
         SystemRelation::IndexTexts => of(names::indexes(catalog)),
         SystemRelation::MaterializedViews => of(names::materialized_views(catalog)),

@@ -76,7 +76,7 @@ fn create_materialized_view() {
                 error 42701 at 32: column "a" specified more than once
             CREATE MATERIALIZED VIEW v AS SELECT sensor, value AS sensor FROM readings
                 error 42701: column "sensor" specified more than once
-                  hint: Name the columns with AS, or in parentheses after the view's name.
+                  hint: Name the columns with AS, or in parentheses after its name.
             CREATE MATERIALIZED VIEW v AS SELECT * FROM nothing
                 error 42P01 at 45: relation "nothing" does not exist
             CREATE MATERIALIZED VIEW v AS SELECT value FROM readings WHERE value > $1

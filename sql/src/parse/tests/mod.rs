@@ -61,6 +61,11 @@ fn summary(statement: &Statement) -> String {
             let exists = if create.if_not_exists { " if not exists" } else { "" };
             format!("table{exists} {} ({}){stream}", place(&create.name), columns.join(", "))
         }
+        StatementKind::CreateTableAs(create) => {
+            let columns: Vec<String> = create.columns.iter().map(place).collect();
+            let (name, columns) = (place(&create.name), columns.join(", "));
+            format!("table {name} ({columns}) as {} with data {}", create.query, create.with_data)
+        }
         StatementKind::CreateView(create) => view(create),
         StatementKind::CreateIndex(create) => {
             let exists = if create.if_not_exists { " if not exists" } else { "" };

@@ -1,0 +1,46 @@
+//! COMMENT ON.
+
+use super::cursor::Cursor;
+use super::names;
+use super::unsupported;
+use crate::error::SqlError;
+use crate::statement::{ColumnName, Comment, Commented, DropKind, StatementKind};
+
+/// `COMMENT ON {kind name | COLUMN relation.column} IS {'text' | NULL}`
+pub(super) fn comment(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
+    let kinds = [
+        "comment on table",
+        "comment on view",
+        "comment on materialized view",
+        "comment on index",
+        "comment on sequence",
+        "comment on column",
+    ];
+    let kind = match cursor.accept_one_of(&kinds) {
+        Some("comment on table") => Some(DropKind::Table),
+        Some("comment on view") => Some(DropKind::View),
+        Some("comment on materialized view") => Some(DropKind::MaterializedView),
+        Some("comment on index") => Some(DropKind::Index),
+        Some("comment on sequence") => Some(DropKind::Sequence),
+        Some(_) => None,
+        None => return Err(unsupported::error(cursor)),
+    };
+    let on = match kind {
+        Some(kind) => Commented::Relation(kind, cursor.relation()?),
+        None => Commented::Column(column(cursor)?),
+    };
+    cursor.expect("is")?;
+    let text = if cursor.accept("null") { None } else { Some(cursor.string()?) };
+    Ok(StatementKind::Comment(Comment { on, text }))
+}
+
+fn column(cursor: &mut Cursor) -> Result<ColumnName, SqlError> {
+    let mut parts = vec![cursor.name()?];
+    while cursor.accept_token(&datafusion::sql::sqlparser::tokenizer::Token::Period) {
+        parts.push(cursor.name()?);
+    }
+    match parts.pop().filter(|_| !parts.is_empty()) {
+        Some(column) => Ok(ColumnName { table: names::resolve(parts)?, column }),
+        None => Err(SqlError::new("42601", "column name must be qualified").position(cursor.position())),
+    }
+}
