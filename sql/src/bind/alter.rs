@@ -181,7 +181,8 @@ impl Altering<'_> {
         let table = self.relation()?;
         let (name, table_name) = (&table.columns[column].name, &table.name);
         let message = format!("column \"{name}\" of relation \"{table_name}\" contains null values");
-        let query = format!("SELECT 1 FROM {} WHERE {} IS NULL LIMIT 1", quoted(table_name), quoted(name));
+        let query =
+            format!("SELECT 1 FROM public.{} WHERE {} IS NULL LIMIT 1", quoted(table_name), quoted(name));
         self.expect_no_rows(&query, Violation::Is(SqlError::new("23502", message)))
     }
 

@@ -72,7 +72,7 @@ pub(super) fn duplicates_query(texts: &[impl AsRef<str>], not_null: &[String], r
     let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
     let places: Vec<String> = (1..=texts.len()).map(|place| place.to_string()).collect();
     format!(
-        "SELECT {} FROM {} WHERE {} GROUP BY {} HAVING count(*) > 1 LIMIT 1",
+        "SELECT {} FROM public.{} WHERE {} GROUP BY {} HAVING count(*) > 1 LIMIT 1",
         texts.join(", "),
         quoted(relation),
         not_null.join(" AND "),

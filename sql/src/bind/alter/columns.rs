@@ -198,7 +198,7 @@ impl Altering<'_> {
     pub(super) fn views_that_read(&self, column: usize) -> Result<BTreeSet<RelationId>, SqlError> {
         let mut found = BTreeSet::new();
         for view in self.catalog.relations().filter(|relation| relation.reads().contains(&self.id)) {
-            let query = parse::query(&format!("SELECT * FROM {}", quoted(&view.name)))?;
+            let query = parse::query(&format!("SELECT * FROM public.{}", quoted(&view.name)))?;
             let catalog = self.catalog.inlining(BTreeSet::from([view.id]));
             let query = Query::plan(&query, &catalog, Parameters::values(&[]))?;
             if query.columns_read(self.id).contains(&column) {

@@ -31,7 +31,8 @@ impl Altering<'_> {
             ConstraintKind::Check { condition, text } => {
                 let is_taken = |name: &str| taken.contains(name);
                 let check = check_of(&table, constraint, condition, text, is_taken, self.scope)?;
-                let query = format!("SELECT 1 FROM {} WHERE NOT ({text}) LIMIT 1", quoted(&table.name));
+                let query =
+                    format!("SELECT 1 FROM public.{} WHERE NOT ({text}) LIMIT 1", quoted(&table.name));
                 let message = format!(
                     "check constraint \"{}\" of relation \"{}\" is violated by some row",
                     check.name, table.name
