@@ -39,8 +39,8 @@ done
 echo '\set id random(1, 100000)
 SELECT * FROM accounts WHERE id = :id;' >"$work/point.sql"
 echo "INSERT INTO log VALUES (:client_id, 1, 'name of account', '2026-01-01');" >"$work/single.sql"
-{ echo -n "INSERT INTO log VALUES "; for n in $(seq 1 999); do echo -n "(:client_id, $n, 'name of account $n', '2026-01-01'), "; done
-  echo "(:client_id, 1000, 'name', '2026-01-01');"; } >"$work/thousand.sql"
+{ echo -n "INSERT INTO log VALUES "; for n in $(seq 1 999); do echo -n "(1, $n, 'name of account $n', '2026-01-01'), "; done
+  echo "(1, 1000, 'name', '2026-01-01');"; } >"$work/thousand.sql"
 
 rate() { # server, script, clients
     local at="-p 5599 -d postgres"; [ "$1" = theirs ] || at="-p 5598 -d millrace"
