@@ -14,6 +14,7 @@ use std::sync::Arc;
 use millrace_engine::RelationId;
 
 use super::Scope;
+use super::drop::{kind_of, one};
 use crate::bound::{Alteration, Bound, Holds, Violation};
 use crate::catalog::{Catalog, CatalogChange, Column, Relation, RelationKind, TableRules};
 use crate::error::SqlError;
@@ -36,7 +37,10 @@ pub(super) fn alter(alter: &AlterRelation, scope: &Scope) -> Result<Bound, SqlEr
         }
         return Err(SqlError::new("42P01", message).position(alter.relation.position));
     };
-    check_kind(alter.kind, relation, &alter.relation, alter.kind != DropKind::Table)?;
+    // ALTER TABLE takes every kind, as PostgreSQL's does.
+    if alter.kind != DropKind::Table {
+        check_kind(alter.kind, relation, &alter.relation)?;
+    }
     let mut altering = Altering {
         scope,
         catalog: scope.catalog.clone(),
@@ -59,41 +63,13 @@ fn tag(kind: DropKind) -> &'static str {
     }
 }
 
-/// 42809 where a relation is of another kind than was named. ALTER TABLE is not `strict`: it takes every kind, as
-/// PostgreSQL's does.
-pub(super) fn check_kind(
-    kind: DropKind,
-    relation: &Relation,
-    name: &Name,
-    strict: bool,
-) -> Result<(), SqlError> {
-    let fits = match (kind, &relation.kind) {
-        (DropKind::Table, RelationKind::Table { .. })
-        | (DropKind::View, RelationKind::View { .. })
-        | (DropKind::MaterializedView, RelationKind::MaterializedView { .. })
-        | (DropKind::Index, RelationKind::Index { .. })
-        | (DropKind::Sequence, RelationKind::Sequence(_)) => true,
-        (DropKind::Table, _) => !strict,
-        (
-            DropKind::View | DropKind::MaterializedView | DropKind::Index | DropKind::Sequence,
-            RelationKind::Table { .. }
-            | RelationKind::View { .. }
-            | RelationKind::MaterializedView { .. }
-            | RelationKind::Index { .. }
-            | RelationKind::Sequence(_),
-        ) => false,
-    };
-    if fits {
+/// 42809 where a relation is of another kind than was named.
+pub(super) fn check_kind(kind: DropKind, relation: &Relation, name: &Name) -> Result<(), SqlError> {
+    if kind_of(relation) == kind {
         return Ok(());
     }
-    let wanted = match kind {
-        DropKind::Table => "a table",
-        DropKind::View => "a view",
-        DropKind::MaterializedView => "a materialized view",
-        DropKind::Index => "an index",
-        DropKind::Sequence => "a sequence",
-    };
-    Err(SqlError::new("42809", format!("\"{}\" is not {wanted}", relation.name)).position(name.position))
+    let message = format!("\"{}\" is not {}", relation.name, one(kind));
+    Err(SqlError::new("42809", message).position(name.position))
 }
 
 /// The statement as far as it has come.

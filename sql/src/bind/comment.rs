@@ -18,7 +18,7 @@ pub(super) fn comment(comment: &Comment, scope: &Scope) -> Result<Bound, SqlErro
     })?;
     let column = match &comment.on {
         Commented::Relation(kind, name) => {
-            check_kind(*kind, relation, name, true)?;
+            check_kind(*kind, relation, name)?;
             None
         }
         Commented::Column(column) => {

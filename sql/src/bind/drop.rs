@@ -109,13 +109,7 @@ fn find<'a>(drop: &Drop, name: &Name, catalog: &'a Catalog) -> Result<Option<&'a
             false => Err(SqlError::new(undefined(drop.kind), missing(drop.kind, name))),
         };
     };
-    let actual = match relation.kind {
-        RelationKind::Table { .. } => DropKind::Table,
-        RelationKind::View { .. } => DropKind::View,
-        RelationKind::MaterializedView { .. } => DropKind::MaterializedView,
-        RelationKind::Index { .. } => DropKind::Index,
-        RelationKind::Sequence(_) => DropKind::Sequence,
-    };
+    let actual = kind_of(relation);
     if actual == drop.kind {
         return Ok(Some(relation));
     }
@@ -191,8 +185,19 @@ fn word(kind: DropKind) -> &'static str {
     }
 }
 
+/// The kind by which a relation is dropped.
+pub(super) fn kind_of(relation: &Relation) -> DropKind {
+    match relation.kind {
+        RelationKind::Table { .. } => DropKind::Table,
+        RelationKind::View { .. } => DropKind::View,
+        RelationKind::MaterializedView { .. } => DropKind::MaterializedView,
+        RelationKind::Index { .. } => DropKind::Index,
+        RelationKind::Sequence(_) => DropKind::Sequence,
+    }
+}
+
 /// The word with its article.
-fn one(kind: DropKind) -> &'static str {
+pub(super) fn one(kind: DropKind) -> &'static str {
     match kind {
         DropKind::Table => "a table",
         DropKind::View => "a view",
