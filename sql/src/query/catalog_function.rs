@@ -73,6 +73,10 @@ const TYPE_OF_NAME: &str = "(SELECT \" oid\" FROM (SELECT oid AS \" oid\", typna
      'timestamp without time zone' THEN 'timestamp' WHEN 'timestamp with time zone' THEN 'timestamptz' \
      ELSE lower($1) END)";
 
+/// Types that no value has, by PostgreSQL's oids.
+const PSEUDO_TYPES: [(&str, i64); 4] =
+    [("event_trigger", 3838), ("record", 2249), ("trigger", 2279), ("void", 2278)];
+
 /// Arrays of the catalogs are texts in PostgreSQL's text form, and no element of one has a quote.
 const ARRAY_TO_STRING: &str = "replace(btrim($1, '{}'), ',', $2)";
 
@@ -102,17 +106,56 @@ const SERIAL_SEQUENCE: &str = "(SELECT \" sequence\" FROM (SELECT s.qualified AS
      JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid) AS \" o\" \
      WHERE replace($1, '\"', '') IN (\" table\", \" qualified\") AND \" column\" = $2)";
 
+/// What the relation of the oid `$1` holds in memory, what its indexes do, and both; and what all relations do.
+const SIZE: &str = "(SELECT \" bytes\" FROM (SELECT oid AS \" oid\", bytes AS \" bytes\" FROM millrace.sizes) \
+     AS \" s\" WHERE \" oid\" = $1)";
+const SIZE_OF_FORK: &str = "(SELECT \" bytes\" FROM (SELECT oid AS \" oid\", bytes AS \" bytes\" FROM \
+     millrace.sizes) AS \" s\" WHERE \" oid\" = $1 AND $2 = 'main')";
+const SIZE_OF_INDEXES: &str = "(SELECT \" bytes\" FROM (SELECT oid AS \" oid\", indexes AS \" bytes\" FROM \
+     millrace.sizes) AS \" s\" WHERE \" oid\" = $1)";
+const SIZE_OF_ALL: &str = "(SELECT \" bytes\" FROM (SELECT oid AS \" oid\", bytes + indexes AS \" bytes\" FROM \
+     millrace.sizes) AS \" s\" WHERE \" oid\" = $1)";
+const SIZE_OF_DATABASE: &str = "(SELECT coalesce(sum(\" bytes\"), 0)::bigint FROM (SELECT bytes AS \" bytes\" \
+     FROM millrace.sizes) AS \" s\")";
+
+/// The functions whose first argument is the oid of a relation, or its name.
+const OF_RELATION: [&str; 4] =
+    ["pg_indexes_size", "pg_relation_size", "pg_table_size", "pg_total_relation_size"];
+
+/// Whether a user may do something: each may do everything.
+const MAY: &str = "true";
+
+/// Whether a name without a schema means something of which there is nothing.
+const VACANT_VISIBLE: &str = "NULL::boolean";
+
 /// Function, number of arguments, expression.
 const FUNCTIONS: &[(&str, usize, &str)] = &[
     ("array_to_string", 2, ARRAY_TO_STRING),
     ("col_description", 2, COMMENT_ON_COLUMN),
     ("current_database", 0, "'millrace'::text"),
     ("format_type", 2, FORMAT_TYPE),
+    ("getdatabaseencoding", 0, "'UTF8'::text"),
+    ("has_any_column_privilege", 2, MAY),
+    ("has_any_column_privilege", 3, MAY),
+    ("has_column_privilege", 3, MAY),
+    ("has_column_privilege", 4, MAY),
+    ("has_database_privilege", 2, MAY),
+    ("has_database_privilege", 3, MAY),
+    ("has_schema_privilege", 2, MAY),
+    ("has_schema_privilege", 3, MAY),
+    ("has_sequence_privilege", 2, MAY),
+    ("has_sequence_privilege", 3, MAY),
+    ("has_table_privilege", 2, MAY),
+    ("has_table_privilege", 3, MAY),
     ("obj_description", 1, COMMENT),
     ("obj_description", 2, COMMENT),
     ("pg_advisory_unlock_all", 0, "''::text"),
+    ("pg_char_to_encoding", 1, "CASE upper(replace($1, '-', '')) WHEN 'UTF8' THEN 6 ELSE -1 END"),
+    ("pg_collation_is_visible", 1, "true"),
+    ("pg_conversion_is_visible", 1, VACANT_VISIBLE),
+    ("pg_database_size", 1, SIZE_OF_DATABASE),
     ("pg_encoding_to_char", 1, "CASE $1 WHEN 6 THEN 'UTF8' ELSE '' END"),
-    ("pg_function_is_visible", 1, "NULL::boolean"),
+    ("pg_function_is_visible", 1, VACANT_VISIBLE),
     ("pg_get_constraintdef", 1, DEFINITION_OF_CONSTRAINT),
     ("pg_get_constraintdef", 2, DEFINITION_OF_CONSTRAINT),
     ("pg_get_expr", 2, "$1::text"),
@@ -120,16 +163,39 @@ const FUNCTIONS: &[(&str, usize, &str)] = &[
     ("pg_get_function_arguments", 1, NOTHING),
     ("pg_get_function_identity_arguments", 1, NOTHING),
     ("pg_get_function_result", 1, NOTHING),
+    ("pg_get_function_sqlbody", 1, NOTHING),
     ("pg_get_indexdef", 1, DEFINITION),
     ("pg_get_indexdef", 3, DEFINITION_OF_PART),
+    ("pg_get_partkeydef", 1, NOTHING),
+    ("pg_get_ruledef", 1, NOTHING),
+    ("pg_get_ruledef", 2, NOTHING),
     ("pg_get_serial_sequence", 2, SERIAL_SEQUENCE),
     ("pg_get_statisticsobjdef_columns", 1, NOTHING),
+    ("pg_get_triggerdef", 1, NOTHING),
+    ("pg_get_triggerdef", 2, NOTHING),
     ("pg_get_userbyid", 1, "CASE WHEN $1 = 10 THEN 'millrace' ELSE 'unknown (OID=' || $1 || ')' END"),
     ("pg_get_viewdef", 1, DEFINITION),
     ("pg_get_viewdef", 2, DEFINITION),
+    ("pg_has_role", 2, MAY),
+    ("pg_has_role", 3, MAY),
+    ("pg_indexes_size", 1, SIZE_OF_INDEXES),
     ("pg_is_in_recovery", 0, "false"),
+    ("pg_opclass_is_visible", 1, VACANT_VISIBLE),
+    ("pg_operator_is_visible", 1, VACANT_VISIBLE),
+    ("pg_opfamily_is_visible", 1, VACANT_VISIBLE),
     ("pg_relation_is_publishable", 1, "false"),
+    ("pg_relation_size", 1, SIZE),
+    ("pg_relation_size", 2, SIZE_OF_FORK),
+    ("pg_statistics_obj_is_visible", 1, VACANT_VISIBLE),
     ("pg_table_is_visible", 1, IS_VISIBLE),
+    ("pg_table_size", 1, SIZE),
+    ("pg_tablespace_location", 1, "''::text"),
+    ("pg_tablespace_size", 1, SIZE_OF_DATABASE),
+    ("pg_total_relation_size", 1, SIZE_OF_ALL),
+    ("pg_ts_config_is_visible", 1, VACANT_VISIBLE),
+    ("pg_ts_dict_is_visible", 1, VACANT_VISIBLE),
+    ("pg_ts_parser_is_visible", 1, VACANT_VISIBLE),
+    ("pg_ts_template_is_visible", 1, VACANT_VISIBLE),
     ("pg_type_is_visible", 1, TYPE_IS_VISIBLE),
     ("shobj_description", 2, NOTHING),
     ("to_regclass", 1, OID_OF_NAME),
@@ -162,7 +228,7 @@ impl OidType {
             "regclass" => OidType::Relation,
             "regtype" => OidType::Type,
             "regnamespace" => OidType::Schema,
-            "regproc" => OidType::Function,
+            "regproc" | "regprocedure" | "regoper" | "regoperator" => OidType::Function,
             _ => return None,
         })
     }
@@ -192,11 +258,35 @@ impl ExprBinder<'_> {
         if let Some(value) = self.of_session(name, arguments) {
             return Some(value);
         }
+        if let ("pg_size_pretty", [size]) = (name, arguments)
+            && let Ok(typed) = self.bind(size)
+            && matches!(typed.data_type(), Some(DataType::Numeric { .. }))
+        {
+            return Some(self.instance("pg_size_pretty(trunc($1)::bigint)", arguments));
+        }
         let (_, _, text) =
             FUNCTIONS.iter().find(|(known, count, _)| *known == name && *count == arguments.len())?;
         // Also an argument that the answer does not depend on has to mean something.
         let bound = arguments.iter().try_for_each(|argument| self.bind(argument).map(drop));
-        Some(bound.and_then(|()| self.instance(text, arguments)))
+        let is_of_relation = OF_RELATION.contains(&name);
+        Some(bound.and_then(|()| match (is_of_relation, arguments) {
+            (true, [relation, rest @ ..]) => {
+                let oid = self.relation_by_oid(relation)?;
+                self.instance(text, &[[&oid].as_slice(), rest].concat())
+            }
+            _ => self.instance(text, arguments),
+        }))
+    }
+
+    /// An argument that is a relation's oid, or a constant that is its name.
+    fn relation_by_oid(&self, argument: &ast::Expr) -> Result<ast::Expr, SqlError> {
+        match self.bind(argument)? {
+            Typed::Text(name) => {
+                let oid = name.parse().or_else(|_| self.oid_of_relation(&name))?;
+                Ok(ast::Expr::Value(Value::Number(oid.to_string(), false).into()))
+            }
+            _ => Ok(argument.clone()),
+        }
     }
 
     /// What a call of a function tells of the session's search path and parameters; `None` where it is none.
@@ -293,8 +383,9 @@ impl ExprBinder<'_> {
             (Ok(oid), _) => oid,
             (Err(_), OidType::Relation) => self.oid_of_relation(name)?,
             (Err(_), OidType::Schema) => self.oid_of_schema(name)?,
-            (Err(_), OidType::Type | OidType::Function) => {
-                return Err(SqlError::unsupported(format_args!("a name as {}", to.name())));
+            (Err(_), OidType::Type) => return self.oid_of_type(name),
+            (Err(_), OidType::Function) => {
+                return Err(SqlError::new("42883", format!("function \"{name}\" does not exist")));
             }
         };
         Ok(Typed::literal(Literal::Int64(oid)))
@@ -306,6 +397,22 @@ impl ExprBinder<'_> {
             Named::System(system) => Ok(system.oid()),
             Named::Relation(relation, _) => Ok(oid_of(relation.id)),
         }
+    }
+
+    /// The oid of the type of a name.
+    fn oid_of_type(&self, text: &str) -> Bound {
+        let missing = || SqlError::new("42704", format!("type \"{text}\" does not exist"));
+        let name = text.strip_prefix("pg_catalog.").unwrap_or(text);
+        if let Some((_, oid)) = PSEUDO_TYPES.iter().find(|(known, _)| *known == name) {
+            return Ok(Typed::literal(Literal::Int64(*oid)));
+        }
+        let cast = expression(&format!("NULL::{text}")).map_err(|_| missing())?;
+        let ast::Expr::Cast { data_type, .. } = &cast else { return Err(missing()) };
+        if types::named(data_type).is_err() && catalog_type(data_type).is_none() {
+            return Err(missing());
+        }
+        let name = ast::Expr::Value(Value::SingleQuotedString(name.to_owned()).into());
+        self.instance(TYPE_OF_NAME, &[&name])
     }
 
     /// The oid of the schema of a name, folded as SQL folds it.

@@ -285,7 +285,14 @@ impl<'a> ExprBinder<'a> {
 
     /// The column of a name among the query's own; `None` for an unqualified name that is none.
     fn own_column(&self, idents: &[ast::Ident]) -> Result<Option<Typed>, SqlError> {
-        let column = match TableName::and_column(idents) {
+        let named = TableName::and_column(idents);
+        if let Some((table, name)) = &named
+            && name == "tableoid"
+            && let Some(oid) = self.scope.table_oid(table.as_ref())
+        {
+            return Ok(Some(Typed::literal(Literal::Int64(oid))));
+        }
+        let column = match named {
             Some((None, name)) => match self.scope.find(&name)? {
                 Some(column) => column,
                 None => return Ok(None),

@@ -146,6 +146,17 @@ impl Binder<'_> {
         if !matches!(name.as_slice(), [] | [_]) || name.first().is_some_and(|schema| schema != "pg_catalog") {
             return Err(SqlError::unsupported(format_args!("{}.{last}()", name.join("."))));
         }
+        if let Some(columns) = never_a_row(&last, &arguments) {
+            let name = alias.map_or(last, |alias| fold(&alias.name));
+            let types = columns.iter().map(|(_, data_type)| *data_type).collect();
+            let named = columns.iter().map(|(own, data_type)| {
+                let own = if columns.len() == 1 { name.as_str() } else { own };
+                (own.to_owned(), *data_type)
+            });
+            let scope = Scope::of_table(&name, named);
+            let rel = Rel::Values { rows: Vec::new(), columns: types };
+            return renamed(Source { rel, scope }, alias);
+        }
         self.bind_set(&SetCall { name: last, arguments, with_ordinality, alias }, environment)
     }
 
@@ -346,6 +357,27 @@ impl Binder<'_> {
         let scope = Scope { columns: merged };
         let rel = if outputs.len() > rel.columns().len() { rel.project(outputs) } else { rel };
         Ok(Source { rel, scope })
+    }
+}
+
+/// The columns of what psql asks for row by row and what has no rows here: the parts of a table, and the elements
+/// of what is NULL in every row of the catalogs.
+fn never_a_row(name: &str, arguments: &[&ast::Expr]) -> Option<&'static [(&'static str, DataType)]> {
+    let is_option = |argument: &ast::Expr| match argument {
+        ast::Expr::CompoundIdentifier(idents) => {
+            idents.last().is_some_and(|ident| fold(ident) == "reloptions")
+        }
+        _ => false,
+    };
+    match (name, arguments) {
+        ("pg_partition_tree", [_]) => Some(&[
+            ("relid", DataType::Int64),
+            ("parentrelid", DataType::Int64),
+            ("isleaf", DataType::Boolean),
+            ("level", DataType::Int32),
+        ]),
+        ("unnest", [argument]) if is_option(argument) => Some(&[("unnest", DataType::Text)]),
+        _ => None,
     }
 }
 

@@ -7,7 +7,7 @@ use millrace_engine::{DataType, RelationId};
 
 use crate::bound::Origin;
 use crate::error::SqlError;
-use crate::system::DATABASE;
+use crate::system::{DATABASE, SystemRelation};
 
 /// A column that can be named.
 #[derive(Clone, Debug)]
@@ -189,6 +189,13 @@ impl Scope {
             (_, Some(_)) => Err(SqlError::new("42702", format!("column reference \"{name}\" is ambiguous"))),
             (first, None) => Ok(first),
         }
+    }
+
+    /// The oid of the relation of the system's that a table is: its hidden column `tableoid`.
+    pub(crate) fn table_oid(&self, table: Option<&TableName>) -> Option<i64> {
+        let is_meant = |column: &&ScopeColumn| table.is_none_or(|table| table.has(column));
+        let origin = self.columns.iter().filter(is_meant).find_map(|column| column.origin)?;
+        SystemRelation::of_id(origin.relation).map(SystemRelation::oid)
     }
 
     /// The error for an unqualified name that is no column.

@@ -34,4 +34,8 @@ pub(super) static RELATIONS: &[Description] = &[
         relation: SystemRelation::Names, schema: Schema::Millrace, oid: 16015, name: "names",
         columns: &[("oid", OID), ("name", TEXT), ("qualified", TEXT), ("visible", BOOL)],
     },
+    Description {
+        relation: SystemRelation::Sizes, schema: Schema::Millrace, oid: 16016, name: "sizes",
+        columns: &[("oid", OID), ("bytes", BIGINT), ("indexes", BIGINT)],
+    },
 ];

@@ -87,6 +87,8 @@ pub enum SystemRelation {
     Definitions,
     /// `millrace.names`: what the session's search path makes of the names of relations and schemas.
     Names,
+    /// `millrace.sizes`: what each relation holds in memory.
+    Sizes,
     /// `pg_am`
     AccessMethods,
     /// `pg_attrdef`

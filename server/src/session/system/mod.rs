@@ -54,6 +54,7 @@ pub(super) async fn snapshot(
         SystemRelation::Frontiers => frontiers(&reports(engine, &moment.catalog).await?, moment),
         SystemRelation::Hydration => hydration(&reports(engine, &moment.catalog).await?, moment),
         SystemRelation::ViewErrors => view_errors(&errors(engine, moment).await?),
+        SystemRelation::Sizes => of(names::sizes(catalog, engine)),
         SystemRelation::Names => of(names::names(catalog, path)),
         SystemRelation::Definitions => of(constraints::definitions(catalog)),
         SystemRelation::AccessMethods => of(fixed::access_methods()),

@@ -1,5 +1,6 @@
 //! PostgreSQL's views for people: `pg_tables`, `pg_views`, `pg_matviews`, `pg_indexes`; and how names are shown.
 
+use millrace_engine::Engine;
 use millrace_sql::{
     Catalog, OWNER, Relation, RelationKind, Schema, SearchPath, SystemRelation, oid_of, oid_of_schema, quoted,
 };
@@ -76,6 +77,16 @@ pub(super) fn names(catalog: &Catalog, path: &SearchPath) -> Table {
     let system_schemas = Schema::ALL.iter().map(|system| schema(system.oid(), system.name()));
     let rows = own.chain(system).chain(schemas).chain(system_schemas).collect();
     Table::new(&["oid", "name", "qualified", "visible"], rows)
+}
+
+/// `millrace.sizes`: what each relation holds in memory, and what its indexes do.
+pub(super) fn sizes(catalog: &Catalog, engine: &Engine) -> Table {
+    let bytes = |relation: &Relation| engine.state_size(relation.id).bytes;
+    let rows = catalog.relations().map(|relation| {
+        let indexes: usize = catalog.indexes(relation.id).map(|index| bytes(index)).sum();
+        row![oid_of(relation.id), bytes(relation), indexes]
+    });
+    Table::new(&["oid", "bytes", "indexes"], rows.collect())
 }
 
 /// Whether rows can be written to it.
