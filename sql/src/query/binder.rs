@@ -10,13 +10,14 @@ use datafusion::sql::sqlparser::ast::{
 use millrace_engine::{DataType, Expr, Literal, RelationId};
 
 use super::expr::{ExprBinder, unmatched};
+use super::from::Names;
 use super::rel::{Rel, SortKey};
 use super::scope::{Scope, fold};
 use super::typed::{ParameterTypes, Typed, cast_known};
 use super::types::display;
 use super::unnest::{self, Subquery};
 use crate::bound::Origin;
-use crate::catalog::{Catalog, Known};
+use crate::catalog::Catalog;
 use crate::compile::evaluate_constant;
 use crate::error::SqlError;
 use crate::functions::{self, Context, common_type};
@@ -42,8 +43,8 @@ pub(crate) struct Binder<'a> {
     pub(crate) probing: std::cell::Cell<bool>,
     /// The relations that the statement's own text names.
     pub(crate) named: RefCell<BTreeSet<RelationId>>,
-    /// Within a view the relations by the names that its text has for them.
-    pub(crate) known: RefCell<Option<Arc<[Known]>>>,
+    /// What names of relations mean in the text at hand.
+    pub(crate) names: RefCell<Names>,
 }
 
 /// A column that an INSERT gives values.
@@ -83,7 +84,7 @@ impl<'a> Binder<'a> {
             assigning: None,
             probing: Default::default(),
             named: RefCell::default(),
-            known: RefCell::default(),
+            names: RefCell::new(Names::Statement),
         }
     }
 

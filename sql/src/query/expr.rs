@@ -12,7 +12,7 @@ use super::binder::Binder;
 use super::catalog_function::{OidType, catalog_type};
 use super::exprs::conjuncts;
 use super::forms::{ILIKE, LIKE, REGEX, REGEX_ANY_CASE, qualified_operator};
-use super::scope::{Scope, fold};
+use super::scope::{Scope, TableName, fold};
 use super::subquery::Subqueries;
 use super::surroundings::{Environment, Outer};
 use super::typed::{ParameterTypes, Typed};
@@ -261,9 +261,14 @@ impl<'a> ExprBinder<'a> {
         };
         if let [name] = idents
             && name.quote_style.is_none()
-            && super::function::is_now(&fold(name))
         {
-            return self.now(&fold(name));
+            let word = fold(name);
+            if super::function::is_now(&word) {
+                return self.now(&word);
+            }
+            if let Some(value) = self.of_session(&word, &[]) {
+                return value;
+            }
         }
         if let Some(outer) = &self.outer
             && let Some(typed) = outer.column(idents)?
@@ -280,16 +285,20 @@ impl<'a> ExprBinder<'a> {
 
     /// The column of a name among the query's own; `None` for an unqualified name that is none.
     fn own_column(&self, idents: &[ast::Ident]) -> Result<Option<Typed>, SqlError> {
-        let column = match idents {
-            [name] => match self.scope.find(&fold(name))? {
+        let named = TableName::and_column(idents);
+        if let Some((table, name)) = &named
+            && name == "tableoid"
+            && let Some(oid) = self.scope.table_oid(table.as_ref())
+        {
+            return Ok(Some(Typed::literal(Literal::Int64(oid))));
+        }
+        let column = match named {
+            Some((None, name)) => match self.scope.find(&name)? {
                 Some(column) => column,
                 None => return Ok(None),
             },
-            [table, name] => self.scope.resolve_qualified(&fold(table), &fold(name))?,
-            [schema, table, name] if fold(schema) == "public" => {
-                self.scope.resolve_qualified(&fold(table), &fold(name))?
-            }
-            _ => {
+            Some((Some(table), name)) => self.scope.resolve_qualified(&table, &name)?,
+            None => {
                 let name = idents.iter().map(fold).collect::<Vec<_>>().join(".");
                 return Err(SqlError::new("42P01", format!("missing FROM-clause entry for \"{name}\"")));
             }

@@ -96,6 +96,11 @@ pub(super) fn ambiguous_function(name: &str, types: &[Option<DataType>]) -> SqlE
         .hint("Could not choose a best candidate function. You might need to add explicit type casts.")
 }
 
+/// Whether a name is that of an aggregate.
+pub(super) fn is_aggregate(name: &[String]) -> bool {
+    name.last().is_some_and(|name| aggregate_function(name).is_some())
+}
+
 fn aggregate_function(name: &str) -> Option<AggregateFunction> {
     Some(match name {
         "count" => AggregateFunction::Count,

@@ -1,18 +1,22 @@
 //! Sub-queries in expressions: bound inside a frame, kept beside the expression, and read by a place.
 
 use std::cell::RefCell;
+use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{self, BinaryOperator};
+use datafusion::sql::sqlparser::ast::{self, BinaryOperator, SelectItem, SetExpr};
 use millrace_engine::{Array, DataType, Element, Expr, Literal};
 
 use super::binder::{Binder, BoundQuery};
 use super::expr::ExprBinder;
+use super::function::is_aggregate;
 use super::names::name_of;
 use super::outer::{as_place, place};
+use super::scope::fold_name;
 use super::surroundings::{Environment, Frame};
 use super::typed::Typed;
 use super::unnest::{Comparison, Subquery, SubqueryKind};
 use crate::error::SqlError;
+use crate::parse;
 
 /// Where an expression's sub-queries are bound and kept.
 #[derive(Clone, Copy)]
@@ -80,11 +84,14 @@ impl ExprBinder<'_> {
         }
     }
 
-    /// `ARRAY(SELECT …)`, of what can have no rows: the empty array.
+    /// `ARRAY(SELECT …)`: an aggregate over the sub-query; of what can have no rows the empty array.
     pub(crate) fn array_of(&self, query: &ast::Query) -> Bound {
         let (bound, _) = self.inner_query(query)?;
+        if bound.columns().len() != 1 {
+            return Err(SqlError::new("42601", "subquery must return only one column"));
+        }
         if !bound.rel.is_vacant() {
-            return Err(SqlError::unsupported("ARRAY of a sub-query"));
+            return self.scalar_subquery(&aggregated(query)?);
         }
         let element = bound.columns().first().and_then(|(_, data_type)| Element::of(*data_type));
         Ok(Typed::literal(match element {
@@ -174,5 +181,65 @@ fn negated_if(negated: bool, typed: Typed) -> Typed {
     match typed {
         Typed::Known(expr, _) if negated => Typed::boolean(Expr::Not(Box::new(expr))),
         other => other,
+    }
+}
+
+/// The query whose one value is the array of what a query of one column gives, in its order.
+fn aggregated(query: &ast::Query) -> Result<ast::Query, SqlError> {
+    let order = match &query.order_by {
+        Some(ast::OrderBy { kind: ast::OrderByKind::Expressions(order), .. }) => order.as_slice(),
+        _ => &[],
+    };
+    let is_plain = query.with.is_none() && query.limit_clause.is_none() && query.fetch.is_none();
+    if let SetExpr::Select(select) = query.body.as_ref()
+        && is_plain
+        && let Some(item) = lone_item(select)
+    {
+        let keys: Vec<String> = order.iter().map(|key| ordered(key, item)).collect();
+        let order = if keys.is_empty() { String::new() } else { format!(" ORDER BY {}", keys.join(", ")) };
+        let array = parse::expression(&format!("coalesce(array_agg({item}{order}), '{{}}')"))?;
+        let mut select = select.clone();
+        select.projection = vec![SelectItem::UnnamedExpr(array)];
+        return Ok(ast::Query { body: Box::new(SetExpr::Select(select)), order_by: None, ..query.clone() });
+    }
+    if !order.is_empty() {
+        let message =
+            "ARRAY of a sub-query with ORDER BY beside DISTINCT, GROUP BY, LIMIT, WITH or a set operation";
+        return Err(SqlError::unsupported(message));
+    }
+    let whole =
+        format!("SELECT coalesce(array_agg(\" a\".\" x\"), '{{}}') FROM ({query}) AS \" a\" (\" x\")");
+    parse::query(&whole).map(|query| ast::Query::clone(&query))
+}
+
+/// The one value of a SELECT whose rows are those of its FROM and WHERE.
+fn lone_item(select: &ast::Select) -> Option<&ast::Expr> {
+    let is_ungrouped = matches!(&select.group_by, ast::GroupByExpr::Expressions(keys, _) if keys.is_empty());
+    if select.distinct.is_some() || select.having.is_some() || !is_ungrouped {
+        return None;
+    }
+    match select.projection.as_slice() {
+        [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] if !aggregates(expr) => {
+            Some(expr)
+        }
+        _ => None,
+    }
+}
+
+/// Whether a select item is an aggregate, or may be: anything that is called.
+fn aggregates(expr: &ast::Expr) -> bool {
+    let found = ast::visit_expressions(expr, |expr| match expr {
+        ast::Expr::Function(function) if is_aggregate(&fold_name(&function.name)) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
+}
+
+/// A key of ORDER BY as it stands behind an aggregate's argument: the first column is the argument itself.
+fn ordered(key: &ast::OrderByExpr, item: &ast::Expr) -> String {
+    let is_first = matches!(&key.expr, ast::Expr::Value(value) if value.to_string() == "1");
+    match is_first {
+        true => ast::OrderByExpr { expr: item.clone(), ..key.clone() }.to_string(),
+        false => key.to_string(),
     }
 }

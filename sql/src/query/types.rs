@@ -347,7 +347,16 @@ pub(crate) fn internal_name(data_type: &ast::DataType) -> String {
         Ok(Named::Type(DataType::Jsonb)) => "jsonb",
         Ok(Named::Type(DataType::Limited(Limit::Timestamp(_)))) => "timestamp",
         Ok(Named::Type(DataType::Limited(Limit::TimestampTz(_)))) => "timestamptz",
-        Err(_) => "?column?",
+        Err(_) => return catalog_name(data_type).unwrap_or_else(|| "?column?".to_owned()),
     }
     .to_owned()
+}
+
+/// The name of a type that only the catalogs have.
+fn catalog_name(data_type: &ast::DataType) -> Option<String> {
+    match data_type {
+        ast::DataType::Regclass => Some("regclass".to_owned()),
+        ast::DataType::Custom(name, _) => fold_name(name).pop(),
+        _ => None,
+    }
 }

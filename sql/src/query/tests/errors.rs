@@ -168,7 +168,7 @@ fn parameters_have_values() {
 /// The rows that INSERT INTO u (columns) would store, or the error.
 fn insert(columns: &[usize], source: &str) -> String {
     let catalog = catalog();
-    let table = Arc::clone(catalog.get("u").unwrap());
+    let table = Arc::clone(catalog.named("public", "u").unwrap());
     let planned = plan_insert(&table, columns, &parse(source), &catalog, Parameters::values(&[]));
     match planned
         .map(|change| change.source)
@@ -212,7 +212,7 @@ fn inserts_assign_to_their_columns() {
 #[test]
 fn insert_parameters_take_their_columns_types() {
     let catalog = catalog();
-    let table = Arc::clone(catalog.get("u").unwrap());
+    let table = Arc::clone(catalog.named("public", "u").unwrap());
     for source in ["VALUES ($1, $2)", "SELECT $1, $2", "VALUES (1, 2), ($1, $2)"] {
         let change = plan_insert(&table, &[0, 1], &parse(source), &catalog, Parameters::types(&[])).unwrap();
         assert_eq!(change.parameter_types, [DataType::Int32, DataType::Float64], "{source}");
@@ -222,7 +222,7 @@ fn insert_parameters_take_their_columns_types() {
 #[test]
 fn deletes_read_whole_rows() {
     let catalog = catalog();
-    let table = Arc::clone(catalog.get("u").unwrap());
+    let table = Arc::clone(catalog.named("public", "u").unwrap());
     let condition = parse_expr("a = 1 AND u.x > 2");
     let query = plan_delete(&table, &condition, &catalog).unwrap().source;
     assert_eq!(
