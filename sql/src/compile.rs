@@ -228,7 +228,12 @@ pub(crate) fn evaluate_drawing(
         ColumnarValue::Scalar(scalar) => scalar,
         ColumnarValue::Array(array) => ScalarValue::try_from_array(&array, 0).map_err(from_datafusion)?,
     };
-    literal(&value).ok_or_else(|| defect(format!("{expr} has no literal")))
+    let literal = literal(&value).ok_or_else(|| defect(format!("{expr} has no literal")))?;
+    // Several types share a form, so that a NULL does not tell its own.
+    Ok(match (&literal, expr.data_type(&[])) {
+        (Literal::Null(_), Some(data_type)) => Literal::Null(data_type.stored()),
+        _ => literal,
+    })
 }
 
 /// A call of a function of the table.

@@ -3,11 +3,13 @@
 //! Parse keeps a statement with its parameters' types and its columns; Bind makes it a portal with
 //! values; Execute runs the portal, whole or in portions.
 
+use std::sync::Arc;
+
 use ::pgwire::messages::data::{NoData, ParameterDescription};
 use ::pgwire::messages::extendedquery::{BindComplete, CloseComplete, ParseComplete, PortalSuspended};
 use bytes::Bytes;
 use millrace_engine::{DataType, Literal};
-use millrace_sql::{ResultColumns, SqlError, Statement, Zone};
+use millrace_sql::{ResultColumns, SqlError, Zone};
 
 use super::connection::{Connection, rows_tag};
 use super::fault::Fault;
@@ -22,7 +24,7 @@ const PORTALS_MAX: usize = 10_000;
 
 /// A prepared statement with its parameters' values, perhaps half run.
 pub(crate) struct Portal {
-    statement: Option<Statement>,
+    prepared: Arc<Prepared>,
     columns: Option<ResultColumns>,
     parameters: Vec<Literal>,
     formats: Vec<Format>,
@@ -137,17 +139,18 @@ impl Connection {
     }
 
     async fn start(&mut self, portal: &mut Portal, rows_max: usize) -> Result<(), Fault> {
-        let Some(statement) = &portal.statement else {
+        if portal.prepared.statement.is_none() {
             let empty = self.finish_response(Response::Empty).await?;
             return self.complete(empty);
-        };
+        }
         // An Execute with Sync right behind it is alone in its transaction: it commits by itself,
         // before its CommandComplete. Else the pipeline's statements commit together at Sync.
         if self.pipeline || !self.wire.next_is_sync() {
             self.session.begin_implicit();
             self.pipeline = true;
         }
-        let response = self.wire.run(self.session.execute(statement, &portal.parameters)).await?;
+        let response =
+            self.wire.run(self.session.execute_bound(&portal.prepared, &portal.parameters)).await?;
         if let Response::Rows { columns, rows, tag } = response {
             check_columns(portal.columns.as_deref(), &columns)?;
             return self.portion(portal, Rows::new(rows, self.session.zone()), tag, rows_max).await;
@@ -185,7 +188,7 @@ fn oids(prepared: &Prepared) -> Vec<u32> {
 impl Portal {
     /// A portal of a prepared statement, which has these columns, with the values of Bind.
     fn new(
-        prepared: &Prepared,
+        prepared: &Arc<Prepared>,
         columns: Option<ResultColumns>,
         bind: &Bind,
         zone: &Zone,
@@ -217,8 +220,8 @@ impl Portal {
                 bind.result_formats.len()
             )
         })?;
-        let statement = prepared.statement.clone();
-        Ok(Portal { statement, columns, parameters, formats, state: State::Bound })
+        let prepared = Arc::clone(prepared);
+        Ok(Portal { prepared, columns, parameters, formats, state: State::Bound })
     }
 }
 

@@ -52,7 +52,7 @@ use block::{Block, Transaction, command};
 use cursor::Cursors;
 use drawing::Drawing;
 use parameters::Parameters;
-use prepared::Store;
+use prepared::{Prepared, Store};
 use read::{text_rows, text_table};
 
 /// A client's session. Not shared: statements of one session run one after the other.
@@ -144,7 +144,24 @@ impl Session {
         statement: &Statement,
         parameters: &[Literal],
     ) -> Result<Response, SqlError> {
-        let answer = self.run(statement, parameters).await;
+        let answer = self.run(statement, parameters, None).await;
+        if answer.is_err() {
+            self.fail();
+        }
+        answer
+    }
+
+    /// Runs a prepared statement, as `execute`.
+    ///
+    /// # Errors
+    /// As `execute`.
+    pub(crate) async fn execute_bound(
+        &mut self,
+        prepared: &Prepared,
+        parameters: &[Literal],
+    ) -> Result<Response, SqlError> {
+        let Some(statement) = &prepared.statement else { return Ok(Response::Empty) };
+        let answer = self.run(statement, parameters, Some(prepared)).await;
         if answer.is_err() {
             self.fail();
         }
@@ -249,12 +266,14 @@ impl Session {
         self.parameters.statement_timeout()
     }
 
-    async fn run(&mut self, statement: &Statement, parameters: &[Literal]) -> Result<Response, SqlError> {
+    async fn run(
+        &mut self,
+        statement: &Statement,
+        parameters: &[Literal],
+        prepared: Option<&Prepared>,
+    ) -> Result<Response, SqlError> {
         let moment = if is_of_no_moment(&statement.kind) { self.passing_moment() } else { self.moment() };
-        let (zone, path) = (self.zone(), self.path());
-        let known =
-            millrace_sql::Parameters::values(parameters).in_zone(&zone).in_session(&path, &self.parameters);
-        let bound = millrace_sql::bind(statement, &moment.catalog, known);
+        let bound = self.bind(statement, parameters, prepared, &moment.catalog);
         self.check_not_failed(bound.as_ref())?;
         match bound? {
             bound @ (Bound::Create(_)

@@ -422,11 +422,13 @@ impl Locals {
     }
 }
 
+/// Values of parameters that differ from the default, by PostgreSQL's spelling.
+pub(super) type OwnValues = BTreeMap<&'static str, String>;
+
 /// The parameters of a session.
 #[derive(Clone, Debug)]
 pub(super) struct Parameters {
-    /// Values that differ from the default, by PostgreSQL's spelling.
-    values: BTreeMap<&'static str, String>,
+    values: OwnValues,
     /// What the client has yet to be told.
     unreported: BTreeSet<&'static str>,
 }
@@ -459,6 +461,11 @@ impl Parameters {
             name.filter(|_| mode.is_some()).and_then(|name| self.values.get(name))
         };
         own.or_else(of_session).map_or(definition.default, String::as_str)
+    }
+
+    /// What differs from the defaults.
+    pub(super) fn own_values(&self) -> OwnValues {
+        self.values.clone()
     }
 
     /// The modes that the transaction has of its own.

@@ -2,15 +2,18 @@
 //! either, DEALLOCATE and Close forget either.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use millrace_engine::{DataType, Literal};
 use millrace_sql::{
-    Column, Description, Prepare, ResultColumns, SavepointAction, SqlError, Statement, StatementKind,
+    Bound, Catalog, Column, Description, Prepare, ResultColumns, SavepointAction, SqlError, Statement,
+    StatementKind,
 };
 
 use crate::coordinator::Moment;
+use crate::pgwire::wire_type;
 use crate::session::block::command;
+use crate::session::parameters::OwnValues;
 use crate::session::{Response, Session};
 
 /// The most prepared statements of one session.
@@ -23,6 +26,42 @@ pub(crate) struct Prepared {
     pub(crate) description: Description,
     /// The oids that Parse gave for the first parameters; 0 where it left one open.
     pub(crate) declared: Vec<u32>,
+    plan: Mutex<Plan>,
+}
+
+/// What is kept of the runs of a prepared query, or change of rows.
+#[derive(Default)]
+enum Plan {
+    /// It has not run.
+    #[default]
+    New,
+    /// It has run once.
+    Run,
+    /// A plan for any values, while nothing changes that it was made with. What reads other things for some values
+    /// than for others has none.
+    Kept { made_with: MadeWith, plan: Option<Bound> },
+}
+
+/// What the meaning of a statement's text depends on.
+#[derive(PartialEq)]
+struct MadeWith {
+    catalog: ByIdentity,
+    settings: OwnValues,
+}
+
+/// A catalog, which is never changed but replaced.
+struct ByIdentity(Arc<Catalog>);
+
+impl PartialEq for ByIdentity {
+    fn eq(&self, other: &ByIdentity) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Prepared {
+    fn new(statement: Option<Statement>, description: Description, declared: Vec<u32>) -> Prepared {
+        Prepared { statement, description, declared, plan: Mutex::default() }
+    }
 }
 
 /// The prepared statements of a session by name; the unnamed one has the empty name.
@@ -63,7 +102,7 @@ impl Session {
             Some(statement) => self.describe(statement, types)?,
             None => Description::default(),
         };
-        self.keep(name, Prepared { statement, description, declared });
+        self.keep(name, Prepared::new(statement, description, declared));
         Ok(())
     }
 
@@ -72,7 +111,7 @@ impl Session {
         self.check_new_name(&prepare.name)?;
         let Prepare { name, types, statement } = prepare;
         let description = self.describe(&statement, &types)?;
-        self.keep(&name, Prepared { statement: Some(*statement), description, declared: Vec::new() });
+        self.keep(&name, Prepared::new(Some(*statement), description, Vec::new()));
         Ok(command("PREPARE"))
     }
 
@@ -90,7 +129,7 @@ impl Session {
         }
         let arguments = self.arguments(execute, &prepared.description.parameters, moment)?;
         // Positions point into the text of the prepared statement, which the client did not send now.
-        let response = Box::pin(self.run(statement, &arguments)).await;
+        let response = Box::pin(self.run(statement, &arguments, Some(&prepared))).await;
         let response = response.map_err(|error| SqlError { position: None, ..error })?;
         if let Response::Rows { columns, .. } = &response {
             check_columns(prepared.description.columns.as_deref(), columns)?;
@@ -107,6 +146,45 @@ impl Session {
         let (zone, path) = (self.zone(), self.path());
         let known = millrace_sql::Parameters::values(&[]).in_zone(&zone).in_session(&path, &self.parameters);
         millrace_sql::arguments(execute, types, &moment.catalog, known, moment.tick)
+    }
+
+    /// A statement, bound, before anything is done. That of a prepared query, or change of rows, that has run before is not bound anew while nothing has changed.
+    pub(super) fn bind(
+        &self,
+        statement: &Statement,
+        values: &[Literal],
+        prepared: Option<&Prepared>,
+        catalog: &Arc<Catalog>,
+    ) -> Result<Bound, SqlError> {
+        let (zone, path) = (self.zone(), self.path());
+        let bind = |known: millrace_sql::Parameters| {
+            millrace_sql::bind(statement, catalog, known.in_zone(&zone).in_session(&path, &self.parameters))
+        };
+        let own = || {
+            let bound = bind(millrace_sql::Parameters::values(values))?;
+            check_told(prepared, &bound)?;
+            Ok(bound)
+        };
+        let Some(prepared) = prepared.filter(|_| is_planned(&statement.kind)) else { return own() };
+        let made_with =
+            MadeWith { catalog: ByIdentity(catalog.clone()), settings: self.parameters.own_values() };
+        let mut plan = prepared.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*plan {
+            Plan::New => *plan = Plan::Run,
+            Plan::Kept { made_with: known, plan } if *known == made_with => {
+                let filled = plan.as_ref().and_then(|plan| filled(plan, values));
+                return filled.map_or_else(own, Ok);
+            }
+            Plan::Run | Plan::Kept { .. } => {
+                let bound = own()?;
+                let types = &prepared.description.parameters;
+                let for_any = bind(millrace_sql::Parameters::placeholders(types)).ok();
+                let for_any = for_any.filter(|for_any| reads_alike(for_any, &bound));
+                *plan = Plan::Kept { made_with, plan: for_any };
+                return Ok(bound);
+            }
+        }
+        own()
     }
 
     /// The prepared statement of a name.
@@ -176,13 +254,62 @@ impl Session {
     }
 }
 
+/// Whether a statement has a plan that is worth to be kept.
+fn is_planned(kind: &StatementKind) -> bool {
+    matches!(
+        kind,
+        StatementKind::Select(_)
+            | StatementKind::Insert(_)
+            | StatementKind::Update(_)
+            | StatementKind::Delete(_)
+    )
+}
+
+/// Whether two plans of one statement read the same relations, by the same indexes.
+fn reads_alike(one: &Bound, other: &Bound) -> bool {
+    if let (Bound::Select(one), Bound::Select(other)) = (one, other) {
+        return one.sources() == other.sources();
+    }
+    if let (Bound::Change(one), Bound::Change(other)) = (one, other) {
+        return one.sources() == other.sources();
+    }
+    false
+}
+
+/// A plan with values of its placeholders.
+fn filled(plan: &Bound, values: &[Literal]) -> Option<Bound> {
+    if let Bound::Select(query) = plan {
+        return Some(Bound::Select(query.with_values(values)));
+    }
+    if let Bound::Change(change) = plan {
+        return Some(Bound::Change(change.with_values(values)));
+    }
+    None
+}
+
+/// Fails where a client was told of other columns than a query, or a change of rows, has now.
+fn check_told(prepared: Option<&Prepared>, bound: &Bound) -> Result<(), SqlError> {
+    let Some(prepared) = prepared else { return Ok(()) };
+    let told = prepared.description.columns.as_deref();
+    if let Bound::Select(query) = bound {
+        return check_columns(told, query.columns());
+    }
+    if let Bound::Change(change) = bound {
+        return check_columns(told, change.returning.as_ref().map_or(&[], |returning| returning.columns()));
+    }
+    Ok(())
+}
+
 /// The client was told of columns before; since then somebody may have changed a relation.
 ///
 /// # Errors
 /// 0A000
 pub(crate) fn check_columns(told: Option<&[Column]>, now: &[Column]) -> Result<(), SqlError> {
     let told = told.unwrap_or(&[]);
-    let is_same = |(told, now): (&Column, &Column)| told.name == now.name && told.data_type == now.data_type;
+    let is_same = |(told, now): (&Column, &Column)| {
+        // A numeric of a fixed scale and one of any are one type.
+        told.name == now.name && wire_type(told.data_type) == wire_type(now.data_type)
+    };
     if told.len() == now.len() && told.iter().zip(now).all(is_same) {
         return Ok(());
     }

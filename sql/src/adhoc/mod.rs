@@ -13,8 +13,8 @@ mod whole; // joins that look at every row of both sides
 
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::compute::SortOptions;
+use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::compute::{SortOptions, concat_batches, filter_record_batch};
 use datafusion::common::{DataFusionError, JoinSide, JoinType, NullEquality, ScalarValue};
 use datafusion::execution::TaskContext;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -42,6 +42,7 @@ use crate::lower::{join_keys, key_literal};
 use crate::query::change::STATEMENT_ROWS;
 use crate::query::exprs::{try_map_operands, volatile_call};
 use crate::query::rel::{JoinKind, Lookup, LookupKey, Rel, SortKey, aggregate_exprs, types_of};
+use crate::query::typed::PLACEHOLDER;
 use crate::query::{RowStream, Snapshots};
 use crate::sequence::Sequences;
 use first::{First, Range};
@@ -51,6 +52,8 @@ use whole::whole;
 
 /// What all ad-hoc queries together may hold.
 const MEMORY_BYTES_MAX: usize = 1 << 30;
+/// So many keys of a unique index are looked up at once.
+const KEYS_AT_HAND: usize = 64;
 /// Rows in a batch between operators.
 const BATCH_ROWS: usize = 8_192;
 
@@ -58,8 +61,8 @@ const BATCH_ROWS: usize = 8_192;
 ///
 /// # Errors
 /// Those of a value that cannot be computed.
-pub(crate) fn keys(lookup: &Lookup, tick: Tick) -> Result<Vec<Vec<Literal>>, SqlError> {
-    Builder { snapshots: Snapshots::new(), rows: None, tick, sequences: None }.keys(lookup)
+pub(crate) fn keys(lookup: &Lookup, tick: Tick, values: &[Literal]) -> Result<Vec<Vec<Literal>>, SqlError> {
+    Builder { snapshots: Snapshots::new(), rows: None, tick, sequences: None, values }.keys(lookup)
 }
 
 /// The value of an expression without columns, at a tick.
@@ -70,17 +73,19 @@ pub(crate) fn constant(expr: &Expr, tick: Tick) -> Result<Literal, SqlError> {
     if let Some(name) = volatile_call(expr) {
         return Err(SqlError::unsupported(format_args!("{name}()")));
     }
-    let builder = Builder { snapshots: Snapshots::new(), rows: None, tick, sequences: None };
+    let builder = Builder { snapshots: Snapshots::new(), rows: None, tick, sequences: None, values: &[] };
     Ok(evaluate_constant(&builder.at_tick(expr))?)
 }
 
 /// What a query runs with.
-pub(crate) struct Given {
+pub(crate) struct Given<'a> {
     pub(crate) snapshots: Snapshots,
     /// The rows that its statement has at hand.
     pub(crate) rows: Option<RecordBatch>,
     pub(crate) tick: Tick,
     pub(crate) sequences: Option<Arc<dyn Sequences>>,
+    /// The values of placeholders.
+    pub(crate) values: &'a [Literal],
 }
 
 /// Runs an optimised query at a tick.
@@ -88,10 +93,13 @@ pub(crate) struct Given {
 /// # Errors
 /// The error of a relation that is in error.
 pub(crate) fn execute(rel: &Rel, given: Given) -> Result<RowStream, SqlError> {
-    let Given { snapshots, rows, tick, sequences } = given;
-    let builder = Builder { snapshots, rows, tick, sequences };
+    let Given { snapshots, rows, tick, sequences, values } = given;
+    let builder = Builder { snapshots, rows, tick, sequences, values };
     builder.check_relations(rel)?;
     let types = rel.columns();
+    if let Some(batch) = builder.at_hand(rel)? {
+        return Ok(Box::pin(stream::iter([finish(&batch, &types)])));
+    }
     let plan = builder.build(rel)?;
     let context = task_context()?;
     // Operators may start tasks, so they start only once the stream is polled, on its runtime.
@@ -120,6 +128,22 @@ fn task_context() -> Result<Arc<TaskContext>, SqlError> {
     Ok(Arc::new(TaskContext::default().with_session_config(config).with_runtime(Arc::clone(runtime))))
 }
 
+/// A computed column.
+fn evaluated(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<ArrayRef, SqlError> {
+    let value = expr.evaluate(batch).and_then(|value| value.into_array(batch.num_rows()));
+    value.map_err(|error| from_datafusion(&error))
+}
+
+/// All rows of shares of a relation in which there are few.
+fn all_rows(shares: &[Snapshot], columns: &[DataType]) -> Result<RecordBatch, SqlError> {
+    let batches =
+        shares.iter().flat_map(|share| share.rows()).collect::<Result<Vec<RecordBatch>, DataError>>()?;
+    match batches.as_slice() {
+        [one] => Ok(one.clone()),
+        several => concat_batches(&schema_of(columns), several).map_err(SqlError::internal),
+    }
+}
+
 /// An operator's error as the user's.
 pub(crate) fn from_datafusion(error: &DataFusionError) -> SqlError {
     match error.find_root() {
@@ -134,14 +158,15 @@ type Operator = Arc<dyn ExecutionPlan>;
 type Built = Result<Operator, SqlError>;
 
 /// Puts operators together.
-struct Builder {
+struct Builder<'a> {
     snapshots: Snapshots,
     rows: Option<RecordBatch>,
     tick: Tick,
     sequences: Option<Arc<dyn Sequences>>,
+    values: &'a [Literal],
 }
 
-impl Builder {
+impl Builder<'_> {
     /// The error of a relation that is in error, the least one if there are several. An index shows those of
     /// its relation.
     fn check_relations(&self, rel: &Rel) -> Result<(), SqlError> {
@@ -162,7 +187,7 @@ impl Builder {
                 if let Some(rows) = self.rows.as_ref().filter(|_| *relation == STATEMENT_ROWS) {
                     return Ok(Arc::new(Source::new("rows", columns, vec![Partition::Rows(rows.clone())])));
                 }
-                if let Some(found) = by.as_ref().and_then(|lookup| self.look_up(lookup)) {
+                if let Some(found) = by.as_ref().and_then(|lookup| self.look_up(lookup, columns)) {
                     return Ok(Arc::new(Source::new(&relation.to_string(), columns, found?)));
                 }
                 let snapshots = self.snapshots.get(relation).ok_or_else(|| {
@@ -201,14 +226,59 @@ impl Builder {
         }
     }
 
-    /// The rows that have the keys of an index; `None` where the query was not given the index.
-    fn look_up(&self, lookup: &Lookup) -> Option<Result<Vec<Partition>, SqlError>> {
+    /// The rows that have the keys of an index; `None` where the query was not given the index. Those of a few
+    /// keys are read at once: no thread is asked for them.
+    fn look_up(&self, lookup: &Lookup, columns: &[DataType]) -> Option<Result<Vec<Partition>, SqlError>> {
         let shares = self.snapshots.get(&lookup.index)?;
         let found = self.keys(lookup).and_then(|keys| {
-            let of_share = |share: &Snapshot| Ok(Partition::Snapshot(share.clone().find(&keys)?));
-            shares.iter().map(of_share).collect()
+            let find = |share: &Snapshot| share.clone().find(&keys).map_err(SqlError::from);
+            let found = shares.iter().map(find).collect::<Result<Vec<Snapshot>, SqlError>>()?;
+            match keys.len() <= KEYS_AT_HAND && lookup.is_unique {
+                true => Ok(vec![Partition::Rows(all_rows(&found, columns)?)]),
+                false => Ok(found.into_iter().map(Partition::Snapshot).collect()),
+            }
         });
         Some(found)
+    }
+
+    /// The answer of a query that only filters and computes rows that are at hand (those of a few keys of a unique
+    /// index, of VALUES, of the statement): one batch, without operators.
+    fn at_hand(&self, rel: &Rel) -> Result<Option<RecordBatch>, SqlError> {
+        match rel {
+            Rel::Scan { relation, columns, by } => {
+                if let Some(rows) = self.rows.as_ref().filter(|_| *relation == STATEMENT_ROWS) {
+                    return Ok(Some(rows.clone()));
+                }
+                let unique = by.as_ref().filter(|lookup| lookup.is_unique);
+                let found = unique.and_then(|lookup| self.look_up(lookup, columns)).transpose()?;
+                Ok(match found.as_deref() {
+                    Some([Partition::Rows(rows)]) => Some(rows.clone()),
+                    _ => None,
+                })
+            }
+            Rel::Values { rows, columns } => self.values(rows, columns).map(Some),
+            Rel::Project { input, predicates, outputs } => {
+                let columns = input.columns();
+                let Some(mut batch) = self.at_hand(input)? else { return Ok(None) };
+                if !predicates.is_empty() {
+                    let predicate = self.compile(&Expr::And(predicates.to_vec()), &columns)?;
+                    let wanted = evaluated(&predicate, &batch)?;
+                    batch = filter_record_batch(&batch, wanted.as_boolean()).map_err(SqlError::internal)?;
+                }
+                let column = |output| evaluated(&self.compile(output, &columns)?, &batch);
+                let computed = outputs.iter().map(column).collect::<Result<Vec<_>, SqlError>>()?;
+                let types: Vec<DataType> = rel.columns();
+                batch_of(&types, computed, batch.num_rows()).map(Some).map_err(SqlError::internal)
+            }
+            Rel::Join { .. }
+            | Rel::Aggregate { .. }
+            | Rel::Union { .. }
+            | Rel::Distinct { .. }
+            | Rel::Sort { .. }
+            | Rel::Limit { .. }
+            | Rel::Repeat { .. }
+            | Rel::TopK { .. } => Ok(None),
+        }
     }
 
     /// Every combination of the values that a lookup asks for.
@@ -229,9 +299,16 @@ impl Builder {
         compile_drawing(&self.at_tick(expr), columns, self.sequences.as_ref()).map_err(SqlError::internal)
     }
 
-    /// The expression with now() replaced by the tick.
+    /// The expression with now() replaced by the tick, and placeholders by their values.
     fn at_tick(&self, expr: &Expr) -> Expr {
         let walked = match expr {
+            Expr::Call { function, arguments, data_type, .. } if function == PLACEHOLDER => {
+                let value = match arguments.as_slice() {
+                    [Expr::Literal(Literal::Int32(place))] => self.values.get(*place as usize),
+                    _ => None,
+                };
+                Ok(Expr::Literal(value.cloned().unwrap_or(Literal::Null(*data_type))))
+            }
             Expr::Call { function, .. } if function == "now" => {
                 Ok(Expr::Literal(Literal::TimestampTz(i64::try_from(self.tick).unwrap_or(i64::MAX))))
             }

@@ -7,11 +7,12 @@
 
 use millrace_engine::{DataError, DataType, Expr, Limit, Literal};
 
-use crate::catalog::{Catalog, IndexKey, Relation, RelationKind};
+use crate::catalog::{Catalog, IndexKey, Relation, RelationKind, Uniqueness};
 use crate::compile::evaluate_constant;
 use crate::query::expr::call;
 use crate::query::exprs::{calls, columns_of, volatile_call};
 use crate::query::rel::{Lookup, LookupKey, Rel};
+use crate::query::typed::PLACEHOLDER;
 
 /// As many keys are looked for; where a filter asks for more, the relation is scanned.
 const KEYS_MAX: usize = 10_000;
@@ -57,7 +58,7 @@ fn terms(predicate: &Expr) -> Vec<&Expr> {
 
 /// The keys of an index that the conjuncts ask for, if they say something of each.
 fn lookup(index: &Relation, columns: &[DataType], conjuncts: &[Conjunct]) -> Option<Lookup> {
-    let RelationKind::Index { keys, .. } = &index.kind else { return None };
+    let RelationKind::Index { keys, uniqueness, .. } = &index.kind else { return None };
     let mut places = Vec::with_capacity(keys.len());
     let mut found = Vec::with_capacity(keys.len());
     let mut count = 1_usize;
@@ -76,7 +77,12 @@ fn lookup(index: &Relation, columns: &[DataType], conjuncts: &[Conjunct]) -> Opt
     let last = places.iter().max()?;
     let must_not_fail = (0..*last).filter(|place| !places.contains(place));
     let mut must_not_fail = must_not_fail.map(|place| &conjuncts[place]);
-    must_not_fail.all(|conjunct| conjunct.is_total).then_some(Lookup { index: index.id, keys: found })
+    let is_unique = *uniqueness != Uniqueness::None;
+    must_not_fail.all(|conjunct| conjunct.is_total).then_some(Lookup {
+        index: index.id,
+        is_unique,
+        keys: found,
+    })
 }
 
 /// A term of a filter's conjunction.
@@ -119,12 +125,13 @@ impl<'e> Condition<'e> {
     }
 }
 
-/// Whether an expression is the same for all rows, and has a value. `now()` is the query's tick.
+/// Whether an expression is the same for all rows, and has a value. `now()` is the query's tick; a placeholder
+/// has a value when the query runs.
 fn is_constant(expr: &Expr) -> bool {
     match expr {
         Expr::Literal(_) => true,
         _ if !columns_of(expr).is_empty() || volatile_call(expr).is_some() => false,
-        _ => calls(expr, "now") || evaluate_constant(expr).is_ok(),
+        _ => calls(expr, "now") || calls(expr, PLACEHOLDER) || evaluate_constant(expr).is_ok(),
     }
 }
 

@@ -33,7 +33,7 @@ mod set_function; // functions that give rows
 mod set_operation; // UNION, INTERSECT, EXCEPT
 #[cfg(test)]
 mod tests;
-mod typed; // expressions before they have a type
+pub(crate) mod typed; // expressions before they have a type
 pub(crate) mod types; // PostgreSQL's names of types
 mod unnest; // sub-queries become joins
 pub(crate) mod volatile; // random(), and the functions of sequences
@@ -97,6 +97,8 @@ enum KnownParameters<'a> {
     Types(&'a [Option<DataType>]),
     /// Their values, for execution.
     Values(&'a [Literal]),
+    /// Their types, for a plan that is given values each time it runs.
+    Placeholders(&'a [DataType]),
 }
 
 /// What a statement's meaning depends on besides its text: its parameters, and the session's time zone, search path
@@ -126,6 +128,11 @@ impl<'a> Parameters<'a> {
         Parameters { known: KnownParameters::Values(values), zone: &UTC, path: &PUBLIC_PATH, settings: None }
     }
 
+    /// Types, for a plan that is given values each time it runs (`Query::with_values`); in UTC.
+    pub fn placeholders(types: &'a [DataType]) -> Parameters<'a> {
+        Parameters { known: KnownParameters::Placeholders(types), ..Parameters::types(&[]) }
+    }
+
     /// The same in a time zone.
     pub fn in_zone(self, zone: &'a Zone) -> Parameters<'a> {
         Parameters { zone, ..self }
@@ -151,6 +158,7 @@ impl<'a> Parameters<'a> {
         match self.known {
             KnownParameters::Types(types) => types.iter().flatten().copied().collect(),
             KnownParameters::Values(values) => values.iter().map(Literal::data_type).collect(),
+            KnownParameters::Placeholders(types) => types.to_vec(),
         }
     }
 }
@@ -163,6 +171,8 @@ pub struct Query {
     parameter_types: Vec<DataType>,
     /// What its text names.
     named: BTreeSet<RelationId>,
+    /// The values of placeholders, the first one's first.
+    values: Arc<[Literal]>,
 }
 
 impl Query {
@@ -189,7 +199,13 @@ impl Query {
         lower::choose_indexes(&mut rel, binder.catalog);
         let rel = Arc::new(rel);
         let named = binder.named.borrow().clone();
-        Ok(Query { rel, columns, parameter_types: Vec::new(), named })
+        Ok(Query { rel, columns, parameter_types: Vec::new(), named, values: Arc::default() })
+    }
+
+    /// The same query, to run with these values of its placeholders.
+    #[must_use]
+    pub fn with_values(&self, values: &[Literal]) -> Query {
+        Query { values: values.into(), ..self.clone() }
     }
 
     /// The relations that the query's own text names: views, too, of which it reads the tables.
@@ -237,7 +253,7 @@ impl Query {
             Ok(LookedUp {
                 index: lookup.index,
                 types: lookup.keys.iter().map(|key| key.data_type).collect(),
-                keys: adhoc::keys(lookup, tick)?,
+                keys: adhoc::keys(lookup, tick, &self.values)?,
             })
         };
         found.iter().map(keys).collect()
@@ -263,7 +279,7 @@ impl Query {
     /// What planning or the first rows raise; later errors come through the stream. A relation in
     /// error gives that error.
     pub fn execute(&self, snapshots: Snapshots, tick: Tick) -> Result<RowStream, SqlError> {
-        let given = adhoc::Given { snapshots, rows: None, tick, sequences: None };
+        let given = adhoc::Given { snapshots, rows: None, tick, sequences: None, values: &self.values };
         adhoc::execute(&self.rel, given)
     }
 
@@ -279,7 +295,7 @@ impl Query {
         tick: Tick,
         sequences: Arc<dyn Sequences>,
     ) -> Result<RowStream, SqlError> {
-        let given = adhoc::Given { snapshots, rows, tick, sequences: Some(sequences) };
+        let given = adhoc::Given { snapshots, rows, tick, sequences: Some(sequences), values: &self.values };
         adhoc::execute(&self.rel, given)
     }
 

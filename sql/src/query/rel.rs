@@ -55,6 +55,8 @@ pub(crate) enum Rel {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Lookup {
     pub(crate) index: RelationId,
+    /// No key has several rows.
+    pub(crate) is_unique: bool,
     pub(crate) keys: Vec<LookupKey>,
 }
 

@@ -14,6 +14,10 @@ use crate::error::SqlError;
 use crate::functions::{self, Context, Kind};
 use crate::zone::Zone;
 
+/// A call that stands for the value of the parameter of a position, from 0, in a plan that is given values each
+/// time it runs.
+pub(crate) const PLACEHOLDER: &str = "parameter";
+
 /// An expression, perhaps without a type yet.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Typed {
@@ -71,6 +75,8 @@ pub(crate) struct ParameterTypes<'a> {
 enum Known<'a> {
     /// Executing: each has a value.
     Values(&'a [Literal]),
+    /// Planning for any values: each is a call that execution replaces.
+    Placeholders(&'a [DataType]),
     /// Describing: types are filled in where the context gives one.
     Types(RefCell<Vec<Option<DataType>>>),
 }
@@ -79,6 +85,7 @@ impl<'a> ParameterTypes<'a> {
     pub(crate) fn new(parameters: Parameters<'a>) -> ParameterTypes<'a> {
         let known = match parameters.known {
             KnownParameters::Values(values) => Known::Values(values),
+            KnownParameters::Placeholders(types) => Known::Placeholders(types),
             KnownParameters::Types(types) => Known::Types(RefCell::new(types.to_vec())),
         };
         let Parameters { zone, path, settings, .. } = parameters;
@@ -87,12 +94,14 @@ impl<'a> ParameterTypes<'a> {
 
     /// The parameter of this position, from 0.
     pub(crate) fn get(&self, index: usize) -> Result<Typed, SqlError> {
+        let missing = || SqlError::new("42P02", format!("there is no parameter ${}", index + 1));
         match &self.known {
-            Known::Values(values) => values
-                .get(index)
-                .cloned()
-                .map(Typed::literal)
-                .ok_or_else(|| SqlError::new("42P02", format!("there is no parameter ${}", index + 1))),
+            Known::Values(values) => values.get(index).cloned().map(Typed::literal).ok_or_else(missing),
+            Known::Placeholders(types) => {
+                let data_type = types.get(index).copied().ok_or_else(missing)?;
+                let place = Expr::Literal(Literal::Int32(index as i32));
+                Ok(Typed::Known(call(PLACEHOLDER, vec![place], data_type), data_type))
+            }
             Known::Types(types) => {
                 let mut types = types.borrow_mut();
                 if index >= types.len() {
@@ -135,6 +144,7 @@ impl<'a> ParameterTypes<'a> {
         };
         match &self.known {
             Known::Values(values) => Ok(values.iter().map(Literal::data_type).collect()),
+            Known::Placeholders(types) => Ok(types.to_vec()),
             Known::Types(types) => {
                 let types = types.borrow();
                 types.iter().enumerate().map(|(at, known)| known.ok_or_else(|| undetermined(at))).collect()

@@ -254,6 +254,12 @@ async fn what_is_said_of_schemas_is_what_postgresql_says() {
     said_alike(include_str!("../../suites/schemas.sql")).await;
 }
 
+/// Plans that are kept for any values.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_prepared_queries_is_what_postgresql_says() {
+    said_alike(include_str!("../../suites/prepared.sql")).await;
+}
+
 /// Prepared statements, cursors, modes of transactions, SET LOCAL.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_of_sessions_is_what_postgresql_says() {
