@@ -198,7 +198,7 @@ impl<'a> Binder<'a> {
         let mut untyped = Vec::new();
         let mut columns = Vec::new();
         for column in 0..width {
-            let known: Vec<_> = rows.iter().map(|row| row[column].full_type()).collect();
+            let known: Vec<_> = rows.iter().map(|row| own_type(&row[column])).collect();
             let target = targets.and_then(|targets| targets.get(column)).copied();
             untyped.push(known.iter().all(Option::is_none));
             columns.push(match (untyped[column], target) {
@@ -346,6 +346,14 @@ impl<'a> Binder<'a> {
             Literal::Int64(value) => Ok(Some(usize::try_from(value).unwrap_or(usize::MAX))),
             _ => Ok(None),
         }
+    }
+}
+
+/// The type of a cell of VALUES. A number that is written with a point keeps its own digits, as in PostgreSQL.
+fn own_type(cell: &Typed) -> Option<DataType> {
+    match cell {
+        Typed::Known(Expr::Literal(_), DataType::Numeric { .. }) => Some(DataType::Decimal),
+        cell => cell.full_type(),
     }
 }
 

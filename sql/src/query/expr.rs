@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator, CaseWhen, UnaryOperator, Value};
-use millrace_engine::{Aggregate, DataType, Expr, Literal};
+use millrace_engine::{Aggregate, DataType, Decimal, Expr, Literal};
 
 use super::binder::Binder;
 use super::catalog_function::{OidType, catalog_type};
@@ -546,15 +546,7 @@ fn number(digits: &str) -> Result<Literal, SqlError> {
     if let Ok(value) = digits.parse::<i64>() {
         return Ok(Literal::Int64(value));
     }
-    if digits.contains(['e', 'E']) {
-        // Beyond our numeric, but not beyond a double: PostgreSQL's numeric would still hold it.
-        let value = crate::text_form::parse_float64(digits)?;
-        if value != 0.0 && !(1e-22..1e38).contains(&value) {
-            return Ok(Literal::Float64(value.to_bits()));
-        }
-    }
-    let (value, scale) = crate::text_form::parse_digits(digits)?;
-    Ok(Literal::Numeric { value, precision: millrace_engine::NUMERIC_PRECISION_MAX, scale })
+    Ok(crate::text_form::parse_digits(digits)?)
 }
 
 /// The negated literal, for numbers that have one.
@@ -565,6 +557,10 @@ fn negated(literal: &Literal) -> Option<Literal> {
         Literal::Numeric { value, precision, scale } => {
             Literal::Numeric { value: value.checked_neg()?, precision: *precision, scale: *scale }
         }
+        Literal::Decimal(stored) => match Decimal::decode(stored)? {
+            Decimal::Number { unscaled, scale } => Literal::Decimal(Decimal::new(-unscaled, scale).encode()),
+            _ => return None,
+        },
         Literal::Null(_)
         | Literal::Boolean(_)
         | Literal::Float64(_)

@@ -21,6 +21,7 @@ mod function; // calls and aggregates
 mod grouping; // GROUP BY and its sets
 mod json; // calls that make JSON
 mod names; // names of unaliased columns
+mod parts; // sums of numerics by their parts
 mod outer; // what stands for something outside the relation below
 pub(crate) mod rel; // the bound query
 mod rows; // row values

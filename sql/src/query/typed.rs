@@ -11,7 +11,7 @@ use super::{KnownParameters, Parameters, Settings};
 use crate::catalog::SearchPath;
 use crate::compile::evaluate_constant;
 use crate::error::SqlError;
-use crate::functions::{self, Context, Kind, numeric_type};
+use crate::functions::{self, Context, Kind};
 use crate::zone::Zone;
 
 /// An expression, perhaps without a type yet.
@@ -174,7 +174,7 @@ impl<'a> ParameterTypes<'a> {
     /// The expression as a type of this kind, and the type.
     pub(crate) fn as_kind(&self, typed: Typed, kind: Kind) -> Result<(Expr, DataType), SqlError> {
         let to = match (&typed, kind) {
-            (Typed::Text(text), Kind::Numeric) => numeric_type(crate::text_form::parse_digits(text)?.1),
+            (Typed::Text(text), Kind::Numeric) => crate::text_form::parse_digits(text)?.data_type(),
             _ => kind.with_room_for(typed.data_type()),
         };
         match typed {

@@ -247,6 +247,8 @@ mod tests {
             DataType::Timestamp,
             DataType::TimestampTz,
             DataType::Numeric { precision: 10, scale: 2 },
+            DataType::Decimal,
+            DataType::Limited(Limit::Numeric { precision: 50, scale: 2 }),
             DataType::Date,
             DataType::Interval,
             DataType::Uuid,

@@ -59,7 +59,10 @@ fn numeric_parts(data_type: DataType, modifier: i64) -> [Option<i64>; 3] {
         DataType::Numeric { precision, scale } if modifier >= 0 => {
             [Some(i64::from(precision)), Some(10), Some(i64::from(scale))]
         }
-        DataType::Numeric { .. } => [None, Some(10), None],
+        DataType::Limited(Limit::Numeric { precision, scale }) => {
+            [Some(precision.into()), Some(10), Some(scale.into())]
+        }
+        DataType::Numeric { .. } | DataType::Decimal => [None, Some(10), None],
         DataType::Boolean
         | DataType::Text
         | DataType::Timestamp
@@ -109,7 +112,8 @@ fn column(
         | DataType::Jsonb
         | DataType::Array(_)
         | DataType::Char
-        | DataType::Limited(Limit::Varchar(_) | Limit::Char(_)) => None,
+        | DataType::Decimal
+        | DataType::Limited(Limit::Varchar(_) | Limit::Char(_) | Limit::Numeric { .. }) => None,
     };
     let characters = match column.data_type {
         DataType::Limited(Limit::Varchar(length)) => length.map(i64::from),

@@ -82,10 +82,8 @@ fn prepared_statements_and_cursors() {
                 prepare p [] <select SELECT $1>
                 prepare P [Some(Int32), None] <insert t@67 [] VALUES ($1)>
             PREPARE p (numeric) AS SELECT $1; PREPARE p (numeric(6, 2)) AS SELECT $1
-                refused 0A000 at 12: a parameter of PREPARE of type numeric is not supported
-                  hint: Cast it where it stands, as in $1::numeric(10, 2).
-                refused 0A000 at 46: a parameter of PREPARE of type numeric is not supported
-                  hint: Cast it where it stands, as in $1::numeric(10, 2).
+                prepare p [Some(Decimal)] <select SELECT $1>
+                prepare p [Some(Decimal)] <select SELECT $1>
             prepare p as (values (1)) ; prepare p as update t set a = 1
                 prepare p [] <select (VALUES (1))>
                 prepare p [] <update t@49 set (a@55) = 1>
