@@ -37,6 +37,13 @@ impl Column {
     pub fn new(name: impl Into<String>, data_type: DataType, nullable: bool) -> Column {
         Column { name: name.into(), data_type, nullable, dropped: false }
     }
+
+    /// It goes, and its place stays.
+    pub(crate) fn drop_at(&mut self, place: usize) {
+        self.name = format!("........pg.dropped.{}........", place + 1);
+        self.nullable = true;
+        self.dropped = true;
+    }
 }
 
 /// A table, a view or an index, with everything needed to install it again after a restart.
@@ -102,9 +109,26 @@ impl Relation {
         RowShape::with_missing(&self.types(), missing).unwrap_or_else(|_| RowShape::new(&self.types()))
     }
 
-    /// The columns that can be named, with their places.
+    /// The places of all columns in the order of their numbers, which is that in which SQL shows them.
+    pub fn places(&self) -> Vec<usize> {
+        let order = self.rules().map_or(&[][..], |rules| &rules.order);
+        let others = (0..self.columns.len()).filter(|place| !order.contains(place));
+        order.iter().copied().chain(others).collect()
+    }
+
+    /// The number of the column of a place, from 0. A column that got another type has another place by that, and
+    /// its old number.
+    pub fn number(&self, place: usize) -> usize {
+        match self.rules().is_none_or(|rules| rules.order.is_empty()) {
+            true => place,
+            false => self.places().iter().position(|other| *other == place).unwrap_or(place),
+        }
+    }
+
+    /// The columns that can be named, with their places, in the order of their numbers.
     pub fn visible(&self) -> impl Iterator<Item = (usize, &Column)> {
-        self.columns.iter().enumerate().filter(|(_, column)| !column.dropped)
+        let columns = self.places().into_iter().map(|place| (place, &self.columns[place]));
+        columns.filter(|(_, column)| !column.dropped)
     }
 
     /// What a message calls its kind.
@@ -201,6 +225,9 @@ pub struct Known {
     pub is_visible: bool,
     /// The names of its columns by their places; none of one that was dropped.
     pub columns: Vec<Option<String>>,
+    /// The places of its columns by their numbers, as `TableRules::order`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<usize>,
 }
 
 /// What older logs mean: there was one schema.
@@ -218,7 +245,8 @@ impl Known {
         let name = |column: &Column| (!column.dropped).then(|| column.name.clone());
         let columns = relation.columns.iter().map(name).collect();
         let (schema, name) = (schema.to_owned(), relation.name.clone());
-        Known { id: relation.id, schema, name, is_visible, columns }
+        let order = relation.rules().map(|rules| rules.order.clone()).unwrap_or_default();
+        Known { id: relation.id, schema, name, is_visible, columns, order }
     }
 }
 
@@ -238,6 +266,10 @@ pub struct TableRules {
     /// What the last columns are in rows that were there before ADD COLUMN, in their order.
     #[serde(default)]
     pub missing: Vec<Literal>,
+    /// The places of the columns by their numbers, those that other places have replaced left out; empty: each column
+    /// has its place as its number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<usize>,
     /// The tick at which the table was altered last; 0: never. A change of rows that was bound before is bound
     /// again.
     #[serde(default)]

@@ -432,6 +432,40 @@ pub enum AlterAction {
         /// Whether it may be NULL from now on.
         nullable: bool,
     },
+    /// ALTER COLUMN … TYPE.
+    SetType {
+        /// The column.
+        column: Name,
+        /// The new type.
+        data_type: DataType,
+        /// USING: what its values become; none: themselves.
+        using: Option<Box<ast::Expr>>,
+    },
+    /// ALTER COLUMN … ADD GENERATED … AS IDENTITY.
+    AddIdentity {
+        /// The column.
+        column: Name,
+        /// How it draws.
+        generated: Generated,
+        /// Its sequence.
+        options: SequenceOptions,
+    },
+    /// ALTER COLUMN … SET GENERATED …, SET option, RESTART.
+    SetIdentity {
+        /// The column.
+        column: Name,
+        /// How it draws from now on.
+        generated: Option<Generated>,
+        /// What changes of its sequence.
+        options: SequenceOptions,
+    },
+    /// ALTER COLUMN … DROP IDENTITY.
+    DropIdentity {
+        /// The column.
+        column: Name,
+        /// IF EXISTS was given.
+        if_exists: bool,
+    },
     /// ADD CONSTRAINT.
     AddConstraint(TableConstraint),
     /// DROP CONSTRAINT.

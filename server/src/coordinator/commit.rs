@@ -219,7 +219,7 @@ impl CommitPath {
         let resolved = self
             .check_reads(&request, &Forming::default())
             .and_then(|()| check_unaltered(&self.catalog, &request.writes))
-            .and_then(|()| check_keys(&self.catalog, &request.writes))
+            .and_then(|()| check_keys(&self.catalog, &request.writes, &request.catalog))
             .and_then(|()| {
                 ddl::resolve(&self.catalog, request.catalog, request.writes, request.reads.tick, tick)
             })
@@ -260,7 +260,7 @@ impl CommitPath {
         self.check_reads(request, forming)?;
         check_writes(&self.catalog, &request.writes)?;
         check_unaltered(&self.catalog, &request.writes)?;
-        check_keys(&self.catalog, &request.writes)
+        check_keys(&self.catalog, &request.writes, &[])
     }
 
     /// Whether anything that the request scanned or looked up has changed since: then it must read again.
@@ -313,11 +313,15 @@ fn check_unaltered(catalog: &Catalog, writes: &[Write]) -> Result<(), SqlError> 
 }
 
 /// The keys that a write has to tell are those of the unique indexes of today. (A transaction that makes an
-/// index has looked at its own rows itself.)
-fn check_keys(catalog: &Catalog, writes: &[Write]) -> Result<(), SqlError> {
+/// index has looked at its own rows itself, and one that drops an index has nothing to tell of it.)
+fn check_keys(catalog: &Catalog, writes: &[Write], changes: &[CatalogChange]) -> Result<(), SqlError> {
     let is_unique = |index: &&Arc<Relation>| matches!(index.kind, RelationKind::Index { uniqueness, .. } if uniqueness != Uniqueness::None);
+    let is_dropped = |index: RelationId| {
+        changes.iter().any(|change| matches!(change, CatalogChange::Drop(ids) if ids.contains(&index)))
+    };
     let told = |write: &Write| {
-        let mut unique = catalog.indexes(write.relation).filter(is_unique);
+        let mut unique =
+            catalog.indexes(write.relation).filter(is_unique).filter(|index| !is_dropped(index.id));
         unique.all(|index| write.keys.iter().any(|keys| keys.index == index.id))
     };
     if writes.iter().all(told) { Ok(()) } else { Err(conflict()) }

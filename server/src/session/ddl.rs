@@ -106,7 +106,7 @@ impl Session {
         }
         if let Some(fill) = &alteration.fill {
             self.drawing.begin(&alteration.catalog);
-            let filled = self.change_rows(fill, &altered).await?;
+            let filled = self.change_rows(fill, &altered).await.map_err(of_rows_there)?;
             prepared.writes.extend(filled.writes);
             prepared.reads.extend(filled.reads);
         }
@@ -171,6 +171,28 @@ impl Session {
         };
         Err(duplicated(&create.relation.name, &texts.join(", "), found)?)
     }
+}
+
+/// What is wrong with rows that ALTER TABLE computes anew, in PostgreSQL's words for rows that are there.
+fn of_rows_there(error: SqlError) -> SqlError {
+    let Some(about) = error.about.clone() else { return error };
+    let (table, constraint) = (&about.table, about.constraint.as_deref().unwrap_or_default());
+    let (message, detail) = match (error.sqlstate.as_str(), &about.column) {
+        ("23502", Some(column)) => {
+            (format!("column \"{column}\" of relation \"{table}\" contains null values"), None)
+        }
+        ("23514", _) => (
+            format!("check constraint \"{constraint}\" of relation \"{table}\" is violated by some row"),
+            None,
+        ),
+        ("23505", _) => {
+            let detail =
+                error.detail.as_ref().map(|text| text.replace(" already exists.", " is duplicated."));
+            (format!("could not create unique index \"{constraint}\""), detail)
+        }
+        _ => return error,
+    };
+    SqlError { message, detail, ..error }
 }
 
 /// 23505 for a unique index whose keys are not.

@@ -7,7 +7,9 @@
 
 mod columns; // columns that come and go, and their defaults
 mod constraints; // constraints that come and go
+mod identity; // identity columns that come, change and go
 mod names; // other names
+mod types; // other types
 
 use std::sync::Arc;
 
@@ -19,7 +21,7 @@ use crate::bound::{Alteration, Bound, Holds, Violation};
 use crate::catalog::{Catalog, CatalogChange, Column, Relation, RelationKind, TableRules};
 use crate::error::SqlError;
 use crate::parse::{self, quoted};
-use crate::query::change::ChangeBinder;
+use crate::query::change::{Assignment, ChangeBinder};
 use crate::query::{Parameters, Query};
 use crate::statement::{AlterAction, AlterRelation, DropKind, Name, RelationName};
 
@@ -45,6 +47,7 @@ pub(super) fn alter(alter: &AlterRelation, scope: &Scope) -> Result<Bound, SqlEr
         id: relation.id,
         done: Alteration::new(tag),
         created: 0,
+        before: relation.clone(),
         fills: Vec::new(),
     };
     alter.actions.iter().try_for_each(|action| altering.act(action))?;
@@ -79,8 +82,10 @@ struct Altering<'a> {
     id: RelationId,
     done: Alteration,
     created: u64,
-    /// New columns whose values are computed for each row.
-    fills: Vec<usize>,
+    /// The table as it was.
+    before: Arc<Relation>,
+    /// New columns whose values are computed for each row: by their default, or from what is there.
+    fills: Vec<Assignment>,
 }
 
 impl Altering<'_> {
@@ -136,6 +141,16 @@ impl Altering<'_> {
             }
             AlterAction::SetDefault { column, default } => self.set_default(column, default.as_ref()),
             AlterAction::SetNullable { column, nullable } => self.set_nullable(column, *nullable),
+            AlterAction::SetType { column, data_type, using } => {
+                self.set_type(column, *data_type, using.as_deref())
+            }
+            AlterAction::AddIdentity { column, generated, options } => {
+                self.add_identity(column, *generated, options)
+            }
+            AlterAction::SetIdentity { column, generated, options } => {
+                self.set_identity(column, *generated, options)
+            }
+            AlterAction::DropIdentity { column, if_exists } => self.drop_identity(column, *if_exists),
             AlterAction::AddConstraint(constraint) => self.add_constraint(constraint),
             AlterAction::DropConstraint { if_exists, name, .. } => self.drop_constraint(name, *if_exists),
             AlterAction::SetSchema(to) => self.set_schema(to),
@@ -181,7 +196,7 @@ impl Altering<'_> {
         if !self.fills.is_empty() {
             let table = self.relation()?;
             let binder = ChangeBinder::new(&table, None, &self.catalog, Parameters::values(&[]));
-            self.done.fill = Some(binder.filled(&self.fills)?);
+            self.done.fill = Some(binder.filled(&self.fills, &self.before)?);
         }
         self.done.catalog = Arc::new(self.catalog);
         Ok(self.done)
@@ -196,6 +211,10 @@ fn action_name(action: &AlterAction) -> &'static str {
         AlterAction::SetDefault { default: None, .. } => "ALTER COLUMN ... DROP DEFAULT",
         AlterAction::SetNullable { nullable: false, .. } => "ALTER COLUMN ... SET NOT NULL",
         AlterAction::SetNullable { nullable: true, .. } => "ALTER COLUMN ... DROP NOT NULL",
+        AlterAction::SetType { .. } => "ALTER COLUMN ... SET DATA TYPE",
+        AlterAction::AddIdentity { .. } => "ALTER COLUMN ... ADD IDENTITY",
+        AlterAction::SetIdentity { .. } => "ALTER COLUMN ... SET",
+        AlterAction::DropIdentity { .. } => "ALTER COLUMN ... DROP IDENTITY",
         AlterAction::AddConstraint(_) => "ADD CONSTRAINT",
         AlterAction::DropConstraint { .. } => "DROP CONSTRAINT",
         AlterAction::SetSchema(_) => "SET SCHEMA",

@@ -33,19 +33,28 @@ pub(super) fn alter(alter: &AlterSequence, scope: &Scope) -> Result<Bound, SqlEr
             return Ok(Bound::Alter(Alteration { notices: vec![notice], ..Alteration::new(TAG) }));
         }
     };
-    let sequence = of_relation(relation).map_err(|error| error.position(alter.name.position))?;
-    let changed = redefined(sequence, &alter.options)?;
-    let position = changed.position;
-    let mut replaced = vec![Relation { kind: RelationKind::Sequence(changed), ..Relation::clone(relation) }];
+    of_relation(relation).map_err(|error| error.position(alter.name.position))?;
+    let mut changes = altered(relation, &alter.options)?;
     if let Some((owner, position)) = owner_option(&alter.options) {
         let owners = owned_by(relation, owner.as_ref(), scope);
-        replaced.extend(owners.map_err(|error| error.position(position))?);
+        let owners = owners.map_err(|error| error.position(position))?;
+        changes.splice(1..1, owners.into_iter().map(CatalogChange::Replace));
     }
-    // How far the sequence is the commit path knows better, unless it starts anew.
-    let restarts = alter.options.0.iter().any(|(option, _)| matches!(option, SequenceOption::Restart(_)));
-    let moved = restarts.then_some(CatalogChange::Move(relation.id, position));
-    let changes = replaced.into_iter().map(CatalogChange::Replace).chain(moved).collect();
     Ok(Bound::Alter(Alteration { changes, ..Alteration::new(TAG) }))
+}
+
+/// The changes that give a sequence other options.
+pub(super) fn altered(
+    relation: &Relation,
+    options: &SequenceOptions,
+) -> Result<Vec<CatalogChange>, SqlError> {
+    let changed = redefined(of_relation(relation)?, options)?;
+    let position = changed.position;
+    let replaced = Relation { kind: RelationKind::Sequence(changed), ..relation.clone() };
+    // How far the sequence is the commit path knows better, unless it starts anew.
+    let restarts = options.0.iter().any(|(option, _)| matches!(option, SequenceOption::Restart(_)));
+    let moved = restarts.then_some(CatalogChange::Move(relation.id, position));
+    Ok(std::iter::once(CatalogChange::Replace(replaced)).chain(moved).collect())
 }
 
 /// The sequence that a relation is.

@@ -1,12 +1,17 @@
 //! ALTER TABLE, ALTER VIEW, ALTER MATERIALIZED VIEW, ALTER INDEX, and of a sequence RENAME and SET SCHEMA.
 
+use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
+use super::sequence;
 use super::table::{self, LATER};
 use super::unsupported;
+use crate::catalog::Generated;
 use crate::error::SqlError;
-use crate::statement::{AlterAction, AlterRelation, DropKind, Name, RelationName, StatementKind};
+use crate::statement::{
+    AlterAction, AlterRelation, DropKind, Name, RelationName, SequenceOptions, StatementKind,
+};
 
 /// Actions that we do not have.
 const ACTIONS: &[&str] = &[
@@ -147,32 +152,72 @@ fn drop(cursor: &mut Cursor) -> Result<AlterAction, SqlError> {
     })
 }
 
-/// `SET DEFAULT value`, `DROP DEFAULT`, `{SET | DROP} NOT NULL` behind ALTER COLUMN name.
+/// What stands behind ALTER COLUMN name.
 fn column_action(cursor: &mut Cursor, column: Name) -> Result<AlterAction, SqlError> {
-    let later = [
-        "type",
+    let later = ["set statistics", "set storage", "set compression", "drop expression", "reset"];
+    cursor
+        .refuse(&later, "ALTER COLUMN")
+        .map_err(|error| error.hint("It is planned for a later version."))?;
+    let words = [
+        "set default",
+        "drop default",
+        "set not null",
+        "drop not null",
         "set data type",
-        "set statistics",
-        "set storage",
-        "set compression",
+        "type",
         "add generated",
-        "set generated",
-        "restart",
         "drop identity",
-        "drop expression",
-        "reset",
     ];
-    cursor.refuse(&later, "ALTER COLUMN").map_err(|error| {
-        error.hint("Add a column of the new type, fill it with UPDATE, and drop the old one.")
-    })?;
-    match cursor.accept_one_of(&["set default", "drop default", "set not null", "drop not null"]) {
+    Ok(match cursor.accept_one_of(&words) {
         Some("set default") => {
             let (value, text) = table::default_value(cursor)?;
-            Ok(AlterAction::SetDefault { column, default: Some((Box::new(value), text)) })
+            AlterAction::SetDefault { column, default: Some((Box::new(value), text)) }
         }
-        Some("drop default") => Ok(AlterAction::SetDefault { column, default: None }),
-        Some("set not null") => Ok(AlterAction::SetNullable { column, nullable: false }),
-        Some(_) => Ok(AlterAction::SetNullable { column, nullable: true }),
-        None => Err(cursor.syntax_error()),
+        Some("drop default") => AlterAction::SetDefault { column, default: None },
+        Some("set not null") => AlterAction::SetNullable { column, nullable: false },
+        Some("drop not null") => AlterAction::SetNullable { column, nullable: true },
+        Some("set data type" | "type") => set_type(cursor, column)?,
+        Some("add generated") => {
+            let (generated, options) = table::generated(cursor)?;
+            AlterAction::AddIdentity { column, generated, options }
+        }
+        Some(_) => AlterAction::DropIdentity { column, if_exists: cursor.accept("if exists") },
+        None => set_identity(cursor, column)?,
+    })
+}
+
+/// `type [USING expression]`
+fn set_type(cursor: &mut Cursor, column: Name) -> Result<AlterAction, SqlError> {
+    let data_type = table::data_type(cursor)?;
+    cursor.refuse(&["collate"], "ALTER COLUMN")?;
+    let using = match cursor.accept("using") {
+        true => Some(Box::new(cursor.sqlparser(Parser::parse_expr)?)),
+        false => None,
+    };
+    Ok(AlterAction::SetType { column, data_type, using })
+}
+
+/// `{SET GENERATED {ALWAYS | BY DEFAULT} | SET option | RESTART [[WITH] number]} …`
+fn set_identity(cursor: &mut Cursor, column: Name) -> Result<AlterAction, SqlError> {
+    let (mut generated, mut options) = (None, SequenceOptions::default());
+    loop {
+        let position = cursor.position();
+        let is_set = cursor.accept("set");
+        if is_set && cursor.accept("generated") {
+            let new = match cursor.accept_one_of(&["always", "by default"]) {
+                Some("always") => Generated::Always,
+                Some(_) => Generated::ByDefault,
+                None => return Err(cursor.syntax_error()),
+            };
+            if generated.replace(new).is_some() {
+                return Err(SqlError::new("42601", "conflicting or redundant options").position(position));
+            }
+        } else if is_set || cursor.comes("restart") {
+            options.0.push((sequence::option(cursor)?, position));
+        } else if generated.is_none() && options.0.is_empty() {
+            return Err(cursor.syntax_error());
+        } else {
+            return Ok(AlterAction::SetIdentity { column, generated, options });
+        }
     }
 }

@@ -46,6 +46,7 @@ use self::dialect::BoundedDialect;
 pub use self::names::quoted;
 pub(crate) use self::sequence::not_a_sequence_type;
 pub(crate) use self::source::Source;
+pub(crate) use self::table::not_an_identity_type;
 use crate::error::SqlError;
 use crate::query::scope::fold_name;
 use crate::statement::{DropKind, Name, RelationName, Statement, StatementKind};

@@ -56,7 +56,7 @@ fn options(cursor: &mut Cursor) -> Result<SequenceOptions, SqlError> {
     Ok(options)
 }
 
-fn option(cursor: &mut Cursor) -> Result<SequenceOption, SqlError> {
+pub(super) fn option(cursor: &mut Cursor) -> Result<SequenceOption, SqlError> {
     let words = [
         "as",
         "increment by",

@@ -237,9 +237,26 @@ fn serial_type(cursor: &mut Cursor) -> Option<DataType> {
     })
 }
 
-/// `{ALWAYS | BY DEFAULT} AS IDENTITY [(options)]` behind GENERATED.
+/// `{ALWAYS | BY DEFAULT} AS IDENTITY [(options)]` behind GENERATED, of a column of a type.
 fn identity(cursor: &mut Cursor, data_type: DataType) -> Result<(Generated, SequenceOptions), SqlError> {
     let position = cursor.position();
+    let (generated, SequenceOptions(mut options)) = generated(cursor)?;
+    if !matches!(data_type, DataType::Int16 | DataType::Int32 | DataType::Int64) {
+        return Err(not_an_identity_type().position(position));
+    }
+    if !options.iter().any(|(option, _)| matches!(option, SequenceOption::Type(_))) {
+        options.push((SequenceOption::Type(data_type), position));
+    }
+    Ok((generated, SequenceOptions(options)))
+}
+
+/// 22023, PostgreSQL's words.
+pub(crate) fn not_an_identity_type() -> SqlError {
+    SqlError::new("22023", "identity column type must be smallint, integer, or bigint")
+}
+
+/// The same of a column whose type is not known here.
+pub(super) fn generated(cursor: &mut Cursor) -> Result<(Generated, SequenceOptions), SqlError> {
     let generated = match cursor.accept_one_of(&["always as", "by default as"]) {
         Some("always as") => Generated::Always,
         Some(_) => Generated::ByDefault,
@@ -249,15 +266,7 @@ fn identity(cursor: &mut Cursor, data_type: DataType) -> Result<(Generated, Sequ
         return Err(cursor.unsupported("CREATE TABLE … GENERATED ALWAYS AS (expression)"));
     }
     cursor.expect("identity")?;
-    if !matches!(data_type, DataType::Int16 | DataType::Int32 | DataType::Int64) {
-        let message = "identity column type must be smallint, integer, or bigint";
-        return Err(SqlError::new("22023", message).position(position));
-    }
-    let SequenceOptions(mut options) = super::sequence::in_parentheses(cursor)?;
-    if !options.iter().any(|(option, _)| matches!(option, SequenceOption::Type(_))) {
-        options.push((SequenceOption::Type(data_type), position));
-    }
-    Ok((generated, SequenceOptions(options)))
+    Ok((generated, super::sequence::in_parentheses(cursor)?))
 }
 
 /// The value of DEFAULT, and how it is written. What follows it in parentheses or with an operator is its own, so
@@ -270,7 +279,7 @@ pub(super) fn default_value(cursor: &mut Cursor) -> Result<(Expr, String), SqlEr
     Ok((value, cursor.text_since(mark)))
 }
 
-fn data_type(cursor: &mut Cursor) -> Result<DataType, SqlError> {
+pub(super) fn data_type(cursor: &mut Cursor) -> Result<DataType, SqlError> {
     let (position, mark) = (cursor.position(), cursor.mark());
     let parsed = cursor.sqlparser(Parser::parse_data_type)?;
     column_type(&parsed, || cursor.text_since(mark)).map_err(|error| error.position(position))

@@ -24,11 +24,12 @@ use super::exprs::volatile_call;
 
 use super::from::Source;
 use super::rel::{JoinKind, Rel};
-use super::scope::Scope;
+use super::scope::{Scope, ScopeColumn};
 use super::typed::{ParameterTypes, Typed, cast_known};
 use super::types::display;
 use super::volatile::next_value;
 use super::{Parameters, Query, Sources, unnest};
+use crate::bound::Origin;
 use crate::catalog::{Catalog, Column, Generated, Relation, RelationKind, Uniqueness};
 use crate::compile::ExprCompiler;
 use crate::error::SqlError;
@@ -302,10 +303,30 @@ impl<'a> ChangeBinder<'a> {
         self.finish(ChangeKind::Delete, rel, keys, Returning { items: returning, scope, shown })
     }
 
-    /// All rows with the defaults of some columns: what ADD COLUMN computes for each row.
-    pub(crate) fn filled(self, columns: &[usize]) -> Result<Change, SqlError> {
-        let assignment = |column: &usize| Assignment { column: *column, value: None };
-        self.update(&columns.iter().map(assignment).collect::<Vec<_>>(), &[], None, None)
+    /// All rows with values that ALTER TABLE computes for each. They are computed by the names that the columns had
+    /// `before`; their places are the same.
+    pub(crate) fn filled(self, fills: &[Assignment], before: &Relation) -> Result<Change, SqlError> {
+        let width = self.table.columns.len();
+        let source = self.chosen(&[], None)?;
+        let scope = table_scope(before, &before.name);
+        let (environment, subqueries) = (Environment::new(), RefCell::default());
+        let binder = ExprBinder::new(&scope, &self.binder.parameters, "transform expressions").within(
+            &self.binder,
+            &environment,
+            &subqueries,
+        );
+        let mut new: Vec<Expr> = (0..width).map(Expr::Column).collect();
+        for Assignment { column, value } in fills {
+            new[*column] = match value {
+                Some(value) => self.assign(binder.bind(value)?, &self.table.columns[*column])?,
+                None => default_of(self.table, *column)?,
+            };
+        }
+        let (rel, new) = unnest::attach(source.rel, new, &subqueries.take())?;
+        let rel = rel.project((0..width).map(Expr::Column).chain(new).collect());
+        let (keys, shown) = (self.keys(), self.table.types());
+        let returning = Returning { items: None, scope: source.scope, shown };
+        self.finish(ChangeKind::Update, rel, keys, returning)
     }
 
     /// All rows of the table, as TRUNCATE takes them away.
@@ -590,9 +611,12 @@ impl<'a> ChangeBinder<'a> {
 /// The columns of a table that can be named, in their places.
 pub(super) fn table_scope(table: &Relation, name: &str) -> Scope {
     let columns = table.columns.iter().map(|column| (column.name.clone(), column.data_type));
-    let mut scope = Scope::of_table(name, columns).of_relation(table.id);
-    scope.columns.retain(|column| !table.columns[column.position].dropped);
-    scope
+    let Scope { columns } = Scope::of_table(name, columns);
+    let column = |(place, _): (usize, &Column)| {
+        let origin = Some(Origin { relation: table.id, column: table.number(place) });
+        ScopeColumn { origin, ..columns[place].clone() }
+    };
+    Scope { columns: table.visible().map(column).collect() }
 }
 
 /// 428C9, PostgreSQL's words.
@@ -657,4 +681,14 @@ pub(crate) fn check_condition(table: &Relation, expr: &ast::Expr) -> Result<Expr
         Some(name) => Err(SqlError::unsupported(format_args!("{name}() in a CHECK constraint"))),
         None => Ok(condition),
     }
+}
+
+/// The type of an expression over a table's columns; none of NULL and a quoted literal.
+///
+/// # Errors
+/// What binding it raises.
+pub(crate) fn type_over(table: &Relation, expr: &ast::Expr) -> Result<Option<DataType>, SqlError> {
+    let (scope, parameters) = (table_scope(table, &table.name), ParameterTypes::new(Parameters::values(&[])));
+    let typed = ExprBinder::new(&scope, &parameters, "transform expressions").bind(expr)?;
+    Ok(typed.full_type())
 }

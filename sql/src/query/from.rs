@@ -184,7 +184,7 @@ impl Binder<'_> {
             }
             Named::Relation(relation, known) => {
                 let (rel, named) = self.scan(relation, &known)?;
-                let origin = |column| Some(Origin { relation: relation.id, column });
+                let origin = |place| Some(Origin { relation: relation.id, column: relation.number(place) });
                 let origins = named_places(relation, &known).into_iter().map(origin);
                 (rel, Scope::of_table(&alias_name, named).with_origins(origins), known.schema)
             }
@@ -243,7 +243,7 @@ impl Binder<'_> {
         let named = places.iter().filter_map(|place| Some((known.columns[*place].clone()?, types[*place])));
         let named = named.collect();
         let rel = Rel::scan(relation.id, types);
-        let rel = match places.len() == relation.columns.len() {
+        let rel = match places.iter().copied().eq(0..relation.columns.len()) {
             true => rel,
             false => rel.project(places.into_iter().map(Expr::Column).collect()),
         };
@@ -470,8 +470,12 @@ pub(crate) fn wildcard_table(kind: &ast::SelectItemQualifiedWildcardKind) -> Res
     }
 }
 
-/// The places of the columns that a text can name.
+/// The places of the columns that a text can name, in the order in which it sees them.
 fn named_places(relation: &Relation, known: &Known) -> Vec<usize> {
     let width = relation.columns.len().min(known.columns.len());
-    (0..width).filter(|place| known.columns[*place].is_some()).collect()
+    let is_named = |place: &usize| *place < width && known.columns[*place].is_some();
+    match known.order.as_slice() {
+        [] => (0..width).filter(is_named).collect(),
+        order => order.iter().copied().filter(is_named).collect(),
+    }
 }

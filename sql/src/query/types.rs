@@ -292,6 +292,19 @@ fn display_array(element: Element) -> &'static str {
 }
 
 /// A type in a message, `unknown` for a literal that has none.
+/// A type's name with what limits it, as PostgreSQL's messages about columns have it.
+pub(crate) fn display_full(data_type: DataType) -> String {
+    match data_type {
+        DataType::Numeric { precision, scale } => format!("numeric({precision},{scale})"),
+        DataType::Limited(Limit::Varchar(Some(length))) => format!("character varying({length})"),
+        DataType::Limited(Limit::Char(length)) => format!("character({length})"),
+        DataType::Limited(Limit::Time(digits)) => format!("time({digits}) without time zone"),
+        DataType::Limited(Limit::Timestamp(digits)) => format!("timestamp({digits}) without time zone"),
+        DataType::Limited(Limit::TimestampTz(digits)) => format!("timestamp({digits}) with time zone"),
+        other => display(other).to_owned(),
+    }
+}
+
 pub(crate) fn display_known(data_type: Option<DataType>) -> &'static str {
     data_type.map_or("unknown", display)
 }

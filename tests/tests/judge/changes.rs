@@ -250,6 +250,11 @@ async fn what_is_said_of_alterations_is_what_postgresql_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_other_types_is_what_postgresql_says() {
+    said_alike(include_str!("../../suites/retype.sql")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_of_schemas_is_what_postgresql_says() {
     said_alike(include_str!("../../suites/schemas.sql")).await;
 }

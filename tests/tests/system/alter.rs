@@ -197,3 +197,45 @@ async fn a_sequence_goes_on_behind_what_was_given_while_it_was_altered() {
     once.dedup();
     assert_eq!(once.len(), 200, "{given:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_of_another_type_keeps_its_number_and_what_reads_the_others_goes_on() {
+    let mut server = Server::with_workers(2);
+    let client = server.connect().await;
+    let script = "CREATE TABLE t (a int PRIMARY KEY, b text, c int NOT NULL DEFAULT 3); \
+                  CREATE INDEX by_b ON t (b); \
+                  INSERT INTO t VALUES (1, '10', 100), (2, '20', 200), (3, NULL, 300); \
+                  CREATE MATERIALIZED VIEW sums AS SELECT a % 2 AS odd, sum(c) AS sum FROM t GROUP BY 1";
+    client.batch_execute(script).await.unwrap();
+    client.batch_execute("ALTER TABLE t ALTER COLUMN b TYPE int USING b::int * 2").await.unwrap();
+    client.batch_execute("CREATE MATERIALIZED VIEW whole AS SELECT * FROM t").await.unwrap();
+    client.batch_execute("INSERT INTO t VALUES (4, 80); UPDATE t SET c = 101 WHERE a = 1").await.unwrap();
+    for _ in 0..2 {
+        let client = server.connect().await;
+        let all = ["1|20|101", "2|40|200", "3|null|300", "4|80|3"];
+        assert_eq!(rows(&client, "SELECT * FROM t ORDER BY a").await, all);
+        assert_eq!(rows(&client, "SELECT * FROM whole ORDER BY a").await, all);
+        assert_eq!(rows(&client, "SELECT * FROM t WHERE b = 40").await, all[1..2]);
+        assert_eq!(rows(&client, "SELECT * FROM t WHERE a = 4").await, all[3..]);
+        assert_eq!(rows(&client, "SELECT * FROM sums ORDER BY 1").await, ["0|203", "1|401"]);
+        let names = "SELECT attname, attnum FROM pg_attribute WHERE attrelid = 't'::regclass AND NOT attisdropped ORDER BY 2";
+        assert_eq!(rows(&client, names).await, ["a|1", "b|2", "c|3"]);
+        let prepared = client.prepare("SELECT c, b FROM t").await.unwrap();
+        let numbers: Vec<_> = prepared.columns().iter().map(|column| column.column_id()).collect();
+        assert_eq!(numbers, [Some(3), Some(2)]);
+        server.kill();
+        server.restart();
+    }
+    // Two sessions: what was bound before is bound again.
+    let (one, other) = (server.connect().await, server.connect().await);
+    one.batch_execute("DROP MATERIALIZED VIEW whole").await.unwrap();
+    one.batch_execute("BEGIN; SELECT * FROM t").await.unwrap();
+    one.batch_execute("INSERT INTO t VALUES (5, 90)").await.unwrap();
+    other.batch_execute("ALTER TABLE t ALTER COLUMN b TYPE text").await.unwrap();
+    let refused = one.batch_execute("COMMIT").await.unwrap_err();
+    assert_eq!(refused.code().unwrap().code(), "40001");
+    one.batch_execute("INSERT INTO t VALUES (5, 'five')").await.unwrap();
+    assert_eq!(rows(&other, "SELECT b FROM t WHERE a >= 4 ORDER BY a").await, ["80", "five"]);
+    let twice = other.batch_execute("INSERT INTO t VALUES (5, 'x')").await.unwrap_err();
+    assert_eq!(twice.code().unwrap().code(), "23505");
+}

@@ -164,7 +164,8 @@ pub(super) fn attributes(catalog: &Catalog) -> Table {
         let has_default = |at| catalog.default_text(relation, at, &PUBLIC_PATH).is_some();
         let columns = relation.columns.iter().enumerate();
         columns.map(move |(at, column)| {
-            attribute(oid_of(relation.id), at, column, has_default(at), identity(relation, at))
+            let (number, identity) = (relation.number(at), identity(relation, at));
+            attribute(oid_of(relation.id), number, column, has_default(at), identity)
         })
     });
     let system = SystemRelation::all().flat_map(|relation| {
@@ -201,7 +202,7 @@ pub(super) fn defaults(catalog: &Catalog, path: &SearchPath) -> Table {
     let rows = catalog.relations().flat_map(|relation| {
         let row = move |at| {
             let default = catalog.default_text(relation, at, path)?;
-            Some(row![part_oid(relation.id, at), oid_of(relation.id), at + 1, default])
+            Some(row![part_oid(relation.id, at), oid_of(relation.id), relation.number(at) + 1, default])
         };
         (0..relation.columns.len()).filter_map(row)
     });
@@ -211,7 +212,8 @@ pub(super) fn defaults(catalog: &Catalog, path: &SearchPath) -> Table {
 /// `pg_description`: comments on schemas, relations and columns.
 pub(super) fn comments(catalog: &Catalog) -> Table {
     let relations = catalog.comments().map(|(relation, column, text)| {
-        row![oid_of(relation), CLASSES_OID, column.map_or(0, |column| column + 1), text]
+        let number = |place| catalog.by_id(relation).map_or(place, |relation| relation.number(place)) + 1;
+        row![oid_of(relation), CLASSES_OID, column.map_or(0, number), text]
     });
     let schemas = catalog.schemas().filter_map(|schema| {
         Some(row![oid_of_schema(schema.id), NAMESPACES_OID, 0, schema.comment.as_deref()?])

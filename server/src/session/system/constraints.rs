@@ -21,7 +21,7 @@ impl Index<'_> {
     /// The columns that it is by, from 1; 0 for an expression.
     pub(super) fn columns(&self) -> Vec<usize> {
         let number = |key: &IndexKey| match &key.expr {
-            Expr::Column(at) => at + 1,
+            Expr::Column(at) => self.on.number(*at) + 1,
             Expr::Literal(_)
             | Expr::Call { .. }
             | Expr::Cast { .. }

@@ -125,7 +125,7 @@ fn column(
         catalog.schema_of(relation),
         relation.name.as_str(),
         column.name.as_str(),
-        at + 1,
+        relation.number(at) + 1,
         default,
         yes_or_no(column.nullable),
         element.map_or_else(|| known.map(|known| known.long_name), |_| Some("ARRAY")),
@@ -137,7 +137,7 @@ fn column(
         scale,
         of_time,
         known.map(|known| known.name.to_owned()).or(element.map(|element| format!("_{}", element.name))),
-        (at + 1).to_string(),
+        (relation.number(at) + 1).to_string(),
         yes_or_no(takes_rows(relation)),
         yes_or_no(identity.is_some()),
         identity.as_ref().map(|identity| identity.generation),
@@ -243,7 +243,7 @@ pub(super) fn key_column_usage(catalog: &Catalog) -> Table {
     let rows = all_indexes(catalog).filter(|index| index.constraint().is_some()).flat_map(|index| {
         let columns = index.columns().into_iter().enumerate();
         let row = |(at, number): (usize, usize)| {
-            let column = index.on.columns.get(number.checked_sub(1)?)?;
+            let column = index.on.columns.get(*index.on.places().get(number.checked_sub(1)?)?)?;
             let (schema, name) = (catalog.schema_of(index.on), index.relation.name.as_str());
             Some(row![schema, name, schema, index.on.name.as_str(), column.name.as_str(), at + 1])
         };

@@ -123,7 +123,12 @@ fn deptype(catalog: &Catalog, sequence: &Relation) -> Option<&'static str> {
 pub(super) fn dependencies(catalog: &Catalog) -> Table {
     let rows = all(catalog).filter_map(|(relation, _)| {
         let (table, column) = catalog.owner(relation.id)?;
-        Some(row![oid_of(relation.id), oid_of(table.id), column + 1, deptype(catalog, relation)?])
+        Some(row![
+            oid_of(relation.id),
+            oid_of(table.id),
+            table.number(column) + 1,
+            deptype(catalog, relation)?
+        ])
     });
     Table::new(&["objid", "refobjid", "refobjsubid", "deptype"], rows.collect())
         .with(&["classid", "refclassid"], 1259)

@@ -15,7 +15,7 @@ use crate::catalog::{
 use crate::compile::evaluate_constant;
 use crate::error::SqlError;
 use crate::parse;
-use crate::query::change::{check_condition, default_expression};
+use crate::query::change::{Assignment, check_condition, default_expression};
 use crate::query::exprs::{calls, columns_of, volatile_call};
 use crate::query::volatile::next_value_of;
 use crate::query::{Parameters, Query};
@@ -66,6 +66,9 @@ impl Altering<'_> {
         let lacks_values = matches!(missing, Literal::Null(_)) && !is_computed;
         self.edit(|columns, rules| {
             columns.push(definition.column.clone());
+            if !rules.order.is_empty() {
+                rules.order.push(column);
+            }
             rules.defaults.resize(column, None);
             rules.defaults.push(default);
             rules.missing.push(missing);
@@ -74,7 +77,7 @@ impl Altering<'_> {
         })?;
         self.widen_indexes()?;
         if is_computed {
-            self.fills.push(column);
+            self.fills.push(Assignment { column, value: None });
         }
         let is_key = |constraint: &TableConstraint| matches!(constraint.kind, ConstraintKind::PrimaryKey(_));
         if lacks_values && (!definition.column.nullable || constraints.iter().any(is_key)) {
@@ -165,11 +168,7 @@ impl Altering<'_> {
         let sequences = rules.owned.iter().filter(|owned| owned.column == column);
         let sequences: Vec<RelationId> = sequences.map(|owned| owned.sequence).collect();
         self.edit(|columns, rules| {
-            let place = column + 1;
-            let dropped = &mut columns[column];
-            dropped.name = format!("........pg.dropped.{place}........");
-            dropped.nullable = true;
-            dropped.dropped = true;
+            columns[column].drop_at(column);
             if let Some(default) = rules.defaults.get_mut(column) {
                 *default = None;
             }

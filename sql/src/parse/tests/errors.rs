@@ -729,8 +729,7 @@ fn statements_that_we_do_not_have() {
             COMMENT ON COLUMN t.a IS 'x'
                 Comment(Comment { on: Column(ColumnName { table: RelationName { schema: None, value: "t", position: 19 }, column: Name { value: "a", position: 21 } }), text: Some("x") })
             ALTER TABLE t ADD COLUMN a int, DROP COLUMN b, ALTER COLUMN c TYPE text USING c::text
-                refused 0A000 at 63: ALTER COLUMN … TYPE is not supported
-                  hint: Add a column of the new type, fill it with UPDATE, and drop the old one.
+                Alter(AlterRelation { kind: Table, if_exists: false, relation: RelationName { schema: None, value: "t", position: 13 }, actions: [AddColumn { if_not_exists: false, definition: ColumnDefinition { column: Column { name: "a", data_type: Int32, nullable: true, dropped: false }, default: None, drawn: None }, constraints: [] }, DropColumn { if_exists: false, name: Name { value: "b", position: 45 }, cascade: false }, SetType { column: Name { value: "c", position: 61 }, data_type: Text, using: Some(Cast { kind: DoubleColon, expr: Identifier(Ident { value: "c", quote_style: None, span: Span(Location(1,79)..Location(1,80)) }), data_type: Text, array: false, format: None }) }] })
             ALTER TABLE t RENAME TO u
                 Alter(AlterRelation { kind: Table, if_exists: false, relation: RelationName { schema: None, value: "t", position: 13 }, actions: [Rename(Name { value: "u", position: 25 })] })
             ALTER TABLE t ADD PRIMARY KEY (a)
