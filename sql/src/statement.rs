@@ -566,9 +566,11 @@ pub enum DropKind {
     Sequence,
 }
 
-/// INSERT INTO table [AS alias] [(columns)] source [ON CONFLICT …] [RETURNING …].
+/// [WITH …] INSERT INTO table [AS alias] [(columns)] source [ON CONFLICT …] [RETURNING …].
 #[derive(Clone, Debug)]
 pub struct Insert {
+    /// The queries that it can name.
+    pub with: Option<Arc<ast::With>>,
     /// Where to.
     pub table: Name,
     /// What the statement calls it.
@@ -639,9 +641,11 @@ pub struct Assignment {
     pub is_row: bool,
 }
 
-/// UPDATE table [AS alias] SET assignments [FROM …] [WHERE selection] [RETURNING …].
+/// [WITH …] UPDATE table [AS alias] SET assignments [FROM …] [WHERE selection] [RETURNING …].
 #[derive(Clone, Debug)]
 pub struct Update {
+    /// The queries that it can name.
+    pub with: Option<Arc<ast::With>>,
     /// What changes.
     pub table: Name,
     /// What the statement calls it.
@@ -656,9 +660,11 @@ pub struct Update {
     pub returning: Option<Vec<ast::SelectItem>>,
 }
 
-/// DELETE FROM table [AS alias] [USING …] [WHERE selection] [RETURNING …].
+/// [WITH …] DELETE FROM table [AS alias] [USING …] [WHERE selection] [RETURNING …].
 #[derive(Clone, Debug)]
 pub struct Delete {
+    /// The queries that it can name.
+    pub with: Option<Arc<ast::With>>,
     /// Where from.
     pub table: Name,
     /// What the statement calls it.

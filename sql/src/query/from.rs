@@ -13,7 +13,7 @@ use super::expr::{ExprBinder, call};
 use super::exprs::columns_of;
 use super::rel::{JoinKind, Rel};
 use super::scope::{Scope, ScopeColumn, fold, fold_name};
-use super::set_function::{SetCall, arguments_in_from};
+use super::set_function::{CallInFrom, arguments_in_from};
 use super::surroundings::Frame;
 use super::typed::Typed;
 use super::unnest::{self, Sides};
@@ -129,7 +129,7 @@ impl Binder<'_> {
         if !matches!(name.as_slice(), [] | [_]) || name.first().is_some_and(|schema| schema != "pg_catalog") {
             return Err(SqlError::unsupported(format_args!("{}.{last}()", name.join("."))));
         }
-        self.bind_set(&SetCall { name: last, arguments, with_ordinality, alias }, environment)
+        self.bind_set(&CallInFrom { name: last, arguments, with_ordinality, alias }, environment)
     }
 
     fn bind_table(&self, name: &[String], alias: Option<&TableAlias>, environment: &Environment) -> Bound {

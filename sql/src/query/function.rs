@@ -15,14 +15,13 @@ use super::json::{EQUALITY, ORDERING, refuse_json};
 use super::outer::has_outer;
 use super::rel::{SortKey, aggregate_exprs};
 use super::scope::{fold, fold_name};
-use super::set_function::SETS;
 use super::typed::{Typed, cast_known};
 use super::types::display_known;
 use super::window::is_window_function;
 use crate::error::SqlError;
 use crate::functions::{
-    self, Kind, Unresolved, fold_moment, numeric_type, quotient_scale, resolve_function, rounded_type,
-    sql_function,
+    self, Kind, Unresolved, fold_moment, gives_rows, numeric_type, quotient_scale, resolve_function,
+    rounded_type, sql_function,
 };
 
 /// The functions whose value is the statement's moment.
@@ -286,7 +285,10 @@ impl ExprBinder<'_> {
     /// Binds a call that is no aggregate.
     pub(crate) fn plain_call(&self, name: &str, arguments: &[&ast::Expr]) -> Result<Typed, SqlError> {
         match (name, arguments) {
-            ("coalesce" | "greatest" | "least", [_, ..]) => return self.of_one_type(name, arguments),
+            ("coalesce", [_, ..]) => {
+                return self.without_sets("COALESCE", || self.of_one_type(name, arguments));
+            }
+            ("greatest" | "least", [_, ..]) => return self.of_one_type(name, arguments),
             ("nullif", [left, right]) => return self.nullif(left, right),
             ("concat", [_, ..]) => return self.concat_all("concat_all", arguments),
             ("format", [_, ..]) => return self.concat_all("format", arguments),
@@ -303,10 +305,16 @@ impl ExprBinder<'_> {
             (name, []) if is_now(name) => return self.now(name),
             ("current_time", []) => return Err(SqlError::unsupported("type time with time zone")),
             ("age", [since]) => return self.age_today(since),
+            ("to_number", [text, pattern]) => return self.to_number(text, pattern),
+            ("to_char", [value, pattern]) => {
+                if let Some(bound) = self.number_as_text(self.bind(value)?, pattern) {
+                    return bound;
+                }
+            }
             _ => {}
         }
-        if SETS.contains(&name) {
-            return Err(SqlError::unsupported(format_args!("{name}(), which gives several rows,")));
+        if gives_rows(name) {
+            return self.set_in_expression(name, arguments);
         }
         if let Some(bound) = self.volatile_function(name, arguments) {
             return bound;

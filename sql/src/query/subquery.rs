@@ -3,14 +3,16 @@
 use std::cell::RefCell;
 
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator};
-use millrace_engine::{Array, DataType, Element, Expr, Literal};
+use millrace_engine::{Aggregate, AggregateFunction, Array, DataType, Element, Expr, Literal, OrderKey};
 
 use super::binder::{Binder, BoundQuery};
 use super::expr::ExprBinder;
 use super::names::name_of;
 use super::outer::{as_place, place};
+use super::rel::{Rel, SortKey};
 use super::surroundings::{Environment, Frame};
-use super::typed::Typed;
+use super::typed::{Typed, cast_known};
+use super::types::display;
 use super::unnest::{Comparison, Subquery, SubqueryKind};
 use crate::error::SqlError;
 
@@ -80,17 +82,31 @@ impl ExprBinder<'_> {
         }
     }
 
-    /// `ARRAY(SELECT …)`, of what can have no rows: the empty array.
+    /// `ARRAY(SELECT …)`: its values as an array, in the order of its ORDER BY; without rows an empty one.
     pub(crate) fn array_of(&self, query: &ast::Query) -> Bound {
-        let (bound, _) = self.inner_query(query)?;
-        if !bound.rel.is_vacant() {
-            return Err(SqlError::unsupported("ARRAY of a sub-query"));
-        }
-        let element = bound.columns().first().and_then(|(_, data_type)| Element::of(*data_type));
-        Ok(Typed::literal(match element {
-            Some(element) => Literal::Array { element, bytes: Array::flat(element, Vec::new()).encode() },
-            None => Literal::Text("{}".to_owned()),
-        }))
+        let (mut bound, arguments) = self.inner_query(query)?;
+        let columns = bound.columns();
+        let [(_, own)] = columns.as_slice() else {
+            return Err(SqlError::new("42601", "subquery must return only one column"));
+        };
+        let element = match Element::of(own.base()) {
+            Some(element) => element,
+            // What can have no rows is empty, of whatever type it would be.
+            None if bound.rel.is_vacant() => return Ok(Typed::literal(Literal::Text("{}".to_owned()))),
+            None => return Err(SqlError::unsupported(format_args!("an array of type {}", display(*own)))),
+        };
+        let data_type = DataType::Array(element);
+        let (input, value, order) = in_order(bound.rel);
+        let value = cast_known(value, *own, element.data_type(), self.parameters.zone)?;
+        // What counts is told apart from what is NULL.
+        let arguments_of_call = vec![Expr::Literal(Literal::Boolean(true)), value];
+        let function = AggregateFunction::ArrayAgg;
+        let call = Aggregate { function, arguments: arguments_of_call, distinct: false, order, data_type };
+        let empty = Literal::Array { element, bytes: Array::flat(element, Vec::new()).encode() };
+        let whole = super::expr::call("coalesce", vec![Expr::Column(0), Expr::Literal(empty)], data_type);
+        bound.rel = Rel::Aggregate { input: Box::new(input), keys: Vec::new(), aggregates: vec![call] };
+        bound.rel = bound.rel.project(vec![whole]);
+        Ok(self.kept(bound, arguments, SubqueryKind::Scalar, data_type))
     }
 
     /// The name of a select item: a scalar sub-query is called like its column.
@@ -167,6 +183,36 @@ impl ExprBinder<'_> {
         }
         let kind = SubqueryKind::Any(Comparison { function, pairs });
         Ok(self.kept(bound, arguments, kind, DataType::Boolean))
+    }
+}
+
+/// A query's rows without their order, its one column over them, and the order.
+fn in_order(rel: Rel) -> (Rel, Expr, Vec<OrderKey>) {
+    let order_of = |keys: &[SortKey]| {
+        let key = |key: &SortKey| OrderKey {
+            expr: Expr::Column(key.column),
+            descending: key.descending,
+            nulls_first: key.nulls_first,
+        };
+        keys.iter().map(key).collect::<Vec<_>>()
+    };
+    match rel {
+        Rel::Sort { input, keys } => (*input, Expr::Column(0), order_of(&keys)),
+        Rel::Project { input, predicates, mut outputs } if predicates.is_empty() && outputs.len() == 1 => {
+            match *input {
+                Rel::Sort { input, keys } => (*input, outputs.remove(0), order_of(&keys)),
+                Rel::TopK { ref order, .. } => {
+                    let order = order_of(order);
+                    (*input, outputs.remove(0), order)
+                }
+                input => (input, outputs.remove(0), Vec::new()),
+            }
+        }
+        Rel::TopK { ref order, .. } => {
+            let order = order_of(order);
+            (rel, Expr::Column(0), order)
+        }
+        other => (other, Expr::Column(0), Vec::new()),
     }
 }
 
