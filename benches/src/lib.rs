@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use datafusion_physical_expr::PhysicalExpr;
 use datafusion_physical_expr::expressions::{Column, IsNotNullExpr};
-use millrace_engine::{Compiler, DataType, EngineError, Expr};
+use millrace_engine::{Compiler, DataType, EngineError, Expr, SetCall, SetFunction};
 
 /// The CPU time of this process so far, in steps of 10 ms: less noisy than the clock where others work, too.
 ///
@@ -39,6 +39,10 @@ impl Compiler for Columns {
             Expr::Not(inner) => not_null(inner),
             other => Err(EngineError::InvalidPlan(format!("{other} is not a column"))),
         }
+    }
+
+    fn set_function(&self, call: &SetCall, _: &[DataType]) -> Result<Arc<dyn SetFunction>, EngineError> {
+        Err(EngineError::InvalidPlan(format!("{call} gives rows")))
     }
 }
 

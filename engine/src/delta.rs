@@ -176,6 +176,12 @@ impl Delta {
         Ok(Delta { rows: batch, diffs: self.diffs.take(rows), ticks: self.ticks.take(rows) })
     }
 
+    /// The same changes of the first columns alone.
+    pub(crate) fn columns_to(&self, columns: usize) -> Delta {
+        let indices: Vec<usize> = (0..columns).collect();
+        self.with_rows(self.rows.project(&indices).expect("there are so many columns"))
+    }
+
     /// `len` changes from `offset` on, without a copy of the columns.
     pub fn slice(&self, offset: usize, len: usize) -> Delta {
         Delta {

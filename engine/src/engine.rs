@@ -13,6 +13,7 @@ use std::thread::Thread;
 use timely::communication::WorkerGuards;
 
 use crate::dataflow::arrangement::{SavedTrace, Start};
+use crate::dataflow::flat_map::CompiledCalls;
 use crate::dataflow::meter::Meter;
 use crate::dataflow::render::{reduce_outputs, reduce_spec};
 use crate::dataflow::shared::ArrangementKey;
@@ -462,6 +463,9 @@ fn check_operator_compiles(compiler: &dyn Compiler, plan: &PlanRef) -> Result<()
             reduce_spec(columns, keys.len(), &outputs, aggregates, Start::Fresh(0), plan)?;
         }
         Plan::Repeat { input, count } => compile(std::slice::from_ref(count), input.columns())?,
+        Plan::FlatMap { input, calls } => {
+            CompiledCalls::compile(compiler, calls, input.columns())?;
+        }
         Plan::TopK { input, keys, order, .. } => {
             let columns = input.columns();
             compile(keys, columns)?;

@@ -11,6 +11,8 @@ use datafusion_physical_expr::PhysicalExpr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
+use crate::plan::SetCall;
+use crate::sets::SetFunction;
 use crate::types::{DataType, Literal};
 
 /// A scalar expression. Serialised inside plans and the log: only append variants.
@@ -129,4 +131,10 @@ pub trait Compiler: Send + Sync {
     /// # Errors
     /// `InvalidPlan` where a function is unknown or a type does not fit.
     fn compile(&self, expr: &Expr, input: &[DataType]) -> Result<Arc<dyn PhysicalExpr>, EngineError>;
+
+    /// The function of a call that gives rows, whose arguments are over rows of these column types.
+    ///
+    /// # Errors
+    /// `InvalidPlan` where it is unknown or a type does not fit.
+    fn set_function(&self, call: &SetCall, input: &[DataType]) -> Result<Arc<dyn SetFunction>, EngineError>;
 }

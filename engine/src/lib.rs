@@ -8,6 +8,7 @@ mod literals; // literals as columns
 mod error; // wrong rows as data; the engine's own errors
 mod expr; // scalar expressions, closed and serialisable
 mod plan; // relational plans, their identity and display
+mod sets; // functions that give rows, called for each row
 mod delta; // batches of changes between operators
 mod shape; // the columns of a table's rows, some of which came later
 mod ipc; // deltas as bytes
@@ -45,10 +46,13 @@ pub use log::{
     Clock, DataFolder, Disk, DiskFile, Log, LogConfig, LogError, OsRandom, Random, RealDisk, Record, Replay,
     TableChanges, TickSource,
 };
-pub use plan::{Aggregate, AggregateFunction, JoinKey, OrderKey, Plan, PlanId, PlanRef, PlanTree};
+pub use plan::{
+    Aggregate, AggregateFunction, JoinKey, OrderKey, Plan, PlanId, PlanRef, PlanTree, RowCalls, SetCall,
+};
 pub use planted::Bug;
 #[cfg(feature = "planted-bugs")]
 pub use planted::plant;
+pub use sets::{CalledRows, CallsInStep, SetFunction, SetRows, row_bytes};
 pub use shape::RowShape;
 pub use snapshot::Snapshot;
 pub use span::interval_of_sums;

@@ -106,6 +106,54 @@ pub enum Plan<I = PlanRef> {
         /// Appends a bigint column: the row's number in its group, from 1 (`row_number()`).
         numbered: bool,
     },
+    /// Calls for each row: the columns that stay beside each row of what the calls give.
+    FlatMap {
+        /// The input.
+        input: I,
+        /// The calls.
+        calls: RowCalls,
+    },
+}
+
+/// Calls of functions that give rows, for each row of an input. They go in step: a call that ends before the others
+/// is NULL from there on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RowCalls {
+    /// The input's columns that stay.
+    pub kept: Vec<usize>,
+    /// The calls; their columns stand behind those.
+    pub calls: Vec<SetCall>,
+    /// Appends a bigint column: the number of a row among those of its input row, from 1 (`WITH ORDINALITY`).
+    pub numbered: bool,
+    /// Whether a row for which the calls give nothing comes once, with NULLs (`LEFT JOIN LATERAL … ON true`).
+    pub outer: bool,
+}
+
+/// A call of a function that gives rows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SetCall {
+    /// The function's name, e.g. `unnest`.
+    pub function: String,
+    /// Raised when the function's answers change.
+    pub version: u32,
+    /// The arguments over the input's columns, already of the types that the function takes.
+    pub arguments: Vec<Expr>,
+    /// The types of its columns.
+    pub columns: Vec<DataType>,
+}
+
+impl RowCalls {
+    /// The types of the output's columns, over an input of these.
+    pub fn output(&self, input: &[DataType]) -> Vec<DataType> {
+        let kept = self.kept.iter().filter_map(|column| input.get(*column).copied());
+        let called = self.calls.iter().flat_map(|call| call.columns.iter().copied());
+        kept.chain(called).chain(self.numbered.then_some(DataType::Int64)).collect()
+    }
+
+    /// The arguments of all calls.
+    pub fn arguments(&self) -> impl Iterator<Item = &Expr> {
+        self.calls.iter().flat_map(|call| &call.arguments)
+    }
 }
 
 /// One equality of a join.
@@ -222,6 +270,7 @@ impl<I> Plan<I> {
             Plan::Project { input, .. }
             | Plan::Reduce { input, .. }
             | Plan::Repeat { input, .. }
+            | Plan::FlatMap { input, .. }
             | Plan::TopK { input, .. } => vec![input],
             Plan::Join { left, right, .. } | Plan::Exists { left, right, .. } => vec![left, right],
             Plan::Union { inputs } => inputs.iter().collect(),
@@ -254,6 +303,7 @@ impl<I> Plan<I> {
                 Plan::Exists { left: map(left)?, right: map(right)?, keys: keys.clone(), anti: *anti }
             }
             Plan::Repeat { input, count } => Plan::Repeat { input: map(input)?, count: count.clone() },
+            Plan::FlatMap { input, calls } => Plan::FlatMap { input: map(input)?, calls: calls.clone() },
             Plan::TopK { input, keys, order, skip, fetch, numbered } => Plan::TopK {
                 input: map(input)?,
                 keys: keys.clone(),
@@ -291,6 +341,7 @@ impl Plan {
             }
             Plan::Exists { left, .. } => left.columns().to_vec(),
             Plan::Repeat { input, .. } => input.columns().to_vec(),
+            Plan::FlatMap { input, calls } => calls.output(input.columns()),
             Plan::TopK { input, numbered, .. } => {
                 let mut columns = input.columns().to_vec();
                 columns.extend(numbered.then_some(DataType::Int64));
@@ -360,6 +411,15 @@ impl Plan {
                 check_exprs([count], columns)?;
                 if count.data_type(columns) != Some(DataType::Int64) {
                     return wrong(format!("count {count} is not bigint"));
+                }
+            }
+            Plan::FlatMap { input, calls } => {
+                let columns = input.columns();
+                check_exprs(calls.arguments(), columns)?;
+                if calls.calls.is_empty() || calls.kept.iter().any(|column| *column >= columns.len()) {
+                    return wrong(
+                        "calls for each row without calls, or of a column that is not there".to_owned(),
+                    );
                 }
             }
             Plan::TopK { input, keys, order, .. } => {

@@ -11,13 +11,15 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{RecordBatch, new_empty_array};
 use datafusion::arrow::datatypes::{DataType as ArrowType, IntervalMonthDayNano, Schema};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::expressions::{Column, IsNullExpr, Literal as PhysicalLiteral, NotExpr};
 use datafusion::physical_plan::PhysicalExpr;
-use millrace_engine::{Array, Compiler, DataType, EngineError, Expr, Literal, MOMENT_ZONE};
+use millrace_engine::{
+    Array, Compiler, DataType, EngineError, Expr, Literal, MOMENT_ZONE, SetCall, SetFunction,
+};
 
 use crate::functions::{self, Inputs, Kernel};
 use crate::query::volatile::VOLATILE;
@@ -34,6 +36,19 @@ impl Compiler for ExprCompiler {
     fn compile(&self, expr: &Expr, input: &[DataType]) -> Result<Arc<dyn PhysicalExpr>, EngineError> {
         compile(expr, input, None)
     }
+
+    fn set_function(&self, call: &SetCall, input: &[DataType]) -> Result<Arc<dyn SetFunction>, EngineError> {
+        compile_set(call, input)
+    }
+}
+
+/// The function of a call that gives rows, whose arguments are over rows of these column types.
+pub(crate) fn compile_set(call: &SetCall, input: &[DataType]) -> Result<Arc<dyn SetFunction>, EngineError> {
+    let types =
+        call.arguments.iter().map(|argument| type_of(argument, input)).collect::<Result<Vec<_>, _>>()?;
+    functions::set_function(call, &types).ok_or_else(|| {
+        EngineError::InvalidPlan(format!("{call}: no function of this name and these types gives rows"))
+    })
 }
 
 /// Who gives values of sequences, if anybody does.
@@ -236,6 +251,11 @@ pub(crate) fn evaluate_drawing(
     })
 }
 
+/// The value for no rows: constants, which may fail, are not computed for nobody.
+fn of_no_rows(data_type: DataType) -> ColumnarValue {
+    ColumnarValue::Array(new_empty_array(&data_type.to_arrow()))
+}
+
 /// A call of a function of the table.
 #[derive(Debug)]
 struct Call {
@@ -255,6 +275,9 @@ impl PhysicalExpr for Call {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        if batch.num_rows() == 0 {
+            return Ok(of_no_rows(self.result));
+        }
         let arguments =
             self.arguments.iter().map(|argument| argument.evaluate(batch)).collect::<Result<_>>()?;
         let inputs = Inputs::new(arguments, batch.num_rows())?;
@@ -334,6 +357,9 @@ impl PhysicalExpr for CastExpr {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        if batch.num_rows() == 0 {
+            return Ok(of_no_rows(self.to));
+        }
         let inputs = Inputs::new(vec![self.input.evaluate(batch)?], batch.num_rows())?;
         inputs.finish(functions::cast(&inputs, self.from, self.to)?)
     }

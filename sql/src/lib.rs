@@ -15,6 +15,7 @@ mod bind; // statements to bound statements: names and types
 mod bound; // statements that are ready to run: the border to the server
 mod query; // a bound query: run it over snapshots, or lower it to a plan
 mod json; // JSON values
+mod regex; // PostgreSQL's regular expressions
 mod zone; // time zones by name, and their offsets
 pub mod text_form; // values as text, in and out
 mod functions; // the function table and its kernels

@@ -666,9 +666,11 @@ pub enum DropKind {
     Sequence,
 }
 
-/// INSERT INTO table [AS alias] [(columns)] source [ON CONFLICT …] [RETURNING …].
+/// [WITH …] INSERT INTO table [AS alias] [(columns)] source [ON CONFLICT …] [RETURNING …].
 #[derive(Clone, Debug)]
 pub struct Insert {
+    /// The queries that it can name.
+    pub with: Option<Arc<ast::With>>,
     /// Where to.
     pub table: RelationName,
     /// What the statement calls it.
@@ -739,9 +741,11 @@ pub struct Assignment {
     pub is_row: bool,
 }
 
-/// UPDATE table [AS alias] SET assignments [FROM …] [WHERE selection] [RETURNING …].
+/// [WITH …] UPDATE table [AS alias] SET assignments [FROM …] [WHERE selection] [RETURNING …].
 #[derive(Clone, Debug)]
 pub struct Update {
+    /// The queries that it can name.
+    pub with: Option<Arc<ast::With>>,
     /// What changes.
     pub table: RelationName,
     /// What the statement calls it.
@@ -756,9 +760,11 @@ pub struct Update {
     pub returning: Option<Vec<ast::SelectItem>>,
 }
 
-/// DELETE FROM table [AS alias] [USING …] [WHERE selection] [RETURNING …].
+/// [WITH …] DELETE FROM table [AS alias] [USING …] [WHERE selection] [RETURNING …].
 #[derive(Clone, Debug)]
 pub struct Delete {
+    /// The queries that it can name.
+    pub with: Option<Arc<ast::With>>,
     /// Where from.
     pub table: RelationName,
     /// What the statement calls it.

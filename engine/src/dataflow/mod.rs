@@ -9,6 +9,7 @@ pub(crate) mod blocks; // how large a batch may become, how much an activation m
 pub(crate) mod meter; // counting visited rows
 pub(crate) mod errors; // rows of the error collection
 pub(crate) mod stateless; // filter, project, repeat, constants
+pub(crate) mod flat_map; // calls for each row
 pub(crate) mod arrangement; // the state of one collection
 pub(crate) mod arrange; // driver: keep a collection by key
 pub(crate) mod limbs; // wide integers as lanes

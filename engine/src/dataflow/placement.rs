@@ -140,6 +140,10 @@ fn placed_by(plan: &PlanRef) -> Option<Vec<usize>> {
         Plan::Join { keys, .. } => Some(read_by(keys.iter().map(|key| &key.left))),
         Plan::Exists { keys, .. } => Some(read_by(keys.iter().map(|key| &key.left))),
         Plan::Repeat { input, .. } => placed_by(input),
+        Plan::FlatMap { input, calls } => {
+            let kept = |column: usize| calls.kept.iter().position(|kept| *kept == column);
+            placed_by(input)?.into_iter().map(kept).collect()
+        }
         Plan::Project { input, outputs, .. } => {
             let kept = |column: usize| outputs.iter().position(|output| *output == Expr::Column(column));
             placed_by(input)?.into_iter().map(kept).collect()

@@ -17,6 +17,7 @@ use super::arrange::{ArrangeSpec, Arranged, arrange};
 use super::arrangement::{SavedTrace, Start, TraceHandle, observer};
 use super::edge::Edge;
 use super::exists::{ExistsSpec, exists};
+use super::flat_map::{CompiledCalls, flat_map};
 use super::import::{import, import_errors};
 use super::join::{JoinSpec, join};
 use super::meter::Meter;
@@ -194,6 +195,14 @@ impl<'scope> Renderer<'_, 'scope> {
             }
             Plan::Exists { left, right, keys, anti } => self.exists([left, right], keys, *anti, plan),
             Plan::Repeat { input, count } => self.repeat(input, count, plan),
+            Plan::FlatMap { input, calls } => {
+                let compiled = CompiledCalls::compile(self.compiler, calls, input.columns())?;
+                let rows = self.render(input)?;
+                let (operator, meter) = (plan.id().to_string().into(), Arc::clone(self.meter));
+                let (rows, errors) = flat_map(rows, compiled, operator, meter, self.token);
+                self.errors.push(errors);
+                Ok(rows)
+            }
             Plan::TopK { .. } => self.top_k(plan),
         }
     }

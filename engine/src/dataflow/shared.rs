@@ -75,6 +75,7 @@ fn base_of(plan: &PlanRef) -> Option<RelationId> {
         | Plan::Union { .. }
         | Plan::Exists { .. }
         | Plan::Repeat { .. }
+        | Plan::FlatMap { .. }
         | Plan::TopK { .. } => None,
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use super::{Aggregate, JoinKey, OrderKey, Plan, PlanId, PlanRef};
+use super::{Aggregate, JoinKey, OrderKey, Plan, PlanId, PlanRef, RowCalls, SetCall};
 use crate::expr::list;
 
 impl fmt::Display for PlanRef {
@@ -74,6 +74,7 @@ impl fmt::Display for Plan {
                 write!(f, "{kind} join on [{}]", list(keys, ", "))
             }
             Plan::Repeat { count, .. } => write!(f, "Repeat {count}"),
+            Plan::FlatMap { calls, .. } => write!(f, "Flat map {calls}"),
             Plan::TopK { keys, order, skip, fetch, numbered, .. } => {
                 write!(f, "Top by [{}] order [{}]", list(keys, ", "), list(order, ", "))?;
                 if *skip > 0 {
@@ -99,6 +100,21 @@ impl fmt::Display for Aggregate {
             write!(f, " order by {}", list(&self.order, ", "))?;
         }
         write!(f, ")")
+    }
+}
+
+impl fmt::Display for RowCalls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kept: Vec<String> = self.kept.iter().map(|column| format!("#{column}")).collect();
+        write!(f, "[{}] call [{}]", kept.join(", "), list(&self.calls, ", "))?;
+        f.write_str(if self.numbered { " numbered" } else { "" })?;
+        f.write_str(if self.outer { " outer" } else { "" })
+    }
+}
+
+impl fmt::Display for SetCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({})", self.function, list(&self.arguments, ", "))
     }
 }
 

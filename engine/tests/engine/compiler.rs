@@ -2,18 +2,73 @@
 
 use std::sync::Arc;
 
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::Int32Type;
 use datafusion_common::ScalarValue;
 use datafusion_expr::Operator;
 use datafusion_physical_expr::PhysicalExpr;
 use datafusion_physical_expr::expressions::{BinaryExpr, Column, IsNullExpr, Literal as Constant, NotExpr};
-use millrace_engine::{Compiler, DataType, EngineError, Expr, Literal};
+use millrace_engine::{
+    Compiler, DataError, DataType, EngineError, Expr, Literal, SetCall, SetFunction, SetRows,
+};
 
-/// Compiles columns, literals, `add`, `multiply`, `divide`, `greater`, `equal`, AND, NOT, IS NULL.
+/// Compiles the functions `up_to` and `all_up_to`, and columns, literals, `add`, `multiply`, `divide`, `greater`, `equal`, AND, NOT, IS NULL.
 pub(crate) struct TestCompiler;
 
 impl Compiler for TestCompiler {
     fn compile(&self, expr: &Expr, _input: &[DataType]) -> Result<Arc<dyn PhysicalExpr>, EngineError> {
         compile(expr)
+    }
+
+    fn set_function(&self, call: &SetCall, _: &[DataType]) -> Result<Arc<dyn SetFunction>, EngineError> {
+        match call.function.as_str() {
+            "up_to" => Ok(Arc::new(UpTo { all: false })),
+            "all_up_to" => Ok(Arc::new(UpTo { all: true })),
+            other => Err(EngineError::InvalidPlan(format!("no function {other}"))),
+        }
+    }
+}
+
+/// How many rows `up_to` gives for an integer; 3 fails.
+pub(crate) fn rows_up_to(value: Option<i32>) -> Result<i32, DataError> {
+    match value {
+        Some(3) => Err(DataError::new("22000", "three")),
+        value => Ok(value.map_or(0, |value| value.rem_euclid(4))),
+    }
+}
+
+/// `up_to(integer)`: from 1 as far as `rows_up_to` says; `all_up_to(integer)`: as far as the integer.
+struct UpTo {
+    all: bool,
+}
+
+impl SetFunction for UpTo {
+    fn open(&self, arguments: Vec<ArrayRef>) -> Box<dyn SetRows> {
+        Box::new(OpenUpTo { argument: arguments[0].clone(), is_long: self.all, given: 0, all: 0 })
+    }
+}
+
+struct OpenUpTo {
+    argument: ArrayRef,
+    is_long: bool,
+    given: i32,
+    all: i32,
+}
+
+impl SetRows for OpenUpTo {
+    fn start(&mut self, row: usize) -> Result<(), DataError> {
+        let values = self.argument.as_primitive::<Int32Type>();
+        let value = (!values.is_null(row)).then(|| values.value(row));
+        let all = if self.is_long { value.unwrap_or(0) } else { rows_up_to(value)? };
+        (self.given, self.all) = (0, all);
+        Ok(())
+    }
+
+    fn give(&mut self, most: usize, columns: &mut [Vec<Literal>]) -> Result<usize, DataError> {
+        let step = (self.all - self.given).min(most as i32);
+        columns[0].extend((self.given + 1..=self.given + step).map(Literal::Int32));
+        self.given += step;
+        Ok(step as usize)
     }
 }
 

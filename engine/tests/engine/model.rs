@@ -10,6 +10,7 @@ use millrace_engine::{
     RelationId, quotient,
 };
 
+use crate::compiler::rows_up_to;
 use crate::harness::{Bag, Row};
 
 /// The rows of every table, with their multiplicities.
@@ -136,6 +137,37 @@ fn run(plan: &Plan, tables: &Tables, errors: &mut BTreeMap<DataError, i64>) -> R
             }
             repeated.into_iter().filter(|(_, diff)| *diff != 0).collect()
         }
+        Plan::FlatMap { input, calls } => {
+            let arguments: Vec<Expr> = calls.arguments().cloned().collect();
+            let mut called = Vec::new();
+            for (arguments, row, diff) in with_keys(run(input.operator(), tables, errors), &arguments, errors)
+            {
+                let counts: Result<Vec<i32>, DataError> = arguments.iter().map(count_up_to).collect();
+                let counts = match counts {
+                    Ok(counts) => counts,
+                    Err(error) => {
+                        *errors.entry(error).or_default() += diff;
+                        continue;
+                    }
+                };
+                let most = counts.iter().copied().max().unwrap_or(0);
+                let kept: Row = calls.kept.iter().map(|column| row[*column].clone()).collect();
+                let numbers = if most == 0 && calls.outer { 0..=0 } else { 1..=most };
+                for number in numbers {
+                    let shown = |count: &i32| match (1..=*count).contains(&number) {
+                        true => Literal::Int32(number),
+                        false => Literal::Null(DataType::Int32),
+                    };
+                    let numbered = calls.numbered.then(|| match number {
+                        0 => Literal::Null(DataType::Int64),
+                        number => Literal::Int64(number.into()),
+                    });
+                    let given = counts.iter().map(shown).chain(numbered);
+                    called.push((kept.iter().cloned().chain(given).collect(), diff));
+                }
+            }
+            called
+        }
         Plan::TopK { input, keys, order, skip, fetch, numbered } => {
             let compared: Vec<Expr> = keys.iter().chain(order.iter().map(|key| &key.expr)).cloned().collect();
             let mut groups: BTreeMap<String, Vec<(Row, Row)>> = BTreeMap::new();
@@ -158,6 +190,14 @@ fn run(plan: &Plan, tables: &Tables, errors: &mut BTreeMap<DataError, i64>) -> R
             kept
         }
     }
+}
+
+/// How many rows `up_to` gives for a value.
+fn count_up_to(value: &Literal) -> Result<i32, DataError> {
+    rows_up_to(match value {
+        Literal::Int32(value) => Some(*value),
+        _ => None,
+    })
 }
 
 /// Rows with the normal values of some expressions; where one fails, an error in the row's place.

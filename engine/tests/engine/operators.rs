@@ -1,7 +1,10 @@
 //! Semi and anti joins, repetitions and top-k where random scripts do not come: multiplicities below
 //! zero, too many copies, keys with very many rows, rows that come back, shared arrangements.
 
-use millrace_engine::{DataType, Expr, JoinKey, Literal, OrderKey, Plan, PlanRef, RelationId};
+use millrace_engine::{
+    Aggregate, AggregateFunction, DataType, Expr, JoinKey, Literal, OrderKey, Plan, PlanRef, RelationId,
+    RowCalls, SetCall,
+};
 
 use crate::harness::{Bag, Harness, Row};
 use crate::oracle::alone;
@@ -94,6 +97,65 @@ fn too_many_copies_are_an_error_until_their_row_is_gone() {
     assert_eq!(harness.read(3, 20), Ok(bag(&[("1|3", 6)])));
     assert_eq!(harness.read(3, 21).unwrap_err().sqlstate, "22003");
     assert_eq!(harness.read(3, 22), Ok(bag(&[("1|3", 6)])));
+}
+
+fn called(function: &str) -> Plan {
+    let call = SetCall {
+        function: function.to_owned(),
+        version: 1,
+        arguments: vec![Expr::Column(0)],
+        columns: vec![DataType::Int32],
+    };
+    let calls = RowCalls { kept: vec![0], calls: vec![call], numbered: true, outer: false };
+    Plan::FlatMap { input: PlanRef::new(table(1)), calls }
+}
+
+/// A call that gives more than many activations, beside others, and taken back.
+#[test]
+fn a_long_call_is_given_in_parts_and_taken_back_whole() {
+    let _alone = alone();
+    const LONG: i32 = 100_000;
+    let count = Aggregate::plain(AggregateFunction::Count, None, DataType::Int64);
+    let keys = vec![Expr::Column(0)];
+    let plan = Plan::Reduce { input: called("all_up_to").into(), keys, aggregates: vec![count] };
+    let ticks = [
+        [vec![(pair(LONG, 0), 2), (pair(2, 0), 1)], vec![]],
+        [vec![(pair(LONG, 0), -1), (pair(1, 0), 1)], vec![]],
+        [vec![(pair(LONG, 0), -1)], vec![]],
+    ];
+    let harness = run(&plan, 2, &ticks);
+    assert_eq!(harness.read(3, 20), Ok(bag(&[("100000|200000", 1), ("2|2", 1)])));
+    assert_eq!(harness.read(3, 21), Ok(bag(&[("100000|100000", 1), ("2|2", 1), ("1|1", 1)])));
+    assert_eq!(harness.read(3, 22), Ok(bag(&[("2|2", 1), ("1|1", 1)])));
+}
+
+#[test]
+fn a_call_that_fails_is_an_error_until_its_row_is_gone() {
+    let _alone = alone();
+    let ticks = [
+        [vec![(pair(2, 0), 1), (pair(3, 0), 2)], vec![]],
+        [vec![(pair(3, 0), -1), (pair(1, 0), 1)], vec![]],
+        [vec![(pair(3, 0), -1)], vec![]],
+    ];
+    let harness = run(&called("up_to"), 2, &ticks);
+    assert_eq!(harness.read(3, 20).unwrap_err().message, "three");
+    assert_eq!(harness.read(3, 21).unwrap_err().message, "three");
+    assert_eq!(harness.read(3, 22), Ok(bag(&[("2|1|1", 1), ("2|2|2", 1), ("1|1|1", 1)])));
+}
+
+/// A call that is still being given when its view is dropped holds nothing up.
+#[test]
+fn a_view_dropped_in_the_middle_of_a_call_is_gone() {
+    let _alone = alone();
+    let harness = run(&called("all_up_to"), 2, &[[vec![(pair(1, 5), 1)], vec![]]]);
+    harness.wait(3, 21);
+    harness.commit(30, &[(1, &PAIR, vec![(pair(2_000_000_000, 5), 1)])]);
+    harness.engine.drop_relations(&[RelationId(3)]);
+    harness.commit(40, &[]);
+    harness.view(4, &table(2), 40);
+    harness.commit(50, &[]);
+    assert_eq!(harness.read(4, 50), Ok(bag(&[])));
+    assert_eq!(harness.engine.state_size(RelationId(3)).updates, 0);
 }
 
 /// More left rows of one key than one activation gives, in both directions.

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use millrace_engine::{
     Aggregate, AggregateFunction, DataError, DataType, Expr, JoinKey, Literal, OrderKey, Plan, PlanRef,
-    RelationId, SubscriptionEvent, Tick, ViewSpec,
+    RelationId, RowCalls, SetCall, SubscriptionEvent, Tick, ViewSpec,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -115,7 +115,32 @@ fn five_columns() -> impl Strategy<Value = Plan> {
         let exists = exists(inner.clone());
         let repeat = (inner.clone(), copies())
             .prop_map(|(input, count)| Plan::Repeat { input: PlanRef::new(input), count });
-        prop_oneof![3 => project, 2 => join, 1 => union, 2 => exists, 1 => repeat, 2 => narrow_top_k(inner)]
+        prop_oneof![
+            3 => project, 2 => join, 1 => union, 2 => exists, 1 => repeat, 2 => flat_map(inner.clone()),
+            2 => narrow_top_k(inner)
+        ]
+    })
+}
+
+/// One or two calls for each row, the first one's column in the place of the first.
+fn flat_map(inner: impl Strategy<Value = Plan> + Clone + 'static) -> impl Strategy<Value = Plan> {
+    let argument = || prop_oneof![3 => (0usize..2).prop_map(Expr::Column), 1 => first_output()];
+    let arguments = prop::collection::vec(argument(), 1..3);
+    (inner, arguments, any::<bool>(), any::<bool>()).prop_map(|(input, arguments, numbered, outer)| {
+        let call = |argument| SetCall {
+            function: "up_to".to_owned(),
+            version: 1,
+            arguments: vec![argument],
+            columns: vec![DataType::Int32],
+        };
+        let calls = arguments.into_iter().map(call).collect();
+        let calls = RowCalls { kept: vec![4, 1, 2, 3], calls, numbered, outer };
+        let input = Plan::FlatMap { input: PlanRef::new(input), calls };
+        Plan::Project {
+            input: PlanRef::new(input),
+            predicates: Vec::new(),
+            outputs: columns([4, 1, 2, 3, 0]),
+        }
     })
 }
 
@@ -375,6 +400,7 @@ fn operators(plan: &Plan, found: &mut BTreeMap<&'static str, usize>) {
         Plan::Exists { anti: false, .. } => "semi join",
         Plan::Exists { anti: true, .. } => "anti join",
         Plan::Repeat { .. } => "repeat",
+        Plan::FlatMap { .. } => "flat map",
         Plan::TopK { numbered: false, .. } => "top-k",
         Plan::TopK { numbered: true, .. } => "numbered top-k",
     };

@@ -7,6 +7,7 @@
 
 mod aggregate; // aggregates with the engine's answers
 mod first; // the first rows of each group
+mod flat_map; // calls for each row
 mod repeat; // rows as often as a column says
 mod scan; // snapshots and constant rows as sources
 mod whole; // joins that look at every row of both sides
@@ -35,7 +36,7 @@ use datafusion::prelude::SessionConfig;
 use futures::{StreamExt, TryStreamExt, stream};
 use millrace_engine::{Aggregate, DataError, DataType, Expr, Literal, Snapshot, Tick, batch_of, schema_of};
 
-use crate::compile::{compile_drawing, evaluate_constant, evaluate_drawing, scalar};
+use crate::compile::{compile_drawing, compile_set, evaluate_constant, evaluate_drawing, scalar};
 use crate::error::SqlError;
 use crate::functions;
 use crate::lower::{join_keys, key_literal};
@@ -46,6 +47,7 @@ use crate::query::typed::PLACEHOLDER;
 use crate::query::{RowStream, Snapshots};
 use crate::sequence::Sequences;
 use first::{First, Range};
+use flat_map::FlatMap;
 use repeat::Repeat;
 use scan::{Partition, Source};
 use whole::whole;
@@ -219,6 +221,15 @@ impl Builder<'_> {
                 let count = self.compile(count, &input.columns())?;
                 Ok(Arc::new(Repeat::new(self.build(input)?, count)))
             }
+            Rel::FlatMap { input, calls } => {
+                let columns = input.columns();
+                let compile = |argument: &Expr| self.compile(argument, &columns);
+                let arguments = calls.arguments().map(compile).collect::<Result<_, SqlError>>()?;
+                let function = |call| compile_set(call, &columns).map_err(SqlError::internal);
+                let functions = calls.calls.iter().map(function).collect::<Result<_, SqlError>>()?;
+                let output = calls.output(&columns);
+                Ok(Arc::new(FlatMap::new(self.build(input)?, calls, arguments, functions, &output)))
+            }
             Rel::TopK { input, keys, order, skip, fetch, numbered } => {
                 let range = Range { skip: *skip, fetch: *fetch };
                 self.top(input, keys, order, range, *numbered)
@@ -277,6 +288,7 @@ impl Builder<'_> {
             | Rel::Sort { .. }
             | Rel::Limit { .. }
             | Rel::Repeat { .. }
+            | Rel::FlatMap { .. }
             | Rel::TopK { .. } => Ok(None),
         }
     }

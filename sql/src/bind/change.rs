@@ -1,5 +1,6 @@
 //! INSERT, UPDATE, DELETE and TRUNCATE.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -33,7 +34,11 @@ pub(super) fn insert(insert: &Insert, scope: &Scope) -> Result<Change, SqlError>
         insert.on_conflict.as_ref().map(|conflict| on_conflict(conflict, table, scope)).transpose()?;
     let source =
         InsertSource { columns: &columns, query: insert.source.as_deref(), overriding: insert.overriding };
-    let change = binder(table, &insert.alias, scope).insert(&source, conflict, insert.returning.as_deref());
+    let change = binder(table, &insert.alias, &insert.with, scope).insert(
+        &source,
+        conflict,
+        insert.returning.as_deref(),
+    );
     change.map_err(|error| {
         let error = located(error, insert.source.as_deref(), scope);
         let error = match insert.on_conflict.as_ref().map(|conflict| &conflict.action) {
@@ -50,7 +55,7 @@ pub(super) fn insert(insert: &Insert, scope: &Scope) -> Result<Change, SqlError>
 pub(super) fn update(update: &Update, scope: &Scope) -> Result<Change, SqlError> {
     let table = changed(&update.table, "update", scope)?;
     let assignments = assignments(&update.assignments, table, scope)?;
-    let change = binder(table, &update.alias, scope).update(
+    let change = binder(table, &update.alias, &update.with, scope).update(
         &assignments,
         &update.from,
         update.selection.as_deref(),
@@ -67,7 +72,7 @@ pub(super) fn update(update: &Update, scope: &Scope) -> Result<Change, SqlError>
 /// DELETE.
 pub(super) fn delete(delete: &Delete, scope: &Scope) -> Result<Change, SqlError> {
     let table = changed(&delete.table, "delete from", scope)?;
-    let change = binder(table, &delete.alias, scope).delete(
+    let change = binder(table, &delete.alias, &delete.with, scope).delete(
         &delete.using,
         delete.selection.as_deref(),
         delete.returning.as_deref(),
@@ -86,7 +91,7 @@ pub(super) fn truncate(truncate: &Truncate, scope: &Scope) -> Result<Bound, SqlE
     for name in &truncate.tables {
         let table = relations::whole_table(scope, name, "cannot truncate materialized view")?;
         if changes.iter().all(|change| change.table.id != table.id) {
-            changes.push(binder(table, &None, scope).truncate()?);
+            changes.push(binder(table, &None, &None, scope).truncate()?);
         }
     }
     let owned = changes.iter().filter(|_| truncate.restart).filter_map(|change| change.table.rules());
@@ -96,9 +101,14 @@ pub(super) fn truncate(truncate: &Truncate, scope: &Scope) -> Result<Bound, SqlE
     Ok(Bound::Truncate(changes, sequences))
 }
 
-fn binder<'a>(table: &'a Arc<Relation>, alias: &Option<Name>, scope: &Scope<'a>) -> ChangeBinder<'a> {
+fn binder<'a>(
+    table: &'a Arc<Relation>,
+    alias: &Option<Name>,
+    with: &Option<Arc<ast::With>>,
+    scope: &Scope<'a>,
+) -> ChangeBinder<'a> {
     let alias = alias.as_ref().map(|alias| alias.value.as_str());
-    ChangeBinder::new(table, alias, scope.catalog, scope.parameters)
+    ChangeBinder::new(table, alias, scope.catalog, scope.parameters).naming(with.clone())
 }
 
 /// The table of a statement that needs its rows.
@@ -251,7 +261,7 @@ fn targets(
         true => relations::columns(table, &insert.columns)?,
         false => table.visible().map(|(place, _)| place).collect(),
     };
-    let width = width(source, scope)?;
+    let width = width(&with_queries(source, insert.with.as_deref()), scope)?;
     if width > columns.len() {
         let error = SqlError::new("42601", "INSERT has more expressions than target columns");
         return Err(match expression(source, columns.len()) {
@@ -265,6 +275,17 @@ fn targets(
     }
     columns.truncate(width);
     Ok(columns)
+}
+
+/// A query with the queries that its statement can name before its own.
+fn with_queries<'q>(query: &'q ast::Query, with: Option<&ast::With>) -> Cow<'q, ast::Query> {
+    let Some(with) = with else { return Cow::Borrowed(query) };
+    let mut query = query.clone();
+    match &mut query.with {
+        None => query.with = Some(with.clone()),
+        Some(own) => own.cte_tables.splice(0..0, with.cte_tables.iter().cloned()).for_each(drop),
+    }
+    Cow::Owned(query)
 }
 
 /// How many columns a source has: counted where it is written down, else planned.

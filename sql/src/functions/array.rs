@@ -43,7 +43,10 @@ fn build(inputs: &Inputs, compute: impl Fn(usize) -> Result<Option<Array>, DataE
 }
 
 /// Builds arrays by row; rows with a NULL argument are NULL and not computed.
-fn build_strict(inputs: &Inputs, compute: impl Fn(usize) -> Result<Option<Array>, DataError>) -> Computed {
+pub(super) fn build_strict(
+    inputs: &Inputs,
+    compute: impl Fn(usize) -> Result<Option<Array>, DataError>,
+) -> Computed {
     let nulls = inputs.nulls();
     let valid = |row: usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
     build(inputs, |row| if valid(row) { compute(row) } else { Ok(None) })
@@ -487,16 +490,20 @@ pub(crate) fn of_text(inputs: &Inputs, _: DataType) -> Computed {
             return Ok(None);
         }
         let null = null.as_ref().filter(|(input, _)| !input.is_null(row)).map(|(_, text)| text(row));
-        let text = text(row);
-        let parts: Vec<String> = match inputs.get(1).is_null(row) {
-            _ if text.is_empty() => Vec::new(),
-            true => text.chars().map(String::from).collect(),
-            false if delimiter(row).is_empty() => vec![text.to_owned()],
-            false => text.split(delimiter(row)).map(str::to_owned).collect(),
-        };
+        let parts = split_at(text(row), (!inputs.get(1).is_null(row)).then(|| delimiter(row)));
         let value = |part: String| if Some(part.as_str()) == null { None } else { Some(Literal::Text(part)) };
         Ok(Some(Array::flat(Element::Text, parts.into_iter().map(value).collect())))
     })
+}
+
+/// A text at its delimiters; without one each character by itself.
+pub(super) fn split_at(text: &str, delimiter: Option<&str>) -> Vec<String> {
+    match delimiter {
+        _ if text.is_empty() => Vec::new(),
+        None => text.chars().map(String::from).collect(),
+        Some("") => vec![text.to_owned()],
+        Some(delimiter) => text.split(delimiter).map(str::to_owned).collect(),
+    }
 }
 
 /// Whether a comparison of this name holds for an order.

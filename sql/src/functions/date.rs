@@ -97,6 +97,11 @@ fn shifted(micros: i64, interval: Interval, sign: i64) -> Option<i64> {
     (shifted.div_euclid(MICROS_PER_DAY) >= FIRST_DAY).then_some(shifted)
 }
 
+/// The timestamp an interval later.
+pub(super) fn later_timestamp(micros: i64, interval: Interval) -> Result<i64, DataError> {
+    shifted(micros, interval, 1).ok_or_else(timestamp_out_of_range)
+}
+
 /// The same day so many months later, or the month's last.
 pub(super) fn add_months(days: i64, months: i64) -> i64 {
     if months == 0 {

@@ -43,6 +43,12 @@ impl Inputs {
         Ok(Inputs { values, rows: if constant { 1 } else { rows }, constant })
     }
 
+    /// Columns of values.
+    pub(crate) fn of_columns(arrays: Vec<ArrayRef>) -> Inputs {
+        let rows = arrays.first().map_or(0, |array| array.len());
+        Inputs { values: arrays.into_iter().map(Input::whole).collect(), rows, constant: false }
+    }
+
     /// One column of values as the only argument.
     pub(crate) fn of_column(array: ArrayRef) -> Inputs {
         let rows = array.len();

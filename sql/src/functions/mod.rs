@@ -22,9 +22,15 @@ mod math;
 mod numeric; // of a fixed scale
 mod decimal; // of any number of digits
 mod decimal_math; // its roots, powers, logarithms
+mod moment_fields; // what to_date has read
+mod moment_pattern; // the patterns of to_char and to_date
+mod number_pattern; // the patterns of to_char of numbers
+mod overlaps; // OVERLAPS
+mod read_moment; // to_date, to_timestamp
 mod resolve; // which overload a call means
-mod regex; // ~ and ~*
+mod regex; // ~ and ~*, regexp_…, SIMILAR TO
 mod row; // the one row of a scalar sub-query
+mod sets; // functions that give rows
 mod span; // functions of intervals
 mod table; // every overload, and the names of SQL
 mod strings; // replace, split_part, trim, pad, concat …
@@ -33,7 +39,10 @@ mod time; // date_trunc, extract
 mod trigonometry; // sin, gcd, width_bucket …
 mod words; // initcap, format, quote_literal …
 mod zoned; // moments and the times that clocks show
-mod to_char;
+mod to_char; // moments by a pattern
+mod to_char_interval;
+mod to_char_number;
+mod to_number;
 
 use datafusion::arrow::array::ArrayRef;
 use millrace_engine::{DataError, DataType, Element, NUMERIC_PRECISION_MAX};
@@ -44,12 +53,13 @@ pub(crate) use comparison::{compare_shown_intervals, extreme_row, normalize_floa
 pub(crate) use date::fold_moment;
 pub(crate) use decimal::limited;
 pub(crate) use inputs::Inputs;
-pub(crate) use json::text_of_part;
 pub(crate) use numeric::{overflow as numeric_overflow, rescale};
 pub(crate) use resolve::{Unresolved, common_type, comparison_type, resolve_function, resolve_operator};
+pub(crate) use sets::{gives_rows, set_function};
 pub(crate) use table::sql_function;
 use table::{FUNCTIONS, GENERIC};
 pub(crate) use time::extract_scale;
+pub(crate) use to_number::digits_behind_point;
 pub(crate) use zoned::cast_in_zone;
 
 /// The version that every function has had so far: part of a call's identity in plans.

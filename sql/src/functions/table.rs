@@ -4,8 +4,9 @@ use millrace_engine::{DataType, Element, NUMERIC_PRECISION_MAX};
 
 use super::{
     Function, Kernel, Kind, Returns, arithmetic, array, bits, bytes, clock, comparison, date, decimal,
-    decimal_math, json, json_build, json_path, like, limits, make, math, numeric, regex, row, span, strings,
-    text, time, to_char, trigonometry, words, zoned,
+    decimal_math, json, json_build, json_path, like, limits, make, math, numeric, overlaps, read_moment,
+    regex, row, span, strings, text, time, to_char, to_char_interval, to_char_number, to_number,
+    trigonometry, words, zoned,
 };
 
 /// Functions of any number of arguments of one kind, whichever.
@@ -67,6 +68,7 @@ pub(super) const GENERIC: &[(&str, Kernel)] = &[
     ("jsonb_extract_path_text", json::extract_path_text),
     ("concat_all", strings::concat_all),
     ("concat_ws", strings::concat_ws),
+    ("overlaps", overlaps::overlaps),
 ];
 
 const INT2: Returns = Returns::Fixed(DataType::Int16);
@@ -87,6 +89,7 @@ const DECIMAL: Returns = Returns::Fixed(DataType::Decimal);
 /// What is behind the point of a number that is summed by its parts.
 const FRACTION: DataType = DataType::Numeric { precision: NUMERIC_PRECISION_MAX, scale: 20 };
 const TIME: Returns = Returns::Fixed(DataType::Time);
+const TEXTS: Returns = Returns::Fixed(DataType::Array(Element::Text));
 
 const fn entry(name: &'static str, arguments: &'static [Kind], returns: Returns, kernel: Kernel) -> Function {
     Function { name, arguments, returns, kernel, in_zone: None }
@@ -248,6 +251,41 @@ pub(super) static FUNCTIONS: &[Function] = {
         entry("ilike", &[Text, Text, Text], BOOLEAN, like::ilike),
         entry("matches", &[Text, Text], BOOLEAN, regex::matches),
         entry("matches_any_case", &[Text, Text], BOOLEAN, regex::matches_any_case),
+        entry("similar_to", &[Text, Text], BOOLEAN, regex::similar_to),
+        entry("similar_to", &[Text, Text, Text], BOOLEAN, regex::similar_to),
+        entry("similar_to", &[Char, Text], BOOLEAN, regex::similar_to),
+        entry("similar_to", &[Char, Text, Text], BOOLEAN, regex::similar_to),
+        entry("substring", &[Text, Int32], TEXT, text::substr),
+        entry("substring", &[Text, Int32, Int32], TEXT, text::substr),
+        entry("substring", &[Bytea, Int32], BYTEA, bytes::substr),
+        entry("substring", &[Bytea, Int32, Int32], BYTEA, bytes::substr),
+        entry("substring", &[Text, Text], TEXT, regex::substring),
+        entry("substring", &[Text, Text, Text], TEXT, regex::substring_similar),
+        entry("regexp_count", &[Text, Text], INT4, regex::regexp_count),
+        entry("regexp_count", &[Text, Text, Int32], INT4, regex::regexp_count),
+        entry("regexp_count", &[Text, Text, Int32, Text], INT4, regex::regexp_count),
+        entry("regexp_instr", &[Text, Text], INT4, regex::regexp_instr),
+        entry("regexp_instr", &[Text, Text, Int32], INT4, regex::regexp_instr),
+        entry("regexp_instr", &[Text, Text, Int32, Int32], INT4, regex::regexp_instr),
+        entry("regexp_instr", &[Text, Text, Int32, Int32, Int32], INT4, regex::regexp_instr),
+        entry("regexp_instr", &[Text, Text, Int32, Int32, Int32, Text], INT4, regex::regexp_instr),
+        entry("regexp_instr", &[Text, Text, Int32, Int32, Int32, Text, Int32], INT4, regex::regexp_instr),
+        entry("regexp_like", &[Text, Text], BOOLEAN, regex::regexp_like),
+        entry("regexp_like", &[Text, Text, Text], BOOLEAN, regex::regexp_like),
+        entry("regexp_match", &[Text, Text], TEXTS, regex::regexp_match),
+        entry("regexp_match", &[Text, Text, Text], TEXTS, regex::regexp_match),
+        entry("regexp_replace", &[Text, Text, Text], TEXT, regex::regexp_replace),
+        entry("regexp_replace", &[Text, Text, Text, Text], TEXT, regex::regexp_replace),
+        entry("regexp_replace", &[Text, Text, Text, Int32], TEXT, regex::regexp_replace_from),
+        entry("regexp_replace", &[Text, Text, Text, Int32, Int32], TEXT, regex::regexp_replace_from),
+        entry("regexp_replace", &[Text, Text, Text, Int32, Int32, Text], TEXT, regex::regexp_replace_from),
+        entry("regexp_split_to_array", &[Text, Text], TEXTS, regex::split_to_array),
+        entry("regexp_split_to_array", &[Text, Text, Text], TEXTS, regex::split_to_array),
+        entry("regexp_substr", &[Text, Text], TEXT, regex::regexp_substr),
+        entry("regexp_substr", &[Text, Text, Int32], TEXT, regex::regexp_substr),
+        entry("regexp_substr", &[Text, Text, Int32, Int32], TEXT, regex::regexp_substr),
+        entry("regexp_substr", &[Text, Text, Int32, Int32, Text], TEXT, regex::regexp_substr),
+        entry("regexp_substr", &[Text, Text, Int32, Int32, Text, Int32], TEXT, regex::regexp_substr),
         entry("date_trunc", &[Text, Timestamp], TIMESTAMP, time::date_trunc),
         entry("date_part", &[Text, Timestamp], FLOAT8, time::date_part),
         entry("extract", &[Text, Timestamp], Returns::Whole, time::extract),
@@ -273,6 +311,16 @@ pub(super) static FUNCTIONS: &[Function] = {
         entry("isfinite", &[Interval], BOOLEAN, span::is_finite),
         entry("date_bin", &[Interval, Timestamp, Timestamp], TIMESTAMP, date::date_bin),
         entry("to_char", &[Timestamp, Text], TEXT, to_char::to_char),
+        entry("to_char", &[Interval, Text], TEXT, to_char_interval::to_char_interval),
+        // Of numbers the kernels take the text: the binder puts it in.
+        entry("to_char_integer", &[Text, Text], TEXT, to_char_number::of_integer),
+        entry("to_char_numeric", &[Text, Text], TEXT, to_char_number::of_numeric),
+        entry("to_char_real", &[Text, Text], TEXT, to_char_number::of_real),
+        entry("to_char_double", &[Text, Text], TEXT, to_char_number::of_double),
+        // Its result becomes a numeric in the binder.
+        entry("to_number", &[Text, Text], TEXT, to_number::to_number),
+        entry("to_date", &[Text, Text], DATE, read_moment::to_date),
+        zoned("to_timestamp", "to_timestamp_in_zone", &[Text, Text], TIMESTAMPTZ, read_moment::to_timestamp),
         zoned("to_char", "to_char_in_zone", &[TimestampTz, Text], TEXT, to_char::to_char_in_zone),
         zoned(
             "date_trunc",
@@ -471,7 +519,15 @@ pub(crate) fn sql_function(name: &str) -> Option<&'static str> {
         ("lower", "lower"),
         ("upper", "upper"),
         ("substr", "substr"),
-        ("substring", "substr"),
+        ("substring", "substring"),
+        ("regexp_count", "regexp_count"),
+        ("regexp_instr", "regexp_instr"),
+        ("regexp_like", "regexp_like"),
+        ("regexp_match", "regexp_match"),
+        ("regexp_replace", "regexp_replace"),
+        ("regexp_split_to_array", "regexp_split_to_array"),
+        ("regexp_substr", "regexp_substr"),
+        ("to_date", "to_date"),
         ("date_trunc", "date_trunc"),
         ("date_part", "date_part"),
         ("date_bin", "date_bin"),

@@ -1,7 +1,7 @@
 //! `to_char(timestamp, pattern)`: the moment by PostgreSQL's template patterns.
 //!
 //! A pattern is cut into parts once and then written for each row. What is no template pattern stands
-//! for itself, as does text in double quotes.
+//! for itself, as does text in double quotes. (moment_pattern.rs has the patterns.)
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -11,226 +11,22 @@ use datafusion::arrow::datatypes::TimestampMicrosecondType;
 use millrace_engine::{DataError, DataType};
 
 use super::inputs::Inputs;
+use super::moment_pattern::{Field, Letters, Part, parts};
 use super::time::iso_week;
 use super::zoned::{local_in, session_zone};
 use crate::text_form::{MICROS_PER_DAY, MONTHS, civil_from_days, days_from_civil};
 use crate::zone::write_offset;
 
-const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+pub(super) const DAYS: [&str; 7] =
+    ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /// The longest name is padded to by the others: September, Wednesday.
 const NAME_WIDTH: usize = 9;
 
-/// How the letters of a word are written.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Letters {
-    Upper,
-    Capital,
-    Lower,
-}
-
-/// What a template pattern shows.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Field {
-    /// The year's last digits, so many; all of it from four on.
-    Year(u8),
-    YearWithComma,
-    IsoYear(u8),
-    Century,
-    Quarter,
-    MonthName(Letters),
-    MonthAbbreviation(Letters),
-    Month,
-    Week,
-    WeekOfMonth,
-    IsoWeek,
-    DayName(Letters),
-    DayAbbreviation(Letters),
-    DayOfYear,
-    IsoDayOfYear,
-    Day,
-    DayOfWeek,
-    IsoDayOfWeek,
-    Julian,
-    Hour12,
-    Hour24,
-    Minute,
-    Second,
-    SecondOfDay,
-    /// The first digits of the fraction of a second.
-    Fraction(u8),
-    Meridiem(Letters, bool),
-    Era(Letters, bool),
-    /// The zone's abbreviation.
-    Zone(Letters),
-    /// `+05:30`
-    Offset,
-    /// `+05`
-    OffsetHours,
-    /// `30`
-    OffsetMinutes,
-}
-
-/// The patterns; a longer one stands before one that it begins with.
-const PATTERNS: &[(&str, Field)] = &[
-    ("Y,YYY", Field::YearWithComma),
-    ("YYYY", Field::Year(4)),
-    ("YYY", Field::Year(3)),
-    ("YY", Field::Year(2)),
-    ("Y", Field::Year(1)),
-    ("IYYY", Field::IsoYear(4)),
-    ("IYY", Field::IsoYear(3)),
-    ("IY", Field::IsoYear(2)),
-    ("IDDD", Field::IsoDayOfYear),
-    ("ID", Field::IsoDayOfWeek),
-    ("IW", Field::IsoWeek),
-    ("I", Field::IsoYear(1)),
-    ("CC", Field::Century),
-    ("MONTH", Field::MonthName(Letters::Upper)),
-    ("Month", Field::MonthName(Letters::Capital)),
-    ("month", Field::MonthName(Letters::Lower)),
-    ("MON", Field::MonthAbbreviation(Letters::Upper)),
-    ("Mon", Field::MonthAbbreviation(Letters::Capital)),
-    ("mon", Field::MonthAbbreviation(Letters::Lower)),
-    ("MM", Field::Month),
-    ("MI", Field::Minute),
-    ("MS", Field::Fraction(3)),
-    ("US", Field::Fraction(6)),
-    ("FF1", Field::Fraction(1)),
-    ("FF2", Field::Fraction(2)),
-    ("FF3", Field::Fraction(3)),
-    ("FF4", Field::Fraction(4)),
-    ("FF5", Field::Fraction(5)),
-    ("FF6", Field::Fraction(6)),
-    ("DAY", Field::DayName(Letters::Upper)),
-    ("Day", Field::DayName(Letters::Capital)),
-    ("day", Field::DayName(Letters::Lower)),
-    ("DY", Field::DayAbbreviation(Letters::Upper)),
-    ("Dy", Field::DayAbbreviation(Letters::Capital)),
-    ("dy", Field::DayAbbreviation(Letters::Lower)),
-    ("DDD", Field::DayOfYear),
-    ("DD", Field::Day),
-    ("D", Field::DayOfWeek),
-    ("HH24", Field::Hour24),
-    ("HH12", Field::Hour12),
-    ("HH", Field::Hour12),
-    ("SSSSS", Field::SecondOfDay),
-    ("SSSS", Field::SecondOfDay),
-    ("SS", Field::Second),
-    ("WW", Field::Week),
-    ("W", Field::WeekOfMonth),
-    ("Q", Field::Quarter),
-    ("J", Field::Julian),
-    ("AM", Field::Meridiem(Letters::Upper, false)),
-    ("PM", Field::Meridiem(Letters::Upper, false)),
-    ("am", Field::Meridiem(Letters::Lower, false)),
-    ("pm", Field::Meridiem(Letters::Lower, false)),
-    ("A.M.", Field::Meridiem(Letters::Upper, true)),
-    ("P.M.", Field::Meridiem(Letters::Upper, true)),
-    ("a.m.", Field::Meridiem(Letters::Lower, true)),
-    ("p.m.", Field::Meridiem(Letters::Lower, true)),
-    ("AD", Field::Era(Letters::Upper, false)),
-    ("BC", Field::Era(Letters::Upper, false)),
-    ("ad", Field::Era(Letters::Lower, false)),
-    ("bc", Field::Era(Letters::Lower, false)),
-    ("A.D.", Field::Era(Letters::Upper, true)),
-    ("B.C.", Field::Era(Letters::Upper, true)),
-    ("a.d.", Field::Era(Letters::Lower, true)),
-    ("b.c.", Field::Era(Letters::Lower, true)),
-    ("TZH", Field::OffsetHours),
-    ("TZM", Field::OffsetMinutes),
-    ("TZ", Field::Zone(Letters::Upper)),
-    ("tz", Field::Zone(Letters::Lower)),
-    ("OF", Field::Offset),
-];
-
-/// Patterns that PostgreSQL has and we do not: refused, so that they are not taken for text.
-const REFUSED: &[&str] = &["RM", "TM"];
-
-/// A part of a pattern.
-#[derive(Clone, Debug, PartialEq)]
-enum Part {
-    Text(String),
-    /// A field, without padding after FM, with st, nd, rd or th where `ordinal` is set.
-    Field {
-        field: Field,
-        unpadded: bool,
-        ordinal: Option<Letters>,
-    },
-}
-
-/// The template pattern that begins here. Those of numbers may be written in lower case, too; those of
-/// words say by their letters how the word is written.
-fn pattern_at(text: &str) -> Option<(&'static str, Field)> {
-    let is_word = |field: Field| {
-        matches!(
-            field,
-            Field::MonthName(_)
-                | Field::MonthAbbreviation(_)
-                | Field::DayName(_)
-                | Field::DayAbbreviation(_)
-                | Field::Meridiem(..)
-                | Field::Era(..)
-                | Field::Zone(_)
-        )
-    };
-    let begins = |(name, field): &&(&str, Field)| {
-        text.starts_with(name)
-            || (!is_word(*field)
-                && text.get(..name.len()).is_some_and(|start| start == name.to_ascii_lowercase()))
-    };
-    PATTERNS.iter().find(begins).copied()
-}
-
-fn parts(pattern: &str) -> Result<Vec<Part>, DataError> {
-    let mut parts = Vec::new();
-    let mut rest = pattern;
-    let mut unpadded = false;
-    while !rest.is_empty() {
-        if let Some(after) = rest.strip_prefix("FM").or_else(|| rest.strip_prefix("fm")) {
-            (rest, unpadded) = (after, true);
-            continue;
-        }
-        if let Some((name, field)) = pattern_at(rest) {
-            rest = &rest[name.len()..];
-            let ordinal = match rest.get(..2) {
-                Some("TH") => Some(Letters::Upper),
-                Some("th") => Some(Letters::Lower),
-                _ => None,
-            };
-            rest = if ordinal.is_some() { &rest[2..] } else { rest };
-            parts.push(Part::Field { field, unpadded, ordinal });
-            unpadded = false;
-            continue;
-        }
-        let upper: String = rest.chars().take(3).collect::<String>().to_ascii_uppercase();
-        if let Some(name) = REFUSED.iter().find(|name| upper.starts_with(**name)) {
-            return Err(DataError::new("0A000", format!("to_char pattern {name} is not supported")));
-        }
-        rest = text_part(rest, &mut parts);
-    }
-    Ok(parts)
-}
-
-/// Takes what stands for itself: text in quotes, an escaped quote, or one character.
-fn text_part<'p>(rest: &'p str, parts: &mut Vec<Part>) -> &'p str {
-    let mut chars = rest.chars();
-    let mut text = String::new();
-    match chars.next() {
-        Some('"') => {
-            while let Some(c) = chars.next().filter(|c| *c != '"') {
-                text.extend(if c == '\\' { chars.next() } else { Some(c) });
-            }
-        }
-        Some('\\') if chars.as_str().starts_with('"') => text.extend(chars.next()),
-        first => text.extend(first),
-    }
-    match parts.last_mut() {
-        Some(Part::Text(before)) => before.push_str(&text),
-        _ => parts.push(Part::Text(text)),
-    }
-    chars.as_str()
-}
+pub(super) const ROMAN_MONTHS: [&str; 12] =
+    ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"];
+/// VIII
+const ROMAN_WIDTH: usize = 4;
 
 /// A moment's fields.
 struct Moment {
@@ -300,6 +96,7 @@ impl Moment {
             | Field::DayAbbreviation(_)
             | Field::Meridiem(..)
             | Field::Era(..)
+            | Field::RomanMonth(_)
             | Field::Zone(_)
             | Field::Offset
             | Field::OffsetHours
@@ -340,6 +137,9 @@ impl Moment {
                 let year = Moment::shown_year(self.year);
                 (format!("{},{:03}", year / 1000, year % 1000), 0)
             }
+            Field::RomanMonth(letters) => {
+                (cased(ROMAN_MONTHS[self.month as usize - 1], letters), ROMAN_WIDTH)
+            }
             Field::Zone(letters) => (cased(&self.zone.1, letters), 0),
             Field::Offset => {
                 let mut offset = String::new();
@@ -354,8 +154,9 @@ impl Moment {
 
     fn write(&self, part: &Part, out: &mut String) {
         let (field, unpadded, ordinal) = match part {
-            Part::Text(text) => return out.push_str(text),
-            Part::Field { field, unpadded, ordinal } => (*field, *unpadded, *ordinal),
+            Part::Text { text, .. } => return out.push_str(text),
+            Part::Exact => return,
+            Part::Field { field, unpadded, ordinal, .. } => (*field, *unpadded, *ordinal),
         };
         match self.number(field) {
             Some((number, digits)) => {
@@ -376,7 +177,7 @@ impl Moment {
     }
 }
 
-fn cased(word: &str, letters: Letters) -> String {
+pub(super) fn cased(word: &str, letters: Letters) -> String {
     match letters {
         Letters::Upper => word.to_ascii_uppercase(),
         Letters::Capital => word.to_owned(),
@@ -385,7 +186,7 @@ fn cased(word: &str, letters: Letters) -> String {
 }
 
 /// The ending of an ordinal number.
-fn suffix(number: u64) -> &'static str {
+pub(super) fn suffix(number: u64) -> &'static str {
     match (number % 100, number % 10) {
         (11..=13, _) => "th",
         (_, 1) => "st",
@@ -414,6 +215,19 @@ fn shown(
     inputs: &Inputs,
     moment: impl Fn(usize) -> Result<Moment, DataError>,
 ) -> Result<ArrayRef, DataError> {
+    by_parts(inputs, |row, parts| {
+        let moment = moment(row)?;
+        let mut out = String::new();
+        parts.iter().for_each(|part| moment.write(part, &mut out));
+        Ok(out)
+    })
+}
+
+/// A text for each row by the parts of its pattern, the second argument; NULL where that is empty, as in PostgreSQL.
+pub(super) fn by_parts(
+    inputs: &Inputs,
+    write: impl Fn(usize, &[Part]) -> Result<String, DataError>,
+) -> Result<ArrayRef, DataError> {
     let pattern = inputs.get(1).text();
     let nulls = inputs.nulls();
     let is_null = |row: usize| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
@@ -423,12 +237,9 @@ fn shown(
             return Ok(None);
         }
         if last.0 != pattern(row) {
-            last = (pattern(row), parts(pattern(row))?);
+            last = (pattern(row), parts(pattern(row)));
         }
-        let moment = moment(row)?;
-        let mut out = String::new();
-        last.1.iter().for_each(|part| moment.write(part, &mut out));
-        Ok(Some(out))
+        write(row, &last.1).map(Some)
     };
     let array = (0..inputs.rows()).map(&mut shown).collect::<Result<StringArray, DataError>>()?;
     Ok(Arc::new(array))

@@ -135,7 +135,7 @@ pub(crate) fn in_offset(inputs: &Inputs, _: DataType) -> Computed {
 }
 
 /// The moment `sign` times an interval later: months and days by the zone's clocks, each, then time.
-fn later(zone: &Zone, moment: i64, interval: Interval, sign: i64) -> Result<i64, DataError> {
+pub(super) fn later(zone: &Zone, moment: i64, interval: Interval, sign: i64) -> Result<i64, DataError> {
     let by_clock = |moment: i64, days_later: &dyn Fn(i64) -> i64| {
         let local = local_in(zone, moment)?;
         let (days, time) = (local.div_euclid(MICROS_PER_DAY), local.rem_euclid(MICROS_PER_DAY));

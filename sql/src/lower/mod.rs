@@ -77,6 +77,7 @@ fn without_sorts(rel: Rel) -> Rel {
         Rel::Sort { input, .. } => without_sorts(*input),
         Rel::Limit { input, skip, fetch } => Rel::Limit { input: boxed(input), skip, fetch },
         Rel::Repeat { input, count } => Rel::Repeat { input: boxed(input), count },
+        Rel::FlatMap { input, calls } => Rel::FlatMap { input: boxed(input), calls },
         Rel::TopK { input, keys, order, skip, fetch, numbered } => {
             Rel::TopK { input: boxed(input), keys, order, skip, fetch, numbered }
         }
@@ -137,6 +138,7 @@ fn plan(rel: &Rel) -> Result<PlanRef, SqlError> {
         Rel::Sort { input, .. } => return plan(input),
         Rel::Limit { input, skip, fetch } => top(input, Vec::new(), &[], *skip, *fetch, false)?,
         Rel::Repeat { input, count } => Plan::Repeat { input: plan(input)?, count: count.clone() },
+        Rel::FlatMap { input, calls } => Plan::FlatMap { input: plan(input)?, calls: calls.clone() },
         Rel::TopK { input, keys, order, skip, fetch, numbered } => {
             top(input, keys.clone(), order, *skip, *fetch, *numbered)?
         }

@@ -4,13 +4,13 @@
 
 use std::collections::BTreeSet;
 
-use millrace_engine::{Aggregate, Expr};
+use millrace_engine::{Aggregate, Expr, RowCalls};
 
 use super::reorder::reorder_joins;
 use super::shown::show_members;
 use super::top::bound;
 use crate::query::exprs::{columns_of, map_columns, volatile_call};
-use crate::query::rel::{JoinKind, Rel, SortKey, aggregate_exprs, map_aggregate};
+use crate::query::rel::{JoinKind, Rel, SortKey, aggregate_exprs, map_aggregate, map_calls};
 
 /// Optimises a bound query.
 pub(crate) fn optimize(mut rel: Rel) -> Rel {
@@ -68,6 +68,17 @@ fn push_filters(rel: Rel, predicates: Vec<Expr>) -> Rel {
         }
         Rel::Repeat { input, count } => {
             Rel::Repeat { input: Box::new(push_filters(*input, predicates)), count }
+        }
+        Rel::FlatMap { input, calls } => {
+            // What reads columns that stay keeps or drops all rows of an input row.
+            let on_kept = |predicate: &Expr| {
+                let kept = columns_of(predicate).last().is_none_or(|last| *last < calls.kept.len());
+                kept && volatile_call(predicate).is_none()
+            };
+            let (below, above): (Vec<_>, Vec<_>) = predicates.into_iter().partition(on_kept);
+            let kept: Vec<Expr> = calls.kept.iter().map(|column| Expr::Column(*column)).collect();
+            let below = below.iter().map(|predicate| substitute(predicate, &kept)).collect();
+            Rel::FlatMap { input: Box::new(push_filters(*input, below)), calls }.filter(above)
         }
         Rel::TopK { input, keys, order, skip, fetch, numbered } => {
             // What reads group keys alone keeps or drops whole groups.
@@ -306,6 +317,7 @@ fn prune(rel: Rel, needed: &Columns) -> Rel {
             let count = renumbered(&count, &below);
             narrow(Rel::Repeat { input: Box::new(prune(*input, &below)), count }, &below, needed)
         }
+        Rel::FlatMap { input, calls } => prune_calls(*input, calls, needed),
         Rel::TopK { input, keys, order, skip, fetch, numbered } => {
             let numbered = numbered && needed.contains(&input.columns().len());
             if !numbered && skip == 0 && fetch.is_none() {
@@ -314,6 +326,19 @@ fn prune(rel: Rel, needed: &Columns) -> Rel {
             prune_top(*input, needed, Top { keys, order, skip, fetch, numbered })
         }
     }
+}
+
+/// Of the columns that stay the needed ones; what the calls give stays whole.
+fn prune_calls(input: Rel, mut calls: RowCalls, needed: &Columns) -> Rel {
+    let own = calls.kept.len();
+    let width = calls.output(&input.columns()).len();
+    let shown: Columns = needed.range(..own).copied().chain(own..width).collect();
+    let kept: Vec<usize> = needed.range(..own).map(|column| calls.kept[*column]).collect();
+    let mut below = read_by(calls.arguments());
+    below.extend(&kept);
+    calls.kept = kept.iter().map(|column| below.range(..*column).count()).collect();
+    let calls = map_calls(calls, &mut |argument| renumbered(argument, &below));
+    narrow(Rel::FlatMap { input: Box::new(prune(input, &below)), calls }, &shown, needed)
 }
 
 /// A `Rel::TopK` without its input.
@@ -385,6 +410,7 @@ pub(super) fn fuse(rel: Rel) -> Rel {
         Rel::Sort { input, keys } => Rel::Sort { input: boxed(input), keys },
         Rel::Limit { input, skip, fetch } => Rel::Limit { input: boxed(input), skip, fetch },
         Rel::Repeat { input, count } => Rel::Repeat { input: boxed(input), count },
+        Rel::FlatMap { input, calls } => Rel::FlatMap { input: boxed(input), calls },
         Rel::TopK { input, keys, order, skip, fetch, numbered } => {
             Rel::TopK { input: boxed(input), keys, order, skip, fetch, numbered }
         }

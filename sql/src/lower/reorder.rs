@@ -27,6 +27,7 @@ pub(super) fn reorder_joins(rel: Rel) -> Rel {
         Rel::Sort { input, keys } => Rel::Sort { input: boxed(input), keys },
         Rel::Limit { input, skip, fetch } => Rel::Limit { input: boxed(input), skip, fetch },
         Rel::Repeat { input, count } => Rel::Repeat { input: boxed(input), count },
+        Rel::FlatMap { input, calls } => Rel::FlatMap { input: boxed(input), calls },
         Rel::TopK { input, keys, order, skip, fetch, numbered } => {
             Rel::TopK { input: boxed(input), keys, order, skip, fetch, numbered }
         }

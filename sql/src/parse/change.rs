@@ -30,7 +30,16 @@ pub(super) fn insert(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
     let source = if cursor.accept("default values") { None } else { Some(source(cursor)?) };
     let on_conflict = if cursor.accept("on conflict") { Some(on_conflict(cursor)?) } else { None };
     let returning = returning(cursor)?;
-    Ok(StatementKind::Insert(Insert { table, alias, columns, overriding, source, on_conflict, returning }))
+    Ok(StatementKind::Insert(Insert {
+        with: None,
+        table,
+        alias,
+        columns,
+        overriding,
+        source,
+        on_conflict,
+        returning,
+    }))
 }
 
 fn source(cursor: &mut Cursor) -> Result<Arc<datafusion::sql::sqlparser::ast::Query>, SqlError> {
@@ -104,7 +113,7 @@ pub(super) fn update(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
     cursor.refuse(&["where current of"], "UPDATE")?;
     let selection = selection(cursor)?;
     let returning = returning(cursor)?;
-    Ok(StatementKind::Update(Update { table, alias, assignments, from, selection, returning }))
+    Ok(StatementKind::Update(Update { with: None, table, alias, assignments, from, selection, returning }))
 }
 
 /// `DELETE FROM [ONLY] table [[AS] alias] [USING …] [WHERE condition] [RETURNING …]`
@@ -119,7 +128,7 @@ pub(super) fn delete(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
     let selection = selection(cursor)?;
     cursor.refuse(&["order by", "limit"], "DELETE")?;
     let returning = returning(cursor)?;
-    Ok(StatementKind::Delete(Delete { table, alias, using, selection, returning }))
+    Ok(StatementKind::Delete(Delete { with: None, table, alias, using, selection, returning }))
 }
 
 /// `TRUNCATE [TABLE] [ONLY] table, … [CONTINUE IDENTITY] [CASCADE | RESTRICT]`

@@ -237,6 +237,37 @@ impl<'a> Cursor<'a> {
         Ok(Arc::from(query))
     }
 
+    /// The first of these words that stands behind a parenthesis that closes, and in none.
+    pub(super) fn word_behind_parentheses(&self, words: &[&'static str]) -> Option<&'static str> {
+        let (mut open, mut place) = (0usize, 0);
+        let mut closed = false;
+        loop {
+            let token = &self.parser.peek_nth_token_ref(place).token;
+            match token {
+                Token::EOF | Token::SemiColon => return None,
+                Token::LParen => open += 1,
+                Token::RParen => open = open.saturating_sub(1),
+                _ if closed && open == 0 => {
+                    let word = unquoted(token);
+                    if let Some(found) = words.iter().find(|known| word.as_deref() == Some(**known)) {
+                        return Some(found);
+                    }
+                }
+                _ => {}
+            }
+            closed = *token == Token::RParen;
+            place += 1;
+        }
+    }
+
+    /// `name [(columns)] AS (query), …`
+    pub(super) fn queries_by_name(&mut self) -> Result<Vec<ast::Cte>, SqlError> {
+        self.spell_out_table();
+        let queries = self.sqlparser(|parser| parser.parse_comma_separated(Parser::parse_cte))?;
+        queries.iter().try_for_each(|cte| super::refused::check(&cte.query, self.source))?;
+        Ok(queries)
+    }
+
     /// From here on writes `TABLE name` as what it means, `SELECT * FROM name`: sqlparser's own reading of it
     /// loses tokens. TABLE is a reserved word, so that only a label behind AS and a part of a dotted name can be
     /// something else.

@@ -9,7 +9,7 @@
 use std::any::TypeId;
 use std::cell::Cell;
 
-use datafusion::sql::sqlparser::ast::Expr;
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr};
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -65,6 +65,9 @@ impl Dialect for BoundedDialect {
         if parser.parse_keywords(&[IS, NOT, DISTINCT, FROM]) {
             let right = parser.parse_subexpr(precedence);
             return Some(right.map(|right| Expr::IsNotDistinctFrom(Box::new(expr.clone()), Box::new(right))));
+        }
+        if let Some(between) = parse_between_symmetric(parser, expr, self.prec_value(Precedence::Between)) {
+            return Some(between);
         }
         let token = |index| &parser.peek_nth_token_ref(index).token;
         let is = |token: &Token, keyword| matches!(token, Token::Word(word) if word.keyword == keyword);
@@ -166,6 +169,43 @@ impl Dialect for BoundedDialect {
     fn supports_comma_separated_trim(&self) -> bool {
         true
     }
+}
+
+/// `[NOT] BETWEEN SYMMETRIC`, whose ends may stand in either order: both orders are tried. (ASYMMETRIC says nothing.)
+fn parse_between_symmetric(
+    parser: &mut Parser,
+    expr: &Expr,
+    precedence: u8,
+) -> Option<Result<Expr, ParserError>> {
+    let is_word = |index: usize, text: &str| matches!(&parser.peek_nth_token_ref(index).token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(text));
+    let negated = is_word(0, "not");
+    let first = usize::from(negated);
+    let symmetric = is_word(first + 1, "symmetric");
+    if !is_word(first, "between") || !symmetric && !is_word(first + 1, "asymmetric") {
+        return None;
+    }
+    (0..first + 2).for_each(|_| _ = parser.next_token());
+    let mut ends = || {
+        let low = parser.parse_subexpr(precedence)?;
+        parser.expect_keyword_is(Keyword::AND)?;
+        Ok((low, parser.parse_subexpr(precedence)?))
+    };
+    let (low, high) = match ends() {
+        Ok(ends) => ends,
+        Err(error) => return Some(Err(error)),
+    };
+    let between = |low: &Expr, high: &Expr| Expr::Between {
+        expr: Box::new(expr.clone()),
+        negated,
+        low: Box::new(low.clone()),
+        high: Box::new(high.clone()),
+    };
+    if !symmetric {
+        return Some(Ok(between(&low, &high)));
+    }
+    let op = if negated { BinaryOperator::And } else { BinaryOperator::Or };
+    let (left, right) = (Box::new(between(&low, &high)), Box::new(between(&high, &low)));
+    Some(Ok(Expr::Nested(Box::new(Expr::BinaryOp { left, op, right }))))
 }
 
 /// IN with two parentheses behind it: a query in more parentheses than it needs, or a list.

@@ -34,6 +34,7 @@ mod table; // CREATE TABLE
 pub(crate) mod tests; // goldens of every form and error, and texts that must not break it
 mod unsupported; // names of what we do not have
 mod view; // CREATE VIEW, CREATE MATERIALIZED VIEW
+mod with; // WITH
 
 use std::sync::Arc;
 
@@ -151,7 +152,8 @@ fn statement(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
         "update" => change::update(cursor)?,
         "delete" => change::delete(cursor)?,
         "truncate" => change::truncate(cursor)?,
-        "select" | "values" | "with" | "table" => StatementKind::Select(cursor.query()?),
+        "select" | "values" | "table" => StatementKind::Select(cursor.query()?),
+        "with" => with::with(cursor)?,
         "subscribe" => StatementKind::Subscribe(subscribe::subscribe(cursor)?),
         "copy" => copy::copy(cursor)?,
         "explain" => explain::explain(cursor)?,

@@ -128,9 +128,16 @@ impl ExprBinder<'_> {
 
     /// `value[…]`: of an array its element or a part of it; of jsonb as `->`.
     pub(super) fn subscripted(&self, root: &ast::Expr, chain: &[ast::AccessExpr]) -> Bound {
-        let value = self.bind(root)?;
+        // The parser takes the column of `table.column[…]` for a part of the table.
+        let named = match (root, chain) {
+            (ast::Expr::Identifier(table), [ast::AccessExpr::Dot(ast::Expr::Identifier(column)), ..]) => {
+                Some(ast::Expr::CompoundIdentifier(vec![table.clone(), column.clone()]))
+            }
+            _ => None,
+        };
+        let value = self.bind(named.as_ref().unwrap_or(root))?;
         let mut subscripts = Vec::new();
-        for access in chain {
+        for access in chain.iter().skip(usize::from(named.is_some())) {
             match access {
                 ast::AccessExpr::Subscript(subscript) => subscripts.push(subscript),
                 ast::AccessExpr::Dot(_) => return Err(SqlError::unsupported("a field of a composite value")),

@@ -124,7 +124,12 @@ impl<'a> Binder<'a> {
         self.limit(bound, query)
     }
 
-    fn bind_with<'e>(&self, with: &With, environment: &Environment<'e>) -> Result<Environment<'e>, SqlError> {
+    /// What is in sight behind WITH.
+    pub(super) fn bind_with<'e>(
+        &self,
+        with: &With,
+        environment: &Environment<'e>,
+    ) -> Result<Environment<'e>, SqlError> {
         if with.recursive {
             return Err(SqlError::unsupported("WITH RECURSIVE"));
         }

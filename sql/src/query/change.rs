@@ -232,6 +232,8 @@ pub(crate) struct ChangeBinder<'a> {
     alias: String,
     /// Whether that is the table's own name, so that it can stand behind its schema.
     is_own_name: bool,
+    /// The queries that it can name.
+    with: Option<Arc<ast::With>>,
 }
 
 impl<'a> ChangeBinder<'a> {
@@ -243,7 +245,20 @@ impl<'a> ChangeBinder<'a> {
     ) -> ChangeBinder<'a> {
         let is_own_name = alias.is_none();
         let alias = alias.unwrap_or(&table.name).to_owned();
-        ChangeBinder { binder: Binder::new(catalog, parameters), table, alias, is_own_name }
+        ChangeBinder { binder: Binder::new(catalog, parameters), table, alias, is_own_name, with: None }
+    }
+
+    /// The same with queries that the statement can name.
+    pub(crate) fn naming(self, with: Option<Arc<ast::With>>) -> ChangeBinder<'a> {
+        ChangeBinder { with, ..self }
+    }
+
+    /// What every part of the statement can name.
+    fn environment(&self) -> Result<Environment<'static>, SqlError> {
+        match &self.with {
+            None => Ok(Environment::new()),
+            Some(with) => self.binder.bind_with(with, &Environment::new()),
+        }
     }
 
     /// INSERT.
@@ -355,7 +370,7 @@ impl<'a> ChangeBinder<'a> {
 
     /// The rows of the table, joined with those of FROM, for which the condition is true.
     fn chosen(&self, from: &[TableWithJoins], selection: Option<&ast::Expr>) -> Result<Source, SqlError> {
-        let environment = Environment::new();
+        let environment = self.environment()?;
         let (mut rel, mut scope) = (Rel::scan(self.table.id, self.table.types()), self.scope(&self.alias));
         self.binder.named.borrow_mut().insert(self.table.id);
         if !from.is_empty() {
@@ -376,7 +391,7 @@ impl<'a> ChangeBinder<'a> {
     /// The rows for which a WHERE is true.
     fn filtered(&self, rel: Rel, scope: &Scope, selection: Option<&ast::Expr>) -> Result<Rel, SqlError> {
         let Some(condition) = selection else { return Ok(rel) };
-        let (environment, subqueries) = (Environment::new(), RefCell::default());
+        let (environment, subqueries) = (self.environment()?, RefCell::default());
         let predicates = ExprBinder::new(scope, &self.binder.parameters, "WHERE")
             .within(&self.binder, &environment, &subqueries)
             .bind_conjuncts(condition, "argument of WHERE")?;
@@ -391,7 +406,7 @@ impl<'a> ChangeBinder<'a> {
         assignments: &[Assignment],
         clause: &'static str,
     ) -> Result<(Rel, Vec<Expr>), SqlError> {
-        let (environment, subqueries) = (Environment::new(), RefCell::default());
+        let (environment, subqueries) = (self.environment()?, RefCell::default());
         let binder = ExprBinder::new(scope, &self.binder.parameters, clause).within(
             &self.binder,
             &environment,
@@ -453,8 +468,9 @@ impl<'a> ChangeBinder<'a> {
             let name = self.table.columns[*column].name.clone();
             Ok(binder::Target { name, default: default_of(self.table, *column)? })
         };
+        let environment = self.environment()?;
         self.binder.assigning = Some(source.columns.iter().map(target).collect::<Result<_, SqlError>>()?);
-        let bound = self.binder.bind_query(query, &Environment::new(), Some(&targets))?;
+        let bound = self.binder.bind_query(query, &environment, Some(&targets))?;
         self.binder.assigning = None;
         let own = bound.rel.columns();
         if own.len() != named.len() {
@@ -596,8 +612,10 @@ impl<'a> ChangeBinder<'a> {
         let source = self.query(source)?;
         let checks = if matches!(kind, ChangeKind::Delete) { Vec::new() } else { self.checks()? };
         let Returning { items, scope, shown } = returning;
+        let environment = self.environment()?;
         let returned = |items: &[SelectItem]| {
-            let bound = self.binder.bind_returning(items, &scope, Rel::scan(STATEMENT_ROWS, shown))?;
+            let rel = Rel::scan(STATEMENT_ROWS, shown);
+            let bound = self.binder.bind_returning(items, &scope, rel, &environment)?;
             Query::new(bound, &self.binder)
         };
         let returning = items.map(returned).transpose()?;

@@ -59,6 +59,10 @@ impl Rel {
                 writeln!(f, "Repeat {count}")?;
                 below(f, input)
             }
+            Rel::FlatMap { input, calls } => {
+                writeln!(f, "Flat map {calls}")?;
+                below(f, input)
+            }
             Rel::TopK { input, keys, order, skip, fetch, numbered } => {
                 let fetch = fetch.map_or_else(|| "all".to_owned(), |fetch| fetch.to_string());
                 let numbered = if *numbered { " numbered" } else { "" };

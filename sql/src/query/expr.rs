@@ -6,12 +6,12 @@
 use std::cell::{Cell, RefCell};
 
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator, CaseWhen, UnaryOperator, Value};
-use millrace_engine::{Aggregate, DataType, Decimal, Expr, Literal};
+use millrace_engine::{Aggregate, DataType, Decimal, Expr, Literal, SetCall};
 
 use super::binder::Binder;
 use super::catalog_function::{OidType, catalog_type};
 use super::exprs::conjuncts;
-use super::forms::{ILIKE, LIKE, REGEX, REGEX_ANY_CASE, qualified_operator};
+use super::forms::{ILIKE, LIKE, REGEX, REGEX_ANY_CASE, SIMILAR, qualified_operator};
 use super::scope::{Scope, TableName, fold};
 use super::subquery::Subqueries;
 use super::surroundings::{Environment, Outer};
@@ -39,6 +39,8 @@ pub(crate) struct ExprBinder<'a> {
     pub(crate) aggregates: Option<&'a RefCell<Vec<Aggregate>>>,
     /// Where window calls are collected; `None` where they are not allowed.
     pub(crate) windows: Option<&'a Windows<'a>>,
+    /// Where calls that give rows are collected; `None` where they are not allowed.
+    pub(crate) sets: Option<&'a RefCell<Vec<SetCall>>>,
     /// The clause, for messages: `WHERE`, `JOIN conditions`, ….
     pub(crate) clause: &'static str,
     /// What is around the query.
@@ -71,6 +73,7 @@ impl<'a> ExprBinder<'a> {
             parameters,
             aggregates: None,
             windows: None,
+            sets: None,
             clause,
             outer: None,
             subqueries: None,
@@ -99,6 +102,12 @@ impl<'a> ExprBinder<'a> {
     /// The same, collecting window calls.
     pub(crate) fn numbering(mut self, windows: &'a Windows<'a>) -> Self {
         self.windows = Some(windows);
+        self
+    }
+
+    /// The same, collecting calls that give rows.
+    pub(crate) fn giving_rows(mut self, sets: &'a RefCell<Vec<SetCall>>) -> Self {
+        self.sets = Some(sets);
         self
     }
 
@@ -173,6 +182,9 @@ impl<'a> ExprBinder<'a> {
             Sql::ILike { negated, any: false, expr, pattern, escape_char } => {
                 self.like(&ILIKE, *negated, expr, pattern, escape_char.as_ref())
             }
+            Sql::SimilarTo { negated, expr, pattern, escape_char } => {
+                self.like(&SIMILAR, *negated, expr, pattern, escape_char.as_ref())
+            }
             Sql::Collate { expr, collation } => self.collate(expr, collation),
             Sql::Interval(interval) => self.interval(interval),
             Sql::AtTimeZone { timestamp, time_zone } => self.plain_call("timezone", &[time_zone, timestamp]),
@@ -180,9 +192,8 @@ impl<'a> ExprBinder<'a> {
             Sql::Trim { trim_where, trim_what, expr, trim_characters } => {
                 self.trim(*trim_where, trim_what.as_deref(), expr, trim_characters.as_deref())
             }
-            Sql::Case { operand, conditions, else_result, .. } => {
-                self.case(operand.as_deref(), conditions, else_result.as_deref())
-            }
+            Sql::Case { operand, conditions, else_result, .. } => self
+                .without_sets("CASE", || self.case(operand.as_deref(), conditions, else_result.as_deref())),
             Sql::Function(function) => self.function(function),
             Sql::Extract { field, expr, .. } => self.extract(&field.to_string(), expr),
             Sql::Ceil { expr, field: ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) } => {
@@ -396,6 +407,7 @@ impl<'a> ExprBinder<'a> {
             BinaryOperator::QuestionAnd => self.arithmetic("?&", "?&", left, right),
             BinaryOperator::QuestionPipe => self.arithmetic("?|", "?|", left, right),
             BinaryOperator::Question => self.arithmetic("?", "?", left, right),
+            BinaryOperator::Overlaps => self.overlaps(left, right),
             BinaryOperator::PGExp => self.arithmetic("power", "^", left, right),
             BinaryOperator::PGLikeMatch => self.like(&LIKE, false, left, right, None),
             BinaryOperator::PGNotLikeMatch => self.like(&LIKE, true, left, right, None),

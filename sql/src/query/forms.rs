@@ -21,6 +21,7 @@ pub(super) struct LikeOperator {
 pub(super) const LIKE: LikeOperator = LikeOperator { symbol: "~~", negated: "!~~", function: "like" };
 pub(super) const ILIKE: LikeOperator = LikeOperator { symbol: "~~*", negated: "!~~*", function: "ilike" };
 
+pub(super) const SIMILAR: LikeOperator = LikeOperator { symbol: "~", negated: "!~", function: "similar_to" };
 pub(super) const REGEX: LikeOperator = LikeOperator { symbol: "~", negated: "!~", function: "matches" };
 pub(super) const REGEX_ANY_CASE: LikeOperator =
     LikeOperator { symbol: "~*", negated: "!~*", function: "matches_any_case" };
@@ -74,7 +75,10 @@ impl ExprBinder<'_> {
         escape: Option<&ast::ValueWithSpan>,
     ) -> Bound {
         let (text, mut operands) = (self.bind(text)?, vec![self.bind(pattern)?]);
-        let types = [text.data_type(), operands[0].data_type()];
+        // A pattern of SIMILAR TO becomes one of `~`, which is a text.
+        let pattern_type =
+            operands[0].data_type().or((operator.function == SIMILAR.function).then_some(DataType::Text));
+        let types = [text.data_type(), pattern_type];
         let is_text = |known: &DataType| matches!(known, DataType::Text | DataType::Char);
         if !types.iter().flatten().all(is_text) {
             return Err(no_operator(if negated { operator.negated } else { operator.symbol }, &types));
@@ -175,5 +179,70 @@ impl ExprBinder<'_> {
             _ => "extract",
         };
         Ok(Typed::Known(call(name, arguments, data_type), data_type))
+    }
+
+    /// `(start, end) OVERLAPS (start, end)`; an end may be an interval from the start on.
+    pub(super) fn overlaps(&self, left: &ast::Expr, right: &ast::Expr) -> Bound {
+        let ends = |side: &ast::Expr, which: &str| match side {
+            ast::Expr::Tuple(ends) if ends.len() == 2 => Ok([self.bind(&ends[0])?, self.bind(&ends[1])?]),
+            ast::Expr::Tuple(_) => {
+                let message = format!("wrong number of parameters on {which} side of OVERLAPS expression");
+                Err(SqlError::new("42601", message))
+            }
+            _ => Err(SqlError::new("42601", "syntax error at or near \"OVERLAPS\"")),
+        };
+        let mut operands = Vec::new();
+        for [start, end] in [ends(left, "left")?, ends(right, "right")?] {
+            let end = match end.data_type() {
+                Some(DataType::Interval) => self.operator_of("add", "+", vec![start.clone(), end])?,
+                _ => end,
+            };
+            operands.extend([start, end]);
+        }
+        let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
+        let missing = || super::function::no_function("pg_catalog.overlaps", &types);
+        let common = functions::common_type(&types).map_err(|_| missing())?;
+        let common = match common {
+            DataType::Date => DataType::Timestamp,
+            DataType::Timestamp | DataType::TimestampTz | DataType::Time => common,
+            _ if types.iter().all(Option::is_none) => {
+                return Err(super::function::ambiguous_function("pg_catalog.overlaps", &types));
+            }
+            _ => return Err(missing()),
+        };
+        let arguments = self.all_as(operands, common)?;
+        Ok(Typed::boolean(call("overlaps", arguments, DataType::Boolean)))
+    }
+
+    /// `to_char(number, pattern)`: from the number's text. `None` where it is no number.
+    pub(super) fn number_as_text(&self, number: Typed, pattern: &ast::Expr) -> Option<Bound> {
+        let name = match number.data_type()? {
+            DataType::Int16 | DataType::Int32 => "to_char_integer",
+            DataType::Int64 | DataType::Numeric { .. } => "to_char_numeric",
+            DataType::Float32 => "to_char_real",
+            DataType::Float64 => "to_char_double",
+            _ => return None,
+        };
+        let bound = self.bind(pattern).and_then(|pattern| {
+            let arguments = self.all_as(vec![number, pattern], DataType::Text)?;
+            Ok(Typed::Known(call(name, arguments, DataType::Text), DataType::Text))
+        });
+        Some(bound)
+    }
+
+    /// `to_number(text, pattern)`: a numeric with as many digits behind the point as the pattern has.
+    pub(super) fn to_number(&self, text: &ast::Expr, pattern: &ast::Expr) -> Bound {
+        let operands = vec![self.bind(text)?, self.bind(pattern)?];
+        let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
+        if !types.iter().flatten().all(|known| matches!(known, DataType::Text | DataType::Char)) {
+            return Err(super::function::no_function("to_number", &types));
+        }
+        let arguments = self.all_as(operands, DataType::Text)?;
+        let Expr::Literal(Literal::Text(pattern)) = &arguments[1] else {
+            return Err(SqlError::unsupported("to_number() with a pattern that is not constant"));
+        };
+        let data_type = numeric_type(functions::digits_behind_point(pattern)?);
+        let number = call("to_number", arguments, DataType::Text);
+        Ok(Typed::Known(Expr::Cast { input: Box::new(number), to: data_type }, data_type))
     }
 }

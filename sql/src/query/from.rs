@@ -13,7 +13,7 @@ use super::expr::{ExprBinder, call};
 use super::exprs::columns_of;
 use super::rel::{JoinKind, Rel};
 use super::scope::{Scope, ScopeColumn, TableName, fold, fold_name};
-use super::set_function::{SetCall, arguments_in_from};
+use super::set_function::{CallInFrom, arguments_in_from};
 use super::surroundings::Frame;
 use super::typed::Typed;
 use super::unnest::{self, Sides};
@@ -157,7 +157,7 @@ impl Binder<'_> {
             let rel = Rel::Values { rows: Vec::new(), columns: types };
             return renamed(Source { rel, scope }, alias);
         }
-        self.bind_set(&SetCall { name: last, arguments, with_ordinality, alias }, environment)
+        self.bind_set(&CallInFrom { name: last, arguments, with_ordinality, alias }, environment)
     }
 
     fn bind_table(&self, name: &[String], alias: Option<&TableAlias>, environment: &Environment) -> Bound {

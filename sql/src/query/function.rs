@@ -16,14 +16,14 @@ use super::outer::has_outer;
 use super::parts::of_parts;
 use super::rel::{SortKey, aggregate_exprs};
 use super::scope::{fold, fold_name};
-use super::set_function::SETS;
 use super::typed::{Typed, cast_known};
 use super::types::display_known;
 use super::window::is_window_function;
 use crate::compile::evaluate_constant;
 use crate::error::SqlError;
 use crate::functions::{
-    self, Kind, Unresolved, fold_moment, numeric_type, resolve_function, rounded_type, sql_function,
+    self, Kind, Unresolved, fold_moment, gives_rows, numeric_type, resolve_function, rounded_type,
+    sql_function,
 };
 
 /// The functions whose value is the statement's moment.
@@ -94,11 +94,6 @@ pub(super) fn no_function(name: &str, types: &[Option<DataType>]) -> SqlError {
 pub(super) fn ambiguous_function(name: &str, types: &[Option<DataType>]) -> SqlError {
     SqlError::new("42725", format!("function {} is not unique", signature(name, types)))
         .hint("Could not choose a best candidate function. You might need to add explicit type casts.")
-}
-
-/// Whether a name is that of an aggregate.
-pub(super) fn is_aggregate(name: &[String]) -> bool {
-    name.last().is_some_and(|name| aggregate_function(name).is_some())
 }
 
 fn aggregate_function(name: &str) -> Option<AggregateFunction> {
@@ -298,7 +293,10 @@ impl ExprBinder<'_> {
     /// Binds a call that is no aggregate.
     pub(crate) fn plain_call(&self, name: &str, arguments: &[&ast::Expr]) -> Result<Typed, SqlError> {
         match (name, arguments) {
-            ("coalesce" | "greatest" | "least", [_, ..]) => return self.of_one_type(name, arguments),
+            ("coalesce", [_, ..]) => {
+                return self.without_sets("COALESCE", || self.of_one_type(name, arguments));
+            }
+            ("greatest" | "least", [_, ..]) => return self.of_one_type(name, arguments),
             ("nullif", [left, right]) => return self.nullif(left, right),
             ("concat", [_, ..]) => return self.concat_all("concat_all", arguments),
             ("format", [_, ..]) => return self.concat_all("format", arguments),
@@ -315,10 +313,16 @@ impl ExprBinder<'_> {
             (name, []) if is_now(name) => return self.now(name),
             ("current_time", []) => return Err(SqlError::unsupported("type time with time zone")),
             ("age", [since]) => return self.age_today(since),
+            ("to_number", [text, pattern]) => return self.to_number(text, pattern),
+            ("to_char", [value, pattern]) => {
+                if let Some(bound) = self.number_as_text(self.bind(value)?, pattern) {
+                    return bound;
+                }
+            }
             _ => {}
         }
-        if SETS.contains(&name) {
-            return Err(SqlError::unsupported(format_args!("{name}(), which gives several rows,")));
+        if gives_rows(name) {
+            return self.set_in_expression(name, arguments);
         }
         if let Some(bound) = self.volatile_function(name, arguments) {
             return bound;

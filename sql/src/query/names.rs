@@ -1,7 +1,7 @@
 //! The name of an unaliased select item, as PostgreSQL chooses it (its `FigureColname`).
 
 use datafusion::sql::sqlparser::ast::{
-    CeilFloorKind, DateTimeField, Expr, SelectItem, SetExpr, TrimWhereField,
+    AccessExpr, BinaryOperator, CeilFloorKind, DateTimeField, Expr, SelectItem, SetExpr, TrimWhereField,
 };
 
 use super::scope::{fold, fold_name};
@@ -53,7 +53,14 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
         // NOT before it is an operator, which has no name.
         Expr::Exists { negated, .. } => (!negated).then(|| ("exists".to_owned(), true)),
         Expr::Array(_) => strong("array"),
-        Expr::CompoundFieldAccess { root, .. } => figure(root),
+        Expr::BinaryOp { op: BinaryOperator::Overlaps, .. } => strong("overlaps"),
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            let field = access_chain.iter().rev().find_map(|access| match access {
+                AccessExpr::Dot(Expr::Identifier(name)) => Some((fold(name), true)),
+                _ => None,
+            });
+            field.or_else(|| figure(root))
+        }
         Expr::Tuple(_) => strong("row"),
         Expr::Subquery(query) => first_column(&query.body).map(|name| (name, true)),
         _ => None,

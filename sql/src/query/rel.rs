@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use millrace_engine::{Aggregate, DataType, Expr, RelationId};
+use millrace_engine::{Aggregate, DataType, Expr, RelationId, RowCalls, SetCall};
 
 use crate::system::SystemRelation;
 
@@ -38,6 +38,8 @@ pub(crate) enum Rel {
     Limit { input: Box<Rel>, skip: usize, fetch: Option<usize> },
     /// Each row `count` times (a bigint over its columns); not at all where that is NULL or below 1.
     Repeat { input: Box<Rel>, count: Expr },
+    /// Calls of functions that give rows, for each row. Meaning and output are those of `Plan::FlatMap`.
+    FlatMap { input: Box<Rel>, calls: RowCalls },
     /// The first rows of each group in the order of `order`, ties by the whole row; `numbered` appends
     /// the row's number in its group. Meaning and output are those of `Plan::TopK`.
     TopK {
@@ -128,6 +130,7 @@ impl Rel {
             | Rel::Sort { input, .. }
             | Rel::Limit { input, .. }
             | Rel::Repeat { input, .. }
+            | Rel::FlatMap { input, .. }
             | Rel::TopK { input, .. } => input.is_vacant(),
         }
     }
@@ -149,6 +152,7 @@ impl Rel {
             | Rel::Sort { input, .. }
             | Rel::Limit { input, .. }
             | Rel::Repeat { input, .. } => input.columns(),
+            Rel::FlatMap { input, calls } => calls.output(&input.columns()),
             Rel::TopK { input, numbered, .. } => {
                 let mut columns = input.columns();
                 columns.extend(numbered.then_some(DataType::Int64));
@@ -238,6 +242,7 @@ impl Rel {
             | Rel::Sort { input, .. }
             | Rel::Limit { input, .. }
             | Rel::Repeat { input, .. }
+            | Rel::FlatMap { input, .. }
             | Rel::TopK { input, .. } => vec![input],
             Rel::Join { left, right, .. } => vec![left, right],
             Rel::Union { inputs } => inputs.iter_mut().collect(),
@@ -260,6 +265,7 @@ impl Rel {
             | Rel::Sort { input, .. }
             | Rel::Limit { input, .. }
             | Rel::Repeat { input, .. }
+            | Rel::FlatMap { input, .. }
             | Rel::TopK { input, .. } => vec![input],
             Rel::Join { left, right, .. } => vec![left, right],
             Rel::Union { inputs } => inputs.iter().collect(),
@@ -304,6 +310,10 @@ impl Rel {
                 let input = Box::new(input.map_exprs(map));
                 Rel::Repeat { input, count: map(&count) }
             }
+            Rel::FlatMap { input, calls } => {
+                let input = Box::new(input.map_exprs(map));
+                Rel::FlatMap { input, calls: map_calls(calls, map) }
+            }
             Rel::TopK { input, keys, order, skip, fetch, numbered } => {
                 let input = Box::new(input.map_exprs(map));
                 Rel::TopK { input, keys: all(&keys, map), order, skip, fetch, numbered }
@@ -323,6 +333,7 @@ impl Rel {
                 keys.iter().chain(aggregates.iter().flat_map(aggregate_exprs)).for_each(&mut *visit);
             }
             Rel::Repeat { count, .. } => visit(count),
+            Rel::FlatMap { calls, .. } => calls.arguments().for_each(&mut *visit),
             Rel::TopK { keys, .. } => keys.iter().for_each(&mut *visit),
             Rel::Scan { .. }
             | Rel::Union { .. }
@@ -343,6 +354,13 @@ pub(crate) fn map_aggregate(mut aggregate: Aggregate, map: &mut impl FnMut(&Expr
     let exprs = aggregate.arguments.iter_mut().chain(aggregate.order.iter_mut().map(|key| &mut key.expr));
     exprs.for_each(|expr| *expr = map(expr));
     aggregate
+}
+
+/// The calls with each argument replaced by what `map` makes of it.
+pub(crate) fn map_calls(mut calls: RowCalls, map: &mut impl FnMut(&Expr) -> Expr) -> RowCalls {
+    let arguments = calls.calls.iter_mut().flat_map(|call: &mut SetCall| &mut call.arguments);
+    arguments.for_each(|argument| *argument = map(argument));
+    calls
 }
 
 /// The types of expressions over these columns; the binder makes none out of range.

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::sql::sqlparser::ast::{self, Distinct, GroupByExpr, OrderByExpr, Select, SelectItem};
-use millrace_engine::{DataType, Expr};
+use millrace_engine::{DataType, Expr, SetCall};
 
 use super::binder::{Binder, BoundQuery, Environment, Targets, output_column, sort_key};
 use super::expr::{AGGREGATE_BASE, ExprBinder};
@@ -19,7 +19,7 @@ use super::json::{EQUALITY, ORDERING, refuse_json};
 use super::outer::{map_places, place, places_of};
 use super::rel::{Rel, SortKey};
 use super::scope::{Scope, ScopeColumn, fold};
-use super::set_function::from_call;
+use super::set_function::{SET_BASE, call_sets};
 use super::typed::Typed;
 use super::unnest::{self, Subquery};
 use super::window::{WINDOW_BASE, Window, Windows, number_rows};
@@ -45,7 +45,9 @@ enum Order {
 /// the catalogs for arrays of what is not there, and compare with arrays where a column is only a text (42809).
 fn bind_item(expr: &ast::Expr, binder: &ExprBinder, vacant: bool) -> Result<Typed, SqlError> {
     match binder.bind(expr) {
-        Err(error) if vacant && ["0A000", "42809"].contains(&&*error.sqlstate) => Ok(Typed::Null),
+        Err(error) if vacant && ["0A000", "42804", "42809", "42883"].contains(&&*error.sqlstate) => {
+            Ok(Typed::Null)
+        }
         bound => bound,
     }
 }
@@ -60,9 +62,6 @@ impl Binder<'_> {
         targets: Targets,
     ) -> Result<BoundQuery, SqlError> {
         refuse(select)?;
-        if let Some(select) = from_call(select) {
-            return self.bind_select(&select, order_by, environment, targets);
-        }
         let source = self.bind_from(&select.from, environment)?;
         let scope = &source.scope;
         let subqueries = RefCell::default();
@@ -76,10 +75,12 @@ impl Binder<'_> {
 
         let aggregates = RefCell::new(Vec::new());
         let windows = Windows::new(&select.named_window)?;
+        let sets = RefCell::default();
         let binder = ExprBinder::new(scope, &self.parameters, "SELECT")
             .within(self, environment, &subqueries)
             .collecting(&aggregates)
-            .numbering(&windows);
+            .numbering(&windows)
+            .giving_rows(&sets);
         let items = self.bind_items(&select.projection, scope, &binder, rel.is_vacant())?;
         let grouping = self.bind_group_by(&select.group_by, &items, &binder)?;
         let having = match &select.having {
@@ -107,11 +108,11 @@ impl Binder<'_> {
             }
         };
 
-        let windows = windows.into_found();
+        let (windows, sets) = (windows.into_found(), sets.into_inner());
         let aggregates = aggregates.into_inner();
         let grouped = grouping.is_there() || !aggregates.is_empty() || select.having.is_some();
         let subqueries = subqueries.into_inner();
-        let mut list = SelectList { outputs, having, windows, orders, distinct, subqueries };
+        let mut list = SelectList { outputs, having, windows, sets, orders, distinct, subqueries };
         let (rel, list) = if grouped {
             let subqueries = list.subqueries.clone();
             let mut regroup = Regroup::new(&grouping, aggregates.len(), scope);
@@ -131,10 +132,11 @@ impl Binder<'_> {
         items: &[SelectItem],
         scope: &Scope,
         rel: Rel,
+        environment: &Environment,
     ) -> Result<BoundQuery, SqlError> {
-        let (environment, subqueries) = (Environment::new(), RefCell::default());
+        let subqueries = RefCell::default();
         let binder =
-            ExprBinder::new(scope, &self.parameters, "RETURNING").within(self, &environment, &subqueries);
+            ExprBinder::new(scope, &self.parameters, "RETURNING").within(self, environment, &subqueries);
         let items = self.bind_items(items, scope, &binder, false)?;
         let names: Vec<String> = items.iter().map(|item| item.name.clone()).collect();
         let origins = items.iter().map(|item| item.origin).collect();
@@ -209,11 +211,15 @@ impl Binder<'_> {
         refuse_json(typed.data_type(), EQUALITY)?;
         let data_type = typed.full_type().unwrap_or(DataType::Text);
         let key = self.parameters.as_type(typed, data_type)?;
-        let (mut aggregate, mut window) = (false, false);
+        let (mut aggregate, mut window, mut set) = (false, false, false);
         key.for_each_column(&mut |column| {
-            window |= column >= WINDOW_BASE;
+            set |= column >= SET_BASE;
+            window |= (WINDOW_BASE..SET_BASE).contains(&column);
             aggregate |= (AGGREGATE_BASE..WINDOW_BASE).contains(&column);
         });
+        if set {
+            return Err(SqlError::unsupported("a function that gives rows in GROUP BY"));
+        }
         let (sqlstate, what) = match (window, aggregate) {
             (true, _) => ("42P20", "window functions"),
             (false, true) => ("42803", "aggregate functions"),
@@ -278,6 +284,8 @@ struct SelectList {
     outputs: Vec<Expr>,
     having: Vec<Expr>,
     windows: Vec<Window>,
+    /// Calls that give rows.
+    sets: Vec<SetCall>,
     orders: Vec<Order>,
     distinct: Distinctness,
     /// What their places stand for.
@@ -339,7 +347,8 @@ impl SelectList {
         let operands =
             places.iter().filter_map(|index| self.subqueries.get(*index)).flat_map(Subquery::operands);
         if operands.flat_map(columns_of).any(|column| column >= WINDOW_BASE) {
-            return Err(SqlError::unsupported("a window function as the operand of a sub-query"));
+            let what = "a window function, or one that gives rows, as the operand of a sub-query";
+            return Err(SqlError::unsupported(what));
         }
         let read = places.iter().map(|index| place(*index, DataType::Boolean)).collect();
         let (rel, values) = unnest::attach(rel, read, &self.subqueries)?;
@@ -358,7 +367,7 @@ impl SelectList {
         Ok(rel)
     }
 
-    /// The expressions that are computed last.
+    /// The expressions that are computed last, and the arguments of calls that give rows, right before.
     fn computed(&mut self) -> Vec<&mut Expr> {
         let on = match &mut self.distinct {
             Distinctness::On(on) => on.as_mut_slice(),
@@ -368,7 +377,8 @@ impl SelectList {
             Order::Extra(expr) => Some(expr),
             Order::Output(_) => None,
         });
-        self.outputs.iter_mut().chain(orders).collect()
+        let arguments = self.sets.iter_mut().flat_map(|call| &mut call.arguments);
+        self.outputs.iter_mut().chain(orders).chain(arguments).collect()
     }
 
     /// Puts everything above `rel`.
@@ -380,6 +390,10 @@ impl SelectList {
         if !self.windows.is_empty() {
             let (windows, having) = (std::mem::take(&mut self.windows), std::mem::take(&mut self.having));
             rel = number_rows(rel, having, windows, self.computed());
+        }
+        if !self.sets.is_empty() {
+            let (sets, having) = (std::mem::take(&mut self.sets), std::mem::take(&mut self.having));
+            rel = call_sets(rel.filter(having), sets, self.computed());
         }
         let width = self.outputs.len();
         let mut outputs = self.outputs;

@@ -1,60 +1,38 @@
-//! Functions that give rows, where their arguments are known when the query is bound: in FROM, and as an item of a
-//! SELECT without FROM. Their rows stand in the plan as those of VALUES do.
+//! Functions that give rows: in FROM, where they see the tables to their left, and in the select list, where those of
+//! one SELECT go in step.
 
-use datafusion::sql::sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArguments, SelectItem};
-use millrace_engine::{DataType, Expr, Literal};
+use std::cell::RefCell;
+
+use datafusion::sql::sqlparser::ast::{self, FunctionArg, FunctionArgExpr};
+use millrace_engine::{DataType, Element, Expr, Literal, RowCalls, SetCall};
 
 use super::binder::{Binder, Environment};
-use super::expr::ExprBinder;
-use super::exprs::{calls, columns_of, volatile_call};
+use super::expr::{Bound, ExprBinder};
+use super::exprs::map_columns;
 use super::from::{Source, renamed};
 use super::function::{ambiguous_function, no_function};
 use super::rel::Rel;
-use super::scope::{Scope, fold, fold_name};
-use super::typed::Typed;
-use crate::compile::evaluate_constant;
+use super::scope::{Scope, fold};
+use super::typed::{Typed, becomes};
+use super::unnest;
 use crate::error::SqlError;
-use crate::functions::{numeric_type, text_of_part};
-use crate::json::{self, Json, Split};
-use crate::text_form::stored_array;
+use crate::functions::{self, gives_rows, numeric_type};
 
-/// Calls that give more rows are refused: all of them are in memory before the first is used.
-const ROWS_MAX: usize = 1 << 20;
-
-const MICROS_PER_DAY: i128 = 86_400_000_000;
-
-/// The functions that give several rows.
-pub(super) const SETS: &[&str] = &[
-    "generate_series",
-    "generate_subscripts",
-    "json_array_elements",
-    "json_array_elements_text",
-    "json_each",
-    "json_each_text",
-    "json_object_keys",
-    "jsonb_array_elements",
-    "jsonb_array_elements_text",
-    "jsonb_each",
-    "jsonb_each_text",
-    "jsonb_object_keys",
-    "regexp_matches",
-    "regexp_split_to_table",
-    "string_to_table",
-    "unnest",
-];
+/// While calls are collected, the column that stands for the n-th is this plus n.
+pub(crate) const SET_BASE: usize = 1 << 34;
 
 /// A call in FROM.
-pub(super) struct SetCall<'a> {
+pub(super) struct CallInFrom<'a> {
     pub(super) name: String,
     pub(super) arguments: Vec<&'a ast::Expr>,
     pub(super) with_ordinality: bool,
     pub(super) alias: Option<&'a ast::TableAlias>,
 }
 
-/// What a function gives.
-struct Given {
+/// What a call gives: of several arrays as many calls, which go in step.
+struct Set {
+    calls: Vec<SetCall>,
     columns: Vec<(String, DataType)>,
-    rows: Vec<Vec<Literal>>,
     /// Whether the alias of the call is its column's name, too.
     takes_alias: bool,
 }
@@ -71,191 +49,201 @@ pub(super) fn arguments_in_from(arguments: &[FunctionArg]) -> Result<Vec<&ast::E
     arguments.iter().map(plain).collect()
 }
 
-/// A SELECT without FROM of which one item is a call that gives rows, as the SELECT from that call that it means.
-pub(super) fn from_call(select: &ast::Select) -> Option<ast::Select> {
-    if !select.from.is_empty() {
-        return None;
-    }
-    let call_of = |item: &SelectItem| match item {
-        SelectItem::UnnamedExpr(ast::Expr::Function(function))
-        | SelectItem::ExprWithAlias { expr: ast::Expr::Function(function), .. } => {
-            let mut name = fold_name(&function.name);
-            name.pop_if(|last| SETS.contains(&last.as_str()) && !last.ends_with("each"))
-        }
-        _ => None,
-    };
-    let mut calls = select.projection.iter().enumerate().filter_map(|(at, item)| Some((at, call_of(item)?)));
-    let ((at, name), None) = (calls.next()?, calls.next()) else { return None };
-    let mut select = select.clone();
-    let item = select.projection.get_mut(at)?;
-    let ident = ast::Ident::with_quote('"', &name);
-    let read = ast::Expr::CompoundIdentifier(vec![ident.clone(), ident.clone()]);
-    let (expr, alias) = match item.clone() {
-        SelectItem::ExprWithAlias { expr, alias } => (expr, alias),
-        SelectItem::UnnamedExpr(expr) => (expr, ident.clone()),
-        _ => return None,
-    };
-    *item = SelectItem::ExprWithAlias { expr: read, alias };
-    let ast::Expr::Function(function) = expr else { return None };
-    let FunctionArguments::List(list) = function.args else { return None };
-    let column = ast::TableAliasColumnDef { name: ident.clone(), data_type: None };
-    let relation = ast::TableFactor::Function {
-        lateral: false,
-        name: function.name,
-        args: list.args,
-        with_ordinality: false,
-        alias: Some(ast::TableAlias { explicit: true, name: ident, columns: vec![column], at: None }),
-    };
-    select.from = vec![ast::TableWithJoins { relation, joins: Vec::new() }];
-    Some(select)
-}
-
 impl Binder<'_> {
-    /// Binds a call in FROM.
+    /// Binds a call in FROM: for each row of the tables to its left, if it reads them.
     ///
     /// # Errors
-    /// 0A000 where its arguments depend on rows, or on the moment.
-    pub(super) fn bind_set(&self, set: &SetCall, environment: &Environment) -> Result<Source, SqlError> {
-        let scope = Scope::default();
-        let binder = ExprBinder::new(&scope, &self.parameters, "functions in FROM");
-        let arguments = binder.bind_all(&set.arguments).map_err(|error| {
-            let may_be_beside = environment.outer.is_some() && ["42703", "42P01"].contains(&&*error.sqlstate);
-            if may_be_beside { unsupported() } else { error }
-        })?;
-        let Given { mut columns, mut rows, takes_alias } = binder.set(&set.name, arguments)?;
+    /// 42883 where there is no such function.
+    pub(super) fn bind_set(&self, set: &CallInFrom, environment: &Environment) -> Result<Source, SqlError> {
+        let (scope, subqueries) = (Scope::default(), RefCell::default());
+        let environment = environment.lateral();
+        let binder = ExprBinder::new(&scope, &self.parameters, "functions in FROM").within(
+            self,
+            &environment,
+            &subqueries,
+        );
+        let (rel, mut columns, takes_alias) = if gives_rows(&set.name) {
+            let arguments = binder.bind_all(&set.arguments)?;
+            let Set { mut calls, columns, takes_alias } = binder.set(&set.name, arguments)?;
+            let arguments = calls.iter().flat_map(|call| call.arguments.iter().cloned()).collect();
+            let (input, arguments) = unnest::attach(Rel::unit(), arguments, &subqueries.take())?;
+            let mut attached = arguments.into_iter();
+            let slots = calls.iter_mut().flat_map(|call| &mut call.arguments);
+            slots.zip(&mut attached).for_each(|(slot, argument)| *slot = argument);
+            let calls = RowCalls { kept: Vec::new(), calls, numbered: set.with_ordinality, outer: false };
+            (Rel::FlatMap { input: Box::new(input), calls }, columns, takes_alias)
+        } else {
+            let (rel, column) = self.one_row(set, &binder, &subqueries)?;
+            (rel, vec![column], true)
+        };
         if let ([(name, _)], true, Some(alias)) = (columns.as_mut_slice(), takes_alias, set.alias) {
             *name = fold(&alias.name);
         }
         if set.with_ordinality {
             columns.push(("ordinality".to_owned(), DataType::Int64));
-            (1..).zip(&mut rows).for_each(|(number, row)| row.push(Literal::Int64(number)));
         }
         let table = set.alias.map_or_else(|| set.name.clone(), |alias| fold(&alias.name));
-        let types = columns.iter().map(|(_, data_type)| *data_type).collect();
-        let rows = rows.into_iter().map(|row| row.into_iter().map(Expr::Literal).collect()).collect();
-        let source =
-            Source { rel: Rel::Values { rows, columns: types }, scope: Scope::of_table(&table, columns) };
-        renamed(source, set.alias)
+        renamed(Source { rel, scope: Scope::of_table(&table, columns) }, set.alias)
+    }
+
+    /// Any other function in FROM: one row of its value.
+    fn one_row(
+        &self,
+        set: &CallInFrom,
+        binder: &ExprBinder,
+        subqueries: &RefCell<Vec<unnest::Subquery>>,
+    ) -> Result<(Rel, (String, DataType)), SqlError> {
+        let typed = binder.plain_call(&set.name, &set.arguments)?;
+        let data_type = typed.full_type().unwrap_or(DataType::Text);
+        let mut outputs = vec![self.parameters.as_type(typed, data_type)?];
+        outputs.extend(set.with_ordinality.then_some(Expr::Literal(Literal::Int64(1))));
+        let (input, outputs) = unnest::attach(Rel::unit(), outputs, &subqueries.take())?;
+        Ok((input.project(outputs), (set.name.clone(), data_type)))
     }
 }
 
-fn unsupported() -> SqlError {
-    SqlError::unsupported("a function in FROM whose arguments are not constant")
-}
-
-fn invalid(message: String) -> SqlError {
-    SqlError::new("22023", message)
+/// Puts calls over the rows of `rel`; `exprs` are changed to read what they give.
+pub(crate) fn call_sets(rel: Rel, calls: Vec<SetCall>, exprs: Vec<&mut Expr>) -> Rel {
+    let width = rel.columns().len();
+    for expr in exprs {
+        *expr = map_columns(expr, &mut |column| match column.checked_sub(SET_BASE) {
+            Some(call) => Expr::Column(width + call),
+            None => Expr::Column(column),
+        });
+    }
+    let calls = RowCalls { kept: (0..width).collect(), calls, numbered: false, outer: false };
+    Rel::FlatMap { input: Box::new(rel), calls }
 }
 
 impl ExprBinder<'_> {
-    fn set(&self, name: &str, arguments: Vec<Typed>) -> Result<Given, SqlError> {
+    /// A call in an expression: the column of what it gives, equal ones once.
+    ///
+    /// # Errors
+    /// 0A000 where no function may give rows.
+    pub(super) fn set_in_expression(&self, name: &str, arguments: &[&ast::Expr]) -> Bound {
+        let Some(sets) = self.sets else {
+            let message = match self.clause {
+                "the argument of an aggregate function" => {
+                    "aggregate function calls cannot contain set-returning function calls".to_owned()
+                }
+                clause => format!("set-returning functions are not allowed in {clause}"),
+            };
+            return Err(SqlError::new("0A000", message));
+        };
+        let arguments = self.bind_all(arguments)?;
+        let Set { mut calls, columns, .. } = self.set(name, arguments)?;
+        let ([call], [(_, data_type)]) = (calls.as_mut_slice(), columns.as_slice()) else {
+            return Err(SqlError::unsupported(format_args!(
+                "{name}() of several columns in the select list"
+            )));
+        };
+        let reads_set = |expr: &Expr| {
+            let mut reads = false;
+            expr.for_each_column(&mut |column| reads |= column >= SET_BASE);
+            reads
+        };
+        if call.arguments.iter().any(reads_set) {
+            let what = "a function that gives rows among the arguments of another in the select list";
+            return Err(SqlError::unsupported(what).hint("Put the inner one into FROM."));
+        }
+        let mut sets = sets.borrow_mut();
+        let index = sets.iter().position(|known| known == call).unwrap_or_else(|| {
+            sets.push(call.clone());
+            sets.len() - 1
+        });
+        Ok(Typed::Known(Expr::Column(SET_BASE + index), *data_type))
+    }
+
+    /// Binds what may not contain a call that gives rows, since it may not be computed.
+    pub(super) fn without_sets<T>(
+        &self,
+        what: &str,
+        bind: impl FnOnce() -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
+        let count = || self.sets.map_or(0, |sets| sets.borrow().len());
+        let before = count();
+        let bound = bind()?;
+        if count() > before {
+            let message = format!("set-returning functions are not allowed in {what}");
+            return Err(SqlError::new("0A000", message)
+                .hint("You might be able to move the set-returning function into a LATERAL FROM item."));
+        }
+        Ok(bound)
+    }
+
+    fn set(&self, name: &str, arguments: Vec<Typed>) -> Result<Set, SqlError> {
         let types: Vec<_> = arguments.iter().map(Typed::data_type).collect();
-        let missing = || no_function(name, &types);
         match (name, arguments.len()) {
             ("unnest", 1..) => self.unnest(arguments),
             ("generate_series", 2..=3) => self.series(arguments),
-            (name, 1) if name.starts_with("json") && SETS.contains(&name) => {
-                let is_binary = name.starts_with("jsonb");
-                let to = if is_binary { DataType::Jsonb } else { DataType::Json };
-                if types[0].is_some_and(|known| known != to) {
-                    return Err(missing());
+            ("generate_subscripts", 2..=3) => self.subscripts(arguments),
+            ("regexp_matches" | "regexp_split_to_table", 2..=3) | ("string_to_table", 2..=3) => {
+                let is_text = |known: &DataType| matches!(known, DataType::Text | DataType::Char);
+                if !types.iter().flatten().all(is_text) {
+                    return Err(no_function(name, &types));
                 }
-                let value = self.known(arguments.into_iter().next(), to)?;
-                let parts = Parts::of(name, value, to)?;
-                Ok(parts.given(name))
+                let given = match name {
+                    "regexp_matches" => DataType::Array(Element::Text),
+                    _ => DataType::Text,
+                };
+                Ok(one(name, self.all_as(arguments, DataType::Text)?, given))
             }
-            (name, _) if SETS.contains(&name) => {
-                let built = ["unnest", "generate_series"].contains(&name) || name.starts_with("json");
-                if built { Err(missing()) } else { Err(SqlError::unsupported(format_args!("{name}()"))) }
+            (name, 1) if name.starts_with("json") => {
+                let to = if name.starts_with("jsonb") { DataType::Jsonb } else { DataType::Json };
+                if types[0].is_some_and(|known| known != to) {
+                    return Err(no_function(name, &types));
+                }
+                Ok(json(name, self.all_as(arguments, to)?, to))
             }
-            _ => Err(SqlError::unsupported(format_args!("{name}() in FROM"))),
+            _ => Err(no_function(name, &types)),
         }
-    }
-
-    /// The value of an argument, as this type.
-    fn known(&self, typed: Option<Typed>, to: DataType) -> Result<Literal, SqlError> {
-        let typed = typed.unwrap_or(Typed::Null);
-        let expr = self.parameters.as_type(typed, to)?;
-        if !columns_of(&expr).is_empty() || volatile_call(&expr).is_some() || calls(&expr, "now") {
-            return Err(unsupported());
-        }
-        Ok(match evaluate_constant(&expr)? {
-            // The form of both is the same.
-            Literal::Text(text) if to == DataType::Json => Literal::Json(text),
-            value => value,
-        })
     }
 
     /// `unnest(array, …)`: shorter ones end in NULLs.
-    fn unnest(&self, arguments: Vec<Typed>) -> Result<Given, SqlError> {
-        let mut columns = Vec::new();
-        let mut lists = Vec::new();
+    fn unnest(&self, arguments: Vec<Typed>) -> Result<Set, SqlError> {
+        let mut set = Set { calls: Vec::new(), columns: Vec::new(), takes_alias: true };
         for argument in arguments {
-            let data_type = match argument.data_type() {
-                Some(data_type @ DataType::Array(_)) => data_type,
+            let element = match argument.data_type() {
+                Some(DataType::Array(element)) => element,
                 None => return Err(ambiguous_function("unnest", &[None])),
                 other => return Err(no_function("unnest", &[other])),
             };
-            let DataType::Array(element) = data_type else { return Err(unsupported()) };
-            columns.push(("unnest".to_owned(), element.data_type()));
-            lists.push(match self.known(Some(argument), data_type)? {
-                Literal::Array { bytes, .. } => stored_array(&bytes)?.values,
-                _ => Vec::new(),
-            });
+            let array = self.parameters.as_type(argument, DataType::Array(element))?;
+            let Set { calls, columns, .. } = one("unnest", vec![array], element.data_type());
+            set.calls.extend(calls);
+            set.columns.extend(columns);
         }
-        let length = lists.iter().map(Vec::len).max().unwrap_or_default();
-        check_count(length)?;
-        let cell = |place: usize, list: &Vec<Option<Literal>>, data_type: DataType| {
-            list.get(place).cloned().flatten().unwrap_or(Literal::Null(data_type))
+        Ok(set)
+    }
+
+    /// `generate_subscripts(array, dimension [, reverse])`
+    fn subscripts(&self, arguments: Vec<Typed>) -> Result<Set, SqlError> {
+        const NAME: &str = "generate_subscripts";
+        let types: Vec<_> = arguments.iter().map(Typed::data_type).collect();
+        let Some(array @ DataType::Array(_)) = types[0] else {
+            return Err(if types[0].is_none() {
+                ambiguous_function(NAME, &types)
+            } else {
+                no_function(NAME, &types)
+            });
         };
-        let row =
-            |place| lists.iter().zip(&columns).map(|(list, column)| cell(place, list, column.1)).collect();
-        let rows = (0..length).map(row).collect();
-        Ok(Given { columns, rows, takes_alias: true })
+        let wanted = [array, DataType::Int32, DataType::Boolean];
+        let mut values = Vec::new();
+        for (argument, to) in arguments.into_iter().zip(wanted) {
+            if argument.data_type().is_some_and(|from| !becomes(from, to)) {
+                return Err(no_function(NAME, &types));
+            }
+            values.push(self.parameters.as_type(argument, to)?);
+        }
+        Ok(one(NAME, values, DataType::Int32))
     }
 
     /// `generate_series(start, stop, step)`
-    fn series(&self, arguments: Vec<Typed>) -> Result<Given, SqlError> {
+    fn series(&self, arguments: Vec<Typed>) -> Result<Set, SqlError> {
         const NAME: &str = "generate_series";
         let types: Vec<_> = arguments.iter().map(Typed::data_type).collect();
-        let mut data_type = None;
-        for known in types.iter().take(2).flatten() {
-            let next = match known {
-                DataType::Int16 | DataType::Int32 => DataType::Int32,
-                DataType::Date if data_type.is_none() => DataType::TimestampTz,
-                DataType::Date => continue,
-                DataType::Int64 | DataType::Numeric { .. } | DataType::Timestamp | DataType::TimestampTz => {
-                    *known
-                }
-                _ => return Err(no_function(NAME, &types)),
-            };
-            data_type = Some(match (data_type, next) {
-                (None, next) => next,
-                (Some(DataType::Numeric { scale, .. }), DataType::Numeric { scale: other, .. }) => {
-                    numeric_type(scale.max(other))
-                }
-                (Some(DataType::Int32 | DataType::Int64), DataType::Numeric { .. } | DataType::Int64) => next,
-                (Some(DataType::TimestampTz), DataType::Timestamp) if types[0] == Some(DataType::Date) => {
-                    next
-                }
-                (Some(before), next) if before == next || is_whole(next) && !is_of_time(before) => before,
-                _ => return Err(no_function(NAME, &types)),
-            });
-        }
-        let step_type = types.get(2).copied().flatten();
-        let data_type = match (data_type, step_type) {
-            (Some(DataType::Int32), Some(DataType::Int64)) => DataType::Int64,
-            (Some(DataType::Int32 | DataType::Int64), Some(DataType::Numeric { scale, .. })) => {
-                numeric_type(scale)
-            }
-            (Some(DataType::Numeric { scale, .. }), Some(DataType::Numeric { scale: other, .. })) => {
-                numeric_type(scale.max(other))
-            }
-            (Some(DataType::Numeric { scale, .. }), _) => numeric_type(scale),
-            (Some(data_type), _) => data_type,
-            (None, _) => return Err(ambiguous_function(NAME, &types)),
-        };
-        let step_fits = match step_type {
+        let data_type = series_type(&types)?;
+        let step_fits = match types.get(2).copied().flatten() {
             None => types.len() == 3 || !is_of_time(data_type),
             Some(DataType::Interval) => is_of_time(data_type),
             Some(known) => {
@@ -265,57 +253,42 @@ impl ExprBinder<'_> {
         if !step_fits {
             return Err(no_function(NAME, &types));
         }
-        let mut arguments = arguments.into_iter();
-        let start = self.known(arguments.next(), data_type)?;
-        let stop = self.known(arguments.next(), data_type)?;
+        let mut arguments = arguments;
+        if arguments.len() == 2 {
+            arguments.push(Typed::literal(Literal::Int32(1)));
+        }
         let step_type = if is_of_time(data_type) { DataType::Interval } else { data_type };
-        let step = match arguments.next() {
-            Some(step) => self.known(Some(step), step_type)?,
-            None => self.known(Some(Typed::literal(Literal::Int32(1))), step_type)?,
-        };
-        let values = match [&start, &stop, &step].iter().any(|value| matches!(value, Literal::Null(_))) {
-            true => Vec::new(),
-            false => self.steps(start, &stop, &step)?,
-        };
-        let rows = values.into_iter().map(|value| vec![value]).collect();
-        Ok(Given { columns: vec![(NAME.to_owned(), data_type)], rows, takes_alias: true })
+        let wanted = [data_type, data_type, step_type];
+        let values =
+            arguments.into_iter().zip(wanted).map(|(argument, to)| self.parameters.as_type(argument, to));
+        let mut values = values.collect::<Result<Vec<_>, SqlError>>()?;
+        // Days and months are added by the session's clocks.
+        values.extend((data_type == DataType::TimestampTz).then(|| self.parameters.zone_name()));
+        Ok(one(NAME, values, data_type))
     }
+}
 
-    /// From `start` by `step` as far as `stop`.
-    fn steps(&self, start: Literal, stop: &Literal, step: &Literal) -> Result<Vec<Literal>, SqlError> {
-        let direction = place(step).signum();
-        if direction == 0 {
-            return Err(invalid("step size cannot equal zero".to_owned()));
-        }
-        let mut values = Vec::new();
-        let mut at = start;
-        while place(&at) * direction <= place(stop) * direction {
-            check_count(values.len() + 1)?;
-            values.push(at.clone());
-            at = match self.after(at, step)? {
-                Some(next) => next,
-                None => break,
-            };
-        }
-        Ok(values)
-    }
+/// A call of one column, which is called like it.
+fn one(name: &str, arguments: Vec<Expr>, data_type: DataType) -> Set {
+    let columns = vec![(name.to_owned(), data_type)];
+    Set { calls: vec![call(name, arguments, vec![data_type])], columns, takes_alias: true }
+}
 
-    /// The next value; `None` where the type has none.
-    fn after(&self, at: Literal, step: &Literal) -> Result<Option<Literal>, SqlError> {
-        Ok(match (at, step) {
-            (Literal::Int32(at), Literal::Int32(step)) => at.checked_add(*step).map(Literal::Int32),
-            (Literal::Int64(at), Literal::Int64(step)) => at.checked_add(*step).map(Literal::Int64),
-            (Literal::Numeric { value, precision, scale }, Literal::Numeric { value: step, .. }) => {
-                let next = value.checked_add(*step);
-                next.map(|value| Literal::Numeric { value, precision, scale })
-            }
-            (at, step) => {
-                let data_type = at.data_type();
-                let operands = vec![Typed::literal(at), Typed::literal(step.clone())];
-                Some(self.known(Some(self.operator_of("add", "+", operands)?), data_type)?)
-            }
-        })
-    }
+fn call(name: &str, arguments: Vec<Expr>, columns: Vec<DataType>) -> SetCall {
+    SetCall { function: name.to_owned(), version: functions::VERSION, arguments, columns }
+}
+
+/// A function of JSON: what it gives has names of its own.
+fn json(name: &str, arguments: Vec<Expr>, of: DataType) -> Set {
+    let key = ("key".to_owned(), DataType::Text);
+    let value = ("value".to_owned(), if name.ends_with("_text") { DataType::Text } else { of });
+    let (columns, takes_alias) = match name {
+        "json_object_keys" | "jsonb_object_keys" => (vec![(name.to_owned(), DataType::Text)], true),
+        _ if name.contains("array") => (vec![value], false),
+        _ => (vec![key, value], false),
+    };
+    let types = columns.iter().map(|(_, data_type)| *data_type).collect();
+    Set { calls: vec![call(name, arguments, types)], columns, takes_alias }
 }
 
 fn is_whole(data_type: DataType) -> bool {
@@ -326,110 +299,47 @@ fn is_of_time(data_type: DataType) -> bool {
     matches!(data_type, DataType::Timestamp | DataType::TimestampTz)
 }
 
-/// A number by which the values of a series, and its steps, are ordered.
-fn place(value: &Literal) -> i128 {
-    match value {
-        Literal::Int32(value) => i128::from(*value),
-        Literal::Int64(value) | Literal::Timestamp(value) | Literal::TimestampTz(value) => i128::from(*value),
-        Literal::Numeric { value, .. } => *value,
-        Literal::Interval { months, days, micros } => {
-            (i128::from(*months) * 30 + i128::from(*days)) * MICROS_PER_DAY + i128::from(*micros)
+/// The type of a series' values.
+fn series_type(types: &[Option<DataType>]) -> Result<DataType, SqlError> {
+    const NAME: &str = "generate_series";
+    let mut data_type = None;
+    for known in types.iter().take(2).flatten() {
+        let next = match known {
+            DataType::Int16 | DataType::Int32 => DataType::Int32,
+            DataType::Date if data_type.is_none() => DataType::TimestampTz,
+            DataType::Date => continue,
+            DataType::Decimal => {
+                return Err(SqlError::unsupported(
+                    "generate_series() of numerics without precision and scale",
+                )
+                .hint("Cast them, as in x::numeric(20, 4)."));
+            }
+            DataType::Int64 | DataType::Numeric { .. } | DataType::Timestamp | DataType::TimestampTz => {
+                *known
+            }
+            _ => return Err(no_function(NAME, types)),
+        };
+        data_type = Some(match (data_type, next) {
+            (None, next) => next,
+            (Some(DataType::Numeric { scale, .. }), DataType::Numeric { scale: other, .. }) => {
+                numeric_type(scale.max(other))
+            }
+            (Some(DataType::Int32 | DataType::Int64), DataType::Numeric { .. } | DataType::Int64) => next,
+            (Some(DataType::TimestampTz), DataType::Timestamp) if types[0] == Some(DataType::Date) => next,
+            (Some(before), next) if before == next || is_whole(next) && !is_of_time(before) => before,
+            _ => return Err(no_function(NAME, types)),
+        });
+    }
+    Ok(match (data_type, types.get(2).copied().flatten()) {
+        (Some(DataType::Int32), Some(DataType::Int64)) => DataType::Int64,
+        (Some(DataType::Int32 | DataType::Int64), Some(DataType::Numeric { scale, .. })) => {
+            numeric_type(scale)
         }
-        _ => 0,
-    }
-}
-
-fn check_count(count: usize) -> Result<(), SqlError> {
-    match count <= ROWS_MAX {
-        true => Ok(()),
-        false => Err(SqlError::unsupported(format_args!(
-            "a function in FROM that gives more than {ROWS_MAX} rows"
-        ))),
-    }
-}
-
-/// The elements or fields of a JSON value: keys, and values as they are and as texts.
-struct Parts {
-    of: DataType,
-    parts: Vec<(String, Literal, Option<String>)>,
-}
-
-impl Parts {
-    fn of(name: &str, value: Literal, of: DataType) -> Result<Parts, SqlError> {
-        let wants_array = name.contains("array");
-        let refused = |is_array: bool, is_scalar: bool| {
-            let what = match (is_array, is_scalar) {
-                (_, true) => "a scalar",
-                (true, _) => "an array",
-                (false, _) => "an object",
-            };
-            invalid(match name {
-                "json_array_elements" | "json_array_elements_text" if is_scalar => {
-                    format!("cannot call {name} on a scalar")
-                }
-                "json_array_elements" | "json_array_elements_text" => {
-                    format!("cannot call {name} on a non-array")
-                }
-                "jsonb_array_elements" | "jsonb_array_elements_text" => {
-                    format!("cannot extract elements from {what}")
-                }
-                "json_object_keys" | "jsonb_object_keys" => format!("cannot call {name} on {what}"),
-                "json_each" | "json_each_text" => format!("cannot deconstruct {what} as an object"),
-                _ => format!("cannot call {name} on a non-object"),
-            })
-        };
-        let of_text = |key: String, part: &str| -> Result<_, SqlError> {
-            Ok((key, Literal::Json(part.to_owned()), text_of_part(part)?))
-        };
-        let of_binary =
-            |(key, part): (String, Json)| (key, Literal::Jsonb(json::encode(&part)), part.as_text());
-        let nameless = |part| (String::new(), part);
-        let parts = match value {
-            Literal::Json(text) => match json::split(&text)? {
-                Split::Array(parts) if wants_array => {
-                    parts.into_iter().map(|part| of_text(String::new(), part)).collect::<Result<_, _>>()?
-                }
-                Split::Object(fields) if !wants_array => {
-                    fields.into_iter().map(|(key, part)| of_text(key, part)).collect::<Result<_, _>>()?
-                }
-                other => {
-                    return Err(refused(matches!(other, Split::Array(_)), matches!(other, Split::Scalar(_))));
-                }
-            },
-            Literal::Jsonb(bytes) => match json::decode(&bytes) {
-                Some(Json::Array(parts)) if wants_array => {
-                    parts.into_iter().map(nameless).map(of_binary).collect()
-                }
-                Some(Json::Object(fields)) if !wants_array => fields.into_iter().map(of_binary).collect(),
-                Some(other) => return Err(refused(matches!(other, Json::Array(_)), other.is_scalar())),
-                None => return Err(SqlError::internal("a jsonb value that cannot be read")),
-            },
-            _ => Vec::new(),
-        };
-        check_count(parts.len())?;
-        Ok(Parts { of, parts })
-    }
-
-    fn given(self, name: &str) -> Given {
-        let key = ("key".to_owned(), DataType::Text);
-        let as_text = name.ends_with("_text");
-        let value_type = if as_text { DataType::Text } else { self.of };
-        let value = ("value".to_owned(), value_type);
-        let columns = match name {
-            "json_object_keys" | "jsonb_object_keys" => vec![(name.to_owned(), DataType::Text)],
-            _ if name.contains("array") => vec![value],
-            _ => vec![key, value],
-        };
-        let is_keys = name.ends_with("keys");
-        let takes_value = columns.iter().any(|(name, _)| name == "value");
-        let takes_key = !name.contains("array");
-        let row = |(key, part, text): (String, Literal, Option<String>)| {
-            let text = text.map_or(Literal::Null(DataType::Text), Literal::Text);
-            let value = if as_text { text } else { part };
-            let key = takes_key.then_some(Literal::Text(key));
-            key.into_iter().chain(takes_value.then_some(value)).collect()
-        };
-        let rows = self.parts.into_iter().map(row).collect();
-        Given { columns, rows, takes_alias: is_keys }
-    }
+        (Some(DataType::Numeric { scale, .. }), Some(DataType::Numeric { scale: other, .. })) => {
+            numeric_type(scale.max(other))
+        }
+        (Some(DataType::Numeric { scale, .. }), _) => numeric_type(scale),
+        (Some(data_type), _) => data_type,
+        (None, _) => return Err(ambiguous_function(NAME, types)),
+    })
 }

@@ -1,22 +1,20 @@
 //! Sub-queries in expressions: bound inside a frame, kept beside the expression, and read by a place.
 
 use std::cell::RefCell;
-use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{self, BinaryOperator, SelectItem, SetExpr};
-use millrace_engine::{Array, DataType, Element, Expr, Literal};
+use datafusion::sql::sqlparser::ast::{self, BinaryOperator};
+use millrace_engine::{Aggregate, AggregateFunction, Array, DataType, Element, Expr, Literal, OrderKey};
 
 use super::binder::{Binder, BoundQuery};
 use super::expr::ExprBinder;
-use super::function::is_aggregate;
 use super::names::name_of;
 use super::outer::{as_place, place};
-use super::scope::fold_name;
+use super::rel::{Rel, SortKey};
 use super::surroundings::{Environment, Frame};
-use super::typed::Typed;
+use super::typed::{Typed, cast_known};
+use super::types::display;
 use super::unnest::{Comparison, Subquery, SubqueryKind};
 use crate::error::SqlError;
-use crate::parse;
 
 /// Where an expression's sub-queries are bound and kept.
 #[derive(Clone, Copy)]
@@ -84,20 +82,31 @@ impl ExprBinder<'_> {
         }
     }
 
-    /// `ARRAY(SELECT …)`: an aggregate over the sub-query; of what can have no rows the empty array.
+    /// `ARRAY(SELECT …)`: its values as an array, in the order of its ORDER BY; without rows an empty one.
     pub(crate) fn array_of(&self, query: &ast::Query) -> Bound {
-        let (bound, _) = self.inner_query(query)?;
-        if bound.columns().len() != 1 {
+        let (mut bound, arguments) = self.inner_query(query)?;
+        let columns = bound.columns();
+        let [(_, own)] = columns.as_slice() else {
             return Err(SqlError::new("42601", "subquery must return only one column"));
-        }
-        if !bound.rel.is_vacant() {
-            return self.scalar_subquery(&aggregated(query)?);
-        }
-        let element = bound.columns().first().and_then(|(_, data_type)| Element::of(*data_type));
-        Ok(Typed::literal(match element {
-            Some(element) => Literal::Array { element, bytes: Array::flat(element, Vec::new()).encode() },
-            None => Literal::Text("{}".to_owned()),
-        }))
+        };
+        let element = match Element::of(own.base()) {
+            Some(element) => element,
+            // What can have no rows is empty, of whatever type it would be.
+            None if bound.rel.is_vacant() => return Ok(Typed::literal(Literal::Text("{}".to_owned()))),
+            None => return Err(SqlError::unsupported(format_args!("an array of type {}", display(*own)))),
+        };
+        let data_type = DataType::Array(element);
+        let (input, value, order) = in_order(bound.rel);
+        let value = cast_known(value, *own, element.data_type(), self.parameters.zone)?;
+        // What counts is told apart from what is NULL.
+        let arguments_of_call = vec![Expr::Literal(Literal::Boolean(true)), value];
+        let function = AggregateFunction::ArrayAgg;
+        let call = Aggregate { function, arguments: arguments_of_call, distinct: false, order, data_type };
+        let empty = Literal::Array { element, bytes: Array::flat(element, Vec::new()).encode() };
+        let whole = super::expr::call("coalesce", vec![Expr::Column(0), Expr::Literal(empty)], data_type);
+        bound.rel = Rel::Aggregate { input: Box::new(input), keys: Vec::new(), aggregates: vec![call] };
+        bound.rel = bound.rel.project(vec![whole]);
+        Ok(self.kept(bound, arguments, SubqueryKind::Scalar, data_type))
     }
 
     /// The name of a select item: a scalar sub-query is called like its column.
@@ -177,69 +186,39 @@ impl ExprBinder<'_> {
     }
 }
 
+/// A query's rows without their order, its one column over them, and the order.
+fn in_order(rel: Rel) -> (Rel, Expr, Vec<OrderKey>) {
+    let order_of = |keys: &[SortKey]| {
+        let key = |key: &SortKey| OrderKey {
+            expr: Expr::Column(key.column),
+            descending: key.descending,
+            nulls_first: key.nulls_first,
+        };
+        keys.iter().map(key).collect::<Vec<_>>()
+    };
+    match rel {
+        Rel::Sort { input, keys } => (*input, Expr::Column(0), order_of(&keys)),
+        Rel::Project { input, predicates, mut outputs } if predicates.is_empty() && outputs.len() == 1 => {
+            match *input {
+                Rel::Sort { input, keys } => (*input, outputs.remove(0), order_of(&keys)),
+                Rel::TopK { ref order, .. } => {
+                    let order = order_of(order);
+                    (*input, outputs.remove(0), order)
+                }
+                input => (input, outputs.remove(0), Vec::new()),
+            }
+        }
+        Rel::TopK { ref order, .. } => {
+            let order = order_of(order);
+            (rel, Expr::Column(0), order)
+        }
+        other => (other, Expr::Column(0), Vec::new()),
+    }
+}
+
 fn negated_if(negated: bool, typed: Typed) -> Typed {
     match typed {
         Typed::Known(expr, _) if negated => Typed::boolean(Expr::Not(Box::new(expr))),
         other => other,
-    }
-}
-
-/// The query whose one value is the array of what a query of one column gives, in its order.
-fn aggregated(query: &ast::Query) -> Result<ast::Query, SqlError> {
-    let order = match &query.order_by {
-        Some(ast::OrderBy { kind: ast::OrderByKind::Expressions(order), .. }) => order.as_slice(),
-        _ => &[],
-    };
-    let is_plain = query.with.is_none() && query.limit_clause.is_none() && query.fetch.is_none();
-    if let SetExpr::Select(select) = query.body.as_ref()
-        && is_plain
-        && let Some(item) = lone_item(select)
-    {
-        let keys: Vec<String> = order.iter().map(|key| ordered(key, item)).collect();
-        let order = if keys.is_empty() { String::new() } else { format!(" ORDER BY {}", keys.join(", ")) };
-        let array = parse::expression(&format!("coalesce(array_agg({item}{order}), '{{}}')"))?;
-        let mut select = select.clone();
-        select.projection = vec![SelectItem::UnnamedExpr(array)];
-        return Ok(ast::Query { body: Box::new(SetExpr::Select(select)), order_by: None, ..query.clone() });
-    }
-    if !order.is_empty() {
-        let message =
-            "ARRAY of a sub-query with ORDER BY beside DISTINCT, GROUP BY, LIMIT, WITH or a set operation";
-        return Err(SqlError::unsupported(message));
-    }
-    let whole =
-        format!("SELECT coalesce(array_agg(\" a\".\" x\"), '{{}}') FROM ({query}) AS \" a\" (\" x\")");
-    parse::query(&whole).map(|query| ast::Query::clone(&query))
-}
-
-/// The one value of a SELECT whose rows are those of its FROM and WHERE.
-fn lone_item(select: &ast::Select) -> Option<&ast::Expr> {
-    let is_ungrouped = matches!(&select.group_by, ast::GroupByExpr::Expressions(keys, _) if keys.is_empty());
-    if select.distinct.is_some() || select.having.is_some() || !is_ungrouped {
-        return None;
-    }
-    match select.projection.as_slice() {
-        [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] if !aggregates(expr) => {
-            Some(expr)
-        }
-        _ => None,
-    }
-}
-
-/// Whether a select item is an aggregate, or may be: anything that is called.
-fn aggregates(expr: &ast::Expr) -> bool {
-    let found = ast::visit_expressions(expr, |expr| match expr {
-        ast::Expr::Function(function) if is_aggregate(&fold_name(&function.name)) => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    });
-    found.is_break()
-}
-
-/// A key of ORDER BY as it stands behind an aggregate's argument: the first column is the argument itself.
-fn ordered(key: &ast::OrderByExpr, item: &ast::Expr) -> String {
-    let is_first = matches!(&key.expr, ast::Expr::Value(value) if value.to_string() == "1");
-    match is_first {
-        true => ast::OrderByExpr { expr: item.clone(), ..key.clone() }.to_string(),
-        false => key.to_string(),
     }
 }

@@ -17,6 +17,7 @@ use super::exprs::map_columns;
 use super::json::{ORDERING, refuse_json};
 use super::rel::{Rel, SortKey};
 use super::scope::fold;
+use super::set_function::SET_BASE;
 use super::typed::Typed;
 use crate::error::SqlError;
 
@@ -210,6 +211,7 @@ pub(crate) fn number_rows(
     let width = read.len();
     let place = |expr: &Expr| {
         map_columns(expr, &mut |column| match column.checked_sub(WINDOW_BASE) {
+            _ if column >= SET_BASE => Expr::Column(column),
             Some(window) => Expr::Column(width + window),
             None => Expr::Column(read.binary_search(&column).unwrap_or(column)),
         })

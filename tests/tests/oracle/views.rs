@@ -21,6 +21,7 @@ pub(crate) struct Relation {
 pub(crate) struct ViewGene {
     left: usize,
     join: Option<JoinGene>,
+    call: Option<CallGene>,
     filter: Option<Gene>,
     subquery: Option<SubqueryGene>,
     body: Body,
@@ -35,6 +36,14 @@ struct JoinGene {
     /// None now and then: the residual alone, or all pairs.
     keys: Vec<usize>,
     residual: Option<Gene>,
+}
+
+/// A call for each row, in FROM or in the select list.
+#[derive(Clone, Debug)]
+struct CallGene {
+    function: usize,
+    kind: usize,
+    argument: Gene,
 }
 
 /// A sub-query over another relation, of columns only: that an expression fails for a row that nobody asks for is
@@ -87,10 +96,17 @@ pub(crate) fn view_gene() -> impl Strategy<Value = ViewGene> {
     let subquery = (0usize..12, 0usize..24, prop::array::uniform2(0usize..40), 0usize..6)
         .prop_map(|(relation, form, pairs, place)| SubqueryGene { relation, form, pairs, place });
     let subquery = prop::option::weighted(0.4, subquery);
-    (0usize..12, join, filter, subquery, body, set_operation, shape).prop_map(
-        |(left, join, filter, subquery, body, set_operation, shape)| ViewGene {
+    let call = (0usize..12, 0usize..8, gene()).prop_map(|(function, kind, argument)| CallGene {
+        function,
+        kind,
+        argument,
+    });
+    let call = prop::option::weighted(0.3, call);
+    (0usize..12, join, call, filter, subquery, body, set_operation, shape).prop_map(
+        |(left, join, call, filter, subquery, body, set_operation, shape)| ViewGene {
             left,
             join,
+            call,
             filter,
             subquery,
             body,
@@ -122,7 +138,17 @@ impl ViewGene {
             from = format!("{from} {kind} {} AS r ON {on}", right.name);
             joins += right.joins + 1;
         }
+        if let Some(call) = self.call.as_ref().filter(|call| call.kind < 6) {
+            let (text, columns) = call.in_from(&scope);
+            from = format!("{from} {text}");
+            scope.extend(columns);
+            joins += 1;
+        }
         let (mut items, tail) = self.body.render(&scope);
+        if let (Some(call), Body::Rows(_)) = (self.call.as_ref().filter(|call| call.kind >= 6), &self.body) {
+            items.extend(call.in_list(&scope));
+            joins += 1;
+        }
         let mut condition_of_all = None;
         if let Some((right, condition)) = self.subquery.as_ref().and_then(|gene| gene.render(left, relations))
         {
@@ -162,6 +188,61 @@ impl ViewGene {
             query = shape.around(&query, &mut columns);
         }
         (Relation { name: name.to_owned(), columns, joins, is_stream: false }, query)
+    }
+}
+
+impl CallGene {
+    /// The call as an item of FROM, and its columns. It gives few rows, whatever the argument.
+    fn in_from(&self, scope: &[Column]) -> (String, Vec<Column>) {
+        let of = |data_type| expression(&self.argument, data_type, scope);
+        let (call, columns): (String, &[(&str, Type)]) = match self.function {
+            0..=2 => (format!("unnest({})", of(Type::List)), &[("v", Type::Int)]),
+            3 | 4 => {
+                (format!("unnest({}) WITH ORDINALITY", of(Type::List)), &[("v", Type::Int), ("n", Type::Big)])
+            }
+            5 => {
+                let other = expression(&self.argument.kid(1), Type::List, scope);
+                (format!("unnest({}, {other})", of(Type::List)), &[("v", Type::Int), ("w", Type::Int)])
+            }
+            6 => (format!("generate_series({0} % 3, {0} % 4)", of(Type::Int)), &[("v", Type::Int)]),
+            7 => (
+                format!("generate_series(2, {} % 5, -1) WITH ORDINALITY", of(Type::Int)),
+                &[("v", Type::Int), ("n", Type::Big)],
+            ),
+            8 => (format!("generate_subscripts({}, 1)", of(Type::List)), &[("v", Type::Int)]),
+            9 => (format!("string_to_table({}, 'a')", of(Type::Text)), &[("v", Type::Text)]),
+            10 => (format!("regexp_split_to_table({}, '[a-c]*')", of(Type::Text)), &[("v", Type::Text)]),
+            _ => {
+                let doc = of(Type::Doc);
+                let object = format!("CASE WHEN jsonb_typeof({doc}) = 'object' THEN {doc} END");
+                (format!("jsonb_each({object})"), &[("k", Type::Text), ("v", Type::Doc)])
+            }
+        };
+        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+        let call = format!("{call} AS f ({})", names.join(", "));
+        let text = match self.kind {
+            0 | 1 => format!("CROSS JOIN {call}"),
+            2 => format!("CROSS JOIN LATERAL {call}"),
+            3 | 4 => format!("LEFT JOIN LATERAL {call} ON true"),
+            _ => format!("LEFT JOIN LATERAL {call} ON f.{} IS NOT NULL", names[0]),
+        };
+        let column = |(name, data_type): &(&str, Type)| Column {
+            name: format!("f.{name}"),
+            data_type: *data_type,
+            nullable: true,
+        };
+        (text, columns.iter().map(column).collect())
+    }
+
+    /// Calls as items of the select list: one, or two that go in step.
+    fn in_list(&self, scope: &[Column]) -> Vec<(String, Type)> {
+        let list = expression(&self.argument, Type::List, scope);
+        let number = expression(&self.argument.kid(1), Type::Int, scope);
+        let mut items = vec![(format!("unnest({list})"), Type::Int)];
+        if self.kind == 7 {
+            items.push((format!("generate_series(1, {number} % 4) + 1"), Type::Int));
+        }
+        items
     }
 }
 

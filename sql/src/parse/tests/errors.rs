@@ -472,9 +472,9 @@ fn clauses_that_we_do_not_have() {
             with w as (insert into t values (1) returning a) select * from w
                 refused 0A000: INSERT, UPDATE, DELETE or MERGE with WITH or inside a query is not supported
             with w as (select 1) insert into t select * from w
-                refused 0A000: INSERT, UPDATE, DELETE or MERGE with WITH or inside a query is not supported
+                insert t@34 [] SELECT * FROM w
             with w as (select 1) delete from t
-                refused 0A000: INSERT, UPDATE, DELETE or MERGE with WITH or inside a query is not supported
+                delete t@34
             select * from (select 1 for update) x
                 error 42601 at 23: syntax error at or near "1"
             subscribe (select a from v)

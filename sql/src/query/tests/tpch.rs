@@ -376,16 +376,16 @@ fn q22_rich_customers_without_orders() {
          (SELECT avg(c_acctbal) FROM customer WHERE c_acctbal > 0.00 AND substring(c_phone, 1, 2) IN ('13', '31')) \
          AND NOT EXISTS (SELECT * FROM orders WHERE o_custkey = c_custkey)",
         expect![[r#"
-            Project [substr(#0, 1, 2), #1]
+            Project [substring(#0, 1, 2), #1]
               Inner join on greater(#1, #2)
                 Project [#1, #2]
                   Anti join on equal(#0, #3)
-                    Project [#0, #2, #3] where in(substr(#2, 1, 2), '13', '31')
+                    Project [#0, #2, #3] where in(substring(#2, 1, 2), '13', '31')
                       Scan r4
                     Project [#1]
                       Scan r5
                 Aggregate by [] compute [avg(#0)]
-                  Project [#3] where greater(#3, 0.0::double precision) and in(substr(#2, 1, 2), '13', '31')
+                  Project [#3] where greater(#3, 0.0::double precision) and in(substring(#2, 1, 2), '13', '31')
                     Scan r4
         "#]],
     );

@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use millrace_engine::{Aggregate, AggregateFunction, DataType, Expr, Literal};
+use millrace_engine::{Aggregate, AggregateFunction, DataType, Expr, Literal, RowCalls};
 
 use super::membership::{self, semi_by_comparison};
 use super::shape::{at_most_one, exactly_one, for_existence};
@@ -23,7 +23,7 @@ use crate::error::SqlError;
 use crate::query::expr::call;
 use crate::query::exprs::map_columns;
 use crate::query::outer::{as_place, map_places, places_of};
-use crate::query::rel::{JoinKind, Rel};
+use crate::query::rel::{JoinKind, Rel, map_calls};
 
 /// Sub-queries of one clause: beyond this it is refused, so that no walk over the joins exhausts the stack.
 const SUBQUERIES_MAX: usize = 100;
@@ -369,6 +369,9 @@ pub(crate) fn lateral(
     arguments: &[Expr],
     on: &[Expr],
 ) -> Result<Rel, SqlError> {
+    if let Some(called) = called(kind, &left, right, arguments, on) {
+        return Ok(called);
+    }
     left.fix_limits();
     let mut unnested = unnest(right, arguments, &left, Conditions::Any)?;
     if unnested.missing.is_some() && kind == JoinKind::Left && !on.is_empty() {
@@ -380,6 +383,21 @@ pub(crate) fn lateral(
         Some(missing) => lateral_row(left, unnested, missing, right, arguments).filter(on.to_vec()),
     };
     check_size(&joined).map(|()| joined)
+}
+
+/// Calls on the right side are made for each left row, where nothing else is on that side. An outer join keeps a
+/// left row for which they give nothing, but not one all of whose rows miss a condition.
+fn called(kind: JoinKind, left: &Rel, right: &Rel, arguments: &[Expr], on: &[Expr]) -> Option<Rel> {
+    let Rel::FlatMap { input, calls } = right else { return None };
+    let always = on.iter().all(|condition| *condition == truth());
+    let is_inner = kind == JoinKind::Inner;
+    if **input != Rel::unit() || !(is_inner || kind == JoinKind::Left && always) {
+        return None;
+    }
+    let calls = map_calls(calls.clone(), &mut |argument| given(argument, arguments));
+    let calls = RowCalls { kept: (0..left.columns().len()).collect(), outer: !is_inner, ..calls };
+    let called = Rel::FlatMap { input: Box::new(left.clone()), calls };
+    Some(if always { called } else { called.filter(on.to_vec()) })
 }
 
 fn lateral_rows(

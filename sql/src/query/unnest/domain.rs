@@ -11,14 +11,14 @@
 //!   join               the side that reads arguments carries them; if both do, they must agree
 //! ```
 
-use millrace_engine::{Aggregate, AggregateFunction, DataType, Expr, Literal};
+use millrace_engine::{Aggregate, AggregateFunction, DataType, Expr, Literal, RowCalls};
 
 use super::shape::top_of_limit;
 use super::{behind, columns_from};
 use crate::query::expr::call;
 use crate::query::exprs::map_columns;
 use crate::query::outer::{is_correlated, map_outer};
-use crate::query::rel::{JoinKind, Rel, SortKey, map_aggregate};
+use crate::query::rel::{JoinKind, Rel, SortKey, map_aggregate, map_calls};
 
 /// `rel` for each row of `domain`, whose columns come first.
 pub(super) fn push(rel: &Rel, domain: &Rel) -> Rel {
@@ -77,6 +77,12 @@ impl Domain<'_> {
             Rel::Sort { input, keys } => Rel::Sort { input: self.boxed(input), keys: self.over_sort(keys) },
             Rel::Limit { input, skip, fetch } => self.push(&top_of_limit(input, *skip, *fetch)),
             Rel::Repeat { input, count } => Rel::Repeat { input: self.boxed(input), count: self.over(count) },
+            Rel::FlatMap { input, calls } => {
+                let own = calls.kept.iter().map(|column| column + self.width);
+                let kept = (0..self.width).chain(own).collect();
+                let calls = map_calls(RowCalls { kept, ..calls.clone() }, &mut |expr| self.over(expr));
+                Rel::FlatMap { input: self.boxed(input), calls }
+            }
             Rel::TopK { input, keys, order, skip, fetch, numbered } => Rel::TopK {
                 input: self.boxed(input),
                 keys: self.with_columns(self.over_all(keys)),

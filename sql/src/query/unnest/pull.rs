@@ -52,7 +52,7 @@ pub(super) fn pull(rel: &Rel) -> Option<Unnested> {
             let rel = Rel::Repeat { input: Box::new(pulled.rel), count: count.clone() };
             Some(Unnested { rel, ..pulled })
         }
-        Rel::Repeat { .. } => None,
+        Rel::Repeat { .. } | Rel::FlatMap { .. } => None,
         Rel::TopK { input, keys, order, skip, fetch, numbered } => {
             top(input, keys, order, (*skip, *fetch, *numbered))
         }

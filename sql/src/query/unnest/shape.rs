@@ -17,6 +17,7 @@ pub(super) fn exactly_one(rel: &Rel) -> bool {
         | Rel::Union { .. }
         | Rel::Limit { .. }
         | Rel::Repeat { .. }
+        | Rel::FlatMap { .. }
         | Rel::TopK { .. } => false,
     }
 }
@@ -38,7 +39,8 @@ pub(super) fn at_most_one(rel: &Rel) -> bool {
         Rel::Scan { .. }
         | Rel::Join { kind: JoinKind::Right | JoinKind::Full, .. }
         | Rel::Union { .. }
-        | Rel::Repeat { .. } => false,
+        | Rel::Repeat { .. }
+        | Rel::FlatMap { .. } => false,
     }
 }
 
