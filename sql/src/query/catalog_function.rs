@@ -260,7 +260,7 @@ impl ExprBinder<'_> {
         }
         if let ("pg_size_pretty", [size]) = (name, arguments)
             && let Ok(typed) = self.bind(size)
-            && matches!(typed.data_type(), Some(DataType::Numeric { .. }))
+            && matches!(typed.data_type(), Some(DataType::Numeric { .. } | DataType::Decimal))
         {
             return Some(self.instance("pg_size_pretty(trunc($1)::bigint)", arguments));
         }

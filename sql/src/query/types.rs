@@ -296,6 +296,7 @@ fn display_array(element: Element) -> &'static str {
 pub(crate) fn display_full(data_type: DataType) -> String {
     match data_type {
         DataType::Numeric { precision, scale } => format!("numeric({precision},{scale})"),
+        DataType::Limited(Limit::Numeric { precision, scale }) => format!("numeric({precision},{scale})"),
         DataType::Limited(Limit::Varchar(Some(length))) => format!("character varying({length})"),
         DataType::Limited(Limit::Char(length)) => format!("character({length})"),
         DataType::Limited(Limit::Time(digits)) => format!("time({digits}) without time zone"),
