@@ -12,6 +12,7 @@ pub mod health; // whether the workers live
 pub mod recovery; // the log, replayed
 pub mod run; // the order of start and stop
 pub mod sequences; // values of sequences at hand
+mod shares; // what workers have answered just now
 pub mod server; // what all sessions share
 pub mod session; // a client's statements
 pub mod start; // why a server does not start

@@ -9,6 +9,7 @@ use millrace_sql::Catalog;
 
 use crate::coordinator::{Coordinator, Holds, Moment, Progress};
 use crate::sequences::Reserves;
+use crate::shares::Shares;
 
 /// The running server, as its sessions see it.
 pub struct Server {
@@ -17,6 +18,7 @@ pub struct Server {
     progress: Arc<Progress>,
     engine: Engine,
     reserves: Reserves,
+    shares: Shares,
     connections: AtomicUsize,
     started: Instant,
 }
@@ -36,6 +38,7 @@ impl Server {
             progress,
             engine,
             reserves: Reserves::default(),
+            shares: Shares::default(),
             connections,
             started: Instant::now(),
         }
@@ -64,6 +67,11 @@ impl Server {
     /// Values of sequences at hand.
     pub fn reserves(&self) -> &Reserves {
         &self.reserves
+    }
+
+    /// What workers have answered just now.
+    pub(crate) fn shares(&self) -> &Shares {
+        &self.shares
     }
 
     /// The newest moment, held.

@@ -13,6 +13,7 @@ use millrace_sql::{
 use tokio::sync::oneshot;
 
 use crate::coordinator::{Moment, Reads, is_provisional, tables_below};
+use crate::server::Server;
 use crate::session::block::{Block, too_large};
 use crate::session::keys::{Key, hash_of, keys_looked_up};
 use crate::session::system::{self, Looking};
@@ -50,7 +51,7 @@ impl Session {
             Block::None | Block::Failed { .. } => HashMap::new(),
         };
         let looking = Looking { path: self.path(), parameters: &self.parameters };
-        given.extend(snapshots(self.server.engine(), sources, moment, &looking).await?);
+        given.extend(snapshots(&self.server, sources, moment, &looking).await?);
         for (relation, share) in own {
             let shares = given.remove(&relation).unwrap_or_default();
             given.insert(relation, Snapshot::united(shares.into_iter().chain([share])).into_iter().collect());
@@ -154,24 +155,33 @@ fn reads_of(
 /// # Errors
 /// 42P01 where a relation was dropped since; 57P01 where the workers have stopped.
 async fn snapshots(
-    engine: &Engine,
+    server: &Server,
     sources: Sources,
     moment: &Moment,
     looking: &Looking<'_>,
 ) -> Result<Snapshots, SqlError> {
-    let Sources { mut relations, indexes } = sources;
+    let Sources { mut relations, mut indexes } = sources;
+    let engine = server.engine();
+    let mut snapshots = HashMap::with_capacity(relations.len() + indexes.len());
+    indexes.retain(|index, relation| match server.shares().get(*index, moment.tick) {
+        Some(shares) => {
+            snapshots.insert(*index, shaped(shares, *relation, moment));
+            false
+        }
+        None => true,
+    });
     // All are asked before the first answer is awaited.
     let ask = |relation: RelationId| (relation, read(engine, relation, moment.tick));
     let is_stored = |relation: &RelationId| SystemRelation::of_id(*relation).is_none();
     let mut answers: Vec<_> = relations.iter().copied().filter(is_stored).map(ask).collect();
     let by_key: Vec<_> = indexes.into_iter().map(|(index, relation)| (relation, ask(index))).collect();
-    let mut snapshots = HashMap::with_capacity(relations.len() + by_key.len());
     for relation in relations.iter().copied().filter_map(SystemRelation::of_id) {
         snapshots.insert(relation.id(), vec![system::snapshot(engine, relation, moment, looking).await?]);
     }
     for (relation, (index, answer)) in by_key {
         match answer.await {
             Ok(Ok(shares)) if shares.iter().all(Snapshot::is_complete) => {
+                server.shares().keep(index, moment.tick, shares.clone());
                 drop(snapshots.insert(index, shaped(shares, relation, moment)))
             }
             _ if relations.insert(relation) => answers.push(ask(relation)),
