@@ -13,6 +13,7 @@
 use arrow::datatypes::IntervalMonthDayNano;
 use serde::{Deserialize, Serialize};
 
+use crate::decimal::Decimal;
 use crate::state::{compared_part, normalise_interval};
 use crate::types::{DataType, Limit, Literal};
 
@@ -63,6 +64,8 @@ pub enum Element {
     Json,
     /// `jsonb`
     Jsonb,
+    /// `numeric` of any number of digits
+    Decimal,
 }
 
 impl Element {
@@ -87,6 +90,7 @@ impl Element {
             DataType::Bytea => Element::Bytea,
             DataType::Json => Element::Json,
             DataType::Jsonb => Element::Jsonb,
+            DataType::Decimal => Element::Decimal,
             DataType::Char | DataType::Limited(_) | DataType::Array(_) => return None,
         })
     }
@@ -112,6 +116,7 @@ impl Element {
             Element::Bytea => DataType::Bytea,
             Element::Json => DataType::Json,
             Element::Jsonb => DataType::Jsonb,
+            Element::Decimal => DataType::Decimal,
         }
     }
 
@@ -137,11 +142,12 @@ impl Element {
             Element::Bytea => plain(16),
             Element::Json => plain(17),
             Element::Jsonb => plain(18),
+            Element::Decimal => plain(19),
         }
     }
 
     fn of_code(code: [u8; 3]) -> Option<Element> {
-        const PLAIN: [Element; 17] = [
+        const PLAIN: [Element; 18] = [
             Element::Boolean,
             Element::Int16,
             Element::Int32,
@@ -159,6 +165,7 @@ impl Element {
             Element::Bytea,
             Element::Json,
             Element::Jsonb,
+            Element::Decimal,
         ];
         match code {
             [7, precision, scale] => Some(Element::Numeric { precision, scale }),
@@ -305,6 +312,8 @@ fn compare_bytes(value: &Literal, out: &mut Vec<u8>) {
         Literal::Bytea(bytes) => escaped(bytes, out),
         Literal::Jsonb(bytes) => escaped(&compared_part(bytes), out),
         Literal::Uuid(bytes) => out.extend(bytes),
+        // None of them is the beginning of another.
+        Literal::Decimal(stored) => out.extend(Decimal::compared(stored).as_bytes()),
         // Arrays hold neither NULL as a literal nor arrays.
         Literal::Null(_) | Literal::Array { .. } => {}
     }
@@ -333,7 +342,9 @@ fn write_value(value: Option<&Literal>, out: &mut Vec<u8>) {
             out.extend(days.to_be_bytes());
             out.extend(micros.to_be_bytes());
         }
-        Some(Literal::Text(text) | Literal::Json(text)) => out.extend(text.as_bytes()),
+        Some(Literal::Text(text) | Literal::Json(text) | Literal::Decimal(text)) => {
+            out.extend(text.as_bytes())
+        }
         Some(Literal::Bytea(bytes) | Literal::Jsonb(bytes)) => out.extend(bytes),
         Some(Literal::Uuid(bytes)) => out.extend(bytes),
     }
@@ -373,6 +384,7 @@ fn read_value(element: Element, rest: &mut &[u8]) -> Option<Option<Literal>> {
         Element::Bytea => Literal::Bytea(bytes.to_vec()),
         Element::Json => Literal::Json(text(bytes)?),
         Element::Jsonb => Literal::Jsonb(bytes.to_vec()),
+        Element::Decimal => Literal::Decimal(text(bytes)?),
     }))
 }
 

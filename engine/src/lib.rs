@@ -13,6 +13,7 @@ mod delta; // batches of changes between operators
 mod shape; // the columns of a table's rows, some of which came later
 mod ipc; // deltas as bytes
 mod exact; // exact sums of doubles
+mod decimal; // numerics of any number of digits as stored bytes
 mod array; // arrays as stored bytes
 mod span; // sums of intervals
 mod spread; // exact variances
@@ -28,6 +29,9 @@ mod log; // the durable sequence of commits, and the data folder
 mod planted; // bugs that the oracle must find
 
 pub use array::{Array, DIMENSIONS_MAX, Dimension, Element, order_bytes};
+pub use decimal::{
+    Decimal, Group, SCALE_MAX, WHOLE_DIGITS_MAX, digits_of, quotient, rescaled, rounded_quotient, ten_to,
+};
 pub use delta::{Col, Delta, Deltas, batch_bytes, batch_of, concat, empty_batch, filter};
 pub use engine::{
     Engine, EngineConfig, IndexSpec, InspectReply, ProgressSink, ReadReply, RelationReport, SavedState,

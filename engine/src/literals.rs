@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, AsArray, BinaryArray, BinaryViewArray, BooleanArray, Date32Array, Decimal128Array,
     FixedSizeBinaryBuilder, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
-    IntervalMonthDayNanoArray, LargeBinaryArray, StringArray, Time64MicrosecondArray,
+    IntervalMonthDayNanoArray, LargeBinaryArray, StringArray, StringViewArray, Time64MicrosecondArray,
     TimestampMicrosecondArray,
 };
 use arrow::datatypes::{
@@ -102,6 +102,10 @@ pub fn column_of_literals<'a>(data_type: DataType, literals: impl Iterator<Item 
             Literal::Array { bytes, .. } => Some(bytes.as_slice()),
             _ => None,
         }))),
+        DataType::Decimal => Arc::new(StringViewArray::from_iter(literals.map(|literal| match literal {
+            Literal::Decimal(stored) => Some(stored.as_str()),
+            _ => None,
+        }))),
         DataType::Jsonb => Arc::new(LargeBinaryArray::from_iter(literals.map(|literal| match literal {
             Literal::Jsonb(bytes) => Some(bytes.as_slice()),
             _ => None,
@@ -147,6 +151,7 @@ pub fn literal_of(data_type: DataType, column: &ArrayRef, row: usize) -> Option<
         DataType::Uuid => Literal::Uuid(column.as_fixed_size_binary_opt()?.value(row).try_into().ok()?),
         DataType::Bytea => Literal::Bytea(column.as_binary_opt::<i32>()?.value(row).to_vec()),
         DataType::Jsonb => Literal::Jsonb(column.as_binary_opt::<i64>()?.value(row).to_vec()),
+        DataType::Decimal => Literal::Decimal(column.as_string_view_opt()?.value(row).to_owned()),
         DataType::Array(_) => {
             let bytes = column.as_binary_view_opt()?.value(row).to_vec();
             Literal::Array { element: Array::element_of(&bytes)?, bytes }

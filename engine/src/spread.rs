@@ -6,12 +6,13 @@
 //! however close the numbers lie to each other and however far from zero. Views (their lanes) and
 //! ad-hoc queries both end here, so that they agree to the last bit.
 
-use num_bigint::{BigInt, BigUint, Sign};
+use dashu_int::ops::{BitTest, SquareRoot};
+use dashu_int::{IBig, UBig};
 
+use crate::decimal::{Decimal, quotient, ten_to};
 use crate::error::DataError;
 use crate::exact::scale;
 use crate::plan::AggregateFunction;
-use crate::types::NUMERIC_PRECISION_MAX;
 
 /// The fixed point of doubles in the window: units of 2^-64.
 const FIXED_BITS: i32 = 64;
@@ -57,10 +58,10 @@ impl Deviation {
 #[derive(Clone, Debug, Default)]
 pub struct Spread {
     count: i64,
-    sum: BigInt,
-    squares: BigInt,
+    sum: IBig,
+    squares: IBig,
     /// The doubles outside the window, in units of 2^-1074 and 2^-2148.
-    far: Option<Box<(BigInt, BigInt)>>,
+    far: Option<Box<(IBig, IBig)>>,
     /// NaN and the infinities.
     special: i64,
 }
@@ -74,8 +75,8 @@ impl Spread {
     /// Adds an integer, or a numeric in units of its scale, `times` over; negative `times` take back.
     pub fn add(&mut self, value: i128, times: i64) {
         self.count += times;
-        self.sum += BigInt::from(value) * times;
-        self.squares += BigInt::from(value).pow(2) * times;
+        self.sum += IBig::from(value) * times;
+        self.squares += IBig::from(value).pow(2) * times;
     }
 
     /// Adds a double, `times` over.
@@ -96,7 +97,7 @@ impl Spread {
             return;
         }
         let (mantissa, shift) = parts(value);
-        let wide = BigInt::from(mantissa) << shift;
+        let wide = IBig::from(mantissa) << shift as usize;
         let (sum, squares) = &mut **self.far.get_or_insert_with(Box::default);
         *squares += wide.pow(2) * times;
         *sum += wide * times;
@@ -109,39 +110,24 @@ impl Spread {
 
     /// About how many bytes it takes.
     pub fn bytes(&self) -> usize {
-        let far = self.far.iter().flat_map(|far| [far.0.bits(), far.1.bits()]).sum::<u64>();
-        size_of::<Spread>() + ((self.sum.bits() + self.squares.bits() + far) / 8) as usize
+        let far = self.far.iter().flat_map(|far| [far.0.bit_len(), far.1.bit_len()]).sum::<usize>();
+        size_of::<Spread>() + (self.sum.bit_len() + self.squares.bit_len() + far) / 8
     }
 
-    /// The deviation of integers or numerics at `from` digits behind the point, in units of
-    /// 10^-`wanted` (at least `from`), rounded half away from zero; `None`: NULL.
+    /// The deviation of integers or numerics with `scale` digits behind the point, rounded to as many as PostgreSQL
+    /// shows; `None`: NULL. The root is that of the rounded variance, as there.
     ///
     /// # Errors
-    /// 22003 beyond 38 digits.
-    pub fn numeric(&self, deviation: Deviation, from: u8, wanted: u8) -> Result<Option<i128>, DataError> {
-        let overflow = || DataError::new("22003", "value overflows numeric format");
-        let Some((mut numerator, mut denominator)) = self.quotient(deviation, &self.sum, &self.squares)?
-        else {
-            return Ok(None);
-        };
-        let power = |exponent: u8| BigUint::from(10u8).pow(exponent.into());
-        if wanted < from {
-            return Err(overflow());
-        }
-        let rounded: BigUint = if deviation.root {
-            numerator *= power(wanted - from).pow(2);
-            // The floor of √R + 1/2 is that of (⌊√4R⌋ + 1) / 2.
-            let doubled: BigUint = (numerator << 2u8) / denominator;
-            (doubled.sqrt() + 1u8) >> 1u8
-        } else {
-            numerator *= power(wanted);
-            denominator *= power(from).pow(2);
-            ((numerator << 1u8) + &denominator) / (denominator << 1u8)
-        };
-        if rounded >= power(NUMERIC_PRECISION_MAX) {
-            return Err(overflow());
-        }
-        i128::try_from(rounded).map(Some).map_err(|_| overflow())
+    /// Those of a negative number of rows.
+    pub fn numeric(&self, deviation: Deviation, scale: u16) -> Result<Option<Decimal>, DataError> {
+        let found = self.quotient(deviation, &self.sum, &self.squares)?;
+        Ok(found.map(|(numerator, denominator)| {
+            if numerator.is_zero() {
+                return Decimal::new(0, 0);
+            }
+            let variance = quotient((&numerator.into(), 2 * scale), (&denominator.into(), 0));
+            if deviation.root { root(variance) } else { variance }
+        }))
     }
 
     /// The deviation of doubles, rounded once; `None`: NULL.
@@ -153,14 +139,14 @@ impl Spread {
         if self.special > 0 && self.count >= least {
             return Ok(Some(f64::NAN));
         }
-        let (sum, squares, bits);
+        let (sum, squares, bits): (IBig, IBig, i32);
         let quotient = match &self.far {
             None => {
                 bits = FIXED_BITS;
                 self.quotient(deviation, &self.sum, &self.squares)?
             }
             Some(far) => {
-                let shift = FAR_BITS - FIXED_BITS;
+                let shift = (FAR_BITS - FIXED_BITS) as usize;
                 sum = (&self.sum << shift) + &far.0;
                 squares = (&self.squares << (2 * shift)) + &far.1;
                 bits = FAR_BITS;
@@ -179,24 +165,33 @@ impl Spread {
     fn quotient(
         &self,
         deviation: Deviation,
-        sum: &BigInt,
-        squares: &BigInt,
-    ) -> Result<Option<(BigUint, BigUint)>, DataError> {
-        let count = BigInt::from(self.count);
+        sum: &IBig,
+        squares: &IBig,
+    ) -> Result<Option<(UBig, UBig)>, DataError> {
+        let count = IBig::from(self.count);
         let divisor = if deviation.population { count.clone() } else { &count - 1 };
-        if divisor.sign() != Sign::Plus {
+        if divisor <= IBig::ZERO {
             return Ok(None);
         }
-        let numerator = (&count * squares - sum.pow(2)).to_biguint();
         // Below zero only where some number is there less than no times.
-        let numerator = numerator.ok_or_else(DataError::negative_multiplicity)?;
+        let numerator = UBig::try_from(&count * squares - sum.pow(2));
+        let numerator = numerator.map_err(|_| DataError::negative_multiplicity())?;
         Ok(Some((numerator, (count * divisor).into_parts().1)))
     }
 }
 
+/// The root of a number that is not negative, with as many digits behind the point, rounded half up.
+fn root(variance: Decimal) -> Decimal {
+    let Decimal::Number { unscaled, scale } = variance else { return variance };
+    let square = UBig::try_from(unscaled * ten_to(scale.into())).unwrap_or_default();
+    // The floor of √R + 1/2 is that of (⌊√4R⌋ + 1) / 2.
+    let doubled: UBig = (square << 2).sqrt();
+    Decimal::new((doubled + 1u8) >> 1, scale)
+}
+
 /// The integer that limbs stand for.
-fn of_limbs(limbs: &[i64]) -> BigInt {
-    limbs.iter().rev().fold(BigInt::ZERO, |sum, limb| (sum << 32u8) + limb)
+fn of_limbs(limbs: &[i64]) -> IBig {
+    limbs.iter().rev().fold(IBig::ZERO, |sum, limb| (sum << 32) + limb)
 }
 
 /// A finite double as ± mantissa × 2^(shift - 1074).
@@ -230,10 +225,10 @@ fn unit_of(top: i64) -> i64 {
 }
 
 /// `numerator` / `denominator` × 2^`up`, cut, and whether something was cut off.
-fn shifted(numerator: &BigUint, denominator: &BigUint, up: i64) -> (BigUint, bool) {
+fn shifted(numerator: &UBig, denominator: &UBig, up: i64) -> (UBig, bool) {
     let (numerator, denominator) = match up {
-        0.. => (numerator << up as u64, denominator.clone()),
-        _ => (numerator.clone(), denominator << up.unsigned_abs()),
+        0.. => (numerator << up as usize, denominator.clone()),
+        _ => (numerator.clone(), denominator << up.unsigned_abs() as usize),
     };
     let quotient = &numerator / &denominator;
     let cut = &quotient * denominator != numerator;
@@ -241,29 +236,29 @@ fn shifted(numerator: &BigUint, denominator: &BigUint, up: i64) -> (BigUint, boo
 }
 
 /// The double nearest to `numerator` / `denominator` × 2^-`bits`.
-fn nearest(numerator: &BigUint, denominator: &BigUint, bits: i32) -> f64 {
-    if numerator.bits() == 0 {
+fn nearest(numerator: &UBig, denominator: &UBig, bits: i32) -> f64 {
+    if numerator.is_zero() {
         return 0.0;
     }
-    let unit = unit_of(numerator.bits() as i64 - denominator.bits() as i64 - i64::from(bits));
+    let unit = unit_of(numerator.bit_len() as i64 - denominator.bit_len() as i64 - i64::from(bits));
     let (quotient, cut) = shifted(numerator, denominator, -unit - i64::from(bits));
     rounded(&quotient, cut, unit)
 }
 
 /// The double nearest to the root of `numerator` / `denominator` × 2^(-2 × `bits`).
-fn nearest_root(numerator: &BigUint, denominator: &BigUint, bits: i32) -> f64 {
-    if numerator.bits() == 0 {
+fn nearest_root(numerator: &UBig, denominator: &UBig, bits: i32) -> f64 {
+    if numerator.is_zero() {
         return 0.0;
     }
-    let unit = unit_of((numerator.bits() as i64 - denominator.bits() as i64) / 2 - i64::from(bits));
+    let unit = unit_of((numerator.bit_len() as i64 - denominator.bit_len() as i64) / 2 - i64::from(bits));
     let (square, cut) = shifted(numerator, denominator, 2 * (-unit - i64::from(bits)));
     let root = square.sqrt();
-    let cut = cut || root.pow(2) != square;
+    let cut = cut || root.sqr() != square;
     rounded(&root, cut, unit)
 }
 
 /// (`quotient` and a bit more, if something was `cut` off) × 2^`unit`, to nearest, ties to even.
-fn rounded(quotient: &BigUint, cut: bool, unit: i64) -> f64 {
+fn rounded(quotient: &UBig, cut: bool, unit: i64) -> f64 {
     let quotient = u128::try_from(quotient).unwrap_or(u128::MAX);
     if unit == -i64::from(FAR_BITS) - 2 && quotient < 1 << 55 {
         // In units of 2^-1074 the least doubles are their own bits.
@@ -296,23 +291,22 @@ mod tests {
 
     /// The definition, Σ(nx - Σx)² / n²(n - 1), in decimal digits that the standard library rounds.
     fn reference(values: &[f64], deviation: Deviation) -> f64 {
-        const DIGITS: u32 = 2400;
-        let numbers: Vec<BigInt> = values
+        const DIGITS: usize = 2400;
+        let numbers: Vec<IBig> = values
             .iter()
             .map(|value| {
                 let (mantissa, shift) = parts(*value);
-                BigInt::from(mantissa) << shift
+                IBig::from(mantissa) << shift as usize
             })
             .collect();
-        let n = BigInt::from(values.len());
-        let sum: BigInt = numbers.iter().sum();
-        let total: BigInt = numbers.iter().map(|number| (number * &n - &sum).pow(2)).sum();
+        let n = IBig::from(values.len());
+        let sum: IBig = numbers.iter().sum();
+        let total: IBig = numbers.iter().map(|number| (number * &n - &sum).pow(2)).sum();
         let divisor = &n * &n * (if deviation.population { n.clone() } else { &n - 1 });
         // Units of 2^-2148 are 5^2148 units of 10^-2148.
-        let digits =
-            total * BigInt::from(10u8).pow(2 * DIGITS - 2148) * BigInt::from(5u8).pow(2148) / divisor;
+        let digits = total * IBig::from(10u8).pow(2 * DIGITS - 2148) * IBig::from(5u8).pow(2148) / divisor;
         let (digits, exponent) = match deviation.root {
-            true => (digits.sqrt(), DIGITS),
+            true => (UBig::try_from(digits).unwrap().sqrt().into(), DIGITS),
             false => (digits, 2 * DIGITS),
         };
         format!("{digits}e-{exponent}").parse().unwrap()
@@ -336,17 +330,22 @@ mod tests {
     }
 
     #[test]
-    fn numerics_round_half_away_from_zero() {
+    fn numerics_have_the_digits_of_postgresql() {
         let mut spread = Spread::default();
-        [1, 2].iter().for_each(|value| spread.add(*value, 1));
-        assert_eq!(spread.numeric(ALL[0], 0, 16).unwrap(), Some(5_000_000_000_000_000));
-        assert_eq!(spread.numeric(ALL[1], 0, 1).unwrap(), Some(3));
-        assert_eq!(spread.numeric(ALL[2], 0, 16).unwrap(), Some(7_071_067_811_865_475));
-        assert_eq!(spread.numeric(ALL[0], 1, 1).unwrap(), Some(0));
+        let shown = |spread: &Spread, deviation, scale| {
+            spread.numeric(deviation, scale).unwrap().map(|found| found.to_string()).unwrap_or_default()
+        };
+        spread.add(1, 1);
+        assert_eq!((shown(&spread, ALL[0], 0), shown(&spread, ALL[1], 2)), (String::new(), "0".to_owned()));
+        spread.add(2, 1);
+        assert_eq!(shown(&spread, ALL[0], 0), "0.50000000000000000000");
+        assert_eq!(shown(&spread, ALL[1], 0), "0.25000000000000000000");
+        assert_eq!(shown(&spread, ALL[2], 0), "0.70710678118654752440");
+        assert_eq!(shown(&spread, ALL[0], 15), "0.000000000000000000000000000000500000000000000000");
         spread.add(i128::MAX, 1);
-        assert_eq!(spread.numeric(ALL[0], 0, 16).unwrap_err().sqlstate, "22003");
+        assert_eq!(shown(&spread, ALL[0], 0).len(), 76);
         spread.add(i128::MAX, -1);
-        assert_eq!(spread.numeric(ALL[0], 0, 16).unwrap(), Some(5_000_000_000_000_000));
+        assert_eq!(shown(&spread, ALL[3], 0), "0.50000000000000000000");
     }
 
     /// Doubles of every magnitude, close ones among them.
@@ -388,13 +387,13 @@ mod tests {
 
         #[test]
         fn limbs_are_the_same_sums(values in prop::collection::vec(any::<i64>(), 2..20)) {
-            let (mut whole, mut sum, mut squares) = (Spread::default(), 0i128, BigInt::ZERO);
+            let (mut whole, mut sum, mut squares) = (Spread::default(), 0i128, IBig::ZERO);
             for value in &values {
                 whole.add(i128::from(*value), 1);
                 sum += i128::from(*value);
-                squares += BigInt::from(*value).pow(2);
+                squares += IBig::from(*value).pow(2);
             }
-            prop_assert_eq!(&whole.sum, &BigInt::from(sum));
+            prop_assert_eq!(&whole.sum, &IBig::from(sum));
             prop_assert_eq!(&whole.squares, &squares);
         }
     }

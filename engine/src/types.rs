@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType as ArrowType, Field, IntervalUnit, Schema, Schem
 use serde::{Deserialize, Serialize};
 
 use crate::array::Element;
+use crate::decimal::Decimal;
 
 /// The moment at which a transaction takes effect: microseconds since 1970, strictly increasing.
 pub type Tick = u64;
@@ -72,6 +73,9 @@ pub enum DataType {
     Jsonb,
     /// An array, in the same form (`array.rs`).
     Array(Element),
+    /// `numeric` of any number of digits, each value with a scale of its own (`decimal.rs`). Keys go through
+    /// `normalise_keys`.
+    Decimal,
 }
 
 /// What a type's modifier asks of its values. Serialised inside plans and the log: only append variants.
@@ -87,6 +91,13 @@ pub enum Limit {
     TimestampTz(u8),
     /// `time(p)`
     Time(u8),
+    /// `numeric(p, s)` where that has more digits than 38, or its scale is negative or greater than its precision.
+    Numeric {
+        /// Digits in all.
+        precision: u16,
+        /// Digits behind the point; negative: so many before it are zero.
+        scale: i16,
+    },
 }
 
 impl Limit {
@@ -98,6 +109,7 @@ impl Limit {
             Limit::Timestamp(_) => DataType::Timestamp,
             Limit::TimestampTz(_) => DataType::TimestampTz,
             Limit::Time(_) => DataType::Time,
+            Limit::Numeric { .. } => DataType::Decimal,
         }
     }
 }
@@ -110,7 +122,7 @@ impl DataType {
 
     /// Whether values of it can be equal and yet look different, so that a group has to choose which one it shows.
     pub fn has_equals_that_differ(self) -> bool {
-        matches!(self, DataType::Interval | DataType::Jsonb | DataType::Array(_))
+        matches!(self.base(), DataType::Interval | DataType::Jsonb | DataType::Array(_) | DataType::Decimal)
     }
 
     /// The type whose Arrow form and literals it shares.
@@ -141,6 +153,7 @@ impl DataType {
             DataType::Char | DataType::Limited(_) | DataType::Json => self.stored().to_arrow(),
             DataType::Jsonb => ArrowType::LargeBinary,
             DataType::Array(_) => ArrowType::BinaryView,
+            DataType::Decimal => ArrowType::Utf8View,
             DataType::TimestampTz => ArrowType::Timestamp(TimeUnit::Microsecond, Some(MOMENT_ZONE.into())),
         }
     }
@@ -168,6 +181,7 @@ impl DataType {
             ArrowType::LargeBinary => DataType::Jsonb,
             // What it is of each value says.
             ArrowType::BinaryView => DataType::Array(Element::Text),
+            ArrowType::Utf8View => DataType::Decimal,
             ArrowType::Timestamp(TimeUnit::Microsecond, Some(zone)) if **zone == *MOMENT_ZONE => {
                 DataType::TimestampTz
             }
@@ -199,6 +213,7 @@ impl fmt::Display for DataType {
             DataType::Json => f.write_str("json"),
             DataType::Jsonb => f.write_str("jsonb"),
             DataType::Array(element) => write!(f, "{}[]", element.data_type()),
+            DataType::Decimal => f.write_str("numeric"),
         }
     }
 }
@@ -212,13 +227,14 @@ impl fmt::Display for Limit {
             Limit::Timestamp(digits) => write!(f, "timestamp({digits})"),
             Limit::TimestampTz(digits) => write!(f, "timestamptz({digits})"),
             Limit::Time(digits) => write!(f, "time({digits})"),
+            Limit::Numeric { precision, scale } => write!(f, "numeric({precision},{scale})"),
         }
     }
 }
 
 /// Each type once, for tests that go through them.
 #[cfg(test)]
-pub(crate) const EVERY: [DataType; 21] = [
+pub(crate) const EVERY: [DataType; 23] = [
     DataType::Boolean,
     DataType::Int16,
     DataType::Int32,
@@ -240,6 +256,8 @@ pub(crate) const EVERY: [DataType; 21] = [
     DataType::Json,
     DataType::Jsonb,
     DataType::Array(Element::Text),
+    DataType::Decimal,
+    DataType::Limited(Limit::Numeric { precision: 50, scale: 10 }),
 ];
 
 /// The Arrow schema of unnamed columns: `c0`, `c1`, … of these types, all nullable.
@@ -322,6 +340,8 @@ pub enum Literal {
         /// Its bytes.
         bytes: Vec<u8>,
     },
+    /// `numeric` of any number of digits, as it is stored.
+    Decimal(String),
 }
 
 impl Literal {
@@ -349,6 +369,7 @@ impl Literal {
             Literal::Jsonb(_) => DataType::Jsonb,
             Literal::Json(_) => DataType::Json,
             Literal::Array { element, .. } => DataType::Array(*element),
+            Literal::Decimal(_) => DataType::Decimal,
         }
     }
 }
@@ -379,6 +400,10 @@ impl fmt::Display for Literal {
             }
             Literal::Json(text) => write!(f, "'{}'::json", text.replace('\'', "''")),
             Literal::Time(micros) => write!(f, "{micros}us::time"),
+            Literal::Decimal(stored) => match Decimal::decode(stored) {
+                Some(decimal) => write!(f, "{decimal}::numeric"),
+                None => write!(f, "{stored:?}::numeric"),
+            },
         }
     }
 }

@@ -11,7 +11,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use millrace_engine::Tick;
-use millrace_sql::Relation;
+use millrace_sql::{Catalog, Relation};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -104,17 +104,17 @@ fn relation_metrics(server: &Server, text: &mut Text) {
         if upper == Tick::MAX {
             continue;
         }
-        text.of_relation("millrace_relation_upper", relation, upper);
+        text.of_relation("millrace_relation_upper", &catalog, relation, upper);
     }
     text.family("millrace_relation_state_bytes", "gauge", "Bytes of state.");
     let sizes: Vec<_> =
         catalog.relations().map(|relation| (relation, server.engine().state_size(relation.id))).collect();
     for (relation, size) in &sizes {
-        text.of_relation("millrace_relation_state_bytes", relation, size.bytes as u64);
+        text.of_relation("millrace_relation_state_bytes", &catalog, relation, size.bytes as u64);
     }
     text.family("millrace_relation_state_updates", "gauge", "Updates held in state.");
     for (relation, size) in &sizes {
-        text.of_relation("millrace_relation_state_updates", relation, size.updates as u64);
+        text.of_relation("millrace_relation_state_updates", &catalog, relation, size.updates as u64);
     }
 }
 
@@ -132,10 +132,11 @@ impl Text {
         let _ = writeln!(self.0, "{name} {value}");
     }
 
-    fn of_relation(&mut self, name: &str, relation: &Relation, value: u64) {
+    fn of_relation(&mut self, name: &str, catalog: &Catalog, relation: &Relation, value: u64) {
         let kind = kind_of(relation);
-        let relation = label(&relation.name);
-        let _ = writeln!(self.0, "{name}{{relation=\"{relation}\",kind=\"{kind}\"}} {value}");
+        let (schema, relation) = (label(catalog.schema_of(relation)), label(&relation.name));
+        let labels = format!("schema=\"{schema}\",relation=\"{relation}\",kind=\"{kind}\"");
+        let _ = writeln!(self.0, "{name}{{{labels}}} {value}");
     }
 }
 

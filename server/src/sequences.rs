@@ -197,7 +197,7 @@ pub fn named(catalog: &Catalog, id: RelationId) -> Result<(&str, &Sequence), Dat
 #[allow(clippy::unwrap_used)]
 mod tests {
     use millrace_engine::DataType;
-    use millrace_sql::{Relation, RelationKind};
+    use millrace_sql::{Relation, RelationKind, SchemaId};
 
     use super::*;
 
@@ -215,7 +215,14 @@ mod tests {
             cache: 1,
             position,
         });
-        let relation = Relation { id: ID, name: "s".to_owned(), columns: Vec::new(), kind, created: 1 };
+        let relation = Relation {
+            id: ID,
+            name: "s".to_owned(),
+            schema: SchemaId::PUBLIC,
+            columns: Vec::new(),
+            kind,
+            created: 1,
+        };
         let mut catalog = Catalog::default();
         catalog.apply(&CatalogChange::Create(relation)).unwrap();
         catalog

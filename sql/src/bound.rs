@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use millrace_engine::{DataType, RelationId};
 
-use crate::catalog::{Catalog, CatalogChange, Column, Relation};
+use crate::catalog::{Catalog, CatalogChange, Column, Relation, SchemaId};
 use crate::error::SqlError;
 use crate::query::{Change, Query};
 use crate::sequence::Position;
@@ -26,11 +26,12 @@ pub enum Bound {
     },
     /// ALTER.
     Alter(Alteration),
-    /// DROP TABLE / DROP VIEW / DROP MATERIALIZED VIEW / DROP INDEX / DROP SEQUENCE: the ids, dependants first (CASCADE resolved). Empty
-    /// when IF EXISTS found nothing.
+    /// DROP of relations and schemas: the ids, dependants first (CASCADE resolved). Empty when IF EXISTS found nothing.
     Drop {
         /// What goes.
         ids: Vec<RelationId>,
+        /// The schemas that go, whose relations are among these.
+        schemas: Vec<SchemaId>,
         /// Tables without the defaults that went with a sequence.
         replaced: Vec<Relation>,
         /// The command tag: `DROP TABLE`, `DROP VIEW`, ….
@@ -68,6 +69,13 @@ pub enum Bound {
     Explain(Vec<String>),
     /// SET and RESET.
     Set(Vec<Setting>),
+    /// SELECT set_config(…), …: a SET that answers with the values.
+    SetConfig {
+        /// What is set.
+        settings: Vec<Setting>,
+        /// The columns of the one row.
+        columns: Vec<Column>,
+    },
     /// SHOW name.
     Show {
         /// The parameter, lower case.

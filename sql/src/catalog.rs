@@ -1,7 +1,10 @@
-//! The catalog: which relations exist, by name and by id. A value: cloned, changed, published whole.
+//! The catalog: which schemas and relations exist, by name and by id. A value: cloned, changed, published whole.
 //!
 //! Every change is a `CatalogChange`, written to the log before it takes effect and replayed at
 //! start. Invariant: applying the same changes in the same order gives the same catalog.
+
+mod change; // how it changes
+mod schemas; // schemas, and what names mean
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,9 +12,11 @@ use std::sync::Arc;
 use millrace_engine::{DataType, Expr, Literal, PlanRef, RelationId, RowShape, Tick};
 use serde::{Deserialize, Serialize};
 
-use crate::error::SqlError;
+pub use self::change::{CatalogChange, SchemaChange};
+pub(crate) use self::schemas::Found;
+pub use self::schemas::{PUBLIC_PATH, SchemaId, SearchPath, UserSchema};
 use crate::parse::quoted;
-use crate::sequence::{Position, Sequence};
+use crate::sequence::Sequence;
 
 /// A column of a relation or of a result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +46,9 @@ pub struct Relation {
     pub id: RelationId,
     /// Its name, unqualified.
     pub name: String,
+    /// The schema that it is in.
+    #[serde(default, skip_serializing_if = "SchemaId::is_first")]
+    pub schema: SchemaId,
     /// Its columns.
     pub columns: Vec<Column>,
     /// What it is.
@@ -60,6 +68,20 @@ impl Relation {
             }
             RelationKind::View { reads, .. } => reads.clone(),
             RelationKind::Table { .. } | RelationKind::Index { .. } | RelationKind::Sequence(_) => Vec::new(),
+        }
+    }
+
+    /// The relations that a view's text names; none for other kinds. Older logs tell only what is read.
+    pub fn names(&self) -> Vec<RelationId> {
+        match &self.kind {
+            RelationKind::MaterializedView { known: Some(known), .. } => {
+                known.iter().map(|known| known.id).collect()
+            }
+            RelationKind::MaterializedView { known: None, .. }
+            | RelationKind::View { .. }
+            | RelationKind::Table { .. }
+            | RelationKind::Index { .. }
+            | RelationKind::Sequence(_) => self.reads(),
         }
     }
 
@@ -94,11 +116,6 @@ impl Relation {
             RelationKind::Index { .. } => "index",
             RelationKind::Sequence(_) => "sequence",
         }
-    }
-
-    /// What a message calls it: `table t`.
-    pub fn described(&self) -> String {
-        format!("{} {}", self.kind_name(), self.name)
     }
 
     /// What a table asks of its rows; none of other kinds.
@@ -157,7 +174,8 @@ pub enum RelationKind {
         columns: Vec<DataType>,
         /// What it is by.
         keys: Vec<IndexKey>,
-        /// The statement that creates it, as PostgreSQL would write it.
+        /// The statement that created it, as PostgreSQL would write it, by the names of then: what stands behind
+        /// USING is true today (`Catalog::definition`).
         definition: String,
         /// Whether rows may have the same keys.
         #[serde(default)]
@@ -173,18 +191,34 @@ pub enum RelationKind {
 pub struct Known {
     /// The relation.
     pub id: RelationId,
+    /// The name of its schema.
+    #[serde(default = "public")]
+    pub schema: String,
     /// Its name.
     pub name: String,
+    /// Whether the name meant it without the schema.
+    #[serde(default = "yes")]
+    pub is_visible: bool,
     /// The names of its columns by their places; none of one that was dropped.
     pub columns: Vec<Option<String>>,
 }
 
+/// What older logs mean: there was one schema.
+fn public() -> String {
+    "public".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
 impl Known {
     /// A relation by the names that it has now.
-    pub fn now(relation: &Relation) -> Known {
+    pub fn now(relation: &Relation, schema: &str, is_visible: bool) -> Known {
         let name = |column: &Column| (!column.dropped).then(|| column.name.clone());
         let columns = relation.columns.iter().map(name).collect();
-        Known { id: relation.id, name: relation.name.clone(), columns }
+        let (schema, name) = (schema.to_owned(), relation.name.clone());
+        Known { id: relation.id, schema, name, is_visible, columns }
     }
 }
 
@@ -286,6 +320,9 @@ impl Uniqueness {
     }
 }
 
+/// What the definition of an index says behind the names of index and relation.
+pub(crate) const INDEX_METHOD: &str = " USING ";
+
 /// One of the values that an index is by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexKey {
@@ -314,40 +351,12 @@ pub enum OnError {
     Skip,
 }
 
-/// One change of the catalog, as it stands in the log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum CatalogChange {
-    /// CREATE. The id and `created` are assigned by the coordinator at commit.
-    Create(Relation),
-    /// DROP of these relations, dependants first.
-    Drop(Vec<RelationId>),
-    /// A relation in the place of the one with its id: CREATE OR REPLACE VIEW, ALTER.
-    Replace(Relation),
-    /// COMMENT ON a relation, or a column of it; no text: the comment goes.
-    Comment {
-        /// The relation.
-        relation: RelationId,
-        /// The column's place.
-        column: Option<usize>,
-        /// The comment.
-        text: Option<String>,
-    },
-    /// A sequence is this far: values up to here were set aside, or it was moved.
-    Move(RelationId, Position),
-}
-
-impl CatalogChange {
-    /// Whether it changes what there is, and not only how far a sequence is or what is said of something.
-    pub fn is_structural(&self) -> bool {
-        !matches!(self, CatalogChange::Move(..) | CatalogChange::Comment { .. })
-    }
-}
-
-/// All relations at one moment. Cheap to clone.
-#[derive(Clone, Debug, Default)]
+/// All schemas and relations at one moment. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct Catalog {
     by_id: BTreeMap<RelationId, Arc<Relation>>,
-    by_name: BTreeMap<String, RelationId>,
+    schemas: BTreeMap<SchemaId, Arc<UserSchema>>,
+    schema_names: BTreeMap<String, SchemaId>,
     next_id: u64,
     /// What was said of relations, and of columns of them.
     comments: BTreeMap<(RelationId, Option<usize>), String>,
@@ -355,15 +364,25 @@ pub struct Catalog {
     inlined: BTreeSet<RelationId>,
 }
 
+impl Default for Catalog {
+    /// A new database: the schema `public`, and nothing in it.
+    fn default() -> Catalog {
+        let public = UserSchema::public();
+        Catalog {
+            by_id: BTreeMap::new(),
+            schema_names: BTreeMap::from([(public.name.clone(), public.id)]),
+            schemas: BTreeMap::from([(public.id, Arc::new(public))]),
+            next_id: 0,
+            comments: BTreeMap::new(),
+            inlined: BTreeSet::new(),
+        }
+    }
+}
+
 impl Catalog {
-    /// The id that the next relation gets.
+    /// The id that the next relation or schema gets.
     pub fn next_id(&self) -> RelationId {
         RelationId(self.next_id.max(1))
-    }
-
-    /// The relation of this name.
-    pub fn get(&self, name: &str) -> Option<&Arc<Relation>> {
-        self.by_name.get(name).and_then(|id| self.by_id.get(id))
     }
 
     /// The relation of this id.
@@ -429,12 +448,22 @@ impl Catalog {
         })
     }
 
-    /// The default of a table's column as SQL would write it; none of an identity column.
-    pub fn default_text(&self, relation: &Relation, column: usize) -> Option<String> {
+    /// The default of a table's column as SQL would write it along a path; none of an identity column.
+    pub fn default_text(&self, relation: &Relation, column: usize, path: &SearchPath) -> Option<String> {
         let rules = relation.rules()?;
         let Some(drawn) = rules.drawn_of(column) else { return rules.default_of(column).map(str::to_owned) };
         let sequence = self.by_id.get(&drawn.sequence).filter(|_| drawn.generated == Generated::Default)?;
-        Some(format!("nextval('{}'::regclass)", quoted(&sequence.name).replace('\'', "''")))
+        Some(format!("nextval('{}'::regclass)", self.shown(sequence, path).replace('\'', "''")))
+    }
+
+    /// The statement that creates an index, as PostgreSQL would write it; none of other relations.
+    pub fn definition(&self, index: &Relation) -> Option<String> {
+        let RelationKind::Index { on, definition, .. } = &index.kind else { return None };
+        let unique = if definition.starts_with("CREATE UNIQUE ") { "UNIQUE " } else { "" };
+        let (name, relation) = (quoted(&index.name), self.qualified(self.by_id(*on)?));
+        // Names in quotes may have the word in them, but what follows the last one has it once.
+        let rest = definition.rfind(INDEX_METHOD).map_or("", |at| &definition[at..]);
+        Some(format!("CREATE {unique}INDEX {name} ON {relation}{rest}"))
     }
 
     /// All relations in the order of their creation, so that each comes after what it reads.
@@ -444,15 +473,21 @@ impl Catalog {
 
     /// The views that read `id`, directly or through other views, dependants first (the reverse of creation).
     pub fn dependants(&self, id: RelationId) -> Vec<RelationId> {
-        let mut found = vec![id];
-        for relation in self.by_id.values() {
-            if relation.reads().iter().any(|read| found.contains(read)) {
-                found.push(relation.id);
+        let mut found = BTreeSet::from([id]);
+        // A view that was replaced may read what is younger than it.
+        loop {
+            let reads_found = |relation: &&Arc<Relation>| {
+                !found.contains(&relation.id) && relation.reads().iter().any(|read| found.contains(read))
+            };
+            let more: Vec<RelationId> =
+                self.by_id.values().filter(reads_found).map(|relation| relation.id).collect();
+            if more.is_empty() {
+                break;
             }
+            found.extend(more);
         }
-        found.remove(0);
-        found.reverse();
-        found
+        found.remove(&id);
+        found.into_iter().rev().collect()
     }
 
     /// The indexes of a relation, the oldest first.
@@ -473,102 +508,5 @@ impl Catalog {
         all.extend(parts);
         // A dependant is created after what it reads and so has the greater id.
         all.into_iter().rev().collect()
-    }
-
-    /// Applies a change; on an error nothing is changed.
-    ///
-    /// # Errors
-    /// 42P07 for a name that is taken, 42P01 for an id that does not exist, 2BP01 for a drop that
-    /// would leave a dependant or an index behind.
-    pub fn apply(&mut self, change: &CatalogChange) -> Result<(), SqlError> {
-        match change {
-            CatalogChange::Create(relation) => {
-                if self.by_name.contains_key(&relation.name) {
-                    return Err(SqlError::new(
-                        "42P07",
-                        format!("relation \"{}\" already exists", relation.name),
-                    ));
-                }
-                self.next_id = self.next_id.max(relation.id.0 + 1);
-                self.by_name.insert(relation.name.clone(), relation.id);
-                self.by_id.insert(relation.id, Arc::new(relation.clone()));
-            }
-            CatalogChange::Drop(ids) => {
-                for id in ids {
-                    if let Some((table, _)) = self.drawing(*id).find(|(table, _)| !ids.contains(&table.id)) {
-                        let name =
-                            self.by_id.get(id).map(|sequence| sequence.described()).unwrap_or_default();
-                        return Err(SqlError::new(
-                            "2BP01",
-                            format!("cannot drop {name} because other objects depend on it"),
-                        )
-                        .detail(format!("a default value of {} depends on {name}", table.described())));
-                    }
-                    let Some(relation) = self.by_id.get(id) else {
-                        return Err(SqlError::new("42P01", format!("relation {id} does not exist")));
-                    };
-                    if let Some(left) =
-                        self.dependants(*id).into_iter().find(|dependant| !ids.contains(dependant))
-                    {
-                        let name = self.by_id.get(&left).map(|left| left.described()).unwrap_or_default();
-                        return Err(SqlError::new(
-                            "2BP01",
-                            format!(
-                                "cannot drop {} because other objects depend on it",
-                                relation.described()
-                            ),
-                        )
-                        .detail(format!("{name} depends on {}", relation.described())));
-                    }
-                    if let Some(index) = self.indexes(*id).find(|index| !ids.contains(&index.id)) {
-                        return Err(SqlError::internal(format_args!(
-                            "{} would be dropped without its index {}",
-                            relation.name, index.name
-                        )));
-                    }
-                }
-                self.comments.retain(|(relation, _), _| !ids.contains(relation));
-                for id in ids {
-                    if let Some(relation) = self.by_id.remove(id) {
-                        self.by_name.remove(&relation.name);
-                    }
-                }
-            }
-            CatalogChange::Replace(relation) => {
-                let is_taken = self.by_name.get(&relation.name).is_some_and(|id| *id != relation.id);
-                if is_taken {
-                    let message = format!("relation \"{}\" already exists", relation.name);
-                    return Err(SqlError::new("42P07", message));
-                }
-                let Some(replaced) = self.by_id.get_mut(&relation.id) else {
-                    return Err(SqlError::new("42P01", format!("relation {} does not exist", relation.id)));
-                };
-                self.by_name.remove(&replaced.name);
-                self.by_name.insert(relation.name.clone(), relation.id);
-                let is_gone =
-                    |column: usize| relation.columns.get(column).is_none_or(|column| column.dropped);
-                self.comments.retain(|(id, column), _| *id != relation.id || !column.is_some_and(is_gone));
-                *replaced = Arc::new(relation.clone());
-            }
-            CatalogChange::Comment { relation, column, text } => {
-                if !self.by_id.contains_key(relation) {
-                    return Err(SqlError::new("42P01", format!("relation {relation} does not exist")));
-                }
-                match text {
-                    Some(text) => drop(self.comments.insert((*relation, *column), text.clone())),
-                    None => drop(self.comments.remove(&(*relation, *column))),
-                }
-            }
-            CatalogChange::Move(id, position) => {
-                let moved = self
-                    .by_id
-                    .get_mut(id)
-                    .ok_or_else(|| SqlError::new("42P01", format!("relation {id} does not exist")))?;
-                if let RelationKind::Sequence(sequence) = &mut Arc::make_mut(moved).kind {
-                    sequence.position = *position;
-                }
-            }
-        }
-        Ok(())
     }
 }

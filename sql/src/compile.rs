@@ -163,6 +163,7 @@ pub(crate) fn scalar(literal: &Literal) -> ScalarValue {
         Literal::Time(micros) => ScalarValue::Time64Microsecond(Some(*micros)),
         Literal::Jsonb(bytes) => ScalarValue::LargeBinary(Some(bytes.clone())),
         Literal::Array { bytes, .. } => ScalarValue::BinaryView(Some(bytes.clone())),
+        Literal::Decimal(stored) => ScalarValue::Utf8View(Some(stored.clone())),
         Literal::TimestampTz(micros) => {
             ScalarValue::TimestampMicrosecond(Some(*micros), Some(MOMENT_ZONE.into()))
         }
@@ -178,6 +179,7 @@ fn null(data_type: DataType) -> ScalarValue {
         DataType::Text | DataType::Char | DataType::Json => ScalarValue::Utf8(None),
         DataType::Jsonb => ScalarValue::LargeBinary(None),
         DataType::Array(_) => ScalarValue::BinaryView(None),
+        DataType::Decimal => ScalarValue::Utf8View(None),
         DataType::Limited(_) => null(data_type.stored()),
         DataType::Timestamp => ScalarValue::TimestampMicrosecond(None, None),
         DataType::Numeric { precision, scale } => ScalarValue::Decimal128(None, precision, scale as i8),
@@ -210,6 +212,7 @@ pub(crate) fn literal(value: &ScalarValue) -> Option<Literal> {
         ScalarValue::Binary(Some(bytes)) => Literal::Bytea(bytes.clone()),
         ScalarValue::Time64Microsecond(Some(micros)) => Literal::Time(*micros),
         ScalarValue::LargeBinary(Some(bytes)) => Literal::Jsonb(bytes.clone()),
+        ScalarValue::Utf8View(Some(stored)) => Literal::Decimal(stored.clone()),
         ScalarValue::BinaryView(Some(bytes)) => {
             Literal::Array { element: Array::element_of(bytes)?, bytes: bytes.clone() }
         }

@@ -24,7 +24,9 @@ pub struct SqlError {
 /// What of the catalog an error is about, where a program may want to know: a constraint that rows break.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
-    /// The table, in the schema `public`.
+    /// The schema of the table.
+    pub schema: String,
+    /// The table.
     pub table: String,
     /// The column of a NOT NULL.
     pub column: Option<String>,

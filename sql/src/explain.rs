@@ -3,10 +3,9 @@
 use millrace_engine::{PlanRef, RelationId};
 
 use crate::bind::{Scope, named, relation};
-use crate::catalog::{Catalog, RelationKind};
+use crate::catalog::RelationKind;
 use crate::error::SqlError;
-use crate::parse::quoted;
-use crate::statement::{CreateView, Explain, Name};
+use crate::statement::{CreateView, Explain, RelationName};
 use crate::system::SystemRelation;
 
 /// The lines that EXPLAIN answers with.
@@ -16,10 +15,10 @@ pub(crate) fn explain(explain: &Explain, scope: &Scope) -> Result<Vec<String>, S
             let query = scope.plan(query)?;
             let indexes = query.sources().indexes.into_keys();
             let read: Vec<RelationId> = query.relations().into_iter().chain(indexes).collect();
-            Ok(with_names(query.explain(), &read, scope.catalog))
+            Ok(with_names(query.explain(), &read, scope))
         }
         Explain::CreateView(create) => explain_new(create, scope),
-        Explain::View(name) => explain_existing(name, scope.catalog),
+        Explain::View(name) => explain_existing(name, scope),
     }
 }
 
@@ -27,13 +26,13 @@ pub(crate) fn explain(explain: &Explain, scope: &Scope) -> Result<Vec<String>, S
 fn explain_new(create: &CreateView, scope: &Scope) -> Result<Vec<String>, SqlError> {
     let query = scope.plan_view(&create.query)?;
     named(query.columns(), &create.columns)?;
-    Ok(lines(&query.lower()?, scope.catalog))
+    Ok(lines(&query.lower()?, scope))
 }
 
 /// The dataflow that a view has.
-fn explain_existing(name: &Name, catalog: &Catalog) -> Result<Vec<String>, SqlError> {
-    match &relation(catalog, name)?.kind {
-        RelationKind::MaterializedView { plan, .. } => Ok(lines(plan, catalog)),
+fn explain_existing(name: &RelationName, scope: &Scope) -> Result<Vec<String>, SqlError> {
+    match &relation(scope, name)?.kind {
+        RelationKind::MaterializedView { plan, .. } => Ok(lines(plan, scope)),
         RelationKind::Table { .. }
         | RelationKind::View { .. }
         | RelationKind::Index { .. }
@@ -45,17 +44,17 @@ fn explain_existing(name: &Name, catalog: &Catalog) -> Result<Vec<String>, SqlEr
 }
 
 /// One operator a line.
-fn lines(plan: &PlanRef, catalog: &Catalog) -> Vec<String> {
-    with_names(plan.to_string().lines().map(str::to_owned).collect(), &plan.relations(), catalog)
+fn lines(plan: &PlanRef, scope: &Scope) -> Vec<String> {
+    with_names(plan.to_string().lines().map(str::to_owned).collect(), &plan.relations(), scope)
 }
 
 /// `Get r1` and `Scan r1` become `Get readings` and `Scan readings`, and so for the names in
 /// `Index Scan using r2 on r1`.
-fn with_names(lines: Vec<String>, read: &[RelationId], catalog: &Catalog) -> Vec<String> {
+fn with_names(lines: Vec<String>, read: &[RelationId], scope: &Scope) -> Vec<String> {
     let name = |id: &RelationId| {
         let name = match SystemRelation::of_id(*id) {
             Some(relation) => relation.qualified_name(),
-            None => quoted(&catalog.by_id(*id)?.name),
+            None => scope.catalog.shown(scope.catalog.by_id(*id)?, scope.parameters.path),
         };
         Some((id.to_string(), name))
     };

@@ -6,7 +6,7 @@
 //! functions of `functions`.
 
 mod error; // a user's error with SQLSTATE
-mod catalog; // relations by name and id, and how they change
+mod catalog; // schemas and relations by name and id, and how they change
 mod sequence; // what a sequence gives next
 mod system; // the relations of pg_catalog, information_schema and millrace
 mod parse; // text to statements
@@ -30,19 +30,21 @@ pub use bound::{
     Subscribe, Terms, Violation,
 };
 pub use catalog::{
-    Catalog, CatalogChange, Check, Column, Drawn, Generated, IndexKey, Known, OnError, Owned, Relation,
-    RelationKind, TableRules, Uniqueness, ViewOptions,
+    Catalog, CatalogChange, Check, Column, Drawn, Generated, IndexKey, Known, OnError, Owned, PUBLIC_PATH,
+    Relation, RelationKind, SchemaChange, SchemaId, SearchPath, TableRules, Uniqueness, UserSchema,
+    ViewOptions,
 };
 pub use compile::ExprCompiler;
 pub use error::{About, SqlError};
-pub use parse::parse;
+pub use parse::{parse, quoted};
 pub use query::{
-    Change, ChangeKind, LookedUp, OnConflict, Parameters, Query, RowKey, RowStream, Snapshots, Sources,
+    Change, ChangeKind, LookedUp, OnConflict, Parameters, Query, RowKey, RowStream, Settings, Snapshots,
+    Sources,
 };
 pub use sequence::{Position, Sequence, Sequences, WANTED};
 pub use statement::{
     CopySource, CopyTo, CursorSource, Declare, Direction, Execute, Fetch, Prepare, Reach, SavepointAction,
     Setting, Statement, StatementKind,
 };
-pub use system::{Schema, SystemRelation, oid_of};
+pub use system::{DATABASE, OWNER, Schema, SystemRelation, oid_of, oid_of_schema};
 pub use zone::{UTC, Zone};

@@ -3,6 +3,7 @@
 //! Our own enum around sqlparser's queries and expressions: the statements are few and each field
 //! of theirs is honoured, so nothing that a user writes can be dropped in silence.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,9 +35,36 @@ pub struct Name {
     pub position: usize,
 }
 
+/// The name of a relation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelationName {
+    /// Its schema, where one was named.
+    pub schema: Option<String>,
+    /// Its own name.
+    pub value: String,
+    /// Where it begins in the whole text, in characters from 1.
+    pub position: usize,
+}
+
+impl fmt::Display for RelationName {
+    /// As PostgreSQL's messages have it: without quotes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.schema {
+            Some(schema) => write!(f, "{schema}.{}", self.value),
+            None => f.write_str(&self.value),
+        }
+    }
+}
+
 /// What a statement asks for.
 #[derive(Clone, Debug)]
 pub enum StatementKind {
+    /// CREATE SCHEMA.
+    CreateSchema(CreateSchema),
+    /// ALTER SCHEMA … RENAME TO: its name, and the new one.
+    RenameSchema(Name, Name),
+    /// DROP SCHEMA.
+    DropSchema(DropSchema),
     /// CREATE TABLE.
     CreateTable(CreateTable),
     /// CREATE TABLE … AS.
@@ -224,11 +252,42 @@ pub enum SavepointAction {
     RollbackTo,
 }
 
+/// CREATE SCHEMA [IF NOT EXISTS] [name] [AUTHORIZATION role].
+#[derive(Clone, Debug)]
+pub struct CreateSchema {
+    /// Its name; none: the role's.
+    pub name: Option<Name>,
+    /// IF NOT EXISTS was given.
+    pub if_not_exists: bool,
+    /// Whose it is.
+    pub owner: Option<Role>,
+}
+
+/// Who a statement names.
+#[derive(Clone, Debug)]
+pub enum Role {
+    /// CURRENT_USER, CURRENT_ROLE, SESSION_USER.
+    Current,
+    /// A role by its name.
+    Named(Name),
+}
+
+/// DROP SCHEMA [IF EXISTS] names [CASCADE | RESTRICT].
+#[derive(Clone, Debug)]
+pub struct DropSchema {
+    /// What goes.
+    pub names: Vec<Name>,
+    /// IF EXISTS was given.
+    pub if_exists: bool,
+    /// What is in it goes as well.
+    pub cascade: bool,
+}
+
 /// CREATE TABLE [IF NOT EXISTS] name (columns and constraints) [WITH (append_only, retention = '0')].
 #[derive(Clone, Debug)]
 pub struct CreateTable {
     /// Its name.
-    pub name: Name,
+    pub name: RelationName,
     /// IF NOT EXISTS was given.
     pub if_not_exists: bool,
     /// Its columns; names are unique.
@@ -243,7 +302,7 @@ pub struct CreateTable {
 #[derive(Clone, Debug)]
 pub struct CreateTableAs {
     /// Its name.
-    pub name: Name,
+    pub name: RelationName,
     /// IF NOT EXISTS was given.
     pub if_not_exists: bool,
     /// Names for the first columns of the query.
@@ -269,7 +328,7 @@ pub struct ColumnDefinition {
 #[derive(Clone, Debug)]
 pub struct Truncate {
     /// The tables.
-    pub tables: Vec<Name>,
+    pub tables: Vec<RelationName>,
     /// RESTART IDENTITY was given: their sequences start again.
     pub restart: bool,
 }
@@ -278,7 +337,7 @@ pub struct Truncate {
 #[derive(Clone, Debug)]
 pub struct ColumnName {
     /// The table.
-    pub table: Name,
+    pub table: RelationName,
     /// The column.
     pub column: Name,
 }
@@ -287,7 +346,7 @@ pub struct ColumnName {
 #[derive(Clone, Debug)]
 pub struct CreateSequence {
     /// Its name.
-    pub name: Name,
+    pub name: RelationName,
     /// IF NOT EXISTS was given.
     pub if_not_exists: bool,
     /// What was said of it.
@@ -298,7 +357,7 @@ pub struct CreateSequence {
 #[derive(Clone, Debug)]
 pub struct AlterSequence {
     /// Its name.
-    pub name: Name,
+    pub name: RelationName,
     /// IF EXISTS was given.
     pub if_exists: bool,
     /// What changes.
@@ -313,7 +372,7 @@ pub struct AlterRelation {
     /// IF EXISTS was given.
     pub if_exists: bool,
     /// What is altered.
-    pub relation: Name,
+    pub relation: RelationName,
     /// How, one after another.
     pub actions: Vec<AlterAction>,
 }
@@ -330,8 +389,10 @@ pub struct Comment {
 /// What can have a comment.
 #[derive(Clone, Debug)]
 pub enum Commented {
+    /// A schema.
+    Schema(Name),
     /// A relation of a kind.
-    Relation(DropKind, Name),
+    Relation(DropKind, RelationName),
     /// A column.
     Column(ColumnName),
 }
@@ -382,6 +443,8 @@ pub enum AlterAction {
         /// What depends on it goes as well.
         cascade: bool,
     },
+    /// SET SCHEMA.
+    SetSchema(Name),
     /// RENAME TO.
     Rename(Name),
     /// RENAME COLUMN.
@@ -401,11 +464,14 @@ pub enum AlterAction {
 }
 
 impl AlterAction {
-    /// Whether it only gives a name.
+    /// Whether it only gives a name, or another schema: then it stands alone.
     pub(crate) fn is_rename(&self) -> bool {
         matches!(
             self,
-            AlterAction::Rename(_) | AlterAction::RenameColumn { .. } | AlterAction::RenameConstraint { .. }
+            AlterAction::SetSchema(_)
+                | AlterAction::Rename(_)
+                | AlterAction::RenameColumn { .. }
+                | AlterAction::RenameConstraint { .. }
         )
     }
 }
@@ -476,7 +542,7 @@ pub enum ConstraintKind {
 #[derive(Clone, Debug)]
 pub struct CreateView {
     /// Its name.
-    pub name: Name,
+    pub name: RelationName,
     /// Whether anything is kept for it.
     pub kind: ViewKind,
     /// IF NOT EXISTS was given.
@@ -513,7 +579,7 @@ pub struct CreateIndex {
     /// Its name; none: one is chosen.
     pub name: Option<Name>,
     /// What is indexed.
-    pub relation: Name,
+    pub relation: RelationName,
     /// `btree` or `hash`: every index here can be read by whole keys, and by nothing else.
     pub method: Name,
     /// What it is by, the first first.
@@ -546,7 +612,7 @@ pub struct Drop {
     /// IF EXISTS was given.
     pub if_exists: bool,
     /// What goes.
-    pub names: Vec<Name>,
+    pub names: Vec<RelationName>,
     /// What depends on it goes as well.
     pub cascade: bool,
 }
@@ -572,7 +638,7 @@ pub struct Insert {
     /// The queries that it can name.
     pub with: Option<Arc<ast::With>>,
     /// Where to.
-    pub table: Name,
+    pub table: RelationName,
     /// What the statement calls it.
     pub alias: Option<Name>,
     /// The columns that the source gives; none: from the first on.
@@ -647,7 +713,7 @@ pub struct Update {
     /// The queries that it can name.
     pub with: Option<Arc<ast::With>>,
     /// What changes.
-    pub table: Name,
+    pub table: RelationName,
     /// What the statement calls it.
     pub alias: Option<Name>,
     /// What becomes of its columns.
@@ -666,7 +732,7 @@ pub struct Delete {
     /// The queries that it can name.
     pub with: Option<Arc<ast::With>>,
     /// Where from.
-    pub table: Name,
+    pub table: RelationName,
     /// What the statement calls it.
     pub alias: Option<Name>,
     /// What it is joined with.
@@ -681,7 +747,7 @@ pub struct Delete {
 #[derive(Clone, Debug)]
 pub struct Subscribe {
     /// What is followed.
-    pub relation: Name,
+    pub relation: RelationName,
     /// Whether the rows at the start are sent first.
     pub snapshot: bool,
     /// Whether progress rows are sent.
@@ -694,7 +760,7 @@ pub struct Subscribe {
 #[derive(Clone, Debug)]
 pub struct CopyFrom {
     /// Where to.
-    pub table: Name,
+    pub table: RelationName,
     /// The columns that each line gives; none: all.
     pub columns: Vec<Name>,
     /// How lines are written.
@@ -716,7 +782,7 @@ pub enum CopySource {
     /// COPY relation [(columns)].
     Relation {
         /// Which.
-        relation: Name,
+        relation: RelationName,
         /// Which columns; none: all.
         columns: Vec<Name>,
     },
@@ -734,5 +800,5 @@ pub enum Explain {
     /// How a view would be maintained.
     CreateView(CreateView),
     /// How an existing view is maintained.
-    View(Name),
+    View(RelationName),
 }

@@ -25,6 +25,7 @@ use arrow::datatypes::{
 };
 
 use super::limbs::{float_total, integer, numeric, set_limbs, set_square};
+use crate::decimal::Decimal;
 use crate::delta::Delta;
 use crate::error::{DataError, EngineError};
 use crate::plan::AggregateFunction;
@@ -85,6 +86,8 @@ impl Number {
             | DataType::Json
             | DataType::Jsonb
             | DataType::Array(_)
+            // Plans have aggregates of its parts.
+            | DataType::Decimal
             // They are summed as integers and doubles.
             | DataType::Int16
             | DataType::Float32 => return None,
@@ -146,7 +149,7 @@ impl Kept {
             F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp => match (number()?, spec.result) {
                 (Number::Float64, DataType::Float64) => Kept::Spread(Number::Float64),
                 (Number::Float64, _) => return Err(wrong()),
-                (exact, DataType::Numeric { .. }) => Kept::Spread(exact),
+                (exact, DataType::Decimal) => Kept::Spread(exact),
                 _ => return Err(wrong()),
             },
             F::BoolAnd | F::BoolOr if data_type()? == DataType::Boolean => Kept::True,
@@ -188,7 +191,7 @@ pub(crate) struct Accumulator {
 }
 
 /// What an aggregate comes to.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Outcome {
     /// NULL
     Null,
@@ -200,6 +203,8 @@ pub(crate) enum Outcome {
     Int64(i64),
     /// numeric, in units of its scale
     Numeric(i128),
+    /// numeric of any number of digits, as it is stored
+    Decimal(String),
     /// double precision
     Float64(f64),
     /// interval
@@ -381,9 +386,10 @@ impl Accumulator {
             Kept::Nothing | Kept::Spread(_) | Kept::True | Kept::Bits(_) => return Ok(Outcome::Null),
         };
         match (self.spec.result, divisor) {
-            (DataType::Numeric { scale: wanted, .. }, _) => {
-                numeric(total, scale, wanted, divisor.unwrap_or(1)).map(Outcome::Numeric)
+            (DataType::Decimal, Some(divisor)) => {
+                Ok(Outcome::Decimal(Decimal::mean(total.into(), scale.into(), divisor).encode()))
             }
+            (DataType::Numeric { .. }, _) => numeric(total).map(Outcome::Numeric),
             (_, None) => {
                 i64::try_from(total).map(Outcome::Int64).map_err(|_| DataError::out_of_range("bigint"))
             }
@@ -424,9 +430,9 @@ impl Accumulator {
         let (sum, squares) = lanes.split_at(number.limbs());
         let mut spread = Spread::of_limbs(count, sum, &squares[..2 * number.limbs()]);
         match self.spec.result {
-            DataType::Numeric { scale: wanted, .. } => {
-                let found = spread.numeric(deviation, number.scale(), wanted)?;
-                Ok(found.map_or(Outcome::Null, Outcome::Numeric))
+            DataType::Decimal => {
+                let found = spread.numeric(deviation, number.scale().into())?;
+                Ok(found.map_or(Outcome::Null, |found| Outcome::Decimal(found.encode())))
             }
             _ => {
                 if number == Number::Float64 && lanes[3 * number.limbs()] != 0 {
@@ -472,19 +478,21 @@ fn set_bits(value: u64, diff: i64, lanes: &mut [i64]) {
 
 impl Outcome {
     /// Whether the value is less than another of the same aggregate; NULL is less than all others.
-    pub(crate) fn is_less(self, other: Outcome) -> bool {
+    pub(crate) fn is_less(&self, other: &Outcome) -> bool {
         match (self, other) {
-            (Outcome::Null, _) => other != Outcome::Null,
-            (Outcome::Boolean(value), Outcome::Boolean(other)) => !value & other,
+            (Outcome::Null, _) => *other != Outcome::Null,
+            (Outcome::Boolean(value), Outcome::Boolean(other)) => !value & *other,
             (Outcome::Int32(value), Outcome::Int32(other)) => value < other,
             (Outcome::Int64(value), Outcome::Int64(other)) => value < other,
             (Outcome::Numeric(value), Outcome::Numeric(other)) => value < other,
-            (Outcome::Float64(value), Outcome::Float64(other)) => value.total_cmp(&other).is_lt(),
+            (Outcome::Decimal(value), Outcome::Decimal(other)) => value < other,
+            (Outcome::Float64(value), Outcome::Float64(other)) => value.total_cmp(other).is_lt(),
             (
                 Outcome::Boolean(_)
                 | Outcome::Int32(_)
                 | Outcome::Int64(_)
                 | Outcome::Numeric(_)
+                | Outcome::Decimal(_)
                 | Outcome::Float64(_)
                 | Outcome::Interval(_)
                 | Outcome::Least
@@ -518,6 +526,11 @@ impl Outcome {
     /// The value where it is an interval.
     pub(crate) fn interval(self) -> Option<IntervalMonthDayNano> {
         if let Outcome::Interval(value) = self { Some(value) } else { None }
+    }
+
+    /// The value where it is a numeric of any number of digits.
+    pub(crate) fn decimal(self) -> Option<String> {
+        if let Outcome::Decimal(value) = self { Some(value) } else { None }
     }
 
     /// The value where it is a numeric.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BinaryViewArray, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array,
-    IntervalMonthDayNanoArray, StringArray, new_null_array,
+    IntervalMonthDayNanoArray, StringArray, StringViewArray, new_null_array,
 };
 use timely::dataflow::operators::Capability;
 
@@ -36,7 +36,7 @@ impl Group {
         let (Group::Row(cells), Group::Row(others)) = (self, other) else { return false };
         let differing = cells.iter().zip(others).find(|(cell, other)| cell != other);
         differing.is_some_and(|(cell, other)| match (cell, other) {
-            (Cell::Value(value), Cell::Value(other)) => value.is_less(*other),
+            (Cell::Value(value), Cell::Value(other)) => value.is_less(other),
             (Cell::Encoded(value), Cell::Encoded(other)) => value < other,
             (Cell::Text(value), Cell::Text(other)) => value < other,
             (Cell::Array(value), Cell::Array(other)) => value < other,
@@ -199,7 +199,7 @@ impl CellColumn {
                 if !self.arrays.is_empty() {
                     self.arrays.push(None);
                 }
-                return self.outcomes.push(*outcome);
+                return self.outcomes.push(outcome.clone());
             }
             Cell::Encoded(value) => {
                 (self.encoded.len()..rows).for_each(|_| self.encoded.push(self.null.get(0)));
@@ -249,6 +249,7 @@ impl CellColumn {
                 arrays.resize(outcomes.len(), None);
                 Arc::new(BinaryViewArray::from_iter(arrays))
             }
+            DataType::Decimal => Arc::new(StringViewArray::from_iter(outcomes.map(Outcome::decimal))),
             DataType::Timestamp
             | DataType::Date
             | DataType::Time

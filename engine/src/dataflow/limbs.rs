@@ -58,32 +58,13 @@ pub(super) fn integer(limbs: &[i64]) -> Result<i128, DataError> {
     Ok((i128::from(high) << 64) | i128::from(low))
 }
 
-/// `total` × 10^-`scale` / `divisor` in units of 10^-`wanted`, half away from zero.
-pub(super) fn numeric(total: i128, scale: u8, wanted: u8, divisor: i64) -> Result<i128, DataError> {
+/// A sum of numerics, where 38 digits hold it.
+pub(super) fn numeric(total: i128) -> Result<i128, DataError> {
     const LIMIT: u128 = 10u128.pow(38);
-    let out_of_range = || DataError::new("22003", "numeric field overflow");
-    if divisor == 1 && scale == wanted {
-        // A plain sum: divisions of 128 bits would be most of its cost.
-        return if total.unsigned_abs() >= LIMIT { Err(out_of_range()) } else { Ok(total) };
+    match total.unsigned_abs() < LIMIT {
+        true => Ok(total),
+        false => Err(DataError::new("22003", "numeric field overflow")),
     }
-    let divisor = i128::from(divisor);
-    let (mut quotient, mut rest) = (total / divisor, total % divisor);
-    if wanted < scale {
-        return Err(out_of_range());
-    }
-    // Digit by digit, so that no product leaves 128 bits: the rest stays below the divisor.
-    for _ in scale..wanted {
-        rest *= 10;
-        quotient = quotient
-            .checked_mul(10)
-            .and_then(|quotient| quotient.checked_add(rest / divisor))
-            .ok_or_else(out_of_range)?;
-        rest %= divisor;
-    }
-    if rest.abs() * 2 >= divisor {
-        quotient += total.signum();
-    }
-    if quotient.unsigned_abs() >= LIMIT { Err(out_of_range()) } else { Ok(quotient) }
 }
 
 /// The sum of doubles, rounded once; then divided.
@@ -124,13 +105,13 @@ fn add_fixed(exact: &mut ExactSum, high: i128, low: u64) {
 
 #[cfg(test)]
 mod tests {
-    use num_bigint::BigInt;
+    use dashu_int::IBig;
     use proptest::prelude::*;
 
     use super::*;
 
-    fn value_of(limbs: &[i64]) -> BigInt {
-        limbs.iter().rev().fold(BigInt::ZERO, |sum, limb| (sum << LIMB_BITS) + limb)
+    fn value_of(limbs: &[i64]) -> IBig {
+        limbs.iter().rev().fold(IBig::ZERO, |sum, limb| (sum << LIMB_BITS as usize) + limb)
     }
 
     proptest! {
@@ -139,10 +120,10 @@ mod tests {
             let (mut limbs, mut squares) = ([0; 4], [0; 8]);
             set_limbs(value, diff, &mut limbs);
             set_square(value, diff, &mut squares);
-            prop_assert_eq!(value_of(&limbs), BigInt::from(value) * diff);
-            prop_assert_eq!(value_of(&squares), BigInt::from(value).pow(2) * diff);
+            prop_assert_eq!(value_of(&limbs), IBig::from(value) * diff);
+            prop_assert_eq!(value_of(&squares), IBig::from(value).pow(2) * diff);
             set_square(small.into(), diff, &mut squares[..4]);
-            prop_assert_eq!(value_of(&squares[..4]), BigInt::from(small).pow(2) * diff);
+            prop_assert_eq!(value_of(&squares[..4]), IBig::from(small).pow(2) * diff);
         }
     }
 }

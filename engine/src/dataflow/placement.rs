@@ -64,6 +64,10 @@ fn add_column(column: &ArrayRef, hashes: &mut [u64]) {
             let values = column.as_binary::<i32>();
             add(column, hashes, |hash, row| mix_bytes(hash, values.value(row)));
         }
+        ArrowType::Utf8View => {
+            let values = column.as_string_view();
+            add(column, hashes, |hash, row| mix_bytes(hash, values.value(row).as_bytes()));
+        }
         ArrowType::BinaryView => {
             let values = column.as_binary_view();
             add(column, hashes, |hash, row| mix_bytes(hash, values.value(row)));

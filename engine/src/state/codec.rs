@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryViewArray, Float32Array, Float64Array, IntervalMonthDayNanoArray,
-    LargeBinaryArray,
+    LargeBinaryArray, StringViewArray,
 };
 use arrow::compute::SortOptions;
 use arrow::datatypes::{
@@ -20,6 +20,7 @@ use arrow::datatypes::{
 };
 use arrow::row::{RowConverter, SortField};
 
+use crate::decimal::Decimal;
 use crate::error::DataError;
 use crate::literals::column_of_literals;
 use crate::shape::RowShape;
@@ -151,7 +152,8 @@ fn one_nan(column: &ArrayRef) -> ArrayRef {
 }
 
 /// Columns whose values are equal where PostgreSQL says so: -0.0 becomes 0.0, every NaN one positive NaN,
-/// an interval the one of its length that orders as it does, a jsonb and an array the part that is compared. For the keys of groups and joins, before they are
+/// an interval the one of its length that orders as it does, a jsonb and an array the part that is
+/// compared, a numeric the one without zeros at its end. For the keys of groups and joins, before they are
 /// hashed or encoded.
 pub fn normalise_keys(columns: &[ArrayRef]) -> Vec<ArrayRef> {
     columns.iter().map(normalise_key).collect()
@@ -175,6 +177,10 @@ fn normalise_key(column: &ArrayRef) -> ArrayRef {
         ArrowType::BinaryView => {
             let values = column.as_binary_view().iter();
             Arc::new(values.map(|value| value.map(compared_part)).collect::<BinaryViewArray>())
+        }
+        ArrowType::Utf8View => {
+            let values = column.as_string_view().iter();
+            Arc::new(values.map(|value| value.map(Decimal::normalised)).collect::<StringViewArray>())
         }
         ArrowType::LargeBinary => {
             let values = column.as_binary::<i64>().iter();

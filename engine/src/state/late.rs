@@ -47,7 +47,11 @@ fn length(data_type: DataType) -> Option<Length> {
             Length::Fixed(17)
         }
         ArrowType::FixedSizeBinary(bytes) => Length::Fixed(1 + usize::try_from(bytes).ok()?),
-        ArrowType::Utf8 | ArrowType::Binary => Length::Blocks,
+        ArrowType::Utf8
+        | ArrowType::Utf8View
+        | ArrowType::Binary
+        | ArrowType::LargeBinary
+        | ArrowType::BinaryView => Length::Blocks,
         _ => return None,
     })
 }

@@ -9,7 +9,7 @@ use arrow::datatypes::{
     Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
 };
 use millrace_engine::{
-    DataError, DataType, Delta, Engine, EngineConfig, EngineError, Expr, IndexSpec, Literal, Plan,
+    DataError, DataType, Decimal, Delta, Engine, EngineConfig, EngineError, Expr, IndexSpec, Literal, Plan,
     RelationId, Snapshot, SubscriptionEvent, TableSpec, Tick, ViewSpec, batch_of, column_of_literals,
 };
 
@@ -177,6 +177,7 @@ pub(crate) fn rows_of(batch: &RecordBatch) -> Vec<String> {
             DataType::Uuid => format!("{:?}", column.as_fixed_size_binary().value(row)),
             DataType::Time => "time".to_owned(),
             DataType::Array(_) => "array".to_owned(),
+            DataType::Decimal => Decimal::decode(column.as_string_view().value(row)).unwrap().to_string(),
             DataType::Jsonb => "jsonb".to_owned(),
             DataType::Char | DataType::Json | DataType::Limited(_) => "text".to_owned(),
             DataType::Bytea => format!("{:?}", column.as_binary::<i32>().value(row)),

@@ -3,10 +3,12 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use dashu_int::ops::SquareRoot;
+use dashu_int::{IBig, UBig};
 use millrace_engine::{
-    Aggregate, AggregateFunction, DataError, DataType, Expr, JoinKey, Literal, OrderKey, Plan, RelationId,
+    Aggregate, AggregateFunction, DataError, DataType, Decimal, Expr, JoinKey, Literal, OrderKey, Plan,
+    RelationId, quotient,
 };
-use num_bigint::BigInt;
 
 use crate::compiler::rows_up_to;
 use crate::harness::{Bag, Row};
@@ -48,6 +50,7 @@ fn display(row: &Row) -> String {
         Literal::Json(value) => format!("'{value}'"),
         Literal::Jsonb(_) => "jsonb".to_owned(),
         Literal::Array { .. } => "array".to_owned(),
+        Literal::Decimal(stored) => Decimal::decode(stored).unwrap().to_string(),
         Literal::Uuid(bytes) => format!("{bytes:?}"),
         Literal::Bytea(bytes) => format!("{bytes:?}"),
         Literal::Int16(value) => value.to_string(),
@@ -469,7 +472,7 @@ fn deviation(
     divisor: i64,
     root: bool,
 ) -> Result<Literal, DataError> {
-    const DIGITS: u32 = 2400;
+    const DIGITS: usize = 2400;
     let count: i64 = values.iter().map(|(_, count)| count).sum();
     if divisor < 1 {
         return Ok(Literal::Null(data_type));
@@ -478,38 +481,52 @@ fn deviation(
     if values.iter().any(special) {
         return Ok(Literal::Float64(f64::NAN.to_bits()));
     }
-    let sum: BigInt = values.iter().map(|(value, count)| whole(value) * count).sum();
-    let squares: BigInt =
+    let sum: IBig = values.iter().map(|(value, count)| whole(value) * count).sum();
+    let squares: IBig =
         values.iter().map(|(value, times)| (whole(value) * count - &sum).pow(2) * times).sum();
-    let divisor = BigInt::from(count).pow(2) * divisor;
-    let power = |exponent: u32| BigInt::from(10u8).pow(exponent);
-    if let DataType::Numeric { precision, scale } = data_type {
-        let value = match root {
-            true => (((squares * power(2 * u32::from(scale)) * 4u8) / divisor).sqrt() + 1u8) / 2u8,
-            false => (squares * power(scale.into()) * 2u8 + &divisor) / (divisor * 2u8),
-        };
-        let overflow = || DataError::new("22003", "value overflows numeric format");
-        let value =
-            i128::try_from(value).ok().filter(|value| *value < 10i128.pow(38)).ok_or_else(overflow)?;
-        return Ok(Literal::Numeric { value, precision, scale });
+    if data_type == DataType::Decimal {
+        let variance = quotient((&(squares / count), 0), (&(IBig::from(count) * divisor), 0));
+        return Ok(Literal::Decimal(if root { rooted(variance) } else { without_zeros(variance) }.encode()));
     }
+    let divisor = IBig::from(count).pow(2) * divisor;
+    let power = |exponent: usize| IBig::from(10u8).pow(exponent);
     // Units of 2^-2148 are 5^2148 units of 10^-2148.
-    let digits = squares * power(2 * DIGITS - 2148) * BigInt::from(5u8).pow(2148) / divisor;
-    let (digits, exponent) = if root { (digits.sqrt(), DIGITS) } else { (digits, 2 * DIGITS) };
+    let digits = squares * power(2 * DIGITS - 2148) * IBig::from(5u8).pow(2148) / divisor;
+    let (digits, exponent) = match root {
+        true => (UBig::try_from(digits).unwrap().sqrt().into(), DIGITS),
+        false => (digits, 2 * DIGITS),
+    };
     let value: f64 = format!("{digits}e-{exponent}").parse().unwrap();
     if value.is_infinite() { Err(DataError::float_overflow()) } else { Ok(Literal::Float64(value.to_bits())) }
 }
 
+/// Nothing deviates: PostgreSQL shows no digits behind the point then.
+fn without_zeros(variance: Decimal) -> Decimal {
+    match &variance {
+        Decimal::Number { unscaled, .. } if unscaled.is_zero() => Decimal::new(0, 0),
+        _ => variance,
+    }
+}
+
+/// The root with as many digits behind the point, half up.
+fn rooted(variance: Decimal) -> Decimal {
+    let Decimal::Number { unscaled, scale } = without_zeros(variance) else {
+        panic!("a variance is a number")
+    };
+    let square = UBig::try_from(unscaled * IBig::from(10).pow(scale.into())).unwrap();
+    Decimal::new(((square * 4u8).sqrt() + 1u8) / 2u8, scale)
+}
+
 /// An integer as itself, a double in units of 2^-1074.
-fn whole(value: &Literal) -> BigInt {
+fn whole(value: &Literal) -> IBig {
     match value {
-        Literal::Int32(value) => BigInt::from(*value),
-        Literal::Int64(value) => BigInt::from(*value),
+        Literal::Int32(value) => IBig::from(*value),
+        Literal::Int64(value) => IBig::from(*value),
         Literal::Float64(bits) => {
             let (exponent, fraction) = ((bits >> 52 & 0x7ff) as u32, bits & ((1 << 52) - 1));
             let magnitude = match exponent {
-                0 => BigInt::from(fraction),
-                _ => BigInt::from(fraction | 1 << 52) << (exponent - 1),
+                0 => IBig::from(fraction),
+                _ => IBig::from(fraction | 1 << 52) << (exponent as usize - 1),
             };
             if bits >> 63 == 1 { -magnitude } else { magnitude }
         }
@@ -548,12 +565,9 @@ fn sum(values: &[(Literal, i64)], data_type: DataType, divisor: i64) -> Result<L
         DataType::Int64 => {
             Literal::Int64(i64::try_from(total).map_err(|_| DataError::out_of_range("bigint"))?)
         }
-        DataType::Numeric { precision, scale } => {
-            let scaled = total * 10i128.pow(scale.into());
-            let divisor = i128::from(divisor);
-            let (quotient, rest) = (scaled / divisor, scaled % divisor);
-            let away = if rest.abs() * 2 >= divisor { scaled.signum() } else { 0 };
-            Literal::Numeric { value: quotient + away, precision, scale }
+        DataType::Numeric { precision, scale } => Literal::Numeric { value: total, precision, scale },
+        DataType::Decimal => {
+            Literal::Decimal(quotient((&IBig::from(total), 0), (&IBig::from(divisor), 0)).encode())
         }
         other => panic!("a sum as {other}"),
     })

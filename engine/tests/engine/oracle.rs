@@ -244,7 +244,7 @@ fn aggregate() -> impl Strategy<Value = Aggregate> {
 
 fn plain_aggregate() -> impl Strategy<Value = Aggregate> {
     use AggregateFunction::*;
-    let exact = DataType::Numeric { precision: 38, scale: 16 };
+    let exact = DataType::Decimal;
     let numeric = DataType::Numeric { precision: 38, scale: 0 };
     let column = |index| Some(Expr::Column(index));
     let truth = |column, value| Some(call("greater", Expr::Column(column), int(value), DataType::Boolean));

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_engine::{RelationId, Tick};
-use millrace_sql::{Catalog, CatalogChange, Relation, RelationKind, SqlError};
+use millrace_sql::{Catalog, CatalogChange, Relation, RelationKind, SchemaChange, SchemaId, SqlError};
 
 use super::commit::conflict;
 use super::request::Write;
@@ -61,6 +61,7 @@ fn resolve_change(
             let id = catalog.next_id();
             final_ids.insert(relation.id, id);
             relation.id = id;
+            relation.schema = schema_left(catalog, relation.schema, final_ids)?;
             relation.created = tick;
             resolve_plan(catalog, &mut relation, final_ids)?;
             Ok(CatalogChange::Create(relation))
@@ -78,6 +79,7 @@ fn resolve_change(
             catalog.by_id(relation).ok_or_else(conflict)?;
             Ok(CatalogChange::Comment { relation, column, text })
         }
+        CatalogChange::Schema(id, change) => resolve_schema(catalog, id, change, final_ids),
         CatalogChange::Move(id, position) => {
             let id = final_id(final_ids, id);
             catalog.sequence(id).ok_or_else(conflict)?;
@@ -85,10 +87,49 @@ fn resolve_change(
         }
         CatalogChange::Replace(mut relation) => {
             relation.id = final_id(final_ids, relation.id);
+            relation.schema = schema_left(catalog, relation.schema, final_ids)?;
             resolve_plan(catalog, &mut relation, final_ids)?;
             Ok(CatalogChange::Replace(relation))
         }
     }
+}
+
+/// A schema that is still there.
+fn schema_left(
+    catalog: &Catalog,
+    schema: SchemaId,
+    final_ids: &BTreeMap<RelationId, RelationId>,
+) -> Result<SchemaId, SqlError> {
+    let schema = SchemaId(final_id(final_ids, RelationId(schema.0)).0);
+    if catalog.schema(schema).is_some() { Ok(schema) } else { Err(conflict()) }
+}
+
+/// A change of a schema: where somebody was faster, the statement is bound again and says so in its own words.
+fn resolve_schema(
+    catalog: &Catalog,
+    id: SchemaId,
+    change: SchemaChange,
+    final_ids: &mut BTreeMap<RelationId, RelationId>,
+) -> Result<CatalogChange, SqlError> {
+    let is_taken = |name: &str| catalog.schema_named(name).is_some();
+    let id = match &change {
+        SchemaChange::Create(name) if is_taken(name) => return Err(conflict()),
+        SchemaChange::Create(_) => {
+            final_ids.insert(RelationId(id.0), catalog.next_id());
+            SchemaId(catalog.next_id().0)
+        }
+        SchemaChange::Drop | SchemaChange::Rename(_) | SchemaChange::Comment(_) => {
+            schema_left(catalog, id, final_ids)?
+        }
+    };
+    let has_gained = |id| catalog.schema(id).is_some_and(|schema| !schema.relations().is_empty());
+    match &change {
+        SchemaChange::Drop if has_gained(id) => return Err(conflict()),
+        SchemaChange::Rename(name) if is_taken(name) => return Err(conflict()),
+        SchemaChange::Create(_) | SchemaChange::Drop | SchemaChange::Rename(_) | SchemaChange::Comment(_) => {
+        }
+    }
+    Ok(CatalogChange::Schema(id, change))
 }
 
 /// What takes the place of a relation was made of it as it was when the statement was bound: what has changed since

@@ -54,6 +54,7 @@ impl Lag {
                 CatalogChange::Create(_)
                 | CatalogChange::Replace(_)
                 | CatalogChange::Move(..)
+                | CatalogChange::Schema(..)
                 | CatalogChange::Comment { .. } => {}
                 CatalogChange::Drop(ids) => ids.iter().for_each(|id| self.forget(*id)),
             }

@@ -363,7 +363,7 @@ pub fn apply(engine: &Engine, progress: &Progress, group: &Group) -> Result<(), 
         match change {
             CatalogChange::Create(relation) => create(engine, relation, group.tick)?,
             CatalogChange::Replace(relation) => replace(engine, relation, group.tick)?,
-            CatalogChange::Move(..) | CatalogChange::Comment { .. } => {}
+            CatalogChange::Move(..) | CatalogChange::Schema(..) | CatalogChange::Comment { .. } => {}
             CatalogChange::Drop(ids) => {
                 engine.drop_relations(ids);
                 ids.iter().for_each(|id| progress.forget(*id));

@@ -17,7 +17,7 @@ use arrow::array::{AsArray, Int32Array, RecordBatch};
 use arrow::datatypes::Int32Type;
 use millrace_engine::{DataType, Plan, RelationId, Tick, batch_of};
 use millrace_sql::{
-    Catalog, CatalogChange, Column, Relation, RelationKind, SqlError, TableRules, ViewOptions,
+    Catalog, CatalogChange, Column, Relation, RelationKind, SchemaId, SqlError, TableRules, ViewOptions,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -217,6 +217,7 @@ impl Model {
         let relation = Relation {
             id: provisional_id(0),
             name: NAMES[name].to_owned(),
+            schema: SchemaId::PUBLIC,
             columns: vec![column],
             kind,
             created: 0,
@@ -368,7 +369,10 @@ impl Model {
                 CatalogChange::Drop(ids) => ids.iter().for_each(|id| {
                     self.uppers.remove(id);
                 }),
-                CatalogChange::Replace(_) | CatalogChange::Move(..) | CatalogChange::Comment { .. } => {}
+                CatalogChange::Replace(_)
+                | CatalogChange::Move(..)
+                | CatalogChange::Schema(..)
+                | CatalogChange::Comment { .. } => {}
             }
         }
         self.applied_groups.push((group.tick, group.bytes()));
@@ -455,6 +459,7 @@ impl Model {
             CatalogChange::Create(_)
             | CatalogChange::Replace(_)
             | CatalogChange::Move(..)
+            | CatalogChange::Schema(..)
             | CatalogChange::Comment { .. } => false,
         });
         let tables = self.tables_below(&request.reads.relations).unwrap_or_default();

@@ -14,7 +14,7 @@ use millrace_engine::{
     batch_of,
 };
 use millrace_sql::{
-    CatalogChange, Column, ExprCompiler, Relation, RelationKind, SqlError, TableRules, ViewOptions,
+    CatalogChange, Column, ExprCompiler, Relation, RelationKind, SchemaId, SqlError, TableRules, ViewOptions,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -81,10 +81,17 @@ impl Bench {
     async fn create(&self, name: &str, kind: RelationKind) -> RelationId {
         let column = Column::new("x".to_owned(), DataType::Int32, true);
         let id = provisional_id(0);
-        let relation = Relation { id, name: name.to_owned(), columns: vec![column], kind, created: 0 };
+        let relation = Relation {
+            id,
+            name: name.to_owned(),
+            schema: SchemaId::PUBLIC,
+            columns: vec![column],
+            kind,
+            created: 0,
+        };
         let catalog = vec![CatalogChange::Create(relation)];
         self.coordinator.commit(Request { catalog, ..Request::default() }).await.unwrap();
-        self.holds.catalog().get(name).unwrap().id
+        self.holds.catalog().named("public", name).unwrap().id
     }
 
     async fn create_table(&self) -> RelationId {
@@ -313,7 +320,7 @@ async fn a_restart_brings_back_catalog_rows_and_ticks() {
     assert_eq!(bench.holds.newest_tick(), newest);
     let after: Vec<Relation> = bench.holds.catalog().relations().map(|r| Relation::clone(r)).collect();
     assert_eq!(after, before);
-    let view = bench.holds.catalog().get("v").unwrap().id;
+    let view = bench.holds.catalog().named("public", "v").unwrap().id;
     let expected: Vec<i32> = (0..30).filter(|value| *value != 5).collect();
     assert_eq!(bench.rows(table).await, expected);
     assert_eq!(bench.rows(view).await, expected);

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, BinaryBuilder, BinaryViewBuilder, BooleanBuilder, Date32Builder, Decimal128Builder,
     FixedSizeBinaryBuilder, Float32Builder, Float64Builder, Int16Builder, Int32Builder, Int64Builder,
-    IntervalMonthDayNanoBuilder, LargeBinaryBuilder, RecordBatch, StringBuilder, Time64MicrosecondBuilder,
-    TimestampMicrosecondBuilder,
+    IntervalMonthDayNanoBuilder, LargeBinaryBuilder, RecordBatch, StringBuilder, StringViewBuilder,
+    Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::SchemaRef;
-use millrace_engine::{DataType, Element, Limit, MOMENT_ZONE, schema_of};
+use millrace_engine::{DataType, Element, Limit, Literal, MOMENT_ZONE, schema_of};
 use millrace_sql::{Column, LineFormat, SqlError, Zone, text_form};
 
 use super::fields::Fields;
@@ -173,6 +173,8 @@ enum Builder {
     Char(StringBuilder),
     /// Texts with a limit.
     Limited(StringBuilder, Limit),
+    /// Numerics of any number of digits, or of a type of more than 38.
+    Decimal(StringViewBuilder, DataType),
 }
 
 impl Builder {
@@ -201,6 +203,7 @@ impl Builder {
             DataType::Json => Builder::Json(StringBuilder::new()),
             DataType::Jsonb => Builder::Jsonb(LargeBinaryBuilder::new()),
             DataType::Array(element) => Builder::Array(BinaryViewBuilder::new(), element),
+            DataType::Decimal => Builder::Decimal(StringViewBuilder::new(), data_type),
             DataType::Limited(limit) => Builder::limited(limit),
         }
     }
@@ -213,6 +216,7 @@ impl Builder {
                 Builder::TimestampTz(TimestampMicrosecondBuilder::new().with_timezone(MOMENT_ZONE), digits)
             }
             Limit::Time(digits) => Builder::Time(Time64MicrosecondBuilder::new(), digits),
+            Limit::Numeric { .. } => Builder::Decimal(StringViewBuilder::new(), DataType::Limited(limit)),
         }
     }
 
@@ -265,6 +269,13 @@ impl Builder {
                     text.map(|text| text_form::parse_numeric(text, *precision, *scale)).transpose()?;
                 builder.append_option(value);
             }
+            Builder::Decimal(builder, data_type) => {
+                let value = text.map(|text| text_form::parse(text, *data_type, zone)).transpose()?;
+                builder.append_option(value.as_ref().and_then(|value| match value {
+                    Literal::Decimal(stored) => Some(stored),
+                    _ => None,
+                }));
+            }
             Builder::Date(builder) => builder.append_option(text.map(text_form::parse_date).transpose()?),
             Builder::Interval(builder) => {
                 let value = text.map(|text| text_form::parse_interval(text)?.to_arrow()).transpose()?;
@@ -288,6 +299,7 @@ impl Builder {
             Builder::Json(builder) | Builder::Char(builder) | Builder::Limited(builder, _) => {
                 Arc::new(builder.finish())
             }
+            Builder::Decimal(builder, _) => Arc::new(builder.finish()),
             Builder::Date(builder) => Arc::new(builder.finish()),
             Builder::Interval(builder) => Arc::new(builder.finish()),
             Builder::Int16(builder) => Arc::new(builder.finish()),

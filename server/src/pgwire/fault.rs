@@ -60,7 +60,7 @@ fn fields(severity: &str, error: &SqlError) -> Vec<(u8, String)> {
         (b'D', error.detail.clone()),
         (b'H', error.hint.clone()),
         (b'P', error.position.map(|position| position.to_string())),
-        (b's', error.about.as_ref().map(|_| "public".to_owned())),
+        (b's', error.about.as_ref().map(|about| about.schema.clone())),
         (b't', error.about.as_ref().map(|about| about.table.clone())),
         (b'c', error.about.as_ref().and_then(|about| about.column.clone())),
         (b'n', error.about.as_ref().and_then(|about| about.constraint.clone())),
@@ -97,10 +97,11 @@ mod tests {
         ];
         assert_eq!(fields, expected.map(|(code, value)| (code, value.to_owned())));
         assert_eq!(fatal_response(&error).fields[0].1, "FATAL");
-        let about = About { table: "t".to_owned(), column: None, constraint: Some("t_pkey".to_owned()) };
+        let (schema, table) = ("s".to_owned(), "t".to_owned());
+        let about = About { schema, table, column: None, constraint: Some("t_pkey".to_owned()) };
         let fields = error_response(&SqlError::new("23505", "m").about(about)).fields;
         let named: Vec<String> =
             fields[4..].iter().map(|(code, value)| format!("{}{value}", *code as char)).collect();
-        assert_eq!(named, ["spublic", "tt", "nt_pkey"]);
+        assert_eq!(named, ["ss", "tt", "nt_pkey"]);
     }
 }

@@ -122,7 +122,7 @@ fn admit(
 
 /// Applies the client's settings, greets it and serves it.
 async fn begin(mut wire: Wire, mut session: Session, client: &Client, registration: &Registration) {
-    let greeted = match apply_settings(&mut wire, &mut session, client).await {
+    let greeted = match apply_settings(&mut wire, &mut session, client) {
         Ok(()) => {
             let parameters = session.changed_parameters();
             greet(&mut wire, client, registration, parameters)
@@ -137,22 +137,16 @@ async fn begin(mut wire: Wire, mut session: Session, client: &Client, registrati
     }
 }
 
-/// The settings of a StartupMessage are SETs before the first statement. A wrong one refuses the
+/// The settings of a StartupMessage hold before the first statement. A wrong one refuses the
 /// connection, as in PostgreSQL, but one that the user did not ask for (JDBC sends its time zone) is a
 /// warning: ParameterStatus then tells the value that holds.
-async fn apply_settings(wire: &mut Wire, session: &mut Session, client: &Client) -> Result<(), Fault> {
+fn apply_settings(wire: &mut Wire, session: &mut Session, client: &Client) -> Result<(), Fault> {
     for (name, value) in &client.settings {
-        let is_name = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '.');
-        if !name.chars().all(is_name) {
-            let message = format!("unrecognized configuration parameter \"{name}\"");
-            return Err(Fault::Fatal(SqlError::new("42704", message)));
-        }
-        let set = format!("SET {name} = '{}'", value.replace('\'', "''"));
-        match wire.run(run_text(session, &set)).await {
-            Err(Fault::Statement(error)) if is_unasked(name) => {
+        match session.begin_with(name, value) {
+            Err(error) if is_unasked(name) => {
                 wire.send(&notice_response(&Notice::warning("01000", error.message)))?;
             }
-            other => other?,
+            other => other.map_err(Fault::Fatal)?,
         }
     }
     Ok(())
@@ -163,11 +157,4 @@ fn is_unasked(name: &str) -> bool {
     ["TimeZone", "DateStyle", "client_encoding", "extra_float_digits"]
         .iter()
         .any(|unasked| unasked.eq_ignore_ascii_case(name))
-}
-
-async fn run_text(session: &mut Session, text: &str) -> Result<(), SqlError> {
-    for statement in session.parse(text)? {
-        session.execute(&statement, &[]).await?;
-    }
-    Ok(())
 }

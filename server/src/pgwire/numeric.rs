@@ -3,10 +3,18 @@
 //! ends are left out.
 
 use bytes::{BufMut, BytesMut};
+use millrace_engine::Decimal;
 use millrace_sql::SqlError;
+use millrace_sql::text_form::parse_unlimited;
 
 const NEGATIVE: u16 = 0x4000;
 const POSITIVE: u16 = 0x0000;
+const NAN: u16 = 0xC000;
+const INFINITY: u16 = 0xD000;
+const NEGATIVE_INFINITY: u16 = 0xF000;
+
+/// The digits behind the point that PostgreSQL says an infinity has.
+const SCALE_OF_INFINITY: u16 = 0x20;
 
 /// The digits of the magnitude before the point (at least one) and behind it (`scale` of them).
 fn decimal_parts(value: i128, scale: u8) -> (String, String) {
@@ -19,11 +27,34 @@ fn decimal_parts(value: i128, scale: u8) -> (String, String) {
 /// Appends the binary form of value × 10^-scale.
 pub(crate) fn write_numeric_binary(value: i128, scale: u8, out: &mut BytesMut) {
     let (whole, fraction) = decimal_parts(value, scale);
-    let (digits, weight) = base_10000(&whole, &fraction);
+    write_parts(if value < 0 { NEGATIVE } else { POSITIVE }, &whole, &fraction, out);
+}
+
+/// Appends the binary form of a numeric of any number of digits.
+pub(crate) fn write_decimal_binary(decimal: &Decimal, out: &mut BytesMut) {
+    let (sign, scale) = match decimal {
+        Decimal::NaN => (NAN, 0),
+        Decimal::Infinity => (INFINITY, SCALE_OF_INFINITY),
+        Decimal::NegativeInfinity => (NEGATIVE_INFINITY, SCALE_OF_INFINITY),
+        Decimal::Number { .. } => {
+            let text = decimal.to_string();
+            let (sign, unsigned) =
+                text.strip_prefix('-').map_or((POSITIVE, text.as_str()), |rest| (NEGATIVE, rest));
+            let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+            return write_parts(sign, whole, fraction, out);
+        }
+    };
+    out.put_slice(&[0; 4]);
+    out.put_u16(sign);
+    out.put_u16(scale);
+}
+
+fn write_parts(sign: u16, whole: &str, fraction: &str, out: &mut BytesMut) {
+    let (digits, weight) = base_10000(whole, fraction);
     out.put_u16(digits.len() as u16);
     out.put_i16(weight);
-    out.put_u16(if value < 0 { NEGATIVE } else { POSITIVE });
-    out.put_u16(u16::from(scale));
+    out.put_u16(sign);
+    out.put_u16(fraction.len() as u16);
     for digit in digits {
         out.put_u16(digit);
     }
@@ -49,31 +80,38 @@ fn group(digits: &[u8]) -> u16 {
     digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'))
 }
 
-/// Reads the binary form into decimal text, which `text_form::parse` then fits to a type.
-pub(crate) fn numeric_text_from_binary(bytes: &[u8]) -> Result<String, SqlError> {
+/// Reads the binary form. Digits behind those that it says are shown are cut off, as PostgreSQL does.
+///
+/// # Errors
+/// 22P03 for bytes that are none, 22003 for more digits than a numeric has.
+pub(crate) fn decimal_from_binary(bytes: &[u8]) -> Result<Decimal, SqlError> {
     let words: Vec<u16> =
         bytes.chunks(2).map(|pair| u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)])).collect();
     let malformed = || SqlError::new("22P03", "invalid binary representation of type numeric");
-    let [count, weight, sign, _scale, digits @ ..] = words.as_slice() else { return Err(malformed()) };
-    let weight = *weight as i16;
+    let [count, weight, sign, scale, digits @ ..] = words.as_slice() else { return Err(malformed()) };
+    let weight = i32::from(*weight as i16);
     let wrong = !bytes.len().is_multiple_of(2)
         || usize::from(*count) != digits.len()
-        || digits.iter().any(|d| *d > 9999);
+        || digits.iter().any(|digit| *digit > 9999);
     if wrong {
         return Err(malformed());
     }
-    match *sign {
-        POSITIVE => {}
-        NEGATIVE => {}
-        0xC000 => return Ok("NaN".to_owned()),
-        0xD000 => return Ok("Infinity".to_owned()),
-        0xF000 => return Ok("-Infinity".to_owned()),
+    let sign = match *sign {
+        POSITIVE => "",
+        NEGATIVE => "-",
+        NAN => return Ok(Decimal::NaN),
+        INFINITY => return Ok(Decimal::Infinity),
+        NEGATIVE_INFINITY => return Ok(Decimal::NegativeInfinity),
         _ => return Err(malformed()),
-    }
-    let sign = if *sign == NEGATIVE { "-" } else { "" };
-    let digits: String = digits.iter().map(|digit| format!("{digit:04}")).collect();
-    // The text reads as 0.ddd × 10^(4 (weight + 1)); `text_form::parse` takes the exponent.
-    Ok(format!("{sign}0.{digits}0e{}", 4 * (i32::from(weight) + 1)))
+    };
+    let digit = |place: i32| {
+        let digit = usize::try_from(weight - place).ok().and_then(|at| digits.get(at));
+        format!("{:04}", digit.copied().unwrap_or(0))
+    };
+    let scale = usize::from(*scale);
+    let whole: String = (0..=weight.max(0)).rev().map(digit).collect();
+    let fraction: String = (1..=scale.div_ceil(4) as i32).map(|place| digit(-place)).collect();
+    Ok(parse_unlimited(&format!("{sign}{whole}.{}", fraction.get(..scale).unwrap_or_default()))?)
 }
 
 #[cfg(test)]
@@ -131,11 +169,13 @@ mod tests {
             &[0, 1, 0, 0, 0, 0, 0, 0, 0xff, 0xff],
             &[0, 0, 0, 0, 0x12, 0, 0, 0],
         ] {
-            assert_eq!(numeric_text_from_binary(bytes).expect_err("an error").sqlstate, "22P03");
+            assert_eq!(decimal_from_binary(bytes).expect_err("an error").sqlstate, "22P03");
         }
+        // 10,000 to the power of 32,767 has as many digits as there can be; a whole number is cut at its point.
         let far = [0, 1, 0x7f, 0xff, 0, 0, 0, 0, 0, 1];
-        let text = numeric_text_from_binary(&far).expect("well formed");
-        assert_eq!(parse_numeric(&text, 38, 0).expect_err("too large").sqlstate, "22003");
+        assert_eq!(decimal_from_binary(&far).expect("well formed").to_string().len(), 131_069);
+        let cut = [0, 2, 0, 0, 0, 0, 0, 1, 0, 1, 0x13, 0x88];
+        assert_eq!(decimal_from_binary(&cut).expect("well formed").to_string(), "1.5");
     }
 
     proptest! {
@@ -144,8 +184,11 @@ mod tests {
             prop_assert_eq!(parse_numeric(&text(value, scale), 38, scale), Ok(value));
             let mut out = BytesMut::new();
             write_numeric_binary(value, scale, &mut out);
-            let back = numeric_text_from_binary(&out).expect("our own form");
-            prop_assert_eq!(parse_numeric(&back, 38, scale), Ok(value));
+            let decimal = Decimal::new(value, scale.into());
+            prop_assert_eq!(decimal_from_binary(&out), Ok(decimal.clone()));
+            let mut same = BytesMut::new();
+            write_decimal_binary(&decimal, &mut same);
+            prop_assert_eq!(same, out);
         }
     }
 }

@@ -7,15 +7,12 @@ use ::pgwire::messages::response::SslResponse;
 use ::pgwire::messages::startup::{
     Authentication, BackendKeyData, NegotiateProtocolVersion, ParameterStatus, SecretKey,
 };
-use millrace_sql::SqlError;
+use millrace_sql::{DATABASE, SqlError};
 
 use super::cancel::{Registration, Registry};
 use super::fault::Fault;
 use super::message::Opening;
 use super::wire::Wire;
-
-/// The only database.
-const DATABASE: &str = "millrace";
 
 /// Protocol 3.0, as NegotiateProtocolVersion tells it.
 const PROTOCOL_3_0: i32 = 3 << 16;

@@ -7,7 +7,7 @@ use millrace_engine::{
 use millrace_sql::text_form::{self, Interval};
 use millrace_sql::{SqlError, Zone};
 
-use super::numeric::numeric_text_from_binary;
+use super::numeric::decimal_from_binary;
 
 pub(crate) const BOOL: u32 = 16;
 pub(crate) const BYTEA: u32 = 17;
@@ -55,7 +55,7 @@ pub(crate) fn wire_type(data_type: DataType) -> WireType {
         DataType::Float64 => (FLOAT8, 8),
         DataType::Text => (TEXT, -1),
         DataType::Timestamp => (TIMESTAMP, 8),
-        DataType::Numeric { .. } => (NUMERIC, -1),
+        DataType::Numeric { .. } | DataType::Decimal => (NUMERIC, -1),
         DataType::Date => (DATE, 4),
         DataType::Interval => (INTERVAL, 16),
         DataType::Int16 => (INT2, 2),
@@ -103,7 +103,12 @@ fn modifier(data_type: DataType) -> i32 {
         | DataType::Jsonb
         | DataType::Array(_)
         | DataType::Char
+        | DataType::Decimal
         | DataType::Limited(Limit::Varchar(None)) => -1,
+        DataType::Limited(Limit::Numeric { precision, scale }) => {
+            // A negative scale is in eleven bits.
+            ((i32::from(precision) << 16) | (i32::from(scale) & 0x7ff)) + 4
+        }
         DataType::Limited(Limit::Varchar(Some(length)) | Limit::Char(length)) => length as i32 + 4,
         DataType::Limited(Limit::Timestamp(digits) | Limit::TimestampTz(digits) | Limit::Time(digits)) => {
             digits.into()
@@ -117,8 +122,8 @@ fn modifier(data_type: DataType) -> i32 {
 /// 0A000 for a type that we know to be missing, 42704 for an oid that names none.
 pub(crate) fn parameter_type(oid: u32) -> Result<Option<DataType>, SqlError> {
     Ok(Some(match oid {
-        // Numeric without precision fits whatever the statement needs there.
-        0 | UNKNOWN | NUMERIC => return Ok(None),
+        0 | UNKNOWN => return Ok(None),
+        NUMERIC => DataType::Decimal,
         BOOL => DataType::Boolean,
         INT2 => DataType::Int16,
         INT4 => DataType::Int32,
@@ -143,7 +148,7 @@ pub(crate) fn parameter_type(oid: u32) -> Result<Option<DataType>, SqlError> {
     }))
 }
 
-/// The arrays that have oids: of which elements. An array of numerics has no fixed scale to be read with.
+/// The arrays that have oids: of which elements.
 const ARRAYS: [(u32, Element); 18] = [
     (1000, Element::Boolean),
     (1001, Element::Bytea),
@@ -162,24 +167,18 @@ const ARRAYS: [(u32, Element); 18] = [
     (199, Element::Json),
     (2951, Element::Uuid),
     (3807, Element::Jsonb),
-    (1231, Element::Numeric { precision: NUMERIC_PRECISION_MAX, scale: 0 }),
+    (1231, Element::Decimal),
 ];
-
-/// `numeric[]`
-const NUMERICS: u32 = 1231;
 
 /// The oid of arrays of such elements.
 pub(crate) fn array_oid(element: Element) -> u32 {
-    let same = |known: Element| match (known, element) {
-        (Element::Numeric { .. }, Element::Numeric { .. }) => true,
-        (known, element) => known == element,
-    };
-    ARRAYS.iter().find(|(_, known)| same(*known)).map_or(UNKNOWN, |(oid, _)| *oid)
+    let element = if let Element::Numeric { .. } = element { Element::Decimal } else { element };
+    ARRAYS.iter().find(|(_, known)| *known == element).map_or(UNKNOWN, |(oid, _)| *oid)
 }
 
-/// What the arrays of an oid are of, where that says all that is to be known.
+/// What the arrays of an oid are of.
 fn element_of(oid: u32) -> Option<Element> {
-    ARRAYS.iter().find(|(known, _)| *known == oid && *known != NUMERICS).map(|(_, element)| *element)
+    ARRAYS.iter().find(|(known, _)| *known == oid).map(|(_, element)| *element)
 }
 
 /// The oid that ParameterDescription tells: the client's own where it gave one.
@@ -275,7 +274,7 @@ pub(crate) fn read_binary_value(bytes: &[u8], target: DataType, zone: &Zone) -> 
     })
 }
 
-/// The value of a binary form; a numeric comes as its text.
+/// The value of a binary form.
 fn read_binary(bytes: &[u8], oid: u32) -> Result<Literal, SqlError> {
     Ok(match oid {
         BOOL => Literal::Boolean(fixed::<1>(bytes)?[0] != 0),
@@ -300,7 +299,7 @@ fn read_binary(bytes: &[u8], oid: u32) -> Result<Literal, SqlError> {
         TIME => Literal::Time(time_of_day(i64::from_be_bytes(fixed(bytes)?))?),
         DATE => Literal::Date(days_since_1970(i32::from_be_bytes(fixed(bytes)?))?),
         INTERVAL => interval(bytes)?.literal(),
-        NUMERIC => Literal::Text(numeric_text_from_binary(bytes)?),
+        NUMERIC => Literal::Decimal(decimal_from_binary(bytes)?.encode()),
         _ => return Err(SqlError::unsupported(format!("binary input of the type with OID {oid}"))),
     })
 }

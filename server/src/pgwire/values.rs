@@ -3,7 +3,7 @@
 use arrow::array::{
     Array as _, ArrayRef, AsArray, BinaryArray, BinaryViewArray, BooleanArray, Date32Array, Decimal128Array,
     FixedSizeBinaryArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
-    IntervalMonthDayNanoArray, LargeBinaryArray, StringArray, Time64MicrosecondArray,
+    IntervalMonthDayNanoArray, LargeBinaryArray, StringArray, StringViewArray, Time64MicrosecondArray,
     TimestampMicrosecondArray,
 };
 use arrow::datatypes::{
@@ -12,15 +12,16 @@ use arrow::datatypes::{
     TimestampMicrosecondType,
 };
 use bytes::{BufMut, BytesMut};
-use millrace_engine::{Array, Literal, column_of_literals};
+use millrace_engine::{Array, Decimal, Literal, column_of_literals};
 use millrace_sql::text_form::{
     Interval, stored_array, write_array, write_bytea, write_date, write_float32, write_float64,
-    write_interval, write_jsonb, write_numeric, write_time, write_timestamp, write_timestamptz, write_uuid,
+    write_interval, write_jsonb, write_numeric, write_stored_numeric, write_time, write_timestamp,
+    write_timestamptz, write_uuid,
 };
 use millrace_sql::{SqlError, Zone};
 use std::fmt::Write as _;
 
-use super::numeric::write_numeric_binary;
+use super::numeric::{write_decimal_binary, write_numeric_binary};
 use super::types::{DAYS_TO_2000, MICROS_TO_2000, wire_type};
 
 /// A column's values, looked up once a batch.
@@ -42,6 +43,7 @@ pub(crate) enum Values<'a> {
     Time(&'a Time64MicrosecondArray),
     Jsonb(&'a LargeBinaryArray),
     Array(&'a BinaryViewArray, &'a Zone),
+    Decimal(&'a StringViewArray),
 }
 
 impl<'a> Values<'a> {
@@ -71,6 +73,7 @@ impl<'a> Values<'a> {
             ArrowType::FixedSizeBinary(16) => Values::Uuid(array.as_fixed_size_binary()),
             ArrowType::Binary => Values::Bytea(array.as_binary::<i32>()),
             ArrowType::BinaryView => Values::Array(array.as_binary_view(), zone),
+            ArrowType::Utf8View => Values::Decimal(array.as_string_view()),
             ArrowType::LargeBinary => Values::Jsonb(array.as_binary::<i64>()),
             ArrowType::Time64(TimeUnit::Microsecond) => {
                 Values::Time(array.as_primitive::<Time64MicrosecondType>())
@@ -100,6 +103,7 @@ impl<'a> Values<'a> {
             Values::Time(array) => array.is_null(row),
             Values::Jsonb(array) => array.is_null(row),
             Values::Array(array, _) => array.is_null(row),
+            Values::Decimal(array) => array.is_null(row),
         }
     }
 
@@ -119,6 +123,7 @@ impl<'a> Values<'a> {
             Values::Text(array) => out.put_slice(array.value(row).as_bytes()),
             Values::Timestamp(array) => write_timestamp(array.value(row), out),
             Values::Numeric(array, scale) => write_numeric(array.value(row), *scale, out),
+            Values::Decimal(array) => write_stored_numeric(array.value(row), out),
             Values::Date(array) => write_date(array.value(row), out),
             Values::Time(array) => write_time(array.value(row), out),
             Values::Jsonb(array) => write_jsonb(array.value(row), out),
@@ -159,6 +164,11 @@ impl<'a> Values<'a> {
                 out.put_i64(array.value(row).saturating_sub(MICROS_TO_2000));
             }
             Values::Numeric(array, scale) => write_numeric_binary(array.value(row), *scale, out),
+            Values::Decimal(array) => {
+                if let Some(decimal) = Decimal::decode(array.value(row)) {
+                    write_decimal_binary(&decimal, out);
+                }
+            }
             Values::Date(array) => out.put_i32(array.value(row).saturating_sub(DAYS_TO_2000)),
             Values::Interval(array) => {
                 let interval = Interval::from_arrow(array.value(row));
@@ -222,7 +232,15 @@ mod tests {
     fn values_are_written_as_by_postgresql() {
         let timestamp = |micros| Arc::new(TimestampMicrosecondArray::from(vec![micros])) as ArrayRef;
         let ints = Array::flat(Element::Int32, vec![Some(Literal::Int32(1)), None]).encode();
-        let cases: [(ArrayRef, &str, &str); 22] = [
+        let stored = |text: &str| {
+            let decimal = millrace_sql::text_form::parse_unlimited(text).expect("a numeric");
+            Arc::new(StringViewArray::from_iter_values([decimal.encode()])) as ArrayRef
+        };
+        let cases: [(ArrayRef, &str, &str); 26] = [
+            (stored("12.50"), "12.50", "0002000000000002000c1388"),
+            (stored("-0.0001"), "-0.0001", "0001ffff400000040001"),
+            (stored("NaN"), "NaN", "00000000c0000000"),
+            (stored("-Infinity"), "-Infinity", "00000000f0000020"),
             (
                 Arc::new(BinaryViewArray::from_iter_values([ints])),
                 "{1,NULL}",

@@ -64,7 +64,9 @@ fn catalog_change(bytes: &[u8]) -> Result<CatalogChange, String> {
 mod tests {
     use expect_test::expect;
     use millrace_engine::{DataType, Expr, Plan, PlanRef, RelationId};
-    use millrace_sql::{Column, IndexKey, OnError, Relation, RelationKind, Uniqueness, ViewOptions};
+    use millrace_sql::{
+        Column, IndexKey, OnError, Relation, RelationKind, SchemaId, Uniqueness, ViewOptions,
+    };
 
     use super::*;
 
@@ -82,6 +84,7 @@ mod tests {
         let view = Relation {
             id: RelationId(2),
             name: "v".to_owned(),
+            schema: SchemaId::PUBLIC,
             columns: vec![Column::new("a".to_owned(), DataType::Int32, true)],
             kind: RelationKind::MaterializedView {
                 sql: "select a from t".to_owned(),
@@ -96,6 +99,7 @@ mod tests {
         let index = Relation {
             id: RelationId(3),
             name: "v_a_idx".to_owned(),
+            schema: SchemaId::PUBLIC,
             columns: view.columns.clone(),
             kind: RelationKind::Index {
                 on: RelationId(2),

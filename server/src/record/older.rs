@@ -3,7 +3,8 @@
 
 use millrace_engine::{DataType, Expr, PlanRef, RelationId, Tick};
 use millrace_sql::{
-    CatalogChange, Column, IndexKey, OnError, Relation, RelationKind, TableRules, Uniqueness, ViewOptions,
+    CatalogChange, Column, IndexKey, OnError, Relation, RelationKind, SchemaId, TableRules, Uniqueness,
+    ViewOptions,
 };
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +61,8 @@ impl<P: Into<PlanRef>> From<OldChange<P>> for CatalogChange {
         match change {
             OldChange::Create(OldRelation { id, name, columns, kind, created }) => {
                 let columns = columns.into_iter().map(Column::from).collect();
-                CatalogChange::Create(Relation { id, name, columns, kind: kind.into(), created })
+                let (schema, kind) = (SchemaId::PUBLIC, kind.into());
+                CatalogChange::Create(Relation { id, name, schema, columns, kind, created })
             }
             OldChange::Drop(ids) => CatalogChange::Drop(ids),
         }

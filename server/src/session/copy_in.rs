@@ -58,7 +58,7 @@ impl CopyIn {
     pub async fn rows(&mut self, batch: RecordBatch) -> Result<(), SqlError> {
         let rows = self.whole_rows(batch).await?;
         for batch in rows {
-            not_null::check(&self.change.table, &batch)?;
+            not_null::check(&self.change.table, &self.change.schema, &batch)?;
             row_size::check(&batch)?;
             self.bytes += batch_bytes(&batch);
             if self.bytes > COPY_BYTES_MAX {
@@ -77,11 +77,12 @@ impl CopyIn {
     pub async fn finish(self, session: &mut Session) -> Result<u64, SqlError> {
         let CopyIn { statement, change, batches, rows, .. } = self;
         let given = batches.clone();
-        let (types, zone) = (change.table.types(), session.zone());
+        let types = change.table.types();
+        let (zone, path, settings) = (session.zone(), session.path(), session.parameters.clone());
         let again = |moment: &Moment| match millrace_sql::bind(
             &statement,
             &moment.catalog,
-            Parameters::values(&[]).in_zone(&zone),
+            Parameters::values(&[]).in_zone(&zone).in_session(&path, &settings),
         )? {
             Bound::CopyFrom { change, .. } if change.table.types() == types => {
                 Ok(Task::Copied(change, given.clone()))

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use arrow::array::RecordBatch;
 use millrace_engine::{DataType, RelationId};
 use millrace_sql::{
-    Alteration, Catalog, CatalogChange, Create, Holds, Query, Relation, RelationKind, SqlError, Violation,
+    Alteration, Catalog, CatalogChange, Create, Holds, Query, Relation, RelationKind, SchemaChange, SchemaId,
+    SqlError, Violation,
 };
 
 use crate::coordinator::{Moment, Write, index_spec, provisional_id};
@@ -24,7 +25,8 @@ impl Session {
         let tag = self.check_plan(&create.relation)?;
         let mut prepared = Prepared { tag: tag.to_owned(), ..Prepared::default() };
         let exists = |relation: &Relation| format!("relation \"{}\" already exists", relation.name);
-        let is_taken = |relation: &&Relation| moment.catalog.get(&relation.name).is_some();
+        let is_taken =
+            |relation: &&Relation| moment.catalog.in_schema(relation.schema, &relation.name).is_some();
         if create.terms.if_not_exists && is_taken(&&create.relation) {
             let message = format!("{}, skipping", exists(&create.relation));
             prepared.notices.push(Notice::new("42P07", message));
@@ -67,13 +69,7 @@ impl Session {
     ) -> Result<Prepared, SqlError> {
         let mut prepared = self.create(create, moment).await?;
         prepared.tag = "CREATE TABLE AS".to_owned();
-        let created = prepared.changes.iter().find_map(|change| match change {
-            CatalogChange::Create(relation) => Some(relation.id),
-            CatalogChange::Drop(_)
-            | CatalogChange::Replace(_)
-            | CatalogChange::Move(..)
-            | CatalogChange::Comment { .. } => None,
-        });
+        let created = prepared.changes.iter().find_map(CatalogChange::created);
         let (Some(query), Some(relation)) = (query, created) else { return Ok(prepared) };
         let (rows, reads) = self.run_query(query, None, moment).await?;
         let batches = collect(rows, &create.relation.types(), STATEMENT_BYTES_MAX).await?;
@@ -119,7 +115,8 @@ impl Session {
         if let Some(first) = new_ids.keys().next() {
             self.drawing.forget_own(*first);
         }
-        prepared.changes.iter_mut().for_each(|change| renumber(change, &new_ids));
+        let changes = std::mem::take(&mut prepared.changes).into_iter();
+        prepared.changes = changes.map(|change| change.renumbered(|id| renumbered(&new_ids, id))).collect();
         for keys in prepared.writes.iter_mut().flat_map(|write| &mut write.keys) {
             keys.index = renumbered(&new_ids, keys.index);
         }
@@ -185,34 +182,12 @@ fn duplicated(index: &str, keys: &str, found: &RecordBatch) -> Result<SqlError, 
 
 /// The provisional ids of what an alteration creates: each behind what the transaction has changed before it.
 fn new_ids(changes: &[CatalogChange], first: usize) -> BTreeMap<RelationId, RelationId> {
-    let new = (first..).zip(changes).filter_map(|(place, change)| match change {
-        CatalogChange::Create(relation) => Some((relation.id, provisional_id(place))),
-        CatalogChange::Drop(_)
-        | CatalogChange::Replace(_)
-        | CatalogChange::Move(..)
-        | CatalogChange::Comment { .. } => None,
-    });
-    new.collect()
+    let new = (first..).zip(changes);
+    new.filter_map(|(place, change)| Some((change.created()?, provisional_id(place)))).collect()
 }
 
 fn renumbered(new_ids: &BTreeMap<RelationId, RelationId>, id: RelationId) -> RelationId {
     new_ids.get(&id).copied().unwrap_or(id)
-}
-
-/// Puts provisional ids into a change.
-fn renumber(change: &mut CatalogChange, new_ids: &BTreeMap<RelationId, RelationId>) {
-    let relation = match change {
-        CatalogChange::Create(relation) | CatalogChange::Replace(relation) => relation,
-        CatalogChange::Drop(ids) => {
-            return ids.iter_mut().for_each(|id| *id = renumbered(new_ids, *id));
-        }
-        CatalogChange::Move(..) | CatalogChange::Comment { .. } => return,
-    };
-    relation.id = renumbered(new_ids, relation.id);
-    if let RelationKind::Table { rules, .. } = &mut relation.kind {
-        rules.drawn.iter_mut().for_each(|drawn| drawn.sequence = renumbered(new_ids, drawn.sequence));
-        rules.owned.iter_mut().for_each(|owned| owned.sequence = renumbered(new_ids, owned.sequence));
-    }
 }
 
 fn created(relation: &Relation, id: RelationId, moment: &Moment) -> CatalogChange {
@@ -243,8 +218,15 @@ pub(super) fn replace(relation: &Relation) -> Prepared {
 }
 
 /// DROP.
-pub(super) fn drop(ids: &[RelationId], replaced: &[Relation], tag: &str, notices: &[String]) -> Prepared {
+pub(super) fn drop(
+    ids: &[RelationId],
+    schemas: &[SchemaId],
+    replaced: &[Relation],
+    tag: &str,
+    notices: &[String],
+) -> Prepared {
     let replaced = replaced.iter().cloned().map(CatalogChange::Replace);
     let dropped = (!ids.is_empty()).then(|| CatalogChange::Drop(ids.to_vec()));
-    changes(replaced.chain(dropped).collect(), tag, notices)
+    let schemas = schemas.iter().map(|schema| CatalogChange::Schema(*schema, SchemaChange::Drop));
+    changes(replaced.chain(dropped).chain(schemas).collect(), tag, notices)
 }

@@ -34,10 +34,12 @@ mod write; // what changes something, and the retry of its commit
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_engine::{DataType, Literal};
+use arrow::array::{ArrayRef, StringArray};
+use futures::stream;
+use millrace_engine::{DataType, Literal, batch_of};
 use millrace_sql::{
-    Bound, CopyFormat, CopySource, CopyTo, CursorSource, Declare, Description, Reach, RowSource, RowStream,
-    Setting, SqlError, Statement, StatementKind, Subscribe, Zone,
+    Bound, Column, CopyFormat, CopySource, CopyTo, CursorSource, Declare, Description, Reach, RowSource,
+    RowStream, SearchPath, Setting, SqlError, Statement, StatementKind, Subscribe, Zone,
 };
 
 pub use copy_in::{COPY_BYTES_MAX, CopyIn};
@@ -119,8 +121,10 @@ impl Session {
         statement: &Statement,
         parameter_types: &[Option<DataType>],
     ) -> Result<Description, SqlError> {
-        let zone = self.zone();
-        let known = millrace_sql::Parameters::types(parameter_types).in_zone(&zone);
+        let (zone, path) = (self.zone(), self.path());
+        let known = millrace_sql::Parameters::types(parameter_types)
+            .in_zone(&zone)
+            .in_session(&path, &self.parameters);
         let description = millrace_sql::describe(statement, &self.catalog(), known)?;
         Ok(match self.columns_of_another(&statement.kind) {
             Some(columns) => Description { columns, ..description },
@@ -235,6 +239,11 @@ impl Session {
         self.parameters.zone()
     }
 
+    /// Where the session looks up unqualified names.
+    pub(crate) fn path(&self) -> SearchPath {
+        self.parameters.search_path(&self.user)
+    }
+
     /// How long a statement may run; `None`: for ever. The wire cancels it then with 57014.
     pub fn statement_timeout(&self) -> Option<Duration> {
         self.parameters.statement_timeout()
@@ -242,8 +251,9 @@ impl Session {
 
     async fn run(&mut self, statement: &Statement, parameters: &[Literal]) -> Result<Response, SqlError> {
         let moment = if is_of_no_moment(&statement.kind) { self.passing_moment() } else { self.moment() };
-        let zone = self.zone();
-        let known = millrace_sql::Parameters::values(parameters).in_zone(&zone);
+        let (zone, path) = (self.zone(), self.path());
+        let known =
+            millrace_sql::Parameters::values(parameters).in_zone(&zone).in_session(&path, &self.parameters);
         let bound = millrace_sql::bind(statement, &moment.catalog, known);
         self.check_not_failed(bound.as_ref())?;
         match bound? {
@@ -273,6 +283,7 @@ impl Session {
             Bound::CopyTo { source, format } => self.copy_out(source, format, &moment).await,
             Bound::Explain(lines) => text_rows("QUERY PLAN", lines, "EXPLAIN"),
             Bound::Set(settings) => self.set(&settings),
+            Bound::SetConfig { settings, columns } => self.set_config(&settings, columns),
             Bound::Show { name } if name == "all" => {
                 text_table(["name", "setting", "description"], self.parameters.all(), "SHOW")
             }
@@ -344,6 +355,14 @@ impl Session {
         }
     }
 
+    /// A parameter as the client has it when it connects.
+    ///
+    /// # Errors
+    /// As SET.
+    pub(crate) fn begin_with(&mut self, name: &str, value: &str) -> Result<(), SqlError> {
+        self.parameters.set(name, Some(value))
+    }
+
     /// SET and RESET.
     fn set(&mut self, settings: &[Setting]) -> Result<Response, SqlError> {
         for setting in settings {
@@ -360,6 +379,25 @@ impl Session {
         }
         let resets = settings.iter().all(|setting| setting.value.is_none());
         Ok(command(if resets { "RESET" } else { "SET" }))
+    }
+
+    /// SELECT set_config(…), …: what is for the transaction only does nothing outside of one.
+    fn set_config(&mut self, settings: &[Setting], columns: Vec<Column>) -> Result<Response, SqlError> {
+        let mut values = Vec::new();
+        for setting in settings {
+            match (setting.reach, &self.block) {
+                (Reach::Local, Block::Open(_)) => self.set_for_block(setting)?,
+                (Reach::Local, Block::None | Block::Failed { .. }) => {
+                    self.parameters.clone().set(&setting.name, setting.value.as_deref())?;
+                }
+                (Reach::Session | Reach::Transaction, _) => self.set_for_session(setting)?,
+            }
+            values.push(self.parameters.get(&setting.name)?.1);
+        }
+        let types = vec![DataType::Text; values.len()];
+        let arrays = values.into_iter().map(|value| Arc::new(StringArray::from(vec![value])) as ArrayRef);
+        let row = batch_of(&types, arrays.collect(), 1).map_err(SqlError::internal)?;
+        Ok(Response::Rows { columns: columns.into(), rows: Box::pin(stream::iter([Ok(row)])), tag: "SELECT" })
     }
 
     /// 25006 where the transaction may only read.
@@ -379,7 +417,7 @@ impl Session {
 fn verb(text: &str) -> String {
     let mut words = text.split(|char: char| !char.is_ascii_alphabetic()).map(str::to_ascii_uppercase);
     let first = words.next().unwrap_or_default();
-    let kinds = ["TABLE", "VIEW", "MATERIALIZED", "INDEX", "SEQUENCE"];
+    let kinds = ["SCHEMA", "TABLE", "VIEW", "MATERIALIZED", "INDEX", "SEQUENCE"];
     match first.as_str() {
         "CREATE" | "ALTER" | "DROP" => {
             let kind = words.find(|word| kinds.contains(&word.as_str())).unwrap_or_default();

@@ -9,11 +9,11 @@ use crate::pgwire::values::Values;
 /// PostgreSQL cuts each value of the detail after so many characters.
 const VALUE_CHARACTERS_MAX: usize = 64;
 
-/// Checks whole rows of the table.
+/// Checks whole rows of the table, which is in a schema of this name.
 ///
 /// # Errors
 /// 23502, which names the first column, and the row, that broke the rule.
-pub(super) fn check(table: &Relation, rows: &RecordBatch) -> Result<(), SqlError> {
+pub(super) fn check(table: &Relation, schema: &str, rows: &RecordBatch) -> Result<(), SqlError> {
     for (column, values) in table.columns.iter().zip(rows.columns()) {
         if column.nullable || values.null_count() == 0 {
             continue;
@@ -28,6 +28,7 @@ pub(super) fn check(table: &Relation, rows: &RecordBatch) -> Result<(), SqlError
         )
         .detail(failing_row(table, rows, row)?)
         .about(About {
+            schema: schema.to_owned(),
             table: table.name.clone(),
             column: Some(column.name.clone()),
             constraint: None,
@@ -74,7 +75,7 @@ mod tests {
 
     use arrow::array::{BooleanArray, Float64Array, Int32Array, StringArray, TimestampMicrosecondArray};
     use millrace_engine::{DataType, RelationId, batch_of};
-    use millrace_sql::{Column, RelationKind, TableRules};
+    use millrace_sql::{Column, RelationKind, SchemaId, TableRules};
 
     use super::*;
 
@@ -83,6 +84,7 @@ mod tests {
         Relation {
             id: RelationId(1),
             name: "t".to_owned(),
+            schema: SchemaId::PUBLIC,
             columns: vec![
                 column("a", DataType::Int32, false),
                 column("b", DataType::Boolean, true),
@@ -114,12 +116,13 @@ mod tests {
 
     #[test]
     fn rows_without_nulls_where_they_must_not_be_pass() {
-        assert_eq!(check(&table(), &rows(vec![Some("x".into())], vec![Some(1)])), Ok(()));
+        assert_eq!(check(&table(), "public", &rows(vec![Some("x".into())], vec![Some(1)])), Ok(()));
     }
 
     #[test]
     fn the_error_names_column_and_row_as_postgresql_does() {
-        let error = check(&table(), &rows(vec![Some("x".into()), None], vec![Some(1), Some(2)])).unwrap_err();
+        let error = check(&table(), "public", &rows(vec![Some("x".into()), None], vec![Some(1), Some(2)]))
+            .unwrap_err();
         assert_eq!(error.sqlstate, "23502");
         assert_eq!(
             error.message,
@@ -133,7 +136,7 @@ mod tests {
 
     #[test]
     fn long_values_are_cut() {
-        let error = check(&table(), &rows(vec![Some("ä".repeat(70))], vec![None])).unwrap_err();
+        let error = check(&table(), "public", &rows(vec![Some("ä".repeat(70))], vec![None])).unwrap_err();
         assert!(error.detail.unwrap().contains(&format!("{}...", "ä".repeat(64))));
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use millrace_sql::{Reach, Setting, SqlError, UTC, Zone};
+use millrace_sql::{PUBLIC_PATH, Reach, SearchPath, Setting, Settings, SqlError, UTC, Zone};
 
 /// One parameter.
 struct Definition {
@@ -24,11 +24,16 @@ struct Definition {
 enum Refusal {
     /// Not a value of this parameter.
     Invalid,
+    /// The same, with PostgreSQL's detail.
+    Malformed(&'static str),
     /// A value in PostgreSQL, but we have only these.
     Only(&'static str),
     /// Cannot be changed at all.
     ReadOnly,
 }
+
+/// Where unqualified names are looked up unless something else was said.
+const SEARCH_PATH: &str = "\"$user\", public";
 
 /// What a server of PostgreSQL's wire names itself; drivers compare the number in front.
 pub(crate) const SERVER_VERSION: &str = concat!("15.0 (Millrace ", env!("CARGO_PKG_VERSION"), ")");
@@ -149,7 +154,7 @@ const DEFINITIONS: &[Definition] = &[
     Definition {
         name: "search_path",
         about: "Where unqualified names are looked up.",
-        default: "\"$user\", public",
+        default: SEARCH_PATH,
         reported: false,
         accept: search_path,
     },
@@ -327,10 +332,10 @@ fn float_digits(value: &str) -> Result<String, Refusal> {
     }
 }
 
-/// There is one schema; a path that does not search it would change what names mean.
+/// Any list of names: whether there are such schemas matters when something is looked up.
 fn search_path(value: &str) -> Result<String, Refusal> {
-    let finds_public = value.split(',').any(|schema| schema.trim().trim_matches('"') == "public");
-    if finds_public { Ok(value.to_owned()) } else { Err(Refusal::Only("paths with the schema public")) }
+    let is_list = SearchPath::of_setting(value, "").is_some();
+    if is_list { Ok(value.to_owned()) } else { Err(Refusal::Malformed("List syntax is invalid.")) }
 }
 
 fn time_zone(value: &str) -> Result<String, Refusal> {
@@ -385,6 +390,7 @@ fn refused(definition: &Definition, value: &str, refusal: Refusal) -> SqlError {
     };
     match refusal {
         Refusal::Invalid => invalid(),
+        Refusal::Malformed(detail) => invalid().detail(detail),
         Refusal::Only(values) => invalid().hint(format!("Millrace supports only {values} here.")),
         Refusal::ReadOnly => {
             SqlError::new("55P02", format!("parameter \"{}\" cannot be changed", definition.name))
@@ -417,7 +423,7 @@ impl Locals {
 }
 
 /// The parameters of a session.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Parameters {
     /// Values that differ from the default, by PostgreSQL's spelling.
     values: BTreeMap<&'static str, String>,
@@ -545,6 +551,12 @@ impl Parameters {
         Zone::named(&name).unwrap_or_else(|| UTC.clone())
     }
 
+    /// Where a user's unqualified names are looked up.
+    pub(super) fn search_path(&self, user: &str) -> SearchPath {
+        let value = self.values.get("search_path").map_or(SEARCH_PATH, String::as_str);
+        SearchPath::of_setting(value, user).unwrap_or_else(|| PUBLIC_PATH.clone())
+    }
+
     /// Whether the client wants messages of this severity (`NOTICE`, `WARNING`).
     pub(super) fn wants(&self, severity: &str) -> bool {
         match self.show("client_min_messages").as_deref() {
@@ -552,6 +564,12 @@ impl Parameters {
             Some("warning") => severity == "WARNING",
             _ => true,
         }
+    }
+}
+
+impl Settings for Parameters {
+    fn setting(&self, name: &str) -> Option<String> {
+        self.show(name)
     }
 }
 

@@ -104,8 +104,8 @@ impl Session {
         types: &[DataType],
         moment: &Moment,
     ) -> Result<Vec<Literal>, SqlError> {
-        let zone = self.zone();
-        let known = millrace_sql::Parameters::values(&[]).in_zone(&zone);
+        let (zone, path) = (self.zone(), self.path());
+        let known = millrace_sql::Parameters::values(&[]).in_zone(&zone).in_session(&path, &self.parameters);
         millrace_sql::arguments(execute, types, &moment.catalog, known, moment.tick)
     }
 

@@ -15,7 +15,8 @@ use tokio::sync::oneshot;
 use crate::coordinator::{Moment, Reads, is_provisional, tables_below};
 use crate::session::block::{Block, too_large};
 use crate::session::keys::{Key, hash_of, keys_looked_up};
-use crate::session::{Response, Session, system};
+use crate::session::system::{self, Looking};
+use crate::session::{Response, Session};
 
 /// What one relation's workers answer.
 type Answer = Result<Vec<Snapshot>, EngineError>;
@@ -48,7 +49,8 @@ impl Session {
             Block::Open(transaction) => transaction.own_rows(&mut sources, moment)?,
             Block::None | Block::Failed { .. } => HashMap::new(),
         };
-        given.extend(snapshots(self.server.engine(), sources, moment, &self.parameters.all()).await?);
+        let looking = Looking { path: self.path(), parameters: &self.parameters };
+        given.extend(snapshots(self.server.engine(), sources, moment, &looking).await?);
         for (relation, share) in own {
             let shares = given.remove(&relation).unwrap_or_default();
             given.insert(relation, Snapshot::united(shares.into_iter().chain([share])).into_iter().collect());
@@ -155,7 +157,7 @@ async fn snapshots(
     engine: &Engine,
     sources: Sources,
     moment: &Moment,
-    settings: &[[String; 3]],
+    looking: &Looking<'_>,
 ) -> Result<Snapshots, SqlError> {
     let Sources { mut relations, indexes } = sources;
     // All are asked before the first answer is awaited.
@@ -165,7 +167,7 @@ async fn snapshots(
     let by_key: Vec<_> = indexes.into_iter().map(|(index, relation)| (relation, ask(index))).collect();
     let mut snapshots = HashMap::with_capacity(relations.len() + by_key.len());
     for relation in relations.iter().copied().filter_map(SystemRelation::of_id) {
-        snapshots.insert(relation.id(), vec![system::snapshot(engine, relation, moment, settings).await?]);
+        snapshots.insert(relation.id(), vec![system::snapshot(engine, relation, moment, looking).await?]);
     }
     for (relation, (index, answer)) in by_key {
         match answer.await {

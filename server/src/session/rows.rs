@@ -91,7 +91,7 @@ impl Session {
         moment: &Moment,
     ) -> Result<(), SqlError> {
         for rows in new {
-            not_null::check(&change.table, rows)?;
+            not_null::check(&change.table, &change.schema, rows)?;
             row_size::check(rows)?;
             for (name, check) in &change.checks {
                 let (failing, _) = self.run_query(check, Some(rows.clone()), moment).await?;
@@ -101,7 +101,7 @@ impl Session {
                     let message =
                         format!("new row for relation \"{table}\" violates check constraint \"{name}\"");
                     let detail = not_null::failing_row(&change.table, failing, 0)?;
-                    let about = about(&change.table, name);
+                    let about = about(change, name);
                     return Err(SqlError::new("23514", message).detail(detail).about(about));
                 }
             }
@@ -206,7 +206,7 @@ impl Session {
                 .filter(|(key, count)| count.net + there.get(*key).copied().unwrap_or_default() > 1);
             if let Some((_, count)) = twice.min_by_key(|(_, count)| count.at) {
                 let (batch, row) = count.at;
-                return Err(duplicate(&change.table, key, &rows.new[batch], row)?);
+                return Err(duplicate(change, key, &rows.new[batch], row)?);
             }
             written.push(counted.written(key));
         }
@@ -287,18 +287,19 @@ impl Counted {
 }
 
 /// 23505, PostgreSQL's words.
-fn duplicate(table: &Relation, key: &RowKey, rows: &RecordBatch, row: usize) -> Result<SqlError, SqlError> {
+fn duplicate(change: &Change, key: &RowKey, rows: &RecordBatch, row: usize) -> Result<SqlError, SqlError> {
     let parts = key.of_rows(rows)?;
     let values = batch_of(&key.types, parts, rows.num_rows()).map_err(SqlError::internal)?;
     let (texts, values) = (key.texts.join(", "), not_null::row_text(&values, row)?);
     let message = format!("duplicate key value violates unique constraint \"{}\"", key.name);
     let detail = format!("Key ({texts})=({values}) already exists.");
-    Ok(SqlError::new("23505", message).detail(detail).about(about(table, &key.name)))
+    Ok(SqlError::new("23505", message).detail(detail).about(about(change, &key.name)))
 }
 
 /// The constraint of a table that rows break.
-fn about(table: &Relation, constraint: &str) -> About {
-    About { table: table.name.clone(), column: None, constraint: Some(constraint.to_owned()) }
+fn about(change: &Change, constraint: &str) -> About {
+    let (schema, table) = (change.schema.clone(), change.table.name.clone());
+    About { schema, table, column: None, constraint: Some(constraint.to_owned()) }
 }
 
 /// 21000, PostgreSQL's words.

@@ -65,9 +65,9 @@ impl Session {
         moment: Moment,
     ) -> Result<Response, SqlError> {
         check_outside_block(&bound, &self.block)?;
-        let zone = self.zone();
+        let (zone, path, settings) = (self.zone(), self.path(), self.parameters.clone());
         let again = |moment: &Moment| {
-            let known = Parameters::values(parameters).in_zone(&zone);
+            let known = Parameters::values(parameters).in_zone(&zone).in_session(&path, &settings);
             millrace_sql::bind(statement, &moment.catalog, known).map(Task::Bound)
         };
         let prepared = self.perform(Task::Bound(bound), again, moment).await?;
@@ -162,7 +162,9 @@ impl Session {
             Bound::CreateAs(create, rows) => self.create_as(create, rows.as_ref(), moment).await,
             Bound::Replace { relation } => Ok(ddl::replace(relation)),
             Bound::Alter(alteration) => self.alter(alteration, moment).await,
-            Bound::Drop { ids, replaced, tag, notices, .. } => Ok(ddl::drop(ids, replaced, tag, notices)),
+            Bound::Drop { ids, schemas, replaced, tag, notices, .. } => {
+                Ok(ddl::drop(ids, schemas, replaced, tag, notices))
+            }
             Bound::Change(change) => self.change_rows(change, moment).await,
             Bound::Truncate(changes, sequences) => {
                 let mut all = Prepared { tag: "TRUNCATE TABLE".to_owned(), ..Prepared::default() };
@@ -180,6 +182,7 @@ impl Session {
             | Bound::CopyTo { .. }
             | Bound::Explain(_)
             | Bound::Set { .. }
+            | Bound::SetConfig { .. }
             | Bound::Show { .. }
             | Bound::Begin(_)
             | Bound::Commit { .. }

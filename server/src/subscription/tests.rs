@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, Int32Array, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use millrace_engine::{Col, DataError, DataType, Delta, RelationId, Tick, batch_of};
-use millrace_sql::{Column, Relation, RelationKind, SqlError, Subscribe, TableRules};
+use millrace_sql::{Column, Relation, RelationKind, SchemaId, SqlError, Subscribe, TableRules};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -226,6 +226,7 @@ fn subscribe(progress: bool, tick_type: DataType) -> Subscribe {
     let relation = Relation {
         id: RelationId(1),
         name: "t".to_owned(),
+        schema: SchemaId::PUBLIC,
         columns: vec![own],
         kind: RelationKind::Table { keep_rows: true, rules: TableRules::default() },
         created: 1,

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
+use dashu_int::IBig;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::{SortOptions, filter, is_not_null};
 use datafusion::arrow::datatypes::{
@@ -18,9 +19,9 @@ use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Sign
 use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFunctionExpr};
 use datafusion::physical_plan::PhysicalExpr;
 use millrace_engine::{
-    Aggregate, AggregateFunction, ByteRows, DataError, DataType, Deviation, Direction, Element, ExactSum,
-    Literal, NUMERIC_PRECISION_MAX, RowCodec, Spread, array_of, compared_part, interval_of_sums, join_texts,
-    normalise_interval, normalise_keys,
+    Aggregate, AggregateFunction, ByteRows, DataError, DataType, Decimal, Deviation, Direction, Element,
+    ExactSum, Literal, NUMERIC_PRECISION_MAX, RowCodec, Spread, array_of, compared_part, interval_of_sums,
+    join_texts, normalise_interval, normalise_keys,
 };
 
 use crate::compile::scalar;
@@ -236,10 +237,12 @@ impl State {
                 ScalarValue::IntervalMonthDayNano(Some(interval_of_sums(*months, *days, *micros)?))
             }
             State::Exact { sum, count, scale, mean: true } => {
-                let digits = functions::quotient_scale(*scale, 0);
-                let mean = functions::mean(*sum, *scale, *count, digits);
-                let mean = mean.ok_or_else(functions::numeric_overflow)?;
-                ScalarValue::Decimal128(Some(mean), NUMERIC_PRECISION_MAX, digits as i8)
+                // 256 bits hold the sum, and their digits are an integer's.
+                let total = match sum.to_i128() {
+                    Some(total) => total.into(),
+                    None => sum.to_string().parse().unwrap_or(IBig::ZERO),
+                };
+                ScalarValue::Utf8View(Some(Decimal::mean(total, (*scale).into(), *count).encode()))
             }
             State::Exact { sum, scale, mean: false, .. } => exact_result(*sum, *scale, result)?,
             State::Float { sum, count, mean } => {
@@ -260,9 +263,9 @@ impl State {
             }
             State::Bits { value, .. } => ScalarValue::Int64(*value),
             State::Spread { spread, deviation, scale } => match result {
-                DataType::Numeric { scale: wanted, precision } => {
-                    let value = spread.numeric(*deviation, *scale, wanted)?;
-                    ScalarValue::Decimal128(value, precision, wanted as i8)
+                DataType::Decimal => {
+                    let value = spread.numeric(*deviation, (*scale).into())?;
+                    ScalarValue::Utf8View(value.map(|value| value.encode()))
                 }
                 _ => ScalarValue::Float64(spread.double(*deviation)?),
             },
@@ -397,6 +400,11 @@ fn replaces(value: &ArrayRef, best: &ArrayRef, greatest: bool) -> Result<bool> {
         let order = functions::compare_shown_intervals(value.value(0), best.value(0));
         return Ok(if greatest { order.is_gt() } else { order.is_lt() });
     }
+    if let (Some(value), Some(best)) = (value.as_string_view_opt(), best.as_string_view_opt()) {
+        // Of equal numerics the bytes tell by what is shown of them.
+        let order = value.value(0).cmp(best.value(0));
+        return Ok(if greatest { order.is_gt() } else { order.is_lt() });
+    }
     if let (Some(value), Some(best)) = (stored_bytes(value), stored_bytes(best)) {
         let order = (compared_part(value), value).cmp(&(compared_part(best), best));
         return Ok(if greatest { order.is_gt() } else { order.is_lt() });
@@ -431,10 +439,19 @@ impl fmt::Debug for Accumulate {
 /// An extreme as it is shown: a float as a key, what equals may differ from as its row has it.
 fn extreme_key(value: ScalarValue) -> ScalarValue {
     match value {
-        ScalarValue::IntervalMonthDayNano(_) | ScalarValue::LargeBinary(_) | ScalarValue::BinaryView(_) => {
-            value
-        }
+        ScalarValue::IntervalMonthDayNano(_)
+        | ScalarValue::LargeBinary(_)
+        | ScalarValue::BinaryView(_)
+        | ScalarValue::Utf8View(_) => value,
         other => distinct_key(other),
+    }
+}
+
+/// What counts once of equal numerics: the one without zeros at its end, whichever came first.
+fn counted(value: &ArrayRef) -> ArrayRef {
+    match value.data_type() {
+        ArrowType::Utf8View => normalise_keys(std::slice::from_ref(value)).remove(0),
+        _ => Arc::clone(value),
     }
 }
 
@@ -448,6 +465,7 @@ fn distinct_key(value: ScalarValue) -> ScalarValue {
         }
         ScalarValue::LargeBinary(Some(value)) => ScalarValue::LargeBinary(Some(compared_part(&value))),
         ScalarValue::BinaryView(Some(value)) => ScalarValue::BinaryView(Some(compared_part(&value))),
+        ScalarValue::Utf8View(Some(value)) => ScalarValue::Utf8View(Some(Decimal::normalised(&value))),
         other => other,
     }
 }
@@ -458,7 +476,7 @@ impl Accumulator for Accumulate {
         for row in (0..values[0].len()).filter(|row| values[0].is_valid(*row)) {
             let argument = |column: &ArrayRef| Ok(distinct_key(ScalarValue::try_from_array(column, row)?));
             if seen.insert(values[..self.width].iter().map(argument).collect::<Result<_>>()?) {
-                let row: Vec<ArrayRef> = values.iter().map(|column| column.slice(row, 1)).collect();
+                let row: Vec<ArrayRef> = values.iter().map(|column| counted(&column.slice(row, 1))).collect();
                 self.state.update(&row)?;
             }
         }

@@ -13,15 +13,15 @@ use std::sync::Arc;
 
 use millrace_engine::RelationId;
 
-use super::Scope;
 use super::drop::{kind_of, one};
+use super::{Scope, relations};
 use crate::bound::{Alteration, Bound, Holds, Violation};
 use crate::catalog::{Catalog, CatalogChange, Column, Relation, RelationKind, TableRules};
 use crate::error::SqlError;
 use crate::parse::{self, quoted};
 use crate::query::change::ChangeBinder;
 use crate::query::{Parameters, Query};
-use crate::statement::{AlterAction, AlterRelation, DropKind, Name};
+use crate::statement::{AlterAction, AlterRelation, DropKind, Name, RelationName};
 
 /// What the statement creates has these ids until it is run.
 const FIRST_NEW: u64 = 3 << 62;
@@ -29,13 +29,11 @@ const FIRST_NEW: u64 = 3 << 62;
 /// Binds ALTER TABLE and its kin.
 pub(super) fn alter(alter: &AlterRelation, scope: &Scope) -> Result<Bound, SqlError> {
     let tag = tag(alter.kind);
-    let Some(relation) = scope.catalog.get(&alter.relation.value) else {
-        let message = format!("relation \"{}\" does not exist", alter.relation.value);
-        if alter.if_exists {
-            let notices = vec![format!("{message}, skipping")];
-            return Ok(Bound::Alter(Alteration { notices, ..Alteration::new(tag) }));
+    let relation = match relations::altered(&alter.relation, alter.if_exists, scope)? {
+        Ok(relation) => relation,
+        Err(notice) => {
+            return Ok(Bound::Alter(Alteration { notices: vec![notice], ..Alteration::new(tag) }));
         }
-        return Err(SqlError::new("42P01", message).position(alter.relation.position));
     };
     // ALTER TABLE takes every kind, as PostgreSQL's does.
     if alter.kind != DropKind::Table {
@@ -64,7 +62,7 @@ fn tag(kind: DropKind) -> &'static str {
 }
 
 /// 42809 where a relation is of another kind than was named.
-pub(super) fn check_kind(kind: DropKind, relation: &Relation, name: &Name) -> Result<(), SqlError> {
+pub(super) fn check_kind(kind: DropKind, relation: &Relation, name: &RelationName) -> Result<(), SqlError> {
     if kind_of(relation) == kind {
         return Ok(());
     }
@@ -86,6 +84,11 @@ struct Altering<'a> {
 }
 
 impl Altering<'_> {
+    /// The statement's scope with the catalog as it is by now.
+    fn scope(&self) -> Scope<'_> {
+        Scope { catalog: &self.catalog, ..*self.scope }
+    }
+
     fn relation(&self) -> Result<Arc<Relation>, SqlError> {
         self.catalog.by_id(self.id).cloned().ok_or_else(|| SqlError::internal("what is altered is gone"))
     }
@@ -135,6 +138,7 @@ impl Altering<'_> {
             AlterAction::SetNullable { column, nullable } => self.set_nullable(column, *nullable),
             AlterAction::AddConstraint(constraint) => self.add_constraint(constraint),
             AlterAction::DropConstraint { if_exists, name, .. } => self.drop_constraint(name, *if_exists),
+            AlterAction::SetSchema(to) => self.set_schema(to),
             AlterAction::Rename(to) => self.rename(to),
             AlterAction::RenameColumn { from, to } => self.rename_column(from, to),
             AlterAction::RenameConstraint { from, to } => self.rename_constraint(from, to),
@@ -157,8 +161,8 @@ impl Altering<'_> {
         let table = self.relation()?;
         let (name, table_name) = (&table.columns[column].name, &table.name);
         let message = format!("column \"{name}\" of relation \"{table_name}\" contains null values");
-        let query =
-            format!("SELECT 1 FROM public.{} WHERE {} IS NULL LIMIT 1", quoted(table_name), quoted(name));
+        let from = self.catalog.qualified(&table);
+        let query = format!("SELECT 1 FROM {from} WHERE {} IS NULL LIMIT 1", quoted(name));
         self.expect_no_rows(&query, Violation::Is(SqlError::new("23502", message)))
     }
 
@@ -194,6 +198,7 @@ fn action_name(action: &AlterAction) -> &'static str {
         AlterAction::SetNullable { nullable: true, .. } => "ALTER COLUMN ... DROP NOT NULL",
         AlterAction::AddConstraint(_) => "ADD CONSTRAINT",
         AlterAction::DropConstraint { .. } => "DROP CONSTRAINT",
+        AlterAction::SetSchema(_) => "SET SCHEMA",
         AlterAction::Rename(_) => "RENAME",
         AlterAction::RenameColumn { .. } => "RENAME COLUMN",
         AlterAction::RenameConstraint { .. } => "RENAME CONSTRAINT",

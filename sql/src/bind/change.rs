@@ -16,7 +16,8 @@ use crate::query::Change;
 use crate::query::binder::is_default;
 use crate::query::change::{self, ChangeBinder, Conflict, InsertSource};
 use crate::statement::{
-    Assignment, ConflictAction, ConflictTarget, Delete, Insert, Name, OnConflict, Truncate, Update,
+    Assignment, ConflictAction, ConflictTarget, Delete, Insert, Name, OnConflict, RelationName, Truncate,
+    Update,
 };
 
 /// What a statement says of the table that it changes.
@@ -24,7 +25,7 @@ const REFUSAL: &str = "cannot change materialized view";
 
 /// INSERT.
 pub(super) fn insert(insert: &Insert, scope: &Scope) -> Result<Change, SqlError> {
-    let table = relations::table(scope.catalog, &insert.table, REFUSAL)?;
+    let table = relations::table(scope, &insert.table, REFUSAL)?;
     let columns = match &insert.source {
         Some(source) => targets(insert, source, table, scope)?,
         None => Vec::new(),
@@ -88,7 +89,7 @@ pub(super) fn delete(delete: &Delete, scope: &Scope) -> Result<Change, SqlError>
 pub(super) fn truncate(truncate: &Truncate, scope: &Scope) -> Result<Bound, SqlError> {
     let mut changes: Vec<Change> = Vec::new();
     for name in &truncate.tables {
-        let table = relations::table(scope.catalog, name, "cannot truncate materialized view")?;
+        let table = relations::whole_table(scope, name, "cannot truncate materialized view")?;
         if changes.iter().all(|change| change.table.id != table.id) {
             changes.push(binder(table, &None, &None, scope).truncate()?);
         }
@@ -111,8 +112,8 @@ fn binder<'a>(
 }
 
 /// The table of a statement that needs its rows.
-fn changed<'a>(name: &Name, verb: &str, scope: &Scope<'a>) -> Result<&'a Arc<Relation>, SqlError> {
-    let table = relations::table(scope.catalog, name, REFUSAL)?;
+fn changed<'a>(name: &RelationName, verb: &str, scope: &Scope<'a>) -> Result<&'a Arc<Relation>, SqlError> {
+    let table = relations::table(scope, name, REFUSAL)?;
     if matches!(table.kind, RelationKind::Table { keep_rows: false, .. }) {
         return Err(SqlError::new("0A000", format!("cannot {verb} stream \"{}\"", table.name))
             .detail("The table was created with append_only and retention = '0': it keeps no rows."));
@@ -215,7 +216,7 @@ fn on_conflict<'a>(
 }
 
 /// A table that has an alias is known by that only: PostgreSQL's words for its own name.
-fn hidden_by_alias(error: SqlError, table: &Name, alias: &Option<Name>) -> SqlError {
+fn hidden_by_alias(error: SqlError, table: &RelationName, alias: &Option<Name>) -> SqlError {
     let missing = format!("missing FROM-clause entry for table \"{}\"", table.value);
     match alias {
         Some(alias) if error.message == missing => {

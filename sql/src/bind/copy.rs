@@ -7,11 +7,11 @@ use crate::error::SqlError;
 use crate::parse::{self, quoted};
 use crate::query::Query;
 use crate::query::change::ChangeBinder;
-use crate::statement::{self, CopyFrom, CopyTo, Name};
+use crate::statement::{self, CopyFrom, CopyTo, Name, RelationName};
 
 /// Binds COPY … FROM STDIN.
 pub(super) fn from(copy: &CopyFrom, scope: &Scope) -> Result<Bound, SqlError> {
-    let table = relations::table(scope.catalog, &copy.table, "cannot copy to materialized view")?;
+    let table = relations::whole_table(scope, &copy.table, "cannot copy to materialized view")?;
     let columns = columns(table, &copy.columns)?;
     let change = ChangeBinder::new(table, None, scope.catalog, scope.parameters).copied(&columns)?;
     let columns = columns.into_iter().map(|column| table.columns[column].clone()).collect();
@@ -41,9 +41,10 @@ fn columns(relation: &Relation, names: &[Name]) -> Result<Vec<usize>, SqlError> 
 }
 
 /// All rows of a relation: planned as the SELECT that a user would write.
-fn whole(name: &Name, names: &[Name], scope: &Scope) -> Result<Query, SqlError> {
-    let relation = relations::relation(scope.catalog, name)?;
+fn whole(name: &RelationName, names: &[Name], scope: &Scope) -> Result<Query, SqlError> {
+    let relation = relations::relation(scope, name)?;
     let columns = columns(relation, names)?;
     let list: Vec<String> = columns.iter().map(|column| quoted(&relation.columns[*column].name)).collect();
-    scope.plan(&*parse::query(&format!("SELECT {} FROM {}", list.join(", "), quoted(&relation.name)))?)
+    let from = scope.catalog.qualified(relation);
+    scope.plan(&*parse::query(&format!("SELECT {} FROM {from}", list.join(", ")))?)
 }

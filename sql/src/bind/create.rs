@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use millrace_engine::{RelationId, Tick};
 
-use super::Scope;
+use super::{Scope, relations};
 use crate::bound::{Bound, Create, Terms};
-use crate::catalog::{Catalog, Column, Known, Relation, RelationKind};
+use crate::catalog::{Column, Known, Relation, RelationKind, SchemaId};
 use crate::error::SqlError;
 use crate::query::Query;
 use crate::query::types::display;
-use crate::statement::{CreateView, Name, ViewKind};
+use crate::statement::{CreateView, Name, RelationName, ViewKind};
 use crate::system::SystemRelation;
 
 /// As many columns as PostgreSQL's tables can have.
@@ -23,6 +23,7 @@ pub(super) const CREATED_LATER: Tick = 0;
 
 /// Binds CREATE VIEW and CREATE MATERIALIZED VIEW.
 pub(super) fn view(create: &CreateView, scope: &Scope) -> Result<Bound, SqlError> {
+    let schema = relations::schema_for(&create.name, scope)?;
     let query = scope.plan_view(&create.query)?;
     let columns = named(query.columns(), &create.columns)?;
     let sql = create.sql.clone();
@@ -31,10 +32,10 @@ pub(super) fn view(create: &CreateView, scope: &Scope) -> Result<Bound, SqlError
         ViewKind::Plain { or_replace } => {
             refuse_system_relations(&query)?;
             let reads = query.named().iter().copied().collect();
-            let kind = RelationKind::View { sql, reads, known: Some(known(&query, scope.catalog)) };
-            match scope.catalog.get(&create.name.value).filter(|_| or_replace) {
-                Some(replaced) => replaces(replaced, columns, kind, scope.catalog),
-                None => created(&create.name.value, terms, columns, kind, scope),
+            let kind = RelationKind::View { sql, reads, known: Some(known(&query, scope)) };
+            match scope.catalog.in_schema(schema, &create.name.value).filter(|_| or_replace) {
+                Some(replaced) => replaces(replaced, columns, kind, scope),
+                None => created_in(schema, &create.name.value, terms, columns, kind, scope),
             }
         }
         ViewKind::Materialized(options) => {
@@ -43,16 +44,21 @@ pub(super) fn view(create: &CreateView, scope: &Scope) -> Result<Bound, SqlError
                 scope.catalog.by_id(*id).is_some_and(|named| matches!(named.kind, RelationKind::View { .. }))
             };
             let through = query.named().iter().copied().filter(is_plain).collect();
-            let known = Some(known(&query, scope.catalog));
+            let known = Some(known(&query, scope));
             let kind = RelationKind::MaterializedView { sql, plan, options, through, known };
-            created(&create.name.value, terms, columns, kind, scope)
+            created_in(schema, &create.name.value, terms, columns, kind, scope)
         }
     }
 }
 
 /// The relations that a view's text names, as they are called now.
-fn known(query: &Query, catalog: &Catalog) -> Vec<Known> {
-    query.named().iter().filter_map(|id| catalog.by_id(*id)).map(|relation| Known::now(relation)).collect()
+fn known(query: &Query, scope: &Scope) -> Vec<Known> {
+    let (catalog, path) = (scope.catalog, scope.parameters.path);
+    let named = query.named().iter().filter_map(|id| catalog.by_id(*id));
+    let known = |relation: &Arc<Relation>| {
+        Known::now(relation, catalog.schema_of(relation), catalog.is_visible(relation, path))
+    };
+    named.map(known).collect()
 }
 
 /// A view's text means the same for ever; of what the server tells of itself only today's form is known.
@@ -71,8 +77,9 @@ fn replaces(
     replaced: &Arc<Relation>,
     columns: Vec<Column>,
     kind: RelationKind,
-    catalog: &Catalog,
+    scope: &Scope,
 ) -> Result<Bound, SqlError> {
+    let catalog = scope.catalog;
     if !matches!(replaced.kind, RelationKind::View { .. }) {
         return Err(SqlError::new("42809", format!("\"{}\" is not a view", replaced.name)));
     }
@@ -89,7 +96,7 @@ fn replaces(
         return Err(SqlError::unsupported(format_args!(
             "replacing view {}, of which {} is maintained",
             replaced.name,
-            kept.described()
+            scope.described(kept)
         ))
         .hint("Drop the materialized view first, and create it again."));
     }
@@ -117,19 +124,32 @@ pub(super) fn terms(if_not_exists: bool) -> Terms {
 
 /// A new relation of this name.
 pub(super) fn created(
+    name: &RelationName,
+    terms: Terms,
+    columns: Vec<Column>,
+    kind: RelationKind,
+    scope: &Scope,
+) -> Result<Bound, SqlError> {
+    created_in(relations::schema_for(name, scope)?, &name.value, terms, columns, kind, scope)
+}
+
+/// A new relation of this name in a schema.
+pub(super) fn created_in(
+    schema: SchemaId,
     name: &str,
     terms: Terms,
     columns: Vec<Column>,
     kind: RelationKind,
     scope: &Scope,
 ) -> Result<Bound, SqlError> {
-    if !terms.if_not_exists && scope.catalog.get(name).is_some() {
+    if !terms.if_not_exists && scope.catalog.in_schema(schema, name).is_some() {
         return Err(SqlError::new("42P07", format!("relation \"{name}\" already exists")));
     }
     if columns.len() > COLUMNS_MAX {
         return Err(SqlError::new("54011", format!("tables can have at most {COLUMNS_MAX} columns")));
     }
-    let relation = Relation { id: ID_LATER, name: name.to_owned(), columns, kind, created: CREATED_LATER };
+    let (id, name, created) = (ID_LATER, name.to_owned(), CREATED_LATER);
+    let relation = Relation { id, name, schema, columns, kind, created };
     Ok(Bound::Create(Create {
         relation,
         sequences: Vec::new(),

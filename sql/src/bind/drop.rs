@@ -1,70 +1,106 @@
-//! DROP: which relations go, and what keeps them.
+//! DROP: which relations and schemas go, and what keeps them.
 
-use std::collections::BTreeSet;
+mod dependants; // what goes with them
+
 use std::sync::Arc;
 
 use millrace_engine::RelationId;
 
-use super::Scope;
+pub(super) use self::dependants::Dependants;
+use self::dependants::Object;
+use super::{Scope, no_schema, relations};
 use crate::bound::Bound;
-use crate::catalog::{Catalog, Generated, Relation, RelationKind};
+use crate::catalog::{Generated, Relation, RelationKind, SchemaId};
 use crate::error::SqlError;
-use crate::statement::{Drop, DropKind, Name};
+use crate::statement::{Drop, DropKind, DropSchema, RelationName};
+use crate::system;
 
-/// Binds DROP.
+/// Binds DROP of relations.
 pub(super) fn drop(drop: &Drop, scope: &Scope) -> Result<Bound, SqlError> {
     let mut notices = Vec::new();
-    let mut named: BTreeSet<RelationId> = BTreeSet::new();
+    let mut targets: Vec<Object> = Vec::new();
     for name in &drop.names {
-        match find(drop, name, scope.catalog)? {
-            Some(relation) => {
-                named.insert(relation.id);
+        match find(drop, name, scope) {
+            Ok(Some(relation)) => {
+                refuse_constraint(relation.id, scope)?;
+                targets.push(Object::Relation(relation.id));
             }
-            None => notices.push(format!("{}, skipping", missing(drop.kind, name))),
+            Ok(None) => notices.push(format!("{}, skipping", missing(drop.kind, name))),
+            Err(error) if drop.if_exists && error.sqlstate == "3F000" => {
+                notices.push(format!("{}, skipping", error.message));
+            }
+            Err(error) => return Err(error),
         }
     }
-    named.iter().try_for_each(|id| refuse_constraint(*id, scope.catalog))?;
     if drop.concurrently {
         check_concurrent(drop)?;
     }
-    let dependants = dependants(&named, scope.catalog);
-    if !drop.cascade {
-        refuse_dependants(&named, &dependants, scope.catalog)?;
-    }
-    let described = dependants.iter().rev().map(|id| describe(*id, scope.catalog));
-    notices.extend(described.map(|what| format!("drop cascades to {what}")));
-    let ids = scope.catalog.with_parts(named.union(&dependants).copied());
-    let replaced = without_defaults(drop, &ids, &mut notices, scope.catalog)?;
-    Ok(Bound::Drop { ids, replaced, tag: tag(drop.kind), concurrently: drop.concurrently, notices })
+    let terms = Terms { cascade: drop.cascade, tag: tag(drop.kind), concurrently: drop.concurrently };
+    dropped(&targets, terms, notices, scope)
 }
 
-/// The tables that draw from a sequence that goes, and stay: with CASCADE they lose these defaults.
-fn without_defaults(
-    drop: &Drop,
-    ids: &[RelationId],
-    notices: &mut Vec<String>,
-    catalog: &Catalog,
-) -> Result<Vec<Relation>, SqlError> {
+/// Binds DROP SCHEMA.
+pub(super) fn schemas(drop: &DropSchema, scope: &Scope) -> Result<Bound, SqlError> {
+    let mut notices = Vec::new();
+    let mut targets: Vec<Object> = Vec::new();
+    for name in &drop.names {
+        match scope.catalog.schema_named(&name.value) {
+            Some(schema) => targets.push(Object::Schema(schema.id)),
+            None if system::Schema::of_name(&name.value).is_some() => {
+                let message = format!(
+                    "cannot drop schema {} because it is required by the database system",
+                    name.value
+                );
+                return Err(SqlError::new("2BP01", message));
+            }
+            None if drop.if_exists => notices.push(format!("{}, skipping", no_schema(&name.value).message)),
+            None => return Err(no_schema(&name.value)),
+        }
+    }
+    let terms = Terms { cascade: drop.cascade, tag: "DROP SCHEMA", concurrently: false };
+    dropped(&targets, terms, notices, scope)
+}
+
+/// How something is dropped.
+struct Terms {
+    cascade: bool,
+    tag: &'static str,
+    concurrently: bool,
+}
+
+/// The targets with what goes with them.
+fn dropped(
+    targets: &[Object],
+    terms: Terms,
+    mut notices: Vec<String>,
+    scope: &Scope,
+) -> Result<Bound, SqlError> {
+    let Terms { cascade, tag, concurrently } = terms;
+    let dependants = Dependants::of(targets, scope);
+    let ids = scope.catalog.with_parts(dependants.relations());
+    let replaced = without_defaults(&ids, scope)?;
+    match cascade {
+        true => notices.extend(dependants.notices()),
+        false => dependants.refuse()?,
+    }
+    let schemas: Vec<SchemaId> = targets.iter().filter_map(Object::schema).collect();
+    Ok(Bound::Drop { ids, schemas, replaced, tag, concurrently, notices })
+}
+
+/// The tables that draw from a sequence that goes, and stay: they lose these defaults.
+fn without_defaults(ids: &[RelationId], scope: &Scope) -> Result<Vec<Relation>, SqlError> {
+    let catalog = scope.catalog;
     let mut changed: Vec<Relation> = Vec::new();
     for id in ids {
         for (table, column) in catalog.drawing(*id).filter(|(table, _)| !ids.contains(&table.id)) {
-            let column_name = &table.columns[column].name;
             let drawn = table.rules().and_then(|rules| rules.drawn_of(column));
             if drawn.is_some_and(|drawn| drawn.generated != Generated::Default) {
-                let (table_name, sequence) = (&table.name, describe(*id, catalog));
-                let what = format!("column {column_name} of table {table_name}");
+                let sequence =
+                    catalog.by_id(*id).map(|sequence| scope.described(sequence)).unwrap_or_default();
+                let what = format!("column {} of {}", table.columns[column].name, scope.described(table));
                 let message = format!("cannot drop {sequence} because {what} requires it");
                 return Err(SqlError::new("2BP01", message).hint(format!("You can drop {what} instead.")));
             }
-            let default = format!("default value for column {column_name} of table {}", table.name);
-            if !drop.cascade {
-                let sequence = describe(*id, catalog);
-                let message = format!("cannot drop {sequence} because other objects depend on it");
-                return Err(SqlError::new("2BP01", message)
-                    .detail(format!("{default} depends on {sequence}"))
-                    .hint("Use DROP ... CASCADE to drop the dependent objects too."));
-            }
-            notices.push(format!("drop cascades to {default}"));
             let at = changed.iter().position(|other| other.id == table.id).unwrap_or_else(|| {
                 changed.push(Relation::clone(table));
                 changed.len() - 1
@@ -79,16 +115,16 @@ fn without_defaults(
 }
 
 /// The index of a constraint goes with the constraint only.
-fn refuse_constraint(id: RelationId, catalog: &Catalog) -> Result<(), SqlError> {
-    let Some(index) = catalog.by_id(id) else { return Ok(()) };
+fn refuse_constraint(id: RelationId, scope: &Scope) -> Result<(), SqlError> {
+    let Some(index) = scope.catalog.by_id(id) else { return Ok(()) };
     let RelationKind::Index { on, uniqueness, .. } = index.kind else { return Ok(()) };
     if !uniqueness.is_constraint() {
         return Ok(());
     }
-    let (name, table) = (&index.name, catalog.by_id(on).map(|table| table.name.as_str()).unwrap_or_default());
-    let message = format!("cannot drop index {name} because constraint {name} on table {table} requires it");
-    Err(SqlError::new("2BP01", message)
-        .hint(format!("You can drop constraint {name} on table {table} instead.")))
+    let table = scope.catalog.by_id(on).map(|table| scope.described(table)).unwrap_or_default();
+    let constraint = format!("constraint {} on {table}", index.name);
+    let message = format!("cannot drop {} because {constraint} requires it", scope.described(index));
+    Err(SqlError::new("2BP01", message).hint(format!("You can drop {constraint} instead.")))
 }
 
 /// DROP INDEX CONCURRENTLY takes one index and nothing with it, as in PostgreSQL.
@@ -102,8 +138,12 @@ fn check_concurrent(drop: &Drop) -> Result<(), SqlError> {
 }
 
 /// The relation of this name if it is of the kind; `None` where IF EXISTS forgives its absence.
-fn find<'a>(drop: &Drop, name: &Name, catalog: &'a Catalog) -> Result<Option<&'a Arc<Relation>>, SqlError> {
-    let Some(relation) = catalog.get(&name.value) else {
+fn find<'a>(
+    drop: &Drop,
+    name: &RelationName,
+    scope: &Scope<'a>,
+) -> Result<Option<&'a Arc<Relation>>, SqlError> {
+    let Some(relation) = relations::find(name, scope)? else {
         return match drop.if_exists {
             true => Ok(None),
             false => Err(SqlError::new(undefined(drop.kind), missing(drop.kind, name))),
@@ -128,51 +168,8 @@ fn undefined(kind: DropKind) -> &'static str {
     }
 }
 
-fn missing(kind: DropKind, name: &Name) -> String {
+fn missing(kind: DropKind, name: &RelationName) -> String {
     format!("{} \"{}\" does not exist", word(kind), name.value)
-}
-
-/// The views that read these relations and are not among them.
-fn dependants(named: &BTreeSet<RelationId>, catalog: &Catalog) -> BTreeSet<RelationId> {
-    let all = named.iter().flat_map(|id| catalog.dependants(*id));
-    all.filter(|id| !named.contains(id)).collect()
-}
-
-fn refuse_dependants(
-    named: &BTreeSet<RelationId>,
-    dependants: &BTreeSet<RelationId>,
-    catalog: &Catalog,
-) -> Result<(), SqlError> {
-    if dependants.is_empty() {
-        return Ok(());
-    }
-    let message = match named.first().filter(|_| named.len() == 1) {
-        Some(id) => format!("cannot drop {} because other objects depend on it", describe(*id, catalog)),
-        None => "cannot drop desired object(s) because other objects depend on them".to_owned(),
-    };
-    let detail: Vec<String> =
-        dependants.iter().map(|id| dependence(*id, named, dependants, catalog)).collect();
-    Err(SqlError::new("2BP01", message)
-        .detail(detail.join("\n"))
-        .hint("Use DROP ... CASCADE to drop the dependent objects too."))
-}
-
-/// `materialized view v depends on table t`: the direct reason why a view would go.
-pub(super) fn dependence(
-    view: RelationId,
-    named: &BTreeSet<RelationId>,
-    dependants: &BTreeSet<RelationId>,
-    catalog: &Catalog,
-) -> String {
-    let read = catalog.by_id(view).map(|relation| relation.reads()).unwrap_or_default();
-    let reason = read.into_iter().find(|id| named.contains(id) || dependants.contains(id));
-    let reason = reason.map_or_else(String::new, |id| describe(id, catalog));
-    format!("{} depends on {reason}", describe(view, catalog))
-}
-
-/// A relation with its kind, as PostgreSQL's messages name it.
-fn describe(id: RelationId, catalog: &Catalog) -> String {
-    catalog.by_id(id).map_or_else(|| format!("relation {id}"), |relation| relation.described())
 }
 
 fn word(kind: DropKind) -> &'static str {

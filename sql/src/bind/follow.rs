@@ -13,7 +13,7 @@ pub(super) fn subscribe(
     subscribe: &statement::Subscribe,
     scope: &Scope,
 ) -> Result<bound::Subscribe, SqlError> {
-    let relation = relations::relation(scope.catalog, &subscribe.relation)?.clone();
+    let relation = relations::relation(scope, &subscribe.relation)?.clone();
     if !relation.is_maintained() {
         return Err(SqlError::unsupported(format_args!("SUBSCRIBE to the plain view \"{}\"", relation.name))
             .position(subscribe.relation.position)

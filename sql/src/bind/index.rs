@@ -2,15 +2,16 @@
 
 use millrace_engine::{DataType, Expr};
 
-use super::Scope;
-use super::create::created;
+use super::create::created_in;
 use super::relations::is_an_index;
+use super::{Scope, relations};
 use crate::bound::{Bound, Create, Terms};
-use crate::catalog::{Catalog, Column, IndexKey, Relation, RelationKind, Uniqueness};
+use crate::catalog::{Catalog, Column, INDEX_METHOD, IndexKey, Relation, RelationKind, Uniqueness};
 use crate::error::SqlError;
 use crate::parse::{self, quoted};
+use crate::query::scope::unqualified;
 use crate::query::{Parameters, Query, index_expression};
-use crate::statement::{CreateIndex, IndexItem, Name};
+use crate::statement::{CreateIndex, IndexItem, Name, RelationName};
 
 /// As many columns as PostgreSQL's indexes can have.
 const COLUMNS_MAX: usize = 32;
@@ -21,7 +22,7 @@ const OTHER_METHODS: [&str; 4] = ["gin", "gist", "brin", "spgist"];
 
 /// Binds CREATE INDEX.
 pub(super) fn create(create: &CreateIndex, scope: &Scope) -> Result<Bound, SqlError> {
-    let relation = indexed(&create.relation, scope.catalog)?;
+    let relation = indexed(&create.relation, scope)?;
     check_method(create)?;
     if create.items.len() > COLUMNS_MAX {
         let message = format!("cannot use more than {COLUMNS_MAX} columns in an index");
@@ -35,7 +36,7 @@ pub(super) fn create(create: &CreateIndex, scope: &Scope) -> Result<Bound, SqlEr
         columns.push(Column { name, ..column });
         keys.push(key);
     }
-    let chosen = || choose_name(&relation.name, &columns, scope.catalog);
+    let chosen = || choose_name(relation, &columns, scope.catalog);
     let name = create.name.as_ref().map_or_else(chosen, |name| name.value.clone());
     let terms = Terms {
         if_not_exists: create.if_not_exists,
@@ -44,12 +45,13 @@ pub(super) fn create(create: &CreateIndex, scope: &Scope) -> Result<Bound, SqlEr
     };
     let items = keys.iter().zip(&create.items).map(definition_item);
     let method = &create.method.value;
-    let definition = definition(&name, &relation.name, create.is_unique, method, items);
+    let table = scope.catalog.qualified(relation);
+    let definition = definition(&name, &table, create.is_unique, method, items);
     let duplicates = if create.is_unique { Some(duplicates(relation, &keys, scope)?) } else { None };
     let uniqueness = if create.is_unique { Uniqueness::Index } else { Uniqueness::None };
     let kind =
         RelationKind::Index { on: relation.id, columns: relation.types(), keys, definition, uniqueness };
-    match created(&name, terms, columns, kind, scope)? {
+    match created_in(relation.schema, &name, terms, columns, kind, scope)? {
         Bound::Create(create) => Ok(Bound::Create(Create { duplicates, ..create })),
         other => Ok(other),
     }
@@ -58,38 +60,28 @@ pub(super) fn create(create: &CreateIndex, scope: &Scope) -> Result<Bound, SqlEr
 /// The query for a key that a table has twice.
 fn duplicates(relation: &Relation, keys: &[IndexKey], scope: &Scope) -> Result<Query, SqlError> {
     if !matches!(relation.kind, RelationKind::Table { .. }) {
-        return Err(SqlError::unsupported(format_args!("CREATE UNIQUE INDEX on {}", relation.described()))
-            .hint("Its rows follow from its query: use CREATE INDEX, which reads by key as well."));
+        return Err(SqlError::unsupported(format_args!(
+            "CREATE UNIQUE INDEX on {}",
+            scope.described(relation)
+        ))
+        .hint("Its rows follow from its query: use CREATE INDEX, which reads by key as well."));
     }
     let texts: Vec<&str> = keys.iter().map(|key| key.text.as_str()).collect();
     let not_null: Vec<String> = texts.iter().map(|text| format!("{text} IS NOT NULL")).collect();
-    let query = duplicates_query(&texts, &not_null, &relation.name);
+    let query = duplicates_query(&texts, &not_null, &scope.catalog.qualified(relation));
     Query::plan(&*parse::query(&query)?, scope.catalog, Parameters::values(&[]))
 }
 
-/// The text of the query for a key that a relation has twice.
+/// The text of the query for a key that a relation, named as SQL names it, has twice.
 pub(super) fn duplicates_query(texts: &[impl AsRef<str>], not_null: &[String], relation: &str) -> String {
     let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
     let places: Vec<String> = (1..=texts.len()).map(|place| place.to_string()).collect();
     format!(
-        "SELECT {} FROM public.{} WHERE {} GROUP BY {} HAVING count(*) > 1 LIMIT 1",
+        "SELECT {} FROM {relation} WHERE {} GROUP BY {} HAVING count(*) > 1 LIMIT 1",
         texts.join(", "),
-        quoted(relation),
         not_null.join(" AND "),
         places.join(", ")
     )
-}
-
-/// What a definition says behind the names of index and relation.
-const METHOD: &str = " USING ";
-
-/// A definition of an index under another name, or of a relation of another name.
-pub(super) fn redefined(definition: &str, name: &str, relation: &str) -> String {
-    let unique = if definition.starts_with("CREATE UNIQUE ") { "UNIQUE " } else { "" };
-    let (name, relation) = (quoted(name), quoted(relation));
-    // Names in quotes may have the word in them, but what follows the last one has it once.
-    let rest = definition.rfind(METHOD).map_or("", |at| &definition[at..]);
-    format!("CREATE {unique}INDEX {name} ON public.{relation}{rest}")
 }
 
 /// A definition with each key's text, and the keys with them, as `map` makes them.
@@ -99,7 +91,8 @@ pub(super) fn with_keys(
     map: impl Fn(&str) -> Result<String, SqlError>,
 ) -> Result<String, SqlError> {
     let texts: Vec<&str> = keys.iter().map(|key| key.text.as_str()).collect();
-    let Some(first) = definition.rfind(METHOD).and_then(|at| Some(at + definition[at..].find('(')? + 1))
+    let Some(first) =
+        definition.rfind(INDEX_METHOD).and_then(|at| Some(at + definition[at..].find('(')? + 1))
     else {
         return Err(SqlError::internal("a definition of an index without its keys"));
     };
@@ -121,10 +114,8 @@ pub(super) fn with_keys(
 }
 
 /// The relation that is indexed, which must keep rows.
-fn indexed<'a>(name: &Name, catalog: &'a Catalog) -> Result<&'a Relation, SqlError> {
-    let relation = catalog.get(&name.value).ok_or_else(|| {
-        SqlError::new("42P01", format!("relation \"{}\" does not exist", name.value)).position(name.position)
-    })?;
+fn indexed<'a>(name: &RelationName, scope: &Scope<'a>) -> Result<&'a Relation, SqlError> {
+    let relation = relations::existing(name, scope)?;
     match &relation.kind {
         RelationKind::Table { keep_rows: true, .. } | RelationKind::MaterializedView { .. } => Ok(relation),
         RelationKind::Table { keep_rows: false, .. } => {
@@ -175,8 +166,10 @@ fn key(
     relation: &Relation,
     scope: &Scope,
 ) -> Result<(IndexKey, Column), SqlError> {
-    let (expr, data_type, name) =
-        index_expression(relation, &item.expr).map_err(|error| scope.locate(error, &item.expr))?;
+    let bare = unqualified(&item.expr, &relation.name, scope.catalog.schema_of(relation));
+    let (expr, data_type, name) = index_expression(relation, bare.as_ref().unwrap_or(&item.expr))
+        .map_err(|error| scope.locate(error, &item.expr))?;
+    let written = bare.map_or_else(|| item.text.clone(), |bare| bare.to_string());
     let Some(data_type) = data_type else {
         let message =
             format!("data type unknown has no default operator class for access method \"{}\"", method.value);
@@ -185,8 +178,8 @@ fn key(
     refuse_unordered(data_type, &method.value).map_err(|error| error.position(item.position))?;
     let text = match &expr {
         Expr::Column(column) => quoted(&relation.columns[*column].name),
-        Expr::Call { .. } if is_call(&item.text) => item.text.clone(),
-        _ => format!("({})", item.text),
+        Expr::Call { .. } if is_call(&written) => written,
+        _ => format!("({written})"),
     };
     Ok((IndexKey { expr, text }, Column::new(name, data_type, true)))
 }
@@ -227,7 +220,7 @@ fn definition_item((key, item): (&IndexKey, &IndexItem)) -> String {
     format!("{}{direction}{nulls}", key.text)
 }
 
-/// The statement as PostgreSQL would show it.
+/// The statement as PostgreSQL would show it, on a relation with its schema.
 pub(super) fn definition(
     name: &str,
     relation: &str,
@@ -236,8 +229,8 @@ pub(super) fn definition(
     items: impl Iterator<Item = String>,
 ) -> String {
     let unique = if is_unique { "UNIQUE " } else { "" };
-    let (name, relation, items) = (quoted(name), quoted(relation), items.collect::<Vec<_>>());
-    format!("CREATE {unique}INDEX {name} ON public.{relation} USING {method} ({})", items.join(", "))
+    let (name, items) = (quoted(name), items.collect::<Vec<_>>());
+    format!("CREATE {unique}INDEX {name} ON {relation}{INDEX_METHOD}{method} ({})", items.join(", "))
 }
 
 /// The name, or the first of `name1`, `name2`, … that is not taken.
@@ -251,12 +244,12 @@ fn unique(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
 }
 
 /// The name of an index that was given none: `t_a_b_idx`, or with a number where that is taken.
-fn choose_name(relation: &str, columns: &[Column], catalog: &Catalog) -> String {
+fn choose_name(relation: &Relation, columns: &[Column], catalog: &Catalog) -> String {
     let columns: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
     let columns = columns.join("_");
     let labels = std::iter::once("idx".to_owned()).chain((1..).map(|number| format!("idx{number}")));
-    let mut names = labels.map(|label| joined(relation, &columns, &label));
-    names.find(|name| catalog.get(name).is_none()).unwrap_or_default()
+    let mut names = labels.map(|label| joined(&relation.name, &columns, &label));
+    names.find(|name| catalog.in_schema(relation.schema, name).is_none()).unwrap_or_default()
 }
 
 /// PostgreSQL's `makeObjectName`: where the parts are too long together, the longer one is cut first.

@@ -11,27 +11,29 @@ mod execute; // PREPARE, EXECUTE, DECLARE
 mod follow; // SUBSCRIBE
 mod index; // CREATE INDEX
 mod locate; // where in the text a query's error lies
-mod relations; // relations and columns by name
+mod relations; // schemas, relations and columns by name
+mod schema; // CREATE SCHEMA, ALTER SCHEMA
 mod sequence; // CREATE SEQUENCE, ALTER SEQUENCE
+mod set_config; // SELECT set_config(…)
 mod table; // CREATE TABLE
 #[cfg(test)]
 mod tests; // goldens of what each statement is bound to, and of its errors
 
 pub(crate) use self::create::named;
 pub use self::execute::arguments;
-pub(crate) use self::relations::{is_an_index, relation};
+pub(crate) use self::relations::{is_an_index, no_schema, relation};
 pub(crate) use self::sequence::of_relation as sequence_of;
 
 use datafusion::sql::sqlparser::ast;
 use millrace_engine::DataType;
 
 use crate::bound::{Bound, Description};
-use crate::catalog::{Catalog, Column};
+use crate::catalog::{Catalog, Column, Found, Relation};
 use crate::error::SqlError;
 use crate::explain;
 use crate::parse::Source;
 use crate::query::{Change, Parameters, Query};
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{RelationName, Statement, StatementKind};
 
 /// What every binding needs: where names are looked up, and where errors point.
 #[derive(Clone, Copy)]
@@ -41,7 +43,17 @@ pub(crate) struct Scope<'a> {
     source: &'a Source,
 }
 
-impl Scope<'_> {
+impl<'a> Scope<'a> {
+    /// What the name of a relation means to the session.
+    pub(crate) fn lookup(&self, name: &RelationName) -> Option<Found<'a>> {
+        self.catalog.lookup(name.schema.as_deref(), &name.value, self.parameters.path)
+    }
+
+    /// What a message calls a relation.
+    pub(crate) fn described(&self, relation: &Relation) -> String {
+        self.catalog.described(relation, self.parameters.path)
+    }
+
     /// Plans a query; its errors point into the text.
     pub(crate) fn plan(&self, query: &ast::Query) -> Result<Query, SqlError> {
         Query::plan(query, self.catalog, self.parameters).map_err(|error| self.locate(error, query))
@@ -65,6 +77,9 @@ impl Scope<'_> {
 pub fn bind(statement: &Statement, catalog: &Catalog, parameters: Parameters) -> Result<Bound, SqlError> {
     let scope = Scope { catalog, parameters, source: &statement.source };
     Ok(match &statement.kind {
+        StatementKind::CreateSchema(create) => schema::create(create, &scope)?,
+        StatementKind::RenameSchema(name, to) => schema::rename(name, to, &scope)?,
+        StatementKind::DropSchema(drop) => drop::schemas(drop, &scope)?,
         StatementKind::CreateTable(create) => table::create(create, &scope)?,
         StatementKind::CreateTableAs(create) => table::create_as(create, &scope)?,
         StatementKind::CreateView(create) => create::view(create, &scope)?,
@@ -78,7 +93,10 @@ pub fn bind(statement: &Statement, catalog: &Catalog, parameters: Parameters) ->
         StatementKind::Update(update) => Bound::Change(change::update(update, &scope)?),
         StatementKind::Delete(delete) => Bound::Change(change::delete(delete, &scope)?),
         StatementKind::Truncate(truncate) => change::truncate(truncate, &scope)?,
-        StatementKind::Select(query) => Bound::Select(scope.plan(query)?),
+        StatementKind::Select(query) => match set_config::calls(query) {
+            Some(calls) => calls.bind(&scope)?,
+            None => Bound::Select(scope.plan(query)?),
+        },
         StatementKind::Subscribe(subscribe) => Bound::Subscribe(follow::subscribe(subscribe, &scope)?),
         StatementKind::CopyFrom(from) => copy::from(from, &scope)?,
         StatementKind::CopyTo(to) => copy::to(to, &scope)?,
@@ -116,13 +134,16 @@ pub fn describe(
     let declared = || parameters.declared();
     let rows = |columns: Vec<Column>| Description { parameters: declared(), columns: Some(columns.into()) };
     Ok(match &statement.kind {
-        StatementKind::Select(query) => {
-            let query = scope.plan(query)?;
-            Description {
-                parameters: query.parameter_types().to_vec(),
-                columns: Some(query.result().clone()),
+        StatementKind::Select(query) => match set_config::calls(query) {
+            Some(calls) => calls.describe(&scope)?,
+            None => {
+                let query = scope.plan(query)?;
+                Description {
+                    parameters: query.parameter_types().to_vec(),
+                    columns: Some(query.result().clone()),
+                }
             }
-        }
+        },
         StatementKind::Insert(insert) => of_change(&change::insert(insert, &scope)?),
         StatementKind::Update(update) => of_change(&change::update(update, &scope)?),
         StatementKind::Delete(delete) => of_change(&change::delete(delete, &scope)?),
@@ -131,7 +152,10 @@ pub fn describe(
         StatementKind::Show { name } => rows(shown_columns(name)),
         StatementKind::Declare(declare) => execute::declared(declare, &scope)?,
         StatementKind::Refused(error) => return Err(error.clone()),
-        StatementKind::CreateTable(_)
+        StatementKind::CreateSchema(_)
+        | StatementKind::RenameSchema(..)
+        | StatementKind::DropSchema(_)
+        | StatementKind::CreateTable(_)
         | StatementKind::CreateView(_)
         | StatementKind::CreateTableAs(_)
         | StatementKind::CreateIndex(_)

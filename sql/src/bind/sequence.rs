@@ -2,15 +2,15 @@
 
 use millrace_engine::{DataType, RelationId};
 
-use super::Scope;
 use super::create::{CREATED_LATER, ID_LATER, created, terms};
+use super::{Scope, relations};
 use crate::bound::{Alteration, Bound};
-use crate::catalog::{Catalog, CatalogChange, Column, Generated, Owned, Relation, RelationKind};
+use crate::catalog::{CatalogChange, Column, Generated, Owned, Relation, RelationKind, SchemaId};
 use crate::error::SqlError;
 use crate::parse::not_a_sequence_type;
 use crate::query::types::display;
 use crate::sequence::{Position, Sequence};
-use crate::statement::{AlterSequence, ColumnName, CreateSequence, Name, SequenceOption, SequenceOptions};
+use crate::statement::{AlterSequence, ColumnName, CreateSequence, SequenceOption, SequenceOptions};
 
 /// Binds CREATE SEQUENCE.
 pub(super) fn create(create: &CreateSequence, scope: &Scope) -> Result<Bound, SqlError> {
@@ -21,26 +21,24 @@ pub(super) fn create(create: &CreateSequence, scope: &Scope) -> Result<Bound, Sq
     }
     let sequence = defined(&create.options)?;
     let kind = RelationKind::Sequence(sequence);
-    created(&create.name.value, terms(create.if_not_exists), columns(), kind, scope)
+    created(&create.name, terms(create.if_not_exists), columns(), kind, scope)
 }
 
 /// Binds ALTER SEQUENCE.
 pub(super) fn alter(alter: &AlterSequence, scope: &Scope) -> Result<Bound, SqlError> {
     const TAG: &str = "ALTER SEQUENCE";
-    let Some(relation) = scope.catalog.get(&alter.name.value) else {
-        let message = format!("relation \"{}\" does not exist", alter.name.value);
-        if alter.if_exists {
-            let notices = vec![format!("{message}, skipping")];
-            return Ok(Bound::Alter(Alteration { notices, ..Alteration::new(TAG) }));
+    let relation = match relations::altered(&alter.name, alter.if_exists, scope)? {
+        Ok(relation) => relation,
+        Err(notice) => {
+            return Ok(Bound::Alter(Alteration { notices: vec![notice], ..Alteration::new(TAG) }));
         }
-        return Err(SqlError::new("42P01", message).position(alter.name.position));
     };
-    let sequence = of_relation(relation, &alter.name)?;
+    let sequence = of_relation(relation).map_err(|error| error.position(alter.name.position))?;
     let changed = redefined(sequence, &alter.options)?;
     let position = changed.position;
     let mut replaced = vec![Relation { kind: RelationKind::Sequence(changed), ..Relation::clone(relation) }];
     if let Some((owner, position)) = owner_option(&alter.options) {
-        let owners = owned_by(relation, owner.as_ref(), scope.catalog);
+        let owners = owned_by(relation, owner.as_ref(), scope);
         replaced.extend(owners.map_err(|error| error.position(position))?);
     }
     // How far the sequence is the commit path knows better, unless it starts anew.
@@ -54,15 +52,14 @@ pub(super) fn alter(alter: &AlterSequence, scope: &Scope) -> Result<Bound, SqlEr
 ///
 /// # Errors
 /// 42809 where it is none.
-pub(crate) fn of_relation<'r>(relation: &'r Relation, name: &Name) -> Result<&'r Sequence, SqlError> {
+pub(crate) fn of_relation(relation: &Relation) -> Result<&Sequence, SqlError> {
     match &relation.kind {
         RelationKind::Sequence(sequence) => Ok(sequence),
         RelationKind::Table { .. }
         | RelationKind::View { .. }
         | RelationKind::MaterializedView { .. }
         | RelationKind::Index { .. } => {
-            let message = format!("\"{}\" is not a sequence", relation.name);
-            Err(SqlError::new("42809", message).position(name.position))
+            Err(SqlError::new("42809", format!("\"{}\" is not a sequence", relation.name)))
         }
     }
 }
@@ -78,13 +75,17 @@ pub(super) fn columns() -> Vec<Column> {
 }
 
 /// A sequence that a table makes for a column of its own.
-pub(super) fn of_column(name: String, options: &SequenceOptions) -> Result<Relation, SqlError> {
+pub(super) fn of_column(
+    name: String,
+    schema: SchemaId,
+    options: &SequenceOptions,
+) -> Result<Relation, SqlError> {
     if let Some((_, position)) = owner_option(options) {
         let message = "conflicting or redundant options";
         return Err(SqlError::new("42601", message).position(position));
     }
     let kind = RelationKind::Sequence(defined(options)?);
-    Ok(Relation { id: ID_LATER, name, columns: columns(), kind, created: CREATED_LATER })
+    Ok(Relation { id: ID_LATER, name, schema, columns: columns(), kind, created: CREATED_LATER })
 }
 
 /// A new sequence of these options.
@@ -240,9 +241,9 @@ fn check_within(what: &str, value: i64, sequence: &Sequence) -> Result<(), SqlEr
 fn owned_by(
     sequence: &Relation,
     owner: Option<&ColumnName>,
-    catalog: &Catalog,
+    scope: &Scope,
 ) -> Result<Vec<Relation>, SqlError> {
-    let before = catalog.owner(sequence.id);
+    let before = scope.catalog.owner(sequence.id);
     if let Some((table, column)) = before
         && let Some(drawn) = table.rules().and_then(|rules| rules.drawn_of(column))
         && drawn.sequence == sequence.id
@@ -256,7 +257,7 @@ fn owned_by(
         changed.push(without_owned(table, sequence.id));
     }
     let Some(ColumnName { table: table_name, column }) = owner else { return Ok(changed) };
-    let table = super::relations::relation(catalog, table_name)?;
+    let table = relations::existing(table_name, scope)?;
     let place = table.columns.iter().position(|own| own.name == column.value).ok_or_else(|| {
         let message = format!("column \"{}\" of relation \"{}\" does not exist", column.value, table.name);
         SqlError::new("42703", message)
@@ -265,6 +266,10 @@ fn owned_by(
         let message = format!("sequence cannot be owned by relation \"{}\"", table.name);
         return Err(SqlError::new("42809", message)
             .detail(format!("This operation is not supported for {}s.", table.kind_name())));
+    }
+    if table.schema != sequence.schema {
+        let message = "sequence must be in same schema as table it is linked to";
+        return Err(SqlError::new("55000", message));
     }
     let mut owner = match changed.iter().position(|relation| relation.id == table.id) {
         Some(at) => changed.remove(at),

@@ -5,24 +5,27 @@ use std::collections::BTreeSet;
 use datafusion::sql::sqlparser::ast;
 use millrace_engine::{DataType, Expr};
 
-use super::create::{CREATED_LATER, ID_LATER, created, named, terms};
+use super::create::{CREATED_LATER, ID_LATER, created, created_in, named, terms};
 use super::index::joined;
-use super::{Scope, index, sequence};
+use super::{Scope, index, relations, sequence};
 use crate::bound::{Bound, Create};
 use crate::catalog::{
-    Check, Column, Drawn, Generated, IndexKey, Owned, Relation, RelationKind, TableRules, Uniqueness,
+    Catalog, Check, Column, Drawn, Generated, IndexKey, Owned, Relation, RelationKind, SchemaId, TableRules,
+    Uniqueness,
 };
 use crate::error::SqlError;
 use crate::parse::quoted;
 use crate::query::binder::assignable;
 use crate::query::change::{check_condition, default_expression};
 use crate::query::exprs::columns_of;
+use crate::query::scope::unqualified;
 use crate::query::types::display;
 use crate::query::volatile::next_value_of;
 use crate::statement::{ColumnDefinition, ConstraintKind, CreateTable, CreateTableAs, Name, TableConstraint};
 
 /// Binds CREATE TABLE.
 pub(super) fn create(create: &CreateTable, scope: &Scope) -> Result<Bound, SqlError> {
+    let schema = relations::schema_for(&create.name, scope)?;
     let mut columns: Vec<Column> =
         create.columns.iter().map(|definition| definition.column.clone()).collect();
     let primary = primary_key(create)?;
@@ -33,10 +36,11 @@ pub(super) fn create(create: &CreateTable, scope: &Scope) -> Result<Bound, SqlEr
         columns[column].nullable = false;
     }
     let defaults = defaults(&create.columns, scope)?;
-    let (sequences, drawn, owned) = drawn(create, scope)?;
+    let (sequences, drawn, owned) = drawn(create, schema, scope)?;
     let mut relation = Relation {
         id: ID_LATER,
         name: create.name.value.clone(),
+        schema,
         columns,
         kind: RelationKind::Table { keep_rows: create.keep_rows, rules: TableRules::default() },
         created: CREATED_LATER,
@@ -50,7 +54,7 @@ pub(super) fn create(create: &CreateTable, scope: &Scope) -> Result<Bound, SqlEr
     let mut terms = terms(create.if_not_exists);
     terms.chosen_name = !sequences.is_empty()
         || create.constraints.iter().any(|constraint| constraint.name.is_none()) && !indexes.is_empty();
-    match created(&relation.name, terms, relation.columns, relation.kind, scope)? {
+    match created_in(schema, &relation.name, terms, relation.columns, relation.kind, scope)? {
         Bound::Create(create) => Ok(Bound::Create(Create { sequences, indexes, ..create })),
         other => Ok(other),
     }
@@ -61,7 +65,7 @@ pub(super) fn create_as(create: &CreateTableAs, scope: &Scope) -> Result<Bound, 
     let query = scope.plan(&create.query)?;
     let columns = named(query.columns(), &create.columns)?;
     let kind = RelationKind::Table { keep_rows: true, rules: TableRules::default() };
-    match created(&create.name.value, terms(create.if_not_exists), columns, kind, scope)? {
+    match created(&create.name, terms(create.if_not_exists), columns, kind, scope)? {
         Bound::Create(table) => Ok(Bound::CreateAs(table, create.with_data.then_some(query))),
         other => Ok(other),
     }
@@ -94,7 +98,7 @@ fn position(name: &Name, columns: &[Column], constraint: &TableConstraint) -> Re
 fn defaults(columns: &[ColumnDefinition], scope: &Scope) -> Result<Vec<Option<String>>, SqlError> {
     let default = |definition: &ColumnDefinition| {
         let Some((value, text)) = &definition.default else { return Ok(None) };
-        if next_value_of(value, scope.catalog)?.is_some() {
+        if next_value_of(value, scope)?.is_some() {
             return Ok(None);
         }
         default_expression(value, &definition.column).map_err(|error| scope.locate(error, value))?;
@@ -105,21 +109,21 @@ fn defaults(columns: &[ColumnDefinition], scope: &Scope) -> Result<Vec<Option<St
 
 /// What columns draw from: the sequences that the table makes for them, each with the column's place, and those
 /// that DEFAULT names.
-fn drawn(create: &CreateTable, scope: &Scope) -> Result<DrawnColumns, SqlError> {
+fn drawn(create: &CreateTable, schema: SchemaId, scope: &Scope) -> Result<DrawnColumns, SqlError> {
     let (mut sequences, mut drawn, mut owned) = (Vec::<(usize, Relation)>::new(), Vec::new(), Vec::new());
     for (column, definition) in create.columns.iter().enumerate() {
         if let Some((generated, options)) = &definition.drawn {
             let is_taken = |name: &str| {
-                scope.catalog.get(name).is_some()
+                scope.catalog.in_schema(schema, name).is_some()
                     || name == create.name.value
                     || sequences.iter().any(|(_, sequence)| sequence.name == name)
             };
             let name = numbered(&create.name.value, &definition.column.name, "seq", is_taken);
-            sequences.push((column, sequence::of_column(name, options)?));
+            sequences.push((column, sequence::of_column(name, schema, options)?));
             drawn.push(Drawn { column, sequence: ID_LATER, generated: *generated });
             owned.push(Owned { column, sequence: ID_LATER });
         } else if let Some((value, _)) = &definition.default
-            && let Some(sequence) = next_value_of(value, scope.catalog)?
+            && let Some(sequence) = next_value_of(value, scope)?
         {
             default_is_whole(&definition.column)?;
             drawn.push(Drawn { column, sequence, generated: Generated::Default });
@@ -179,12 +183,16 @@ pub(super) fn check_of(
     is_taken: impl Fn(&str) -> bool,
     scope: &Scope,
 ) -> Result<Check, SqlError> {
-    let bound = check_condition(table, condition).map_err(|error| scope.locate(error, condition))?;
+    let schema = scope.catalog.schema_of(table);
+    let bare = unqualified(condition, &table.name, schema);
+    let bound = check_condition(table, bare.as_ref().unwrap_or(condition));
+    let bound = bound.map_err(|error| scope.locate(error, condition))?;
+    let text = bare.map_or_else(|| text.to_owned(), |bare| bare.to_string());
     let name = match &constraint.name {
         Some(name) => name.value.clone(),
         None => choose_check_name(table, &bound, is_taken),
     };
-    Ok(Check { name, condition: text.to_owned() })
+    Ok(Check { name, condition: text })
 }
 
 /// PostgreSQL's: `t_a_check` for a condition on one column, else `t_check`, with a number where that is taken.
@@ -213,7 +221,7 @@ fn indexes(create: &CreateTable, table: &Relation, scope: &Scope) -> Result<Vec<
         }
         let columns = key_columns(names, table, uniqueness, constraint)?;
         let is_taken = |name: &str| {
-            scope.catalog.get(name).is_some()
+            scope.catalog.in_schema(table.schema, name).is_some()
                 || name == table.name
                 || indexes.iter().any(|index| index.name == name)
         };
@@ -221,7 +229,7 @@ fn indexes(create: &CreateTable, table: &Relation, scope: &Scope) -> Result<Vec<
             Some(name) => name.value.clone(),
             None => key_name(table, &columns, uniqueness, is_taken),
         };
-        indexes.push(index_of(table, name, &columns, uniqueness));
+        indexes.push(index_of(table, name, &columns, uniqueness, scope.catalog));
     }
     Ok(indexes)
 }
@@ -267,18 +275,25 @@ pub(super) fn index_of(
     name: String,
     columns: &[usize],
     uniqueness: Uniqueness,
+    catalog: &Catalog,
 ) -> Relation {
     let column = |place: &usize| table.columns[*place].clone();
     let keys: Vec<IndexKey> = columns
         .iter()
         .map(|place| IndexKey { expr: Expr::Column(*place), text: quoted(&table.columns[*place].name) })
         .collect();
-    let definition =
-        index::definition(&name, &table.name, true, "btree", keys.iter().map(|key| key.text.clone()));
+    let definition = index::definition(
+        &name,
+        &catalog.qualified(table),
+        true,
+        "btree",
+        keys.iter().map(|key| key.text.clone()),
+    );
     let kind = RelationKind::Index { on: table.id, columns: table.types(), keys, definition, uniqueness };
     Relation {
         id: ID_LATER,
         name,
+        schema: table.schema,
         columns: columns.iter().map(column).collect(),
         kind,
         created: CREATED_LATER,

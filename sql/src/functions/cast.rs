@@ -13,6 +13,7 @@ use super::arithmetic::narrowed;
 use super::array;
 use super::bytes;
 use super::date;
+use super::decimal;
 use super::inputs::Inputs;
 use super::json;
 use super::limits;
@@ -36,23 +37,25 @@ pub(crate) fn context(from: DataType, to: DataType) -> Option<Context> {
         return context(from.data_type(), to.data_type());
     }
     use DataType::{
-        Boolean, Char, Date, Float32, Float64, Int16, Int32, Int64, Interval, Json, Jsonb, Numeric, Text,
-        Time, Timestamp, TimestampTz,
+        Boolean, Char, Date, Decimal, Float32, Float64, Int16, Int32, Int64, Interval, Json, Jsonb, Numeric,
+        Text, Time, Timestamp, TimestampTz,
     };
     Some(match (from.base(), to.base()) {
         (from, to) if from == to => Context::Implicit,
-        (Numeric { .. }, Numeric { .. }) => Context::Implicit,
-        (Int16, Int32 | Int64 | Float32 | Float64 | Numeric { .. }) => Context::Implicit,
-        (Int32, Int64 | Float32 | Float64 | Numeric { .. }) => Context::Implicit,
-        (Int64, Float32 | Float64 | Numeric { .. }) => Context::Implicit,
-        (Numeric { .. }, Float32 | Float64) | (Float32, Float64) => Context::Implicit,
-        (Int32 | Int64 | Float32 | Float64 | Numeric { .. }, Int16) => Context::Assignment,
-        (Int64 | Float32 | Float64 | Numeric { .. }, Int32) => Context::Assignment,
-        (Float32 | Float64 | Numeric { .. }, Int64) => Context::Assignment,
-        (Float32 | Float64, Numeric { .. }) | (Float64, Float32) => Context::Assignment,
+        (Numeric { .. } | Decimal, Numeric { .. } | Decimal) => Context::Implicit,
+        (Int16, Int32 | Int64 | Float32 | Float64 | Numeric { .. } | Decimal) => Context::Implicit,
+        (Int32, Int64 | Float32 | Float64 | Numeric { .. } | Decimal) => Context::Implicit,
+        (Int64, Float32 | Float64 | Numeric { .. } | Decimal) => Context::Implicit,
+        (Numeric { .. } | Decimal, Float32 | Float64) | (Float32, Float64) => Context::Implicit,
+        (Int32 | Int64 | Float32 | Float64 | Numeric { .. } | Decimal, Int16) => Context::Assignment,
+        (Int64 | Float32 | Float64 | Numeric { .. } | Decimal, Int32) => Context::Assignment,
+        (Float32 | Float64 | Numeric { .. } | Decimal, Int64) => Context::Assignment,
+        (Float32 | Float64, Numeric { .. } | Decimal) | (Float64, Float32) => Context::Assignment,
         (Char, Text) => Context::Implicit,
         (Json, Jsonb) | (Jsonb, Json) => Context::Assignment,
-        (Jsonb, Boolean | Int16 | Int32 | Int64 | Float32 | Float64 | Numeric { .. }) => Context::Explicit,
+        (Jsonb, Boolean | Int16 | Int32 | Int64 | Float32 | Float64 | Numeric { .. } | Decimal) => {
+            Context::Explicit
+        }
         (_, Text | Char) => Context::Assignment,
         (Text | Char, _) => Context::Explicit,
         (Boolean, Int32) | (Int32, Boolean) => Context::Explicit,
@@ -99,6 +102,7 @@ pub(crate) fn cast(inputs: &Inputs, from: DataType, to: DataType) -> Cast {
         DataType::Text => to_text(inputs, from),
         DataType::Timestamp => to_timestamp(inputs, from),
         DataType::Numeric { precision, scale } => to_numeric(inputs, from, precision, scale),
+        DataType::Decimal => to_decimal(inputs, from),
         DataType::Date => to_date(inputs, from),
         DataType::Interval => to_interval(inputs, from),
         DataType::Int16 => to_int2(inputs, from),
@@ -184,6 +188,7 @@ fn to_int2(inputs: &Inputs, from: DataType) -> Cast {
             let whole = rescale(v, scale, 0, NUMERIC_PRECISION_MAX);
             whole.and_then(|v| i16::try_from(v).ok()).ok_or_else(range)
         }),
+        DataType::Decimal => decimal::to_whole::<Int16Type>(inputs, "smallint"),
         DataType::Text => parse::<Int16Type>(inputs, text_form::parse_int16),
         DataType::Boolean
         | DataType::Int16
@@ -219,6 +224,7 @@ fn to_int4(inputs: &Inputs, from: DataType) -> Cast {
             let whole = rescale(v, scale, 0, NUMERIC_PRECISION_MAX);
             whole.and_then(|v| i32::try_from(v).ok()).ok_or_else(range)
         }),
+        DataType::Decimal => decimal::to_whole::<Int32Type>(inputs, "integer"),
         DataType::Text => parse::<Int32Type>(inputs, text_form::parse_int32),
         DataType::Int32
         | DataType::Timestamp
@@ -251,6 +257,7 @@ fn to_int8(inputs: &Inputs, from: DataType) -> Cast {
             let whole = rescale(v, scale, 0, NUMERIC_PRECISION_MAX);
             whole.and_then(|v| i64::try_from(v).ok()).ok_or_else(range)
         }),
+        DataType::Decimal => decimal::to_whole::<Int64Type>(inputs, "bigint"),
         DataType::Text => parse::<Int64Type>(inputs, text_form::parse_int64),
         DataType::Boolean
         | DataType::Int64
@@ -279,6 +286,7 @@ fn to_real(inputs: &Inputs, from: DataType) -> Cast {
         DataType::Numeric { scale, .. } => map::<Decimal128Type, Float32Type>(inputs, |v| {
             text_form::parse_float32(&shown(|out| text_form::write_numeric(v, scale, out)))
         }),
+        DataType::Decimal => decimal::to_float::<Float32Type>(inputs, text_form::parse_float32),
         DataType::Text => parse::<Float32Type>(inputs, text_form::parse_float32),
         DataType::Boolean
         | DataType::Float32
@@ -307,6 +315,7 @@ fn to_float(inputs: &Inputs, from: DataType) -> Cast {
         DataType::Numeric { scale, .. } => map::<Decimal128Type, Float64Type>(inputs, |v| {
             text_form::parse_float64(&shown(|out| text_form::write_numeric(v, scale, out)))
         }),
+        DataType::Decimal => decimal::to_float::<Float64Type>(inputs, text_form::parse_float64),
         DataType::Text => parse::<Float64Type>(inputs, text_form::parse_float64),
         DataType::Boolean
         | DataType::Float64
@@ -372,15 +381,26 @@ fn field_overflow() -> DataError {
 }
 
 /// A double's 15 significant digits, or a real's 6, as PostgreSQL casts it to numeric.
-fn float_to_numeric(value: f64, digits: usize) -> Result<(i128, u8), DataError> {
+fn float_to_numeric(value: f64, digits: usize, precision: u8, scale: u8) -> Result<i128, DataError> {
     if !value.is_finite() {
         let name = shown(|out| text_form::write_float64(value, out));
-        return Err(DataError::new("0A000", format!("numeric {name} is not supported")));
+        return Err(DataError::new("0A000", format!("numeric {name} is not supported with a precision")));
     }
-    let digits = format!("{value:.*e}", digits - 1);
-    let (mantissa, exponent) = digits.split_once('e').unwrap_or((&digits, "0"));
-    let mantissa = mantissa.trim_end_matches('0').trim_end_matches('.');
-    text_form::parse_digits(&format!("{mantissa}e{exponent}"))
+    let digits = text_form::significant_digits(value, digits);
+    text_form::parse_decimal(&digits)?.fit(precision, scale).ok_or_else(field_overflow)
+}
+
+fn to_decimal(inputs: &Inputs, from: DataType) -> Cast {
+    match from {
+        DataType::Int16 => decimal::of_whole::<Int16Type>(inputs),
+        DataType::Int32 => decimal::of_whole::<Int32Type>(inputs),
+        DataType::Int64 => decimal::of_whole::<Int64Type>(inputs),
+        DataType::Float32 => decimal::of_reals(inputs),
+        DataType::Float64 => decimal::of_doubles(inputs),
+        DataType::Numeric { .. } => decimal::widened(inputs),
+        DataType::Text => decimal::of_texts(inputs),
+        _ => missing(from, DataType::Decimal),
+    }
 }
 
 fn to_numeric(inputs: &Inputs, from: DataType, precision: u8, scale: u8) -> Cast {
@@ -388,12 +408,16 @@ fn to_numeric(inputs: &Inputs, from: DataType, precision: u8, scale: u8) -> Cast
     let array = match from {
         DataType::Int32 => inputs.map1::<Int32Type, Decimal128Type>(|v| fit(i128::from(v), 0)),
         DataType::Int64 => inputs.map1::<Int64Type, Decimal128Type>(|v| fit(i128::from(v), 0)),
-        DataType::Float64 => inputs.map1::<Float64Type, Decimal128Type>(|v| {
-            float_to_numeric(v, 15).and_then(|(value, own)| fit(value, own))
-        }),
-        DataType::Float32 => inputs.map1::<Float32Type, Decimal128Type>(|v| {
-            float_to_numeric(v.into(), 6).and_then(|(value, own)| fit(value, own))
-        }),
+        DataType::Float64 => {
+            inputs.map1::<Float64Type, Decimal128Type>(|v| float_to_numeric(v, 15, precision, scale))
+        }
+        DataType::Float32 => {
+            inputs.map1::<Float32Type, Decimal128Type>(|v| float_to_numeric(v.into(), 6, precision, scale))
+        }
+        DataType::Decimal => {
+            let number = decimal::reader(inputs.get(0));
+            inputs.build::<Decimal128Type>(|row| decimal::fixed(number(row)?, precision, scale))
+        }
         DataType::Int16 => inputs.map1::<Int16Type, Decimal128Type>(|v| fit(i128::from(v), 0)),
         DataType::Numeric { scale: own, .. } => {
             inputs.map1::<Decimal128Type, Decimal128Type>(|v| fit(v, own))
@@ -480,6 +504,7 @@ fn to_text(inputs: &Inputs, from: DataType) -> Cast {
             let values = input.primitive::<Time64MicrosecondType>();
             inputs.build_text(|row| Ok(shown(|out| text_form::write_time(values.get(row), out))))
         }
+        DataType::Decimal => decimal::shown(inputs),
         DataType::Char => Ok(Arc::clone(input.array())),
         DataType::Bytea => {
             let values = input.bytes();

@@ -12,6 +12,7 @@ use datafusion::arrow::datatypes::{
 };
 use millrace_engine::{DataError, DataType, normalise_interval, normalise_keys};
 
+use super::decimal;
 use super::inputs::{Input, Inputs};
 use super::numeric;
 use crate::json::compared;
@@ -89,12 +90,19 @@ fn comparison<'a>(left: &'a Input, right: &'a Input) -> Result<Compare<'a>, Data
         DataType::Date => primitives::<Date32Type>(left, right, |a, b| a.cmp(&b)),
         DataType::Time => primitives::<Time64MicrosecondType>(left, right, |a, b| a.cmp(&b)),
         DataType::Interval => primitives::<IntervalMonthDayNanoType>(left, right, compare_intervals),
+        DataType::Decimal => decimals(left, right),
+        DataType::Numeric { .. } if decimal::is_unlimited(right.array()) => decimals(left, right),
         DataType::Numeric { scale, .. } => {
             let other = numeric::scale_of(right.array());
             let (a, b) = (left.primitive::<Decimal128Type>(), right.primitive::<Decimal128Type>());
             Box::new(move |row| numeric::compare(a.get(row), scale, b.get(row), other))
         }
     })
+}
+
+fn decimals<'a>(left: &'a Input, right: &'a Input) -> Compare<'a> {
+    let (left, right) = (decimal::compared(left), decimal::compared(right));
+    Box::new(move |row| left(row).cmp(&right(row)))
 }
 
 fn compare(inputs: &Inputs, keep: fn(Ordering) -> bool) -> Result<ArrayRef, DataError> {
@@ -175,6 +183,11 @@ pub(crate) fn extreme_row(array: &ArrayRef, greatest: bool) -> Result<Option<usi
         DataType::Array(_) => {
             let bytes = array.as_binary_view();
             best_row(array, wanted, |row| (compared(bytes.value(row)), bytes.value(row)), |a, b| a.cmp(b))
+        }
+        DataType::Decimal => {
+            // Of equal ones the bytes tell by what is shown of them.
+            let stored = array.as_string_view();
+            best_row(array, wanted, |row| stored.value(row), |a, b| a.cmp(b))
         }
         DataType::Jsonb => {
             let bytes = array.as_binary::<i64>();

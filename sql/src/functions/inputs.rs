@@ -229,6 +229,12 @@ impl Input {
         }
     }
 
+    /// What is stored of a numeric of any number of digits.
+    pub(crate) fn stored_numeric<'a>(&'a self) -> impl Fn(usize) -> &'a str {
+        let array = self.array.as_string_view();
+        move |row| array.value(row * self.stride)
+    }
+
     /// The value of a boolean row.
     pub(crate) fn boolean(&self) -> impl Fn(usize) -> bool {
         let array = self.array.as_boolean();

@@ -11,6 +11,7 @@ use datafusion::arrow::datatypes::{
 };
 use millrace_engine::{DataError, DataType};
 
+use super::decimal;
 use super::inputs::{Input, Inputs};
 use super::numeric;
 use crate::json::{self, Json, Split, decode, encode};
@@ -463,6 +464,9 @@ pub(super) fn cast_jsonb(inputs: &Inputs, to: DataType) -> Computed {
         DataType::Float64 => Arc::new(
             inputs.build::<Float64Type>(|row| text_form::parse_float64(&number(row, "double precision")?))?,
         ),
+        DataType::Decimal => {
+            return decimal::build(inputs, |row| text_form::parse_unlimited(&number(row, "numeric")?));
+        }
         DataType::Numeric { precision, scale } => {
             let array = inputs.build::<Decimal128Type>(|row| {
                 let decimal = text_form::parse_decimal(&number(row, "numeric")?)?;

@@ -64,6 +64,7 @@ fn plain(inputs: &Inputs) -> Result<(Plain, ArrayRef), DataError> {
         | ArrowType::Int64
         | ArrowType::Float32
         | ArrowType::Float64
+        | ArrowType::Utf8View
         | ArrowType::Decimal128(..) => Plain::Number,
         _ => Plain::Text,
     };

@@ -6,6 +6,7 @@ use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::datatypes::{Time64MicrosecondType, TimestampMicrosecondType};
 use millrace_engine::{DataError, DataType, Limit};
 
+use super::decimal;
 use super::inputs::Inputs;
 use super::zoned::moments;
 use crate::text_form::{cut_to, fitted, round_time, round_timestamp};
@@ -16,9 +17,11 @@ type Computed = Result<ArrayRef, DataError>;
 pub(super) fn released(inputs: &Inputs, limit: Limit) -> Computed {
     match limit {
         Limit::Char(_) => without_blanks(inputs),
-        Limit::Varchar(_) | Limit::Timestamp(_) | Limit::TimestampTz(_) | Limit::Time(_) => {
-            Ok(Arc::clone(inputs.get(0).array()))
-        }
+        Limit::Varchar(_)
+        | Limit::Timestamp(_)
+        | Limit::TimestampTz(_)
+        | Limit::Time(_)
+        | Limit::Numeric { .. } => Ok(Arc::clone(inputs.get(0).array())),
     }
 }
 
@@ -36,6 +39,7 @@ pub(super) fn cut(inputs: &Inputs, limit: Limit) -> Computed {
             let text = inputs.get(0).text();
             inputs.build_text(|row| Ok(cut_to(text(row), limit)))
         }
+        Limit::Numeric { precision, scale } => decimal::limited_all(inputs, precision, scale),
         Limit::Timestamp(digits) => Ok(Arc::new(rounded(inputs, digits)?)),
         Limit::TimestampTz(digits) => Ok(moments(rounded(inputs, digits)?)),
         Limit::Time(digits) => {

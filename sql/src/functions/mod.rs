@@ -22,7 +22,9 @@ mod math;
 mod moment_fields; // what to_date has read
 mod moment_pattern; // the patterns of to_char and to_date
 mod number_pattern; // the patterns of to_char of numbers
-mod numeric;
+mod numeric; // of a fixed scale
+mod decimal; // of any number of digits
+mod decimal_math; // its roots, powers, logarithms
 mod overlaps; // OVERLAPS
 mod read_moment; // to_date, to_timestamp
 mod resolve; // which overload a call means
@@ -49,14 +51,14 @@ pub(crate) use arithmetic::float_overflow;
 pub(crate) use cast::{Context, cast, context};
 pub(crate) use comparison::{compare_shown_intervals, extreme_row, normalize_float, normalize_real};
 pub(crate) use date::fold_moment;
+pub(crate) use decimal::limited;
 pub(crate) use inputs::Inputs;
-pub(crate) use numeric::{mean, overflow as numeric_overflow, quotient_scale, rescale};
+pub(crate) use numeric::{overflow as numeric_overflow, rescale};
 pub(crate) use resolve::{Unresolved, common_type, comparison_type, resolve_function, resolve_operator};
 pub(crate) use sets::{gives_rows, set_function};
 pub(crate) use table::sql_function;
 use table::{FUNCTIONS, GENERIC};
 pub(crate) use time::extract_scale;
-pub(crate) use to_number::digits_behind_point;
 pub(crate) use zoned::cast_in_zone;
 
 /// The version that every function has had so far: part of a call's identity in plans.
@@ -100,7 +102,7 @@ impl Kind {
             DataType::Float64 => Kind::Float64,
             DataType::Text => Kind::Text,
             DataType::Timestamp => Kind::Timestamp,
-            DataType::Numeric { .. } => Kind::Numeric,
+            DataType::Numeric { .. } | DataType::Decimal => Kind::Numeric,
             DataType::Date => Kind::Date,
             DataType::Interval => Kind::Interval,
             DataType::Int16 => Kind::Int16,
@@ -138,9 +140,9 @@ impl Kind {
             (Kind::Array, Some(array @ DataType::Array(_))) => array,
             (Kind::Array, _) => DataType::Array(Element::Text),
             (Kind::Char, _) => DataType::Char,
-            (Kind::Numeric, Some(known @ DataType::Numeric { .. })) => known,
+            (Kind::Numeric, Some(known @ (DataType::Numeric { .. } | DataType::Decimal))) => known,
             (Kind::Numeric, Some(from)) if is_whole(from) || from == DataType::Boolean => numeric_type(0),
-            (Kind::Numeric, _) => numeric_type(numeric::QUOTIENT_SCALE),
+            (Kind::Numeric, _) => DataType::Decimal,
         }
     }
 }
@@ -149,6 +151,10 @@ impl Kind {
 fn is_whole(data_type: DataType) -> bool {
     matches!(data_type, DataType::Int16 | DataType::Int32 | DataType::Int64)
 }
+
+/// A result of numerics of a fixed scale has one, too, up to so many digits behind the point: then 38 digits leave
+/// room for those before it.
+const FIXED_SCALE_MAX: i32 = 16;
 
 /// `numeric` with this many digits behind the point, as wide as it can be.
 pub(crate) fn numeric_type(scale: u8) -> DataType {
@@ -163,19 +169,16 @@ enum Returns {
     MaxScale,
     /// numeric with the scale of a product
     Product,
-    /// numeric with the scale of a quotient
-    Quotient,
     /// numeric without digits behind the point
     Whole,
 }
 
-/// The result's type of `round(numeric, digits)` and `trunc(numeric, digits)`: the scale that is asked
-/// for where that is a constant, else the argument's.
+/// The result's type of `round(numeric, digits)` and `trunc(numeric, digits)`: of the scale that is asked
+/// for where that is a constant, and of any else.
 pub(crate) fn rounded_type(argument: DataType, digits: Option<i32>) -> DataType {
     match (argument, digits) {
-        (_, Some(digits)) => numeric_type(digits.clamp(0, i32::from(NUMERIC_PRECISION_MAX)) as u8),
-        (DataType::Numeric { scale, .. }, None) => numeric_type(scale),
-        (_, None) => numeric_type(0),
+        (DataType::Numeric { .. }, Some(digits @ ..=FIXED_SCALE_MAX)) => numeric_type(digits.max(0) as u8),
+        _ => DataType::Decimal,
     }
 }
 
@@ -199,9 +202,13 @@ impl Function {
         };
         match self.returns {
             Returns::Fixed(data_type) => data_type,
+            // Where one has a scale for each value, so has the result.
+            _ if arguments.contains(&DataType::Decimal) => DataType::Decimal,
             Returns::MaxScale => numeric_type(scale(0).max(scale(1))),
-            Returns::Product => numeric_type(numeric::product_scale(scale(0), scale(1))),
-            Returns::Quotient => numeric_type(numeric::quotient_scale(scale(0), scale(1))),
+            Returns::Product => match scale(0) + scale(1) {
+                exact if i32::from(exact) <= FIXED_SCALE_MAX => numeric_type(exact),
+                _ => DataType::Decimal,
+            },
             Returns::Whole => numeric_type(0),
         }
     }

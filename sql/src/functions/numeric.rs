@@ -1,7 +1,7 @@
 //! `numeric(p, s)`: arithmetic on Decimal128 through 256-bit intermediates.
 //!
-//! Where PostgreSQL's result scale depends on the values, ours is fixed by the types
-//! (`product_scale`, `quotient_scale`); what does not fit into 38 digits is 22003, never wrapped.
+//! A result whose type is of any number of digits is computed as such (`decimal.rs`). Else its scale follows from
+//! the types; what does not fit into 38 digits is 22003, never wrapped.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -10,10 +10,8 @@ use datafusion::arrow::array::{ArrayRef, Decimal128Array};
 use datafusion::arrow::datatypes::{Decimal128Type, Int32Type, i256};
 use millrace_engine::{DataError, DataType, NUMERIC_PRECISION_MAX};
 
+use super::decimal;
 use super::inputs::Inputs;
-
-/// Digits behind the point that a quotient or a mean has at least.
-pub(crate) const QUOTIENT_SCALE: u8 = 16;
 
 /// 22003 as PostgreSQL words it for a numeric beyond its limits.
 pub(crate) fn overflow() -> DataError {
@@ -58,12 +56,6 @@ pub(crate) fn rescale(value: i128, from: u8, to: u8, precision: u8) -> Option<i1
     narrow(rescale_wide(i256::from_i128(value), from, to), precision)
 }
 
-/// `sum` (at `scale`) / `count` with `digits` behind the point, which are at least `scale`; for avg.
-pub(crate) fn mean(sum: i256, scale: u8, count: i64, digits: u8) -> Option<i128> {
-    let numerator = sum.checked_mul(power(digits.checked_sub(scale)?))?;
-    narrow(divide_rounded(numerator, i256::from_i128(i128::from(count))), NUMERIC_PRECISION_MAX)
-}
-
 /// How two numerics compare, whatever their scales.
 pub(crate) fn compare(a: i128, scale_a: u8, b: i128, scale_b: u8) -> Ordering {
     if scale_a == scale_b {
@@ -73,16 +65,6 @@ pub(crate) fn compare(a: i128, scale_a: u8, b: i128, scale_b: u8) -> Ordering {
     let scale = scale_a.max(scale_b);
     let wide = |value: i128, from: u8| i256::from_i128(value).wrapping_mul(power(scale - from));
     wide(a, scale_a).cmp(&wide(b, scale_b))
-}
-
-/// The scale of a product: exact up to 16 digits behind the point (or those of a factor).
-pub(crate) fn product_scale(a: u8, b: u8) -> u8 {
-    (a + b).min(QUOTIENT_SCALE.max(a).max(b))
-}
-
-/// The scale of a quotient.
-pub(crate) fn quotient_scale(a: u8, b: u8) -> u8 {
-    QUOTIENT_SCALE.max(a).max(b)
 }
 
 /// The scale of a numeric argument; 0 for other types.
@@ -129,16 +111,25 @@ fn scales(inputs: &Inputs) -> (u8, u8) {
 }
 
 pub(crate) fn add(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
+    if result == DataType::Decimal {
+        return decimal::add(inputs);
+    }
     let ((a, b), (_, scale)) = (scales(inputs), parts(result));
     binary(inputs, result, |x, y| rescale_wide(x, a, scale)?.checked_add(rescale_wide(y, b, scale)?))
 }
 
 pub(crate) fn subtract(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
+    if result == DataType::Decimal {
+        return decimal::subtract(inputs);
+    }
     let ((a, b), (_, scale)) = (scales(inputs), parts(result));
     binary(inputs, result, |x, y| rescale_wide(x, a, scale)?.checked_sub(rescale_wide(y, b, scale)?))
 }
 
 pub(crate) fn multiply(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
+    if result == DataType::Decimal {
+        return decimal::multiply(inputs);
+    }
     let ((a, b), (_, scale)) = (scales(inputs), parts(result));
     binary(inputs, result, |x, y| rescale_wide(x.checked_mul(y)?, a + b, scale))
 }
@@ -153,16 +144,15 @@ fn check_divisors(inputs: &Inputs) -> Result<(), DataError> {
         .map(drop)
 }
 
-pub(crate) fn divide(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
-    check_divisors(inputs)?;
-    let ((a, b), (_, scale)) = (scales(inputs), parts(result));
-    binary(inputs, result, |x, y| {
-        // x·10^-a / (y·10^-b) at `scale` is x·10^(scale + b - a) / y; scale ≥ a.
-        divide_rounded(x.checked_mul(power(scale + b - a))?, y)
-    })
+/// `numeric / numeric`: each quotient has a scale of its own.
+pub(crate) fn divide(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
+    decimal::divide(inputs)
 }
 
 pub(crate) fn modulo(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
+    if result == DataType::Decimal {
+        return decimal::modulo(inputs);
+    }
     check_divisors(inputs)?;
     let ((a, b), (_, scale)) = (scales(inputs), parts(result));
     binary(inputs, result, |x, y| rescale_wide(x, a, scale)?.checked_rem(rescale_wide(y, b, scale)?))
@@ -173,10 +163,16 @@ fn unary(inputs: &Inputs, result: DataType, apply: fn(i128) -> i128) -> Result<A
 }
 
 pub(crate) fn negate(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
+    if result == DataType::Decimal {
+        return decimal::negate(inputs);
+    }
     unary(inputs, result, |value| -value)
 }
 
 pub(crate) fn abs(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
+    if result == DataType::Decimal {
+        return decimal::abs(inputs);
+    }
     unary(inputs, result, i128::abs)
 }
 
@@ -189,14 +185,23 @@ fn whole(inputs: &Inputs, result: DataType, adjust: fn(i128, i128) -> i128) -> R
 }
 
 pub(crate) fn ceil(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
+    if result == DataType::Decimal {
+        return decimal::ceil(inputs);
+    }
     whole(inputs, result, |quotient, remainder| quotient + i128::from(remainder > 0))
 }
 
 pub(crate) fn floor(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
+    if result == DataType::Decimal {
+        return decimal::floor(inputs);
+    }
     whole(inputs, result, |quotient, remainder| quotient - i128::from(remainder < 0))
 }
 
 pub(crate) fn round(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
+    if result == DataType::Decimal {
+        return decimal::round(inputs);
+    }
     let from = scale_of(inputs.get(0).array());
     let array = inputs.map1::<Decimal128Type, Decimal128Type>(|value| {
         rescale(value, from, 0, NUMERIC_PRECISION_MAX).ok_or_else(overflow)
@@ -205,10 +210,16 @@ pub(crate) fn round(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataE
 }
 
 pub(crate) fn trunc(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
+    if result == DataType::Decimal {
+        return decimal::trunc(inputs);
+    }
     whole(inputs, result, |quotient, _| quotient)
 }
 
 pub(crate) fn sign(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
+    if result == DataType::Decimal {
+        return decimal::sign(inputs);
+    }
     unary(inputs, result, i128::signum)
 }
 
@@ -237,10 +248,16 @@ fn cut_to(
 
 /// `round(numeric, digits)`: half away from zero.
 pub(crate) fn round_to(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
+    if result == DataType::Decimal {
+        return decimal::round_to(inputs);
+    }
     cut_to(inputs, result, divide_rounded)
 }
 
 /// `trunc(numeric, digits)`: towards zero.
 pub(crate) fn trunc_to(inputs: &Inputs, result: DataType) -> Result<ArrayRef, DataError> {
+    if result == DataType::Decimal {
+        return decimal::trunc_to(inputs);
+    }
     cut_to(inputs, result, |value, unit| value.checked_div(unit))
 }

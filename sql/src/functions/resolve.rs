@@ -152,7 +152,7 @@ pub(crate) fn comparison_type(left: Option<DataType>, right: Option<DataType>) -
 
 /// The one of two types that the other becomes by itself.
 fn wider(left: DataType, right: DataType) -> Option<DataType> {
-    use DataType::{Char, Numeric, Text};
+    use DataType::{Char, Decimal, Numeric, Text};
     let (left, right) = (left.base(), right.base());
     Some(match (left, right) {
         (Char, Text) | (Text, Char) => Text,
@@ -160,6 +160,7 @@ fn wider(left: DataType, right: DataType) -> Option<DataType> {
             DataType::Array(Element::of(wider(left.data_type(), right.data_type())?)?)
         }
         (Numeric { scale: a, .. }, Numeric { scale: b, .. }) if left != right => numeric_type(a.max(b)),
+        (Decimal, other) | (other, Decimal) if context(other, Decimal) == Some(Context::Implicit) => Decimal,
         (Numeric { scale, .. }, whole) if is_whole(whole) => numeric_type(scale),
         (whole, Numeric { scale, .. }) if is_whole(whole) => numeric_type(scale),
         _ if context(left, right) == Some(Context::Implicit) => right,

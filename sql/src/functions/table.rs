@@ -1,11 +1,12 @@
 //! The function table itself: every overload with its kernel, and the names by which SQL calls them.
 
-use millrace_engine::{DataType, Element};
+use millrace_engine::{DataType, Element, NUMERIC_PRECISION_MAX};
 
 use super::{
-    Function, Kernel, Kind, Returns, arithmetic, array, bits, bytes, clock, comparison, date, json,
-    json_build, json_path, like, limits, make, math, numeric, overlaps, read_moment, regex, row, span,
-    strings, text, time, to_char, to_char_interval, to_char_number, to_number, trigonometry, words, zoned,
+    Function, Kernel, Kind, Returns, arithmetic, array, bits, bytes, clock, comparison, date, decimal,
+    decimal_math, json, json_build, json_path, like, limits, make, math, numeric, overlaps, read_moment,
+    regex, row, span, strings, text, time, to_char, to_char_interval, to_char_number, to_number,
+    trigonometry, words, zoned,
 };
 
 /// Functions of any number of arguments of one kind, whichever.
@@ -84,6 +85,9 @@ const DATE: Returns = Returns::Fixed(DataType::Date);
 const INTERVAL: Returns = Returns::Fixed(DataType::Interval);
 const JSON: Returns = Returns::Fixed(DataType::Json);
 const JSONB: Returns = Returns::Fixed(DataType::Jsonb);
+const DECIMAL: Returns = Returns::Fixed(DataType::Decimal);
+/// What is behind the point of a number that is summed by its parts.
+const FRACTION: DataType = DataType::Numeric { precision: NUMERIC_PRECISION_MAX, scale: 20 };
 const TIME: Returns = Returns::Fixed(DataType::Time);
 const TEXTS: Returns = Returns::Fixed(DataType::Array(Element::Text));
 
@@ -161,7 +165,7 @@ pub(super) static FUNCTIONS: &[Function] = {
         entry("divide", &[Float32, Float64], FLOAT8, arithmetic::divide_mixed),
         entry("divide", &[Float64, Float32], FLOAT8, arithmetic::divide_mixed),
         entry("divide", &[Float64, Float64], FLOAT8, arithmetic::divide_floats),
-        entry("divide", &[Numeric, Numeric], Returns::Quotient, numeric::divide),
+        entry("divide", &[Numeric, Numeric], DECIMAL, numeric::divide),
         entry("modulo", &[Int16, Int16], INT2, arithmetic::modulo_int2),
         entry("modulo", &[Int32, Int32], INT4, arithmetic::modulo_int4),
         entry("modulo", &[Int64, Int64], INT8, arithmetic::modulo_int8),
@@ -192,10 +196,16 @@ pub(super) static FUNCTIONS: &[Function] = {
         entry("sign", &[Float64], FLOAT8, math::sign_float),
         entry("sign", &[Numeric], Returns::Whole, numeric::sign),
         entry("sqrt", &[Float64], FLOAT8, math::sqrt),
+        entry("sqrt", &[Numeric], DECIMAL, decimal_math::sqrt),
         entry("power", &[Float64, Float64], FLOAT8, math::power),
+        entry("power", &[Numeric, Numeric], DECIMAL, decimal_math::power),
         entry("ln", &[Float64], FLOAT8, math::ln),
+        entry("ln", &[Numeric], DECIMAL, decimal_math::ln),
         entry("log", &[Float64], FLOAT8, math::log10),
+        entry("log", &[Numeric], DECIMAL, decimal_math::log10),
+        entry("log", &[Numeric, Numeric], DECIMAL, decimal_math::log),
         entry("exp", &[Float64], FLOAT8, math::exp),
+        entry("exp", &[Numeric], DECIMAL, decimal_math::exp),
         entry("length", &[Text], INT4, text::length),
         entry("length", &[Bytea], INT4, bytes::length),
         entry("octet_length", &[Text], INT4, bytes::text_octets),
@@ -360,13 +370,28 @@ pub(super) static FUNCTIONS: &[Function] = {
         entry("radians", &[Float64], FLOAT8, trigonometry::radians),
         entry("cbrt", &[Float64], FLOAT8, trigonometry::cbrt),
         entry("atan2", &[Float64, Float64], FLOAT8, trigonometry::atan2),
-        entry("div", &[Numeric, Numeric], Returns::Whole, trigonometry::div),
+        entry("div", &[Numeric, Numeric], DECIMAL, decimal::div),
+        entry("gcd", &[Numeric, Numeric], DECIMAL, decimal::gcd),
+        entry("lcm", &[Numeric, Numeric], DECIMAL, decimal::lcm),
+        entry("scale", &[Numeric], INT4, decimal::scale),
+        entry("min_scale", &[Numeric], INT4, decimal::min_scale),
+        entry("trim_scale", &[Numeric], DECIMAL, decimal::trim_scale),
+        entry("numeric_whole", &[Numeric], INT8, decimal::whole_part),
+        entry("numeric_fraction", &[Numeric], Returns::Fixed(FRACTION), decimal::fraction_part),
+        entry("numeric_shown", &[Numeric], INT4, decimal::shown_digits),
+        entry("numeric_is_far", &[Numeric], BOOLEAN, decimal::is_far),
+        entry("numeric_total", &[Numeric, Numeric, Int32, Array], DECIMAL, decimal::total),
+        entry("numeric_var_pop", &[Int64, Numeric, Numeric], DECIMAL, decimal::var_pop),
+        entry("numeric_var_samp", &[Int64, Numeric, Numeric], DECIMAL, decimal::var_samp),
+        entry("numeric_stddev_pop", &[Int64, Numeric, Numeric], DECIMAL, decimal::stddev_pop),
+        entry("numeric_stddev_samp", &[Int64, Numeric, Numeric], DECIMAL, decimal::stddev_samp),
         entry("gcd", &[Int32, Int32], INT4, trigonometry::gcd_int4),
         entry("gcd", &[Int64, Int64], INT8, trigonometry::gcd_int8),
         entry("lcm", &[Int32, Int32], INT4, trigonometry::lcm_int4),
         entry("lcm", &[Int64, Int64], INT8, trigonometry::lcm_int8),
-        entry("factorial", &[Int64], Returns::Whole, trigonometry::factorial),
+        entry("factorial", &[Int64], DECIMAL, decimal::factorial),
         entry("width_bucket", &[Float64, Float64, Float64, Int32], INT4, trigonometry::width_bucket),
+        entry("width_bucket", &[Numeric, Numeric, Numeric, Int32], INT4, decimal::width_bucket),
         entry("&", &[Int16, Int16], INT2, bits::and_int2),
         entry("&", &[Int32, Int32], INT4, bits::and_int4),
         entry("&", &[Int64, Int64], INT8, bits::and_int8),
@@ -391,6 +416,7 @@ pub(super) static FUNCTIONS: &[Function] = {
         entry("translate", &[Text, Text, Text], TEXT, words::translate),
         entry("ascii", &[Text], INT4, words::ascii),
         entry("chr", &[Int32], TEXT, words::chr),
+        entry("pg_size_pretty", &[Int64], TEXT, words::size),
         entry("to_hex", &[Int32], TEXT, words::to_hex_int4),
         entry("to_hex", &[Int64], TEXT, words::to_hex_int8),
         entry("overlay", &[Text, Text, Int32], TEXT, words::overlay),
@@ -466,6 +492,7 @@ pub(super) static FUNCTIONS: &[Function] = {
         entry("jsonb_set", &[Jsonb, Array, Jsonb], JSONB, json_path::set),
         entry("jsonb_insert", &[Jsonb, Array, Jsonb], JSONB, json_path::insert),
         entry("jsonb_insert", &[Jsonb, Array, Jsonb, Boolean], JSONB, json_path::insert),
+        entry("normalize", &[Numeric], DECIMAL, comparison::normalize_stored),
         entry("normalize", &[Float64], FLOAT8, comparison::normalize),
         entry("normalize", &[Float32], FLOAT4, comparison::normalize_reals),
         entry("normalize", &[Interval], INTERVAL, comparison::normalize_intervals),
@@ -528,12 +555,16 @@ pub(crate) fn sql_function(name: &str) -> Option<&'static str> {
         ("lcm", "lcm"),
         ("factorial", "factorial"),
         ("width_bucket", "width_bucket"),
+        ("scale", "scale"),
+        ("min_scale", "min_scale"),
+        ("trim_scale", "trim_scale"),
         ("initcap", "initcap"),
         ("reverse", "reverse"),
         ("repeat", "repeat"),
         ("translate", "translate"),
         ("ascii", "ascii"),
         ("chr", "chr"),
+        ("pg_size_pretty", "pg_size_pretty"),
         ("to_hex", "to_hex"),
         ("overlay", "overlay"),
         ("quote_ident", "quote_ident"),

@@ -1,14 +1,13 @@
-//! Functions of doubles that mathematics has names for: sin and its kin, degrees, cbrt; gcd, lcm, factorial.
+//! Functions of doubles that mathematics has names for: sin and its kin, degrees, cbrt; gcd, lcm.
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::ArrayRef;
-use datafusion::arrow::datatypes::{Decimal128Type, Float64Type, Int32Type, Int64Type};
+use datafusion::arrow::datatypes::{Float64Type, Int32Type, Int64Type};
 use millrace_engine::{DataError, DataType};
 
 use super::arithmetic::float_overflow;
 use super::inputs::Inputs;
-use super::numeric;
 
 type Computed = Result<ArrayRef, DataError>;
 
@@ -88,22 +87,6 @@ pub(crate) fn cbrt(inputs: &Inputs, _: DataType) -> Computed {
     float(inputs, |_| true, f64::cbrt)
 }
 
-/// `div(numeric, numeric)`: the whole quotient, cut towards zero.
-pub(crate) fn div(inputs: &Inputs, result: DataType) -> Computed {
-    let scale = |index: usize| numeric::scale_of(inputs.get(index).array());
-    let (left, right) = (scale(0), scale(1));
-    let array = inputs.map2::<Decimal128Type, Decimal128Type, Decimal128Type>(|a, b| {
-        if b == 0 {
-            return Err(DataError::division_by_zero());
-        }
-        let common = left.max(right);
-        let wide = |value: i128, scale: u8| numeric::rescale(value, scale, common, 38);
-        let (a, b) = wide(a, left).zip(wide(b, right)).ok_or_else(numeric::overflow)?;
-        Ok(a / b)
-    })?;
-    numeric::with_type(array, result)
-}
-
 fn greatest_divisor(mut a: u64, mut b: u64) -> u64 {
     while b != 0 {
         (a, b) = (b, a % b);
@@ -146,16 +129,6 @@ pub(crate) fn lcm_int8(inputs: &Inputs, _: DataType) -> Computed {
         lcm.and_then(|lcm| i64::try_from(lcm).ok()).ok_or_else(|| DataError::out_of_range("bigint"))
     };
     Ok(Arc::new(inputs.map2::<Int64Type, Int64Type, Int64Type>(lcm)?))
-}
-
-/// `factorial(bigint)`, as far as 38 digits hold it.
-pub(crate) fn factorial(inputs: &Inputs, result: DataType) -> Computed {
-    let factorial = |n: i64| match n {
-        ..0 => Err(DataError::new("22003", "factorial of a negative number is undefined")),
-        0..=33 => Ok((1..=i128::from(n)).product()),
-        _ => Err(numeric::overflow()),
-    };
-    numeric::with_type(inputs.map1::<Int64Type, Decimal128Type>(factorial)?, result)
 }
 
 /// `width_bucket(value, low, high, count)`: from 1, 0 before them, `count` + 1 behind them.

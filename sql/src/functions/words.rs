@@ -99,6 +99,29 @@ pub(crate) fn to_hex_int8(inputs: &Inputs, _: DataType) -> Computed {
     inputs.build_text(|row| Ok(format!("{:x}", value.get(row))))
 }
 
+/// `pg_size_pretty(bytes)`: PostgreSQL's units and rounding.
+pub(crate) fn size(inputs: &Inputs, _: DataType) -> Computed {
+    let value = inputs.get(0).primitive::<Int64Type>();
+    inputs.build_text(|row| Ok(pretty(value.get(row))))
+}
+
+/// A number of bytes in the first unit in which it is small, rounded to the nearest whole one.
+fn pretty(bytes: i64) -> String {
+    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    if bytes.unsigned_abs() < 10 * 1024 {
+        return format!("{bytes} bytes");
+    }
+    // In halves of the unit, so that the last bit rounds.
+    let mut halves = bytes / 512;
+    for unit in UNITS {
+        if halves.unsigned_abs() < 20 * 1024 - 1 || unit == "PB" {
+            return format!("{} {unit}", (halves + halves.signum()) / 2);
+        }
+        halves /= 1024;
+    }
+    format!("{bytes} bytes")
+}
+
 /// `overlay(text PLACING new FROM start [FOR count])`
 pub(crate) fn overlay(inputs: &Inputs, _: DataType) -> Computed {
     let (text, new) = (inputs.get(0).text(), inputs.get(1).text());
@@ -274,5 +297,35 @@ impl<'a> Formatter<'_, 'a> {
         let width = crate::text_form::parse_int32(text)?;
         *to_left |= width < 0;
         Ok(width.unsigned_abs() as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pretty;
+
+    /// What PostgreSQL 15 says.
+    #[test]
+    fn sizes_are_rounded_as_in_postgresql() {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (-1, "-1 bytes"),
+            (10_239, "10239 bytes"),
+            (10_240, "10 kB"),
+            (-10_240, "-10 kB"),
+            (10_751, "10 kB"),
+            (10_752, "11 kB"),
+            (10_485_247, "10239 kB"),
+            (10_485_248, "10 MB"),
+            (1 << 30, "1024 MB"),
+            (10_736_893_952, "10 GB"),
+            (1 << 40, "1024 GB"),
+            (1 << 60, "1024 PB"),
+            (i64::MAX, "8192 PB"),
+            (i64::MIN, "-8192 PB"),
+            (-15_000, "-15 kB"),
+        ] {
+            assert_eq!(pretty(bytes), text);
+        }
     }
 }

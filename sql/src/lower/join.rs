@@ -11,7 +11,7 @@
 //! joins makes a plan that grows with their number. Multiplicities need no care: a row is matched or not with
 //! all its copies.
 
-use millrace_engine::{DataType, Expr, JoinKey, Literal, NUMERIC_PRECISION_MAX, Plan, PlanRef};
+use millrace_engine::{DataType, Expr, JoinKey, Limit, Literal, NUMERIC_PRECISION_MAX, Plan, PlanRef};
 
 use super::plan;
 use crate::error::SqlError;
@@ -167,9 +167,12 @@ impl Sides {
 /// days, but not as text.
 fn identity(column: usize, data_type: DataType) -> Expr {
     match data_type {
-        DataType::Float32 | DataType::Float64 | DataType::Interval | DataType::Jsonb | DataType::Array(_) => {
-            Expr::Cast { input: Box::new(Expr::Column(column)), to: DataType::Text }
-        }
+        DataType::Float32
+        | DataType::Float64
+        | DataType::Interval
+        | DataType::Jsonb
+        | DataType::Array(_)
+        | DataType::Decimal => Expr::Cast { input: Box::new(Expr::Column(column)), to: DataType::Text },
         DataType::Boolean
         | DataType::Int16
         | DataType::Int32
@@ -182,9 +185,10 @@ fn identity(column: usize, data_type: DataType) -> Expr {
         | DataType::Time
         | DataType::Char
         | DataType::Json
-        | DataType::Limited(_)
         | DataType::Date
         | DataType::Numeric { .. } => Expr::Column(column),
+        DataType::Limited(Limit::Numeric { .. }) => identity(column, DataType::Decimal),
+        DataType::Limited(_) => Expr::Column(column),
     }
 }
 
@@ -282,12 +286,17 @@ fn side(expr: &Expr, width: usize) -> Option<bool> {
 
 /// Operands of `equal` differ at most by their limits and the scale of numerics.
 fn common_key_type(a: DataType, b: DataType) -> DataType {
-    match (a, b) {
-        (DataType::Numeric { scale: left, .. }, DataType::Numeric { scale: right, .. }) if a != b => {
+    if a == b {
+        return a;
+    }
+    match (a.base(), b.base()) {
+        (DataType::Numeric { scale: left, .. }, DataType::Numeric { scale: right, .. }) => {
             DataType::Numeric { precision: NUMERIC_PRECISION_MAX, scale: left.max(right) }
         }
-        _ if a != b => a.base(),
-        _ => a,
+        (DataType::Numeric { .. } | DataType::Decimal, DataType::Numeric { .. } | DataType::Decimal) => {
+            DataType::Decimal
+        }
+        (base, _) => base,
     }
 }
 

@@ -143,6 +143,10 @@ fn embeds(from: DataType, to: DataType) -> bool {
             DataType::Numeric { precision: narrow, scale: short },
             DataType::Numeric { precision: wide, scale: long },
         ) => long >= short && digits(wide, long) >= digits(narrow, short),
+        (
+            DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Numeric { .. },
+            DataType::Decimal,
+        ) => true,
         // What is cut off a char of its blanks is not put back.
         (DataType::Limited(limit), to) if !matches!(limit, Limit::Char(_)) => limit.base() == to,
         (from, to) => from == to,

@@ -1,4 +1,4 @@
-//! ALTER TABLE, ALTER VIEW, ALTER MATERIALIZED VIEW, ALTER INDEX, and RENAME of a sequence.
+//! ALTER TABLE, ALTER VIEW, ALTER MATERIALIZED VIEW, ALTER INDEX, and of a sequence RENAME and SET SCHEMA.
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -6,12 +6,11 @@ use super::cursor::Cursor;
 use super::table::{self, LATER};
 use super::unsupported;
 use crate::error::SqlError;
-use crate::statement::{AlterAction, AlterRelation, DropKind, Name, StatementKind};
+use crate::statement::{AlterAction, AlterRelation, DropKind, Name, RelationName, StatementKind};
 
 /// Actions that we do not have.
 const ACTIONS: &[&str] = &[
     "owner to",
-    "set schema",
     "set logged",
     "set unlogged",
     "set tablespace",
@@ -36,13 +35,12 @@ const ACTIONS: &[&str] = &[
 
 /// `ALTER kind [IF EXISTS] [ONLY] name action, …`
 pub(super) fn alter(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
-    let kinds = ["alter table", "alter view", "alter materialized view", "alter index", "alter sequence"];
+    let kinds = ["alter table", "alter view", "alter materialized view", "alter index"];
     let kind = match cursor.accept_one_of(&kinds) {
         Some("alter table") => DropKind::Table,
         Some("alter view") => DropKind::View,
         Some("alter materialized view") => DropKind::MaterializedView,
-        Some("alter index") => DropKind::Index,
-        Some(_) => DropKind::Sequence,
+        Some(_) => DropKind::Index,
         None => return Err(unsupported::error(cursor)),
     };
     let if_exists = cursor.accept("if exists");
@@ -50,13 +48,23 @@ pub(super) fn alter(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
         cursor.accept("only");
     }
     let relation = cursor.relation()?;
+    actions(cursor, kind, if_exists, relation)
+}
+
+/// `action, …` behind the name.
+pub(super) fn actions(
+    cursor: &mut Cursor,
+    kind: DropKind,
+    if_exists: bool,
+    relation: RelationName,
+) -> Result<StatementKind, SqlError> {
     let mut actions = vec![action(cursor, kind, &relation.value)?];
     // What is renamed is renamed alone.
     while !actions.iter().any(AlterAction::is_rename) && cursor.accept_token(&Token::Comma) {
-        let position = cursor.position();
+        let alone = cursor.syntax_error();
         let next = action(cursor, kind, &relation.value)?;
         if next.is_rename() {
-            return Err(SqlError::new("42601", "syntax error at or near \"RENAME\"").position(position));
+            return Err(alone);
         }
         actions.push(next);
     }
@@ -74,6 +82,13 @@ fn action(cursor: &mut Cursor, kind: DropKind, table_name: &str) -> Result<Alter
     cursor.refuse(ACTIONS, statement).map_err(|error| error.hint("It is planned for a later version."))?;
     if cursor.accept("rename") {
         return rename(cursor);
+    }
+    if kind != DropKind::Index && cursor.accept("set schema") {
+        return Ok(AlterAction::SetSchema(cursor.name()?));
+    }
+    if kind == DropKind::Index && cursor.comes("set schema") {
+        cursor.advance(1);
+        return Err(cursor.syntax_error());
     }
     if kind != DropKind::Table {
         return Err(cursor.syntax_error());

@@ -6,8 +6,12 @@ use super::unsupported;
 use crate::error::SqlError;
 use crate::statement::{ColumnName, Comment, Commented, DropKind, StatementKind};
 
-/// `COMMENT ON {kind name | COLUMN relation.column} IS {'text' | NULL}`
+/// `COMMENT ON {SCHEMA name | kind name | COLUMN relation.column} IS {'text' | NULL}`
 pub(super) fn comment(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
+    if cursor.accept("comment on schema") {
+        let on = Commented::Schema(cursor.name()?);
+        return Ok(StatementKind::Comment(Comment { on, text: text(cursor)? }));
+    }
     let kinds = [
         "comment on table",
         "comment on view",
@@ -29,9 +33,13 @@ pub(super) fn comment(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
         Some(kind) => Commented::Relation(kind, cursor.relation()?),
         None => Commented::Column(column(cursor)?),
     };
+    Ok(StatementKind::Comment(Comment { on, text: text(cursor)? }))
+}
+
+/// `IS {'text' | NULL}`
+fn text(cursor: &mut Cursor) -> Result<Option<String>, SqlError> {
     cursor.expect("is")?;
-    let text = if cursor.accept("null") { None } else { Some(cursor.string()?) };
-    Ok(StatementKind::Comment(Comment { on, text }))
+    if cursor.accept("null") { Ok(None) } else { cursor.string().map(Some) }
 }
 
 fn column(cursor: &mut Cursor) -> Result<ColumnName, SqlError> {

@@ -15,7 +15,7 @@ use super::expand_array;
 use super::names;
 use super::source::{Source, too_deep};
 use crate::error::SqlError;
-use crate::statement::Name;
+use crate::statement::{Name, RelationName};
 
 /// A place between two tokens of one statement.
 pub(super) struct Cursor<'a> {
@@ -85,12 +85,17 @@ impl<'a> Cursor<'a> {
         self.source.position(self.parser.peek_token_ref().span.start)
     }
 
-    /// Passes these words if they come next, separated by spaces and in lower case here.
-    pub(super) fn accept(&mut self, words: &str) -> bool {
+    /// Whether these words come next, separated by spaces and in lower case here.
+    pub(super) fn comes(&self, words: &str) -> bool {
         let count = words.split(' ').count();
-        let comes = self.peek_words(count).iter().map(String::as_str).eq(words.split(' '));
+        self.peek_words(count).iter().map(String::as_str).eq(words.split(' '))
+    }
+
+    /// Passes these words if they come next.
+    pub(super) fn accept(&mut self, words: &str) -> bool {
+        let comes = self.comes(words);
         if comes {
-            self.advance(count);
+            self.advance(words.split(' ').count());
         }
         comes
     }
@@ -186,8 +191,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The name of a relation; the schema may only be `public`.
-    pub(super) fn relation(&mut self) -> Result<Name, SqlError> {
+    /// The name of a relation, perhaps with its schema.
+    pub(super) fn relation(&mut self) -> Result<RelationName, SqlError> {
         let mut parts = vec![self.name()?];
         while self.accept_token(&Token::Period) {
             parts.push(self.name()?);

@@ -19,10 +19,11 @@ mod drop; // DROP
 mod expand_array; // a function of the catalogs that gives rows in a select list
 mod explain; // EXPLAIN
 mod index; // CREATE INDEX
-mod names; // folding, reserved words, the schema
+mod names; // folding, reserved words, the parts of a name
 mod portal; // DECLARE, FETCH, MOVE, CLOSE
 mod prepare; // PREPARE, EXECUTE
 mod refused; // clauses of queries that we refuse
+mod schema; // CREATE SCHEMA, ALTER SCHEMA, DROP SCHEMA
 mod sequence; // CREATE SEQUENCE, ALTER SEQUENCE
 mod session; // BEGIN and its kin, DEALLOCATE, DISCARD
 mod setting; // SET, RESET, SHOW
@@ -43,12 +44,12 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use self::cursor::Cursor;
 use self::dialect::BoundedDialect;
-pub(crate) use self::names::quoted;
+pub use self::names::quoted;
 pub(crate) use self::sequence::not_a_sequence_type;
 pub(crate) use self::source::Source;
 use crate::error::SqlError;
 use crate::query::scope::fold_name;
-use crate::statement::{Statement, StatementKind};
+use crate::statement::{DropKind, Name, RelationName, Statement, StatementKind};
 
 /// The longest text.
 const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -108,19 +109,16 @@ pub(crate) fn expression(text: &str) -> Result<Expr, SqlError> {
 /// A text that is the name of a relation, as the argument of nextval is.
 ///
 /// # Errors
-/// 42602 where it is none.
-pub(crate) fn relation_name(text: &str) -> Result<String, SqlError> {
+/// 42602 where it is none, 0A000 where it names another database.
+pub(crate) fn relation_name(text: &str) -> Result<RelationName, SqlError> {
     let broken = || SqlError::new("42602", "invalid name syntax");
     match query(&format!("TABLE {text}")).map_err(|_| broken())?.body.as_ref() {
         SetExpr::Select(select) => match select.from.as_slice() {
             [TableWithJoins { relation: TableFactor::Table { name, alias: None, .. }, joins }]
                 if joins.is_empty() =>
             {
-                match fold_name(name).as_slice() {
-                    [name] => Ok(name.clone()),
-                    [schema, name] if schema == "public" => Ok(name.clone()),
-                    _ => Err(SqlError::new("42P01", format!("relation \"{text}\" does not exist"))),
-                }
+                let parts = fold_name(name).into_iter().map(|value| Name { value, position: 0 });
+                names::resolve(parts.collect()).map_err(|error| SqlError { position: None, ..error })
             }
             _ => Err(broken()),
         },
@@ -145,6 +143,7 @@ fn parse_one(source: &Arc<Source>, tokens: &[TokenWithSpan]) -> Result<Statement
 fn statement(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
     let kind = match cursor.peek_word().unwrap_or_default().as_str() {
         "create" => create(cursor)?,
+        "drop" if cursor.comes("drop schema") => schema::drop(cursor)?,
         "drop" => drop::drop(cursor)?,
         "alter" => alter(cursor)?,
         "comment" => comment::comment(cursor)?,
@@ -187,6 +186,7 @@ fn create(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
         return Ok(StatementKind::CreateIndex(index::create(cursor)?));
     }
     match words.first().copied() {
+        Some("schema") => schema::create(cursor),
         Some("sequence") => Ok(StatementKind::CreateSequence(sequence::create(cursor)?)),
         Some("table") => table::create(cursor),
         Some("materialized") => Ok(StatementKind::CreateView(view::create(cursor)?)),
@@ -195,13 +195,18 @@ fn create(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
 }
 
 fn alter(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
-    let words = cursor.peek_words(6);
-    let is_sequence = words.get(1).is_some_and(|word| word == "sequence");
-    let other = ["rename", "owner", "set"];
-    if is_sequence && !words.iter().skip(2).any(|word| other.contains(&word.as_str())) {
-        return Ok(StatementKind::AlterSequence(sequence::alter(cursor)?));
+    if cursor.comes("alter schema") {
+        return schema::alter(cursor);
     }
-    alter::alter(cursor)
+    if !cursor.accept("alter sequence") {
+        return alter::alter(cursor);
+    }
+    let if_exists = cursor.accept("if exists");
+    let name = cursor.relation()?;
+    match cursor.peek_word().as_deref() {
+        Some("rename" | "owner" | "set") => alter::actions(cursor, DropKind::Sequence, if_exists, name),
+        _ => Ok(StatementKind::AlterSequence(sequence::alter(cursor, if_exists, name)?)),
+    }
 }
 
 /// Whether a token is `""`.

@@ -1,14 +1,11 @@
-//! Names: folding, reserved words, and the one schema that users have.
+//! Names: folding, reserved words, and the parts of a relation's name.
 
 use crate::error::SqlError;
-use crate::statement::Name;
-use crate::system::Schema;
+use crate::statement::{Name, RelationName};
+use crate::system::DATABASE;
 
 /// The longest name in bytes. PostgreSQL cuts longer ones; two views could then silently be one.
 const NAME_BYTES_MAX: usize = 63;
-
-/// The schema that all relations are in.
-const SCHEMA: &str = "public";
 
 /// Words that PostgreSQL takes as the name of a column or table only in quotes (its appendix C).
 #[rustfmt::skip]
@@ -47,31 +44,27 @@ pub(super) fn checked(value: String, position: usize) -> Result<String, SqlError
 }
 
 /// The relation that a possibly qualified name means.
-pub(super) fn resolve(mut parts: Vec<Name>) -> Result<Name, SqlError> {
+pub(super) fn resolve(mut parts: Vec<Name>) -> Result<RelationName, SqlError> {
     let position = parts.first().map_or(1, |part| part.position);
-    match (parts.len(), parts.pop()) {
-        (1, Some(name)) => Ok(name),
-        (2, Some(name)) => in_schema(&parts[0], name),
-        _ => Err(SqlError::new("0A000", "cross-database references are not implemented").position(position)),
-    }
-}
-
-fn in_schema(schema: &Name, name: Name) -> Result<Name, SqlError> {
-    match schema.value.as_str() {
-        SCHEMA => Ok(Name { position: schema.position, ..name }),
-        system if Schema::ALL.into_iter().any(|known| known.name() == system) => {
-            Err(SqlError::new("42501", format!("permission denied for schema {}", schema.value))
-                .detail("The system's relations can only be read.")
-                .position(schema.position))
+    let all = || parts.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join(".");
+    match parts.as_slice() {
+        [_] | [_, _] => {}
+        [database, _, _] if database.value == DATABASE => {}
+        [_, _, _] => {
+            let message = format!("cross-database references are not implemented: \"{}\"", all());
+            return Err(SqlError::new("0A000", message).position(position));
         }
-        other => Err(SqlError::new("3F000", format!("schema \"{other}\" does not exist"))
-            .hint("All relations are in the schema public.")
-            .position(schema.position)),
+        _ => {
+            let message = format!("improper qualified name (too many dotted names): {}", all());
+            return Err(SqlError::new("42601", message).position(position));
+        }
     }
+    let value = parts.pop().map(|name| name.value).unwrap_or_default();
+    Ok(RelationName { schema: parts.pop().map(|schema| schema.value), value, position })
 }
 
 /// A name as it is written in SQL, in quotes only where it needs them.
-pub(crate) fn quoted(name: &str) -> String {
+pub fn quoted(name: &str) -> String {
     let plain = |char: char| char.is_ascii_lowercase() || char == '_' || char.is_ascii_digit();
     match name.chars().next() {
         Some(first) if !first.is_ascii_digit() && name.chars().all(plain) && !is_reserved(name) => {

@@ -65,7 +65,7 @@ fn types(cursor: &mut Cursor) -> Result<Vec<Option<DataType>>, SqlError> {
     Ok(types)
 }
 
-/// PostgreSQL takes no notice of precision and scale here, and a numeric without them we do not have.
+/// PostgreSQL takes no notice of precision and scale here.
 fn parameter_type(cursor: &mut Cursor) -> Result<Option<DataType>, SqlError> {
     let position = cursor.position();
     if cursor.accept("unknown") {
@@ -73,11 +73,7 @@ fn parameter_type(cursor: &mut Cursor) -> Result<Option<DataType>, SqlError> {
     }
     let parsed = cursor.sqlparser(Parser::parse_data_type)?;
     match named(&parsed).map_err(|error| error.position(position))? {
-        Named::Numeric | Named::Type(DataType::Numeric { .. }) => {
-            Err(SqlError::unsupported("a parameter of PREPARE of type numeric")
-                .hint("Cast it where it stands, as in $1::numeric(10, 2).")
-                .position(position))
-        }
+        Named::Numeric | Named::Type(DataType::Numeric { .. }) => Ok(Some(DataType::Decimal)),
         Named::Type(data_type) => Ok(Some(data_type)),
     }
 }

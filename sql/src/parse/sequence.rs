@@ -6,7 +6,9 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use super::cursor::Cursor;
 use crate::error::SqlError;
 use crate::query::types::{Named, named};
-use crate::statement::{AlterSequence, ColumnName, CreateSequence, SequenceOption, SequenceOptions};
+use crate::statement::{
+    AlterSequence, ColumnName, CreateSequence, RelationName, SequenceOption, SequenceOptions,
+};
 
 /// `CREATE SEQUENCE [IF NOT EXISTS] name [options]`
 pub(super) fn create(cursor: &mut Cursor) -> Result<CreateSequence, SqlError> {
@@ -17,11 +19,12 @@ pub(super) fn create(cursor: &mut Cursor) -> Result<CreateSequence, SqlError> {
     Ok(CreateSequence { name, if_not_exists, options })
 }
 
-/// `ALTER SEQUENCE [IF EXISTS] name options`, behind these words and the name.
-pub(super) fn alter(cursor: &mut Cursor) -> Result<AlterSequence, SqlError> {
-    cursor.expect("alter sequence")?;
-    let if_exists = cursor.accept("if exists");
-    let name = cursor.relation()?;
+/// `ALTER SEQUENCE [IF EXISTS] name options`, behind the name.
+pub(super) fn alter(
+    cursor: &mut Cursor,
+    if_exists: bool,
+    name: RelationName,
+) -> Result<AlterSequence, SqlError> {
     if cursor.at_end() {
         return Err(cursor.syntax_error());
     }

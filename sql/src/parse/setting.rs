@@ -3,9 +3,13 @@
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
+use super::names::quoted;
 use super::session;
 use crate::error::SqlError;
 use crate::statement::{Name, Reach, Setting, StatementKind};
+
+/// The parameters whose values are lists of names: each is quoted where it needs it.
+const LISTS_OF_NAMES: [&str; 1] = ["search_path"];
 
 /// `SET [SESSION | LOCAL] name {TO | =} {value, … | DEFAULT}` and the forms that have words of their own.
 pub(super) fn set(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
@@ -17,7 +21,7 @@ pub(super) fn set(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
         return session::transaction_setting(cursor, "transaction", Reach::Transaction);
     }
     cursor.refuse(&["constraints"], "SET")?;
-    let own_words = special(cursor);
+    let own_words = special_when_set(cursor);
     let reach = match own_words {
         None if cursor.accept("local") => Reach::Local,
         None | Some(_) => Reach::Session,
@@ -25,7 +29,7 @@ pub(super) fn set(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
     if own_words.is_none() && reach == Reach::Session {
         cursor.accept("session");
     }
-    let name = match own_words.or_else(|| special(cursor)) {
+    let name = match own_words.or_else(|| special_when_set(cursor)) {
         Some(name) => {
             let _ = name == "role" && (cursor.accept("to") || cursor.accept_token(&Token::Eq));
             name.to_owned()
@@ -39,7 +43,7 @@ pub(super) fn set(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
         }
     };
     let resets = cursor.accept("default") || (name == "timezone" && cursor.accept("local"));
-    let value = if resets { None } else { Some(values(cursor)?) };
+    let value = if resets { None } else { Some(values(cursor, LISTS_OF_NAMES.contains(&name.as_str()))?) };
     Ok(StatementKind::Set(vec![Setting { name, value, reach }]))
 }
 
@@ -90,6 +94,11 @@ fn special(cursor: &mut Cursor) -> Option<&'static str> {
     }
 }
 
+/// The same, and the one that has such words only where it is set.
+fn special_when_set(cursor: &mut Cursor) -> Option<&'static str> {
+    if cursor.accept("schema") { Some("search_path") } else { special(cursor) }
+}
+
 /// A parameter to show or reset.
 fn shown(cursor: &mut Cursor) -> Result<String, SqlError> {
     if cursor.accept("all") {
@@ -114,10 +123,13 @@ fn parameter(cursor: &mut Cursor) -> Result<String, SqlError> {
 }
 
 /// One value or more, as one text.
-fn values(cursor: &mut Cursor) -> Result<String, SqlError> {
+fn values(cursor: &mut Cursor, are_names: bool) -> Result<String, SqlError> {
     let mut values = vec![value(cursor)?];
     while cursor.accept_token(&Token::Comma) {
         values.push(value(cursor)?);
+    }
+    if are_names {
+        values.iter_mut().for_each(|value| *value = quoted(value));
     }
     Ok(values.join(", "))
 }

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use super::cursor::Cursor;
 use super::setting;
 use crate::error::SqlError;
-use crate::statement::{Name, Subscribe};
+use crate::statement::{RelationName, Subscribe};
 
 /// `SUBSCRIBE [TO] relation | (SELECT * FROM relation) [WITH (options)] [AS OF tick]`
 pub(super) fn subscribe(cursor: &mut Cursor) -> Result<Subscribe, SqlError> {
@@ -30,7 +30,7 @@ pub(super) fn subscribe(cursor: &mut Cursor) -> Result<Subscribe, SqlError> {
 }
 
 /// The one query that can be followed: all of a relation.
-fn whole_relation(cursor: &mut Cursor) -> Result<Name, SqlError> {
+fn whole_relation(cursor: &mut Cursor) -> Result<RelationName, SqlError> {
     let other = cursor
         .unsupported("SUBSCRIBE to a query")
         .hint("Create a materialized view of the query and subscribe to that.");

@@ -283,11 +283,7 @@ fn data_type(cursor: &mut Cursor) -> Result<DataType, SqlError> {
 fn column_type(data_type: &ast::DataType, written: impl Fn() -> String) -> Result<DataType, SqlError> {
     match named(data_type) {
         Ok(Named::Type(known)) => Ok(known),
-        // Without a precision each value would have a scale of its own.
-        Ok(Named::Numeric) => {
-            Err(SqlError::unsupported(format!("a column of type {} without precision and scale", written()))
-                .hint("Give it both, as in numeric(15, 2): up to 38 digits in all."))
-        }
+        Ok(Named::Numeric) => Ok(DataType::Decimal),
         Err(error) if error.sqlstate == "0A000" && error.detail.is_none() => Err(no_column_of(&written())),
         Err(error) => Err(error),
     }

@@ -10,13 +10,14 @@ use datafusion::sql::sqlparser::ast::{
 use millrace_engine::{DataType, Expr, Literal, RelationId};
 
 use super::expr::{ExprBinder, unmatched};
+use super::from::Names;
 use super::rel::{Rel, SortKey};
 use super::scope::{Scope, fold};
 use super::typed::{ParameterTypes, Typed, cast_known};
 use super::types::display;
 use super::unnest::{self, Subquery};
 use crate::bound::Origin;
-use crate::catalog::{Catalog, Known};
+use crate::catalog::Catalog;
 use crate::compile::evaluate_constant;
 use crate::error::SqlError;
 use crate::functions::{self, Context, common_type};
@@ -42,8 +43,8 @@ pub(crate) struct Binder<'a> {
     pub(crate) probing: std::cell::Cell<bool>,
     /// The relations that the statement's own text names.
     pub(crate) named: RefCell<BTreeSet<RelationId>>,
-    /// Within a view the relations by the names that its text has for them.
-    pub(crate) known: RefCell<Option<Arc<[Known]>>>,
+    /// What names of relations mean in the text at hand.
+    pub(crate) names: RefCell<Names>,
 }
 
 /// A column that an INSERT gives values.
@@ -83,7 +84,7 @@ impl<'a> Binder<'a> {
             assigning: None,
             probing: Default::default(),
             named: RefCell::default(),
-            known: RefCell::default(),
+            names: RefCell::new(Names::Statement),
         }
     }
 
@@ -202,7 +203,7 @@ impl<'a> Binder<'a> {
         let mut untyped = Vec::new();
         let mut columns = Vec::new();
         for column in 0..width {
-            let known: Vec<_> = rows.iter().map(|row| row[column].full_type()).collect();
+            let known: Vec<_> = rows.iter().map(|row| own_type(&row[column])).collect();
             let target = targets.and_then(|targets| targets.get(column)).copied();
             untyped.push(known.iter().all(Option::is_none));
             columns.push(match (untyped[column], target) {
@@ -350,6 +351,14 @@ impl<'a> Binder<'a> {
             Literal::Int64(value) => Ok(Some(usize::try_from(value).unwrap_or(usize::MAX))),
             _ => Ok(None),
         }
+    }
+}
+
+/// The type of a cell of VALUES. A number that is written with a point keeps its own digits, as in PostgreSQL.
+fn own_type(cell: &Typed) -> Option<DataType> {
+    match cell {
+        Typed::Known(Expr::Literal(_), DataType::Numeric { .. }) => Some(DataType::Decimal),
+        cell => cell.full_type(),
     }
 }
 

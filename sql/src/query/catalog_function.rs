@@ -8,13 +8,17 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{self, Value, visit_expressions_mut};
 use millrace_engine::{DataType, Expr, Limit, Literal};
 
+use super::binder::Binder;
 use super::expr::{Bound, ExprBinder};
+use super::from::Named;
 use super::scope::fold_name;
 use super::typed::Typed;
-use super::types::{Named, display};
+use super::types::{self, display};
+use super::volatile::relation_by_name;
+use crate::bind::no_schema;
 use crate::error::SqlError;
 use crate::parse::expression;
-use crate::system::{Schema, SystemRelation, oid_of};
+use crate::system::{DATABASE, Schema, oid_of, oid_of_schema};
 
 /// The definition of what has the oid `$1`.
 const DEFINITION: &str = "(SELECT \" text\" FROM (SELECT oid AS \" oid\", part AS \" part\", definition AS \
@@ -50,20 +54,13 @@ const FORMAT_TYPE: &str = "CASE $1 WHEN 16 THEN 'boolean' WHEN 17 THEN 'bytea' W
      WHEN 3807 THEN 'jsonb[]' \
      WHEN 0 THEN '-' ELSE '???' END";
 
-/// A relation's name, with its schema where an unqualified name would not find it.
-const NAME_OF_RELATION: &str = "CASE WHEN $1 = 0 THEN '-' ELSE coalesce((SELECT \" name\" FROM (SELECT \
-     c.oid AS \" oid\", CASE WHEN n.oid IN (11, 2200) THEN '' ELSE n.nspname || '.' END || CASE WHEN c.relname \
-     ~ '^[a-z_][a-z0-9_]*$' THEN c.relname ELSE '\"' || replace(c.relname, '\"', '\"\"') || '\"' END AS \
-     \" name\" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace) AS \" c\" \
-     WHERE \" oid\" = $1), $1::text) END";
-
-/// A schema's name.
-const NAME_OF_SCHEMA: &str = "coalesce((SELECT \" name\" FROM (SELECT oid AS \" oid\", nspname AS \" name\" \
-     FROM pg_catalog.pg_namespace) AS \" n\" WHERE \" oid\" = $1), $1::text)";
+/// The name of a relation or schema as SQL writes it, with its schema where an unqualified name would not find it.
+const NAME_OF_OID: &str = "CASE WHEN $1 = 0 THEN '-' ELSE coalesce((SELECT \" name\" FROM (SELECT oid AS \" oid\", \
+     name AS \" name\" FROM millrace.names) AS \" n\" WHERE \" oid\" = $1), $1::text) END";
 
 /// Whether an unqualified name means the relation.
-const IS_VISIBLE: &str = "(SELECT \" visible\" FROM (SELECT oid AS \" oid\", relnamespace IN (11, 2200) AS \
-     \" visible\" FROM pg_catalog.pg_class) AS \" c\" WHERE \" oid\" = $1)";
+const IS_VISIBLE: &str = "(SELECT \" visible\" FROM (SELECT oid AS \" oid\", visible AS \" visible\" FROM \
+     millrace.names) AS \" n\" WHERE \" oid\" = $1)";
 
 const TYPE_IS_VISIBLE: &str = "(SELECT true FROM (SELECT oid AS \" oid\" FROM pg_catalog.pg_type) AS \" t\" \
      WHERE \" oid\" = $1)";
@@ -75,6 +72,10 @@ const TYPE_OF_NAME: &str = "(SELECT \" oid\" FROM (SELECT oid AS \" oid\", typna
      'float4' WHEN 'double precision' THEN 'float8' WHEN 'character varying' THEN 'varchar' WHEN \
      'timestamp without time zone' THEN 'timestamp' WHEN 'timestamp with time zone' THEN 'timestamptz' \
      ELSE lower($1) END)";
+
+/// Types that no value has, by PostgreSQL's oids.
+const PSEUDO_TYPES: [(&str, i64); 4] =
+    [("event_trigger", 3838), ("record", 2249), ("trigger", 2279), ("void", 2278)];
 
 /// Arrays of the catalogs are texts in PostgreSQL's text form, and no element of one has a quote.
 const ARRAY_TO_STRING: &str = "replace(btrim($1, '{}'), ',', $2)";
@@ -89,30 +90,72 @@ const COMMENT_ON_COLUMN: &str = "(SELECT \" text\" FROM (SELECT objoid AS \" oid
      AS \" text\" FROM pg_catalog.pg_description) AS \" d\" WHERE \" oid\" = $1 AND \" part\" = $2 AND $2 > 0)";
 
 /// The oid of a relation by its name as SQL writes it.
-const OID_OF_NAME: &str = "(SELECT oid FROM (SELECT oid AS oid, relname AS \" name\" FROM pg_catalog.pg_class) AS \" c\" \
-     WHERE \" name\" = replace(replace($1, 'public.', ''), '\"', ''))";
+const OID_OF_NAME: &str = "(SELECT oid FROM (SELECT oid AS oid, replace(name, '\"', '') AS \" name\", \
+     replace(qualified, '\"', '') AS \" qualified\" FROM millrace.names WHERE qualified IS NOT NULL) AS \" n\" \
+     WHERE replace($1, '\"', '') IN (\" name\", \" qualified\"))";
+
+/// The value of the session's parameter of a name; NULL where there is none.
+const SETTING: &str = "(SELECT \" value\" FROM (SELECT name AS \" name\", setting AS \" value\" FROM \
+     pg_catalog.pg_settings) AS \" s\" WHERE lower(\" name\") = lower($1))";
 
 /// The sequence that goes with a column. The table's name is one as SQL writes it, the column's is not.
-const SERIAL_SEQUENCE: &str = "(SELECT \" schema\" || '.' || \" sequence\" FROM \
-     (SELECT s.relname AS \" sequence\", n.nspname AS \" schema\", t.relname AS \" table\", a.attname AS \" column\" \
-      FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s ON s.oid = d.objid \
-      JOIN pg_catalog.pg_class t ON t.oid = d.refobjid JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace \
-      JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid) AS \" o\" \
-     WHERE \" table\" = replace(replace($1, 'public.', ''), '\"', '') AND \" column\" = $2)";
+const SERIAL_SEQUENCE: &str = "(SELECT \" sequence\" FROM (SELECT s.qualified AS \" sequence\", \
+     replace(t.name, '\"', '') AS \" table\", replace(t.qualified, '\"', '') AS \" qualified\", \
+     a.attname AS \" column\" FROM pg_catalog.pg_depend d JOIN millrace.names s ON s.oid = d.objid \
+     JOIN millrace.names t ON t.oid = d.refobjid \
+     JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid) AS \" o\" \
+     WHERE replace($1, '\"', '') IN (\" table\", \" qualified\") AND \" column\" = $2)";
+
+/// What the relation of the oid `$1` holds in memory, what its indexes do, and both; and what all relations do.
+const SIZE: &str = "(SELECT \" bytes\" FROM (SELECT oid AS \" oid\", bytes AS \" bytes\" FROM millrace.sizes) \
+     AS \" s\" WHERE \" oid\" = $1)";
+const SIZE_OF_FORK: &str = "(SELECT \" bytes\" FROM (SELECT oid AS \" oid\", bytes AS \" bytes\" FROM \
+     millrace.sizes) AS \" s\" WHERE \" oid\" = $1 AND $2 = 'main')";
+const SIZE_OF_INDEXES: &str = "(SELECT \" bytes\" FROM (SELECT oid AS \" oid\", indexes AS \" bytes\" FROM \
+     millrace.sizes) AS \" s\" WHERE \" oid\" = $1)";
+const SIZE_OF_ALL: &str = "(SELECT \" bytes\" FROM (SELECT oid AS \" oid\", bytes + indexes AS \" bytes\" FROM \
+     millrace.sizes) AS \" s\" WHERE \" oid\" = $1)";
+const SIZE_OF_DATABASE: &str = "(SELECT coalesce(sum(\" bytes\"), 0)::bigint FROM (SELECT bytes AS \" bytes\" \
+     FROM millrace.sizes) AS \" s\")";
+
+/// The functions whose first argument is the oid of a relation, or its name.
+const OF_RELATION: [&str; 4] =
+    ["pg_indexes_size", "pg_relation_size", "pg_table_size", "pg_total_relation_size"];
+
+/// Whether a user may do something: each may do everything.
+const MAY: &str = "true";
+
+/// Whether a name without a schema means something of which there is nothing.
+const VACANT_VISIBLE: &str = "NULL::boolean";
 
 /// Function, number of arguments, expression.
 const FUNCTIONS: &[(&str, usize, &str)] = &[
     ("array_to_string", 2, ARRAY_TO_STRING),
     ("col_description", 2, COMMENT_ON_COLUMN),
     ("current_database", 0, "'millrace'::text"),
-    ("current_schema", 0, "'public'::text"),
-    ("current_schemas", 1, "CASE WHEN $1 THEN '{pg_catalog,public}' ELSE '{public}' END"),
     ("format_type", 2, FORMAT_TYPE),
+    ("getdatabaseencoding", 0, "'UTF8'::text"),
+    ("has_any_column_privilege", 2, MAY),
+    ("has_any_column_privilege", 3, MAY),
+    ("has_column_privilege", 3, MAY),
+    ("has_column_privilege", 4, MAY),
+    ("has_database_privilege", 2, MAY),
+    ("has_database_privilege", 3, MAY),
+    ("has_schema_privilege", 2, MAY),
+    ("has_schema_privilege", 3, MAY),
+    ("has_sequence_privilege", 2, MAY),
+    ("has_sequence_privilege", 3, MAY),
+    ("has_table_privilege", 2, MAY),
+    ("has_table_privilege", 3, MAY),
     ("obj_description", 1, COMMENT),
     ("obj_description", 2, COMMENT),
     ("pg_advisory_unlock_all", 0, "''::text"),
+    ("pg_char_to_encoding", 1, "CASE upper(replace($1, '-', '')) WHEN 'UTF8' THEN 6 ELSE -1 END"),
+    ("pg_collation_is_visible", 1, "true"),
+    ("pg_conversion_is_visible", 1, VACANT_VISIBLE),
+    ("pg_database_size", 1, SIZE_OF_DATABASE),
     ("pg_encoding_to_char", 1, "CASE $1 WHEN 6 THEN 'UTF8' ELSE '' END"),
-    ("pg_function_is_visible", 1, "NULL::boolean"),
+    ("pg_function_is_visible", 1, VACANT_VISIBLE),
     ("pg_get_constraintdef", 1, DEFINITION_OF_CONSTRAINT),
     ("pg_get_constraintdef", 2, DEFINITION_OF_CONSTRAINT),
     ("pg_get_expr", 2, "$1::text"),
@@ -120,18 +163,42 @@ const FUNCTIONS: &[(&str, usize, &str)] = &[
     ("pg_get_function_arguments", 1, NOTHING),
     ("pg_get_function_identity_arguments", 1, NOTHING),
     ("pg_get_function_result", 1, NOTHING),
+    ("pg_get_function_sqlbody", 1, NOTHING),
     ("pg_get_indexdef", 1, DEFINITION),
     ("pg_get_indexdef", 3, DEFINITION_OF_PART),
+    ("pg_get_partkeydef", 1, NOTHING),
+    ("pg_get_ruledef", 1, NOTHING),
+    ("pg_get_ruledef", 2, NOTHING),
     ("pg_get_serial_sequence", 2, SERIAL_SEQUENCE),
     ("pg_get_statisticsobjdef_columns", 1, NOTHING),
+    ("pg_get_triggerdef", 1, NOTHING),
+    ("pg_get_triggerdef", 2, NOTHING),
     ("pg_get_userbyid", 1, "CASE WHEN $1 = 10 THEN 'millrace' ELSE 'unknown (OID=' || $1 || ')' END"),
     ("pg_get_viewdef", 1, DEFINITION),
     ("pg_get_viewdef", 2, DEFINITION),
+    ("pg_has_role", 2, MAY),
+    ("pg_has_role", 3, MAY),
+    ("pg_indexes_size", 1, SIZE_OF_INDEXES),
     ("pg_is_in_recovery", 0, "false"),
+    ("pg_opclass_is_visible", 1, VACANT_VISIBLE),
+    ("pg_operator_is_visible", 1, VACANT_VISIBLE),
+    ("pg_opfamily_is_visible", 1, VACANT_VISIBLE),
     ("pg_relation_is_publishable", 1, "false"),
+    ("pg_relation_size", 1, SIZE),
+    ("pg_relation_size", 2, SIZE_OF_FORK),
+    ("pg_statistics_obj_is_visible", 1, VACANT_VISIBLE),
     ("pg_table_is_visible", 1, IS_VISIBLE),
+    ("pg_table_size", 1, SIZE),
+    ("pg_tablespace_location", 1, "''::text"),
+    ("pg_tablespace_size", 1, SIZE_OF_DATABASE),
+    ("pg_total_relation_size", 1, SIZE_OF_ALL),
+    ("pg_ts_config_is_visible", 1, VACANT_VISIBLE),
+    ("pg_ts_dict_is_visible", 1, VACANT_VISIBLE),
+    ("pg_ts_parser_is_visible", 1, VACANT_VISIBLE),
+    ("pg_ts_template_is_visible", 1, VACANT_VISIBLE),
     ("pg_type_is_visible", 1, TYPE_IS_VISIBLE),
     ("shobj_description", 2, NOTHING),
+    ("to_regclass", 1, OID_OF_NAME),
     ("to_regtype", 1, TYPE_OF_NAME),
     ("version", 0, concat!("'PostgreSQL 15.0 (Millrace ", env!("CARGO_PKG_VERSION"), ")'::text")),
 ];
@@ -161,7 +228,7 @@ impl OidType {
             "regclass" => OidType::Relation,
             "regtype" => OidType::Type,
             "regnamespace" => OidType::Schema,
-            "regproc" => OidType::Function,
+            "regproc" | "regprocedure" | "regoper" | "regoperator" => OidType::Function,
             _ => return None,
         })
     }
@@ -178,9 +245,8 @@ impl OidType {
     /// The name of what has the oid `$1`. Functions have no oids here: what stands for one is its name.
     fn name_of(self) -> &'static str {
         match self {
-            OidType::Relation => NAME_OF_RELATION,
+            OidType::Relation | OidType::Schema => NAME_OF_OID,
             OidType::Type => FORMAT_TYPE,
-            OidType::Schema => NAME_OF_SCHEMA,
             OidType::Function => "$1::text",
         }
     }
@@ -189,11 +255,99 @@ impl OidType {
 impl ExprBinder<'_> {
     /// A call of a function over the catalogs; `None` where it is none.
     pub(super) fn catalog_function(&self, name: &str, arguments: &[&ast::Expr]) -> Option<Bound> {
+        if let Some(value) = self.of_session(name, arguments) {
+            return Some(value);
+        }
+        if let ("pg_size_pretty", [size]) = (name, arguments)
+            && let Ok(typed) = self.bind(size)
+            && matches!(typed.data_type(), Some(DataType::Numeric { .. }))
+        {
+            return Some(self.instance("pg_size_pretty(trunc($1)::bigint)", arguments));
+        }
         let (_, _, text) =
             FUNCTIONS.iter().find(|(known, count, _)| *known == name && *count == arguments.len())?;
         // Also an argument that the answer does not depend on has to mean something.
         let bound = arguments.iter().try_for_each(|argument| self.bind(argument).map(drop));
-        Some(bound.and_then(|()| self.instance(text, arguments)))
+        let is_of_relation = OF_RELATION.contains(&name);
+        Some(bound.and_then(|()| match (is_of_relation, arguments) {
+            (true, [relation, rest @ ..]) => {
+                let oid = self.relation_by_oid(relation)?;
+                self.instance(text, &[[&oid].as_slice(), rest].concat())
+            }
+            _ => self.instance(text, arguments),
+        }))
+    }
+
+    /// An argument that is a relation's oid, or a constant that is its name.
+    fn relation_by_oid(&self, argument: &ast::Expr) -> Result<ast::Expr, SqlError> {
+        match self.bind(argument)? {
+            Typed::Text(name) => {
+                let oid = name.parse().or_else(|_| self.oid_of_relation(&name))?;
+                Ok(ast::Expr::Value(Value::Number(oid.to_string(), false).into()))
+            }
+            _ => Ok(argument.clone()),
+        }
+    }
+
+    /// What a call of a function tells of the session's search path and parameters; `None` where it is none.
+    pub(super) fn of_session(&self, name: &str, arguments: &[&ast::Expr]) -> Option<Bound> {
+        let text = |value: Option<&str>| {
+            let null = Literal::Null(DataType::Text);
+            Typed::literal(value.map_or(null, |value| Literal::Text(value.to_owned())))
+        };
+        let along = |all| {
+            let catalog = self.subqueries.map(|within| within.binder.catalog);
+            catalog.map(|catalog| catalog.schemas_along(self.parameters.path, all)).unwrap_or_default()
+        };
+        Some(match (name, arguments) {
+            ("current_user" | "current_role" | "session_user" | "user", []) => {
+                Ok(text(self.parameters.setting("session_authorization").as_deref()))
+            }
+            ("current_catalog", []) => Ok(text(Some(DATABASE))),
+            ("current_schema", []) => Ok(text(along(false).first().copied())),
+            ("current_schemas", [_]) => {
+                let list = |all| {
+                    let names: Vec<String> = along(all).into_iter().map(element).collect();
+                    format!("'{{{}}}'::text[]", names.join(",").replace('\'', "''"))
+                };
+                let value = format!("CASE WHEN $1 THEN {} ELSE {} END", list(true), list(false));
+                self.instance(&value, arguments)
+            }
+            ("current_setting", [name, ..]) if self.is_computed(name) => self.instance(SETTING, arguments),
+            ("current_setting", [name]) => self.setting(name, false).map(|value| text(value.as_deref())),
+            ("current_setting", [name, may_miss]) => self
+                .bind(may_miss)
+                .and_then(|_| self.setting(name, is_true(may_miss)))
+                .map(|value| text(value.as_deref())),
+            ("set_config", [_, _, _]) => Err(SqlError::unsupported("set_config() beside anything else")
+                .hint("It stands alone, or with others of its kind, in SELECT.")),
+            _ => return None,
+        })
+    }
+
+    /// The value of a parameter of the session by its name, which is a constant.
+    fn setting(&self, name: &ast::Expr, may_miss: bool) -> Result<Option<String>, SqlError> {
+        match self.bind(name)? {
+            Typed::Text(name) | Typed::Known(Expr::Literal(Literal::Text(name)), _) => {
+                let value = self.parameters.setting(&name);
+                if value.is_none() && !may_miss {
+                    let message = format!("unrecognized configuration parameter \"{name}\"");
+                    return Err(SqlError::new("42704", message));
+                }
+                Ok(value)
+            }
+            // Which one it will be is not known yet.
+            parameter @ (Typed::Parameter(_) | Typed::Known(Expr::Literal(Literal::Null(_)), _)) => {
+                self.parameters.as_type(parameter, DataType::Text)?;
+                Ok(None)
+            }
+            _ => Err(SqlError::internal("a name that is computed")),
+        }
+    }
+
+    /// Whether what an expression gives is known only when it is computed.
+    fn is_computed(&self, expr: &ast::Expr) -> bool {
+        matches!(self.bind(expr), Ok(Typed::Known(bound, _)) if !matches!(bound, Expr::Literal(_)))
     }
 
     /// A cast to a type of oids: a name becomes the oid, and an oid the name.
@@ -228,13 +382,10 @@ impl ExprBinder<'_> {
         let oid = match (name.parse::<i64>(), to) {
             (Ok(oid), _) => oid,
             (Err(_), OidType::Relation) => self.oid_of_relation(name)?,
-            (Err(_), OidType::Schema) => {
-                let schema = Schema::ALL.into_iter().find(|schema| schema.name() == name);
-                let missing = || SqlError::new("3F000", format!("schema \"{name}\" does not exist"));
-                schema.ok_or_else(missing)?.oid()
-            }
-            (Err(_), OidType::Type | OidType::Function) => {
-                return Err(SqlError::unsupported(format_args!("a name as {}", to.name())));
+            (Err(_), OidType::Schema) => self.oid_of_schema(name)?,
+            (Err(_), OidType::Type) => return self.oid_of_type(name),
+            (Err(_), OidType::Function) => {
+                return Err(SqlError::new("42883", format!("function \"{name}\" does not exist")));
             }
         };
         Ok(Typed::literal(Literal::Int64(oid)))
@@ -242,22 +393,41 @@ impl ExprBinder<'_> {
 
     /// The oid of the relation of a name, folded as SQL folds it.
     fn oid_of_relation(&self, text: &str) -> Result<i64, SqlError> {
-        let missing = || SqlError::new("42P01", format!("relation \"{text}\" does not exist"));
-        let parts = parts_of(text);
-        let (schema, name) = match parts.as_slice() {
-            [name] => (None, name.as_str()),
-            [schema, name] => (Some(schema.as_str()), name.as_str()),
-            _ => return Err(SqlError::new("42602", "invalid name syntax")),
-        };
-        if let Some(relation) = SystemRelation::of_name(schema, name) {
-            return Ok(relation.oid());
+        match relation_by_name(text, self.binder_within("regclass")?)? {
+            Named::System(system) => Ok(system.oid()),
+            Named::Relation(relation, _) => Ok(oid_of(relation.id)),
         }
-        let is_public = schema.is_none_or(|schema| schema == Schema::Public.name());
-        let catalog = self.subqueries.map(|subqueries| subqueries.binder.catalog);
-        let catalog = catalog
-            .ok_or_else(|| SqlError::unsupported(format_args!("a cast to regclass in {}", self.clause)))?;
-        let relation = catalog.get(name).filter(|_| is_public).ok_or_else(missing)?;
-        Ok(oid_of(relation.id))
+    }
+
+    /// The oid of the type of a name.
+    fn oid_of_type(&self, text: &str) -> Bound {
+        let missing = || SqlError::new("42704", format!("type \"{text}\" does not exist"));
+        let name = text.strip_prefix("pg_catalog.").unwrap_or(text);
+        if let Some((_, oid)) = PSEUDO_TYPES.iter().find(|(known, _)| *known == name) {
+            return Ok(Typed::literal(Literal::Int64(*oid)));
+        }
+        let cast = expression(&format!("NULL::{text}")).map_err(|_| missing())?;
+        let ast::Expr::Cast { data_type, .. } = &cast else { return Err(missing()) };
+        if types::named(data_type).is_err() && catalog_type(data_type).is_none() {
+            return Err(missing());
+        }
+        let name = ast::Expr::Value(Value::SingleQuotedString(name.to_owned()).into());
+        self.instance(TYPE_OF_NAME, &[&name])
+    }
+
+    /// The oid of the schema of a name, folded as SQL folds it.
+    fn oid_of_schema(&self, text: &str) -> Result<i64, SqlError> {
+        let parts = parts_of(text);
+        let [name] = parts.as_slice() else { return Err(SqlError::new("42602", "invalid name syntax")) };
+        let catalog = self.binder_within("regnamespace")?.catalog;
+        let own = catalog.schema_named(name).map(|schema| oid_of_schema(schema.id));
+        own.or_else(|| Schema::of_name(name).map(Schema::oid)).ok_or_else(|| no_schema(name))
+    }
+
+    /// The binder of the query around.
+    fn binder_within(&self, cast: &str) -> Result<&Binder<'_>, SqlError> {
+        let within = self.subqueries.map(|within| within.binder);
+        within.ok_or_else(|| SqlError::unsupported(format_args!("a cast to {cast} in {}", self.clause)))
     }
 
     /// An expression of SQL with the arguments in their places.
@@ -275,6 +445,20 @@ impl ExprBinder<'_> {
         });
         self.bind(&expr)
     }
+}
+
+/// A name as an element of an array's text.
+fn element(name: &str) -> String {
+    let plain = |char: char| !char.is_whitespace() && !matches!(char, '{' | '}' | ',' | '"' | '\\');
+    match !name.is_empty() && !name.eq_ignore_ascii_case("null") && name.chars().all(plain) {
+        true => name.to_owned(),
+        false => format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")),
+    }
+}
+
+/// Whether an argument is written as true.
+fn is_true(expr: &ast::Expr) -> bool {
+    matches!(expr, ast::Expr::Value(value) if value.value == Value::Boolean(true))
 }
 
 /// The parts of a dotted name, each in quotes or folded.
@@ -296,7 +480,7 @@ fn parts_of(text: &str) -> Vec<String> {
 }
 
 /// The type of `pg_catalog` that a cast names, beyond those that a column can have.
-pub(super) fn catalog_type(data_type: &ast::DataType) -> Option<Named> {
+pub(super) fn catalog_type(data_type: &ast::DataType) -> Option<types::Named> {
     let ast::DataType::Custom(name, modifiers) = data_type else { return None };
     let mut name = fold_name(name);
     let last = name.pop()?;
@@ -304,7 +488,7 @@ pub(super) fn catalog_type(data_type: &ast::DataType) -> Option<Named> {
     if !modifiers.is_empty() || !(qualified || name.is_empty()) {
         return None;
     }
-    Some(Named::Type(match (last.as_str(), qualified) {
+    Some(types::Named::Type(match (last.as_str(), qualified) {
         ("oid" | "xid", _) => DataType::Int64,
         ("name" | "char", _) => DataType::Text,
         ("text", true) => DataType::Text,
@@ -325,7 +509,7 @@ pub(super) fn catalog_type(data_type: &ast::DataType) -> Option<Named> {
         ("uuid", true) => DataType::Uuid,
         ("bytea", true) => DataType::Bytea,
         ("interval", true) => DataType::Interval,
-        ("numeric", true) => return Some(Named::Numeric),
+        ("numeric", true) => return Some(types::Named::Numeric),
         _ => return None,
     }))
 }
@@ -338,7 +522,8 @@ mod tests {
     #[test]
     fn every_expression_parses() {
         let casts = [OidType::Relation, OidType::Type, OidType::Schema, OidType::Function];
-        let texts = FUNCTIONS.iter().map(|(_, _, text)| *text).chain(casts.map(OidType::name_of));
+        let texts =
+            FUNCTIONS.iter().map(|(_, _, text)| *text).chain(casts.map(OidType::name_of)).chain([SETTING]);
         texts.for_each(|text| drop(expression(text).unwrap()));
     }
 

@@ -44,6 +44,8 @@ pub(crate) const STATEMENT_ROWS: RelationId = RelationId((1 << 62) - 1);
 pub struct Change {
     /// The table.
     pub table: Arc<Relation>,
+    /// The name of its schema.
+    pub schema: String,
     /// Which statement it is.
     pub kind: ChangeKind,
     /// What it reads.
@@ -191,6 +193,8 @@ pub(crate) struct ChangeBinder<'a> {
     table: &'a Arc<Relation>,
     /// What the statement calls the table.
     alias: String,
+    /// Whether that is the table's own name, so that it can stand behind its schema.
+    is_own_name: bool,
     /// The queries that it can name.
     with: Option<Arc<ast::With>>,
 }
@@ -202,8 +206,9 @@ impl<'a> ChangeBinder<'a> {
         catalog: &'a Catalog,
         parameters: Parameters<'a>,
     ) -> ChangeBinder<'a> {
+        let is_own_name = alias.is_none();
         let alias = alias.unwrap_or(&table.name).to_owned();
-        ChangeBinder { binder: Binder::new(catalog, parameters), table, alias, with: None }
+        ChangeBinder { binder: Binder::new(catalog, parameters), table, alias, is_own_name, with: None }
     }
 
     /// The same with queries that the statement can name.
@@ -301,7 +306,9 @@ impl<'a> ChangeBinder<'a> {
     }
 
     fn scope(&self, name: &str) -> Scope {
-        table_scope(self.table, name)
+        let schema = self.binder.catalog.schema_of(self.table);
+        let schema = (self.is_own_name && name == self.alias).then(|| schema.to_owned());
+        table_scope(self.table, name).in_schema(schema)
     }
 
     /// The rows of the table, joined with those of FROM, for which the condition is true.
@@ -557,7 +564,8 @@ impl<'a> ChangeBinder<'a> {
         let returning = items.map(returned).transpose()?;
         let parameter_types = self.binder.parameters.finish()?;
         let table = Arc::clone(self.table);
-        Ok(Change { table, kind, source, checks, returning, keys, parameter_types })
+        let schema = self.binder.catalog.schema_of(&table).to_owned();
+        Ok(Change { table, schema, kind, source, checks, returning, keys, parameter_types })
     }
 }
 

@@ -6,13 +6,13 @@
 use std::cell::{Cell, RefCell};
 
 use datafusion::sql::sqlparser::ast::{self, BinaryOperator, CaseWhen, UnaryOperator, Value};
-use millrace_engine::{Aggregate, DataType, Expr, Literal, SetCall};
+use millrace_engine::{Aggregate, DataType, Decimal, Expr, Literal, SetCall};
 
 use super::binder::Binder;
 use super::catalog_function::{OidType, catalog_type};
 use super::exprs::conjuncts;
 use super::forms::{ILIKE, LIKE, REGEX, REGEX_ANY_CASE, SIMILAR, qualified_operator};
-use super::scope::{Scope, fold};
+use super::scope::{Scope, TableName, fold};
 use super::subquery::Subqueries;
 use super::surroundings::{Environment, Outer};
 use super::typed::{ParameterTypes, Typed};
@@ -272,9 +272,14 @@ impl<'a> ExprBinder<'a> {
         };
         if let [name] = idents
             && name.quote_style.is_none()
-            && super::function::is_now(&fold(name))
         {
-            return self.now(&fold(name));
+            let word = fold(name);
+            if super::function::is_now(&word) {
+                return self.now(&word);
+            }
+            if let Some(value) = self.of_session(&word, &[]) {
+                return value;
+            }
         }
         if let Some(outer) = &self.outer
             && let Some(typed) = outer.column(idents)?
@@ -291,16 +296,20 @@ impl<'a> ExprBinder<'a> {
 
     /// The column of a name among the query's own; `None` for an unqualified name that is none.
     fn own_column(&self, idents: &[ast::Ident]) -> Result<Option<Typed>, SqlError> {
-        let column = match idents {
-            [name] => match self.scope.find(&fold(name))? {
+        let named = TableName::and_column(idents);
+        if let Some((table, name)) = &named
+            && name == "tableoid"
+            && let Some(oid) = self.scope.table_oid(table.as_ref())
+        {
+            return Ok(Some(Typed::literal(Literal::Int64(oid))));
+        }
+        let column = match named {
+            Some((None, name)) => match self.scope.find(&name)? {
                 Some(column) => column,
                 None => return Ok(None),
             },
-            [table, name] => self.scope.resolve_qualified(&fold(table), &fold(name))?,
-            [schema, table, name] if fold(schema) == "public" => {
-                self.scope.resolve_qualified(&fold(table), &fold(name))?
-            }
-            _ => {
+            Some((Some(table), name)) => self.scope.resolve_qualified(&table, &name)?,
+            None => {
                 let name = idents.iter().map(fold).collect::<Vec<_>>().join(".");
                 return Err(SqlError::new("42P01", format!("missing FROM-clause entry for \"{name}\"")));
             }
@@ -549,15 +558,7 @@ fn number(digits: &str) -> Result<Literal, SqlError> {
     if let Ok(value) = digits.parse::<i64>() {
         return Ok(Literal::Int64(value));
     }
-    if digits.contains(['e', 'E']) {
-        // Beyond our numeric, but not beyond a double: PostgreSQL's numeric would still hold it.
-        let value = crate::text_form::parse_float64(digits)?;
-        if value != 0.0 && !(1e-22..1e38).contains(&value) {
-            return Ok(Literal::Float64(value.to_bits()));
-        }
-    }
-    let (value, scale) = crate::text_form::parse_digits(digits)?;
-    Ok(Literal::Numeric { value, precision: millrace_engine::NUMERIC_PRECISION_MAX, scale })
+    Ok(crate::text_form::parse_digits(digits)?)
 }
 
 /// The negated literal, for numbers that have one.
@@ -568,6 +569,10 @@ fn negated(literal: &Literal) -> Option<Literal> {
         Literal::Numeric { value, precision, scale } => {
             Literal::Numeric { value: value.checked_neg()?, precision: *precision, scale: *scale }
         }
+        Literal::Decimal(stored) => match Decimal::decode(stored)? {
+            Decimal::Number { unscaled, scale } => Literal::Decimal(Decimal::new(-unscaled, scale).encode()),
+            _ => return None,
+        },
         Literal::Null(_)
         | Literal::Boolean(_)
         | Literal::Float64(_)

@@ -12,7 +12,7 @@ use super::binder::{Binder, BoundQuery, Environment};
 use super::expr::{ExprBinder, call};
 use super::exprs::columns_of;
 use super::rel::{JoinKind, Rel};
-use super::scope::{Scope, ScopeColumn, fold, fold_name};
+use super::scope::{Scope, ScopeColumn, TableName, fold, fold_name};
 use super::set_function::{CallInFrom, arguments_in_from};
 use super::surroundings::Frame;
 use super::typed::Typed;
@@ -20,7 +20,7 @@ use super::unnest::{self, Sides};
 use super::volatile::sequence_row;
 use crate::bind::is_an_index;
 use crate::bound::Origin;
-use crate::catalog::{Known, Relation, RelationKind};
+use crate::catalog::{Found, Known, PUBLIC_PATH, Relation, RelationKind};
 use crate::error::SqlError;
 use crate::parse;
 use crate::system::SystemRelation;
@@ -41,6 +41,23 @@ impl Source {
 }
 
 type Bound = Result<Source, SqlError>;
+
+/// What names of relations mean in a text.
+pub(crate) enum Names {
+    /// What they mean to the session.
+    Statement,
+    /// What they meant when the view was created.
+    View(Arc<[Known]>),
+    /// What is in the schema `public`: in a view of the time before there were others.
+    OldView,
+}
+
+/// What a name means in a text.
+pub(super) enum Named<'c> {
+    System(SystemRelation),
+    /// A relation, as the text knows it.
+    Relation(&'c Arc<Relation>, Known),
+}
 
 impl Binder<'_> {
     /// Binds a FROM clause; without one there is one row without columns.
@@ -129,78 +146,94 @@ impl Binder<'_> {
         if !matches!(name.as_slice(), [] | [_]) || name.first().is_some_and(|schema| schema != "pg_catalog") {
             return Err(SqlError::unsupported(format_args!("{}.{last}()", name.join("."))));
         }
+        if let Some(columns) = never_a_row(&last, &arguments) {
+            let name = alias.map_or(last, |alias| fold(&alias.name));
+            let types = columns.iter().map(|(_, data_type)| *data_type).collect();
+            let named = columns.iter().map(|(own, data_type)| {
+                let own = if columns.len() == 1 { name.as_str() } else { own };
+                (own.to_owned(), *data_type)
+            });
+            let scope = Scope::of_table(&name, named);
+            let rel = Rel::Values { rows: Vec::new(), columns: types };
+            return renamed(Source { rel, scope }, alias);
+        }
         self.bind_set(&CallInFrom { name: last, arguments, with_ordinality, alias }, environment)
     }
 
     fn bind_table(&self, name: &[String], alias: Option<&TableAlias>, environment: &Environment) -> Bound {
-        let (schema, table) = match name {
-            [table] => (None, table),
-            [schema, table] => (Some(schema), table),
-            _ => return Err(missing_relation(&name.join("."))),
+        let Some(Some(TableName { schema, table })) = TableName::of_parts(name) else {
+            let message = format!("cross-database references are not implemented: \"{}\"", name.join("."));
+            return Err(SqlError::new("0A000", message));
         };
         let alias_name = alias.map_or_else(|| table.clone(), |alias| fold(&alias.name));
         if schema.is_none()
-            && let Some(cte) = environment.get(table)
+            && let Some(cte) = environment.get(&table)
         {
             let scope = Scope::of_table(&alias_name, cte.columns()).with_origins(cte.origins.clone());
             return renamed(Source { rel: cte.rel, scope }, alias);
         }
-        let (rel, named) = self.scan(schema.map(String::as_str), table)?;
-        let scope = Scope::of_table(&alias_name, named);
-        let scope = self.located(scope, schema.map(String::as_str), table);
+        let found = self.found(schema.as_deref(), &table).ok_or_else(|| {
+            let schema = schema.map(|schema| format!("{schema}.")).unwrap_or_default();
+            SqlError::new("42P01", format!("relation \"{schema}{table}\" does not exist"))
+        })?;
+        let (rel, scope, schema) = match found {
+            Named::System(system) => {
+                let columns = system.columns().into_iter().map(|column| (column.name, column.data_type));
+                let scope = Scope::of_table(&alias_name, columns).of_relation(system.id());
+                (Rel::scan(system.id(), scope.types()), scope, system.schema().name().to_owned())
+            }
+            Named::Relation(relation, known) => {
+                let (rel, named) = self.scan(relation, &known)?;
+                let origin = |column| Some(Origin { relation: relation.id, column });
+                let origins = named_places(relation, &known).into_iter().map(origin);
+                (rel, Scope::of_table(&alias_name, named).with_origins(origins), known.schema)
+            }
+        };
+        let scope = scope.in_schema(alias.is_none().then_some(schema));
         renamed(Source { rel, scope }, alias)
     }
 
     /// All rows of a relation, and its columns' names and types.
-    ///
-    /// # Errors
-    /// 42P01.
-    pub(crate) fn scan(
-        &self,
-        schema: Option<&str>,
-        table: &str,
-    ) -> Result<(Rel, Vec<(String, DataType)>), SqlError> {
-        // An unqualified name is looked up in pg_catalog first.
-        let system = SystemRelation::of_name(schema, table);
-        let found = match schema {
-            _ if system.is_some() => system.map(|relation| (relation.id(), relation.columns())),
-            None | Some("public") => match self.relation(table) {
-                Some((relation, _)) if matches!(relation.kind, RelationKind::Index { .. }) => {
-                    return Err(is_an_index(table));
-                }
-                Some((relation, _)) if matches!(relation.kind, RelationKind::Sequence(_)) => {
-                    self.named.borrow_mut().insert(relation.id);
-                    let named = relation.columns.iter().map(|column| (column.name.clone(), column.data_type));
-                    let rows = vec![sequence_row(relation.id)];
-                    return Ok((Rel::Values { rows, columns: relation.types() }, named.collect()));
-                }
-                Some((relation, known)) => {
-                    self.named.borrow_mut().insert(relation.id);
-                    if let Some((text, names)) = self.catalog.text_of(relation) {
-                        return self.expanded(relation, text, names);
-                    }
-                    return Ok(self.rows_of(relation, &known));
-                }
-                None => None,
-            },
-            Some(_) => None,
-        };
-        let (relation, columns) = found.ok_or_else(|| {
-            let schema = schema.map(|schema| format!("{schema}.")).unwrap_or_default();
-            missing_relation(&format!("{schema}{table}"))
-        })?;
-        let types = columns.iter().map(|column| column.data_type).collect();
-        let named = columns.into_iter().map(|column| (column.name, column.data_type)).collect();
-        Ok((Rel::scan(relation, types), named))
+    fn scan(&self, relation: &Relation, known: &Known) -> Result<(Rel, Vec<(String, DataType)>), SqlError> {
+        match &relation.kind {
+            RelationKind::Index { .. } => return Err(is_an_index(&relation.name)),
+            RelationKind::Sequence(_) => {
+                self.named.borrow_mut().insert(relation.id);
+                let named = relation.columns.iter().map(|column| (column.name.clone(), column.data_type));
+                let rows = vec![sequence_row(relation.id)];
+                return Ok((Rel::Values { rows, columns: relation.types() }, named.collect()));
+            }
+            RelationKind::Table { .. }
+            | RelationKind::View { .. }
+            | RelationKind::MaterializedView { .. } => {}
+        }
+        self.named.borrow_mut().insert(relation.id);
+        match self.catalog.text_of(relation) {
+            Some((text, names)) => self.expanded(relation, text, names),
+            None => Ok(self.rows_of(relation, known)),
+        }
     }
 
-    /// The relation of a name, as the text at hand knows it: that of a view knows those of its creation.
-    fn relation(&self, name: &str) -> Option<(&Arc<Relation>, Known)> {
-        let known = match &*self.known.borrow() {
-            None => Known::now(self.catalog.get(name)?),
-            Some(known) => known.iter().find(|known| known.name == name)?.clone(),
+    /// What a name means in the text at hand: that of a view knows the relations of its creation.
+    pub(super) fn found(&self, schema: Option<&str>, name: &str) -> Option<Named<'_>> {
+        let path = match &*self.names.borrow() {
+            Names::Statement => self.parameters.path,
+            Names::OldView => &PUBLIC_PATH,
+            Names::View(known) => {
+                let is_meant = |known: &&Known| {
+                    known.name == name && schema.map_or(known.is_visible, |schema| known.schema == schema)
+                };
+                let known = known.iter().find(is_meant)?;
+                return Some(Named::Relation(self.catalog.by_id(known.id)?, known.clone()));
+            }
         };
-        Some((self.catalog.by_id(known.id)?, known))
+        Some(match self.catalog.lookup(schema, name, path)? {
+            Found::System(system) => Named::System(system),
+            Found::Relation(relation) => {
+                let known = Known::now(relation, self.catalog.schema_of(relation), schema.is_none());
+                Named::Relation(relation, known)
+            }
+        })
     }
 
     /// The rows of a relation, with the columns that the text at hand can name.
@@ -217,20 +250,6 @@ impl Binder<'_> {
         (rel, named)
     }
 
-    /// The scope of a relation that `scan` has found by its name, whose columns come from it.
-    fn located(&self, scope: Scope, schema: Option<&str>, table: &str) -> Scope {
-        if let Some(system) = SystemRelation::of_name(schema, table) {
-            return scope.of_relation(system.id());
-        }
-        match self.relation(table) {
-            Some((relation, known)) => {
-                let origin = |column| Some(Origin { relation: relation.id, column });
-                scope.with_origins(named_places(relation, &known).into_iter().map(origin))
-            }
-            None => scope,
-        }
-    }
-
     /// A view as its query. The names that the query reads are the view's own affair, not the statement's.
     fn expanded(
         &self,
@@ -240,9 +259,10 @@ impl Binder<'_> {
     ) -> Result<(Rel, Vec<(String, DataType)>), SqlError> {
         let query = parse::query(text)?;
         let named = self.named.borrow().clone();
-        let outside = self.known.replace(known.map(|known| known.into()));
+        let names = known.map_or(Names::OldView, |known| Names::View(known.into()));
+        let outside = self.names.replace(names);
         let bound = self.bind_query(&query, &Environment::new(), None);
-        self.known.replace(outside);
+        self.names.replace(outside);
         self.named.replace(named);
         let BoundQuery { mut rel, .. } = bound?;
         // It may be read several times, and each time it has to be the same rows.
@@ -330,12 +350,34 @@ impl Binder<'_> {
                 }
             };
             let origin = scope.origin(position);
-            merged.push(ScopeColumn { table: None, name, data_type, position, merged: false, origin });
+            let (table, schema) = (None, None);
+            merged.push(ScopeColumn { table, schema, name, data_type, position, merged: false, origin });
         }
         merged.append(&mut scope.columns);
         let scope = Scope { columns: merged };
         let rel = if outputs.len() > rel.columns().len() { rel.project(outputs) } else { rel };
         Ok(Source { rel, scope })
+    }
+}
+
+/// The columns of what psql asks for row by row and what has no rows here: the parts of a table, and the elements
+/// of what is NULL in every row of the catalogs.
+fn never_a_row(name: &str, arguments: &[&ast::Expr]) -> Option<&'static [(&'static str, DataType)]> {
+    let is_option = |argument: &ast::Expr| match argument {
+        ast::Expr::CompoundIdentifier(idents) => {
+            idents.last().is_some_and(|ident| fold(ident) == "reloptions")
+        }
+        _ => false,
+    };
+    match (name, arguments) {
+        ("pg_partition_tree", [_]) => Some(&[
+            ("relid", DataType::Int64),
+            ("parentrelid", DataType::Int64),
+            ("isleaf", DataType::Boolean),
+            ("level", DataType::Int32),
+        ]),
+        ("unnest", [argument]) if is_option(argument) => Some(&[("unnest", DataType::Text)]),
+        _ => None,
     }
 }
 
@@ -350,10 +392,6 @@ fn not_combining(left: &Scope, arguments: &[Expr]) -> SqlError {
     let table = named.and_then(|column| column.table.clone()).unwrap_or_default();
     SqlError::new("42P10", format!("invalid reference to FROM-clause entry for table \"{table}\""))
         .detail("The combining JOIN type must be INNER or LEFT for a LATERAL reference.")
-}
-
-fn missing_relation(name: &str) -> SqlError {
-    SqlError::new("42P01", format!("relation \"{name}\" does not exist"))
 }
 
 /// The names that both sides show, in the left side's order.
@@ -416,10 +454,15 @@ pub(super) fn renamed(mut source: Source, alias: Option<&TableAlias>) -> Bound {
 }
 
 /// Whether a select item names the tables of a FROM clause by a wildcard.
-pub(crate) fn wildcard_table(kind: &ast::SelectItemQualifiedWildcardKind) -> Result<String, SqlError> {
+pub(crate) fn wildcard_table(kind: &ast::SelectItemQualifiedWildcardKind) -> Result<TableName, SqlError> {
     match kind {
         ast::SelectItemQualifiedWildcardKind::ObjectName(name) => {
-            Ok(fold_name(name).pop().unwrap_or_default())
+            let parts = fold_name(name);
+            let missing = || {
+                let message = format!("missing FROM-clause entry for table \"{}\"", parts.join("."));
+                SqlError::new("42P01", message)
+            };
+            TableName::of_parts(&parts).flatten().ok_or_else(missing)
         }
         ast::SelectItemQualifiedWildcardKind::Expr(_) => {
             Err(SqlError::unsupported("the expansion of a composite value"))

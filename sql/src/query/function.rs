@@ -13,15 +13,17 @@ use super::exprs::columns_of;
 use super::grouping::GROUPING;
 use super::json::{EQUALITY, ORDERING, refuse_json};
 use super::outer::has_outer;
+use super::parts::of_parts;
 use super::rel::{SortKey, aggregate_exprs};
 use super::scope::{fold, fold_name};
 use super::typed::{Typed, cast_known};
 use super::types::display_known;
 use super::window::is_window_function;
+use crate::compile::evaluate_constant;
 use crate::error::SqlError;
 use crate::functions::{
-    self, Kind, Unresolved, fold_moment, gives_rows, numeric_type, quotient_scale, resolve_function,
-    rounded_type, sql_function,
+    self, Kind, Unresolved, fold_moment, gives_rows, numeric_type, resolve_function, rounded_type,
+    sql_function,
 };
 
 /// The functions whose value is the statement's moment.
@@ -134,14 +136,12 @@ fn is_missing_aggregate(name: &str) -> bool {
     MISSING.contains(&name) || name.starts_with("regr_")
 }
 
-/// The result's type of an aggregate over a type, as PostgreSQL has it; `None` where it has none. Means and
-/// deviations are numeric with 16 digits behind the point (or their argument's), where PostgreSQL's number
-/// varies.
+/// The result's type of an aggregate over a type, as PostgreSQL has it; `None` where it has none.
 fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<DataType> {
     use AggregateFunction as F;
     use DataType::{
-        Array, Boolean, Bytea, Char, Date, Float32, Float64, Int16, Int32, Int64, Interval, Json, Jsonb,
-        Limited, Numeric, Text, Time, Timestamp, TimestampTz, Uuid,
+        Array, Boolean, Bytea, Char, Date, Decimal, Float32, Float64, Int16, Int32, Int64, Interval, Json,
+        Jsonb, Limited, Numeric, Text, Time, Timestamp, TimestampTz, Uuid,
     };
     Some(match (function, argument) {
         (F::Count, _) => Int64,
@@ -158,8 +158,7 @@ fn aggregate_type(function: AggregateFunction, argument: DataType) -> Option<Dat
         (F::BoolAnd | F::BoolOr | F::BitAnd | F::BitOr | F::BitXor | F::StringAgg, _) => return None,
         (F::Sum | F::Avg | F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp, _) => match argument {
             Float64 => Float64,
-            Int32 | Int64 => numeric_type(quotient_scale(0, 0)),
-            Numeric { scale, .. } => numeric_type(quotient_scale(scale, 0)),
+            Int32 | Int64 | Numeric { .. } | Decimal => Decimal,
             Boolean | Text | Timestamp | TimestampTz | Date | Interval | Uuid | Bytea => return None,
             // `summed_as` has made these wider.
             Int16 | Float32 | Time | Char | Limited(_) => return None,
@@ -210,6 +209,15 @@ fn nested(error: SqlError) -> SqlError {
         true => SqlError::new("42803", "aggregate function calls cannot be nested"),
         false => error,
     }
+}
+
+/// Whether a call of constants has a value that a numeric of a fixed scale cannot hold.
+fn is_beyond(function: &functions::Function, arguments: &[Expr], data_type: DataType) -> bool {
+    if !arguments.iter().all(|argument| columns_of(argument).is_empty()) {
+        return false;
+    }
+    let computed = evaluate_constant(&call(function.name(), arguments.to_vec(), data_type));
+    computed.is_err_and(|error| error.sqlstate == "22003")
 }
 
 /// The value of a constant integer.
@@ -408,6 +416,10 @@ impl ExprBinder<'_> {
             ("round" | "trunc", [_, digits]) => rounded_type(types[0], constant_int4(digits)),
             _ => function.result(&types),
         };
+        let data_type = match data_type {
+            DataType::Numeric { .. } if is_beyond(function, &arguments, data_type) => DataType::Decimal,
+            other => other,
+        };
         let name = match function.in_zone() {
             None => function.name(),
             Some(in_zone) => {
@@ -515,6 +527,13 @@ impl ExprBinder<'_> {
         };
         if (call.function, data_type) == (AggregateFunction::Avg, DataType::Interval) {
             return self.mean_interval(call, &mut collect);
+        }
+        let types = self.scope.types();
+        let argument = call.arguments.first().and_then(|argument| argument.data_type(&types));
+        if argument == Some(DataType::Decimal)
+            && let Some(expr) = of_parts(&call, &mut collect)?
+        {
+            return Ok(Typed::Known(expr, DataType::Decimal));
         }
         let column = collect(call);
         if function == AggregateFunction::ArrayAgg && name != "array_agg" {

@@ -157,6 +157,7 @@ impl ExprBinder<'_> {
                 | DataType::Int64
                 | DataType::Float32
                 | DataType::Float64
+                | DataType::Decimal
                 | DataType::Numeric { .. }),
             ) => self.parameters.as_type(operand, own)?,
             Some(DataType::Array(_)) => {

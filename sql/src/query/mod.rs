@@ -21,6 +21,7 @@ mod function; // calls and aggregates
 mod grouping; // GROUP BY and its sets
 mod json; // calls that make JSON
 mod names; // names of unaliased columns
+mod parts; // sums of numerics by their parts
 mod outer; // what stands for something outside the relation below
 pub(crate) mod rel; // the bound query
 mod rows; // row values
@@ -39,6 +40,7 @@ pub(crate) mod volatile; // random(), and the functions of sequences
 mod window; // row_number() OVER (…)
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -48,7 +50,7 @@ use futures::Stream;
 use millrace_engine::{DataType, Expr, Literal, PlanRef, RelationId, Snapshot, Tick};
 
 use crate::bound::ResultColumns;
-use crate::catalog::{Catalog, Column, Relation};
+use crate::catalog::{Catalog, Column, PUBLIC_PATH, Relation, SearchPath};
 use crate::error::SqlError;
 use crate::sequence::Sequences;
 use crate::zone::{UTC, Zone};
@@ -97,22 +99,31 @@ enum KnownParameters<'a> {
     Values(&'a [Literal]),
 }
 
-/// What a statement's meaning depends on besides its text: its parameters and the session's time zone.
+/// What a statement's meaning depends on besides its text: its parameters, and the session's time zone, search path
+/// and other settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameters<'a> {
     known: KnownParameters<'a>,
     zone: &'a Zone,
+    pub(crate) path: &'a SearchPath,
+    settings: Option<&'a dyn Settings>,
+}
+
+/// The parameters of a session, as SHOW shows them.
+pub trait Settings: fmt::Debug + Sync {
+    /// The value of a parameter; `None` where there is none of this name.
+    fn setting(&self, name: &str) -> Option<String>;
 }
 
 impl<'a> Parameters<'a> {
     /// Types where they were declared, for Describe; in UTC.
     pub fn types(types: &'a [Option<DataType>]) -> Parameters<'a> {
-        Parameters { known: KnownParameters::Types(types), zone: &UTC }
+        Parameters { known: KnownParameters::Types(types), zone: &UTC, path: &PUBLIC_PATH, settings: None }
     }
 
     /// Values, for execution; in UTC.
     pub fn values(values: &'a [Literal]) -> Parameters<'a> {
-        Parameters { known: KnownParameters::Values(values), zone: &UTC }
+        Parameters { known: KnownParameters::Values(values), zone: &UTC, path: &PUBLIC_PATH, settings: None }
     }
 
     /// The same in a time zone.
@@ -120,9 +131,19 @@ impl<'a> Parameters<'a> {
         Parameters { zone, ..self }
     }
 
-    /// No parameters, in the same zone.
+    /// The same along a search path, with the other parameters of its session.
+    pub fn in_session(self, path: &'a SearchPath, settings: &'a dyn Settings) -> Parameters<'a> {
+        Parameters { path, settings: Some(settings), ..self }
+    }
+
+    /// No parameters, in the same session.
     pub(crate) fn none(self) -> Parameters<'a> {
-        Parameters::values(&[]).in_zone(self.zone)
+        Parameters { known: KnownParameters::Values(&[]), ..self }
+    }
+
+    /// The value of a session's parameter.
+    pub(crate) fn setting(self, name: &str) -> Option<String> {
+        self.settings.and_then(|settings| settings.setting(name))
     }
 
     /// The declared types, or those of the values.
@@ -303,6 +324,38 @@ pub(crate) fn index_expression(
         return Err(SqlError::new("42P17", "functions in index expression must be marked IMMUTABLE"));
     }
     Ok((expr_bound, data_type, names::name_in_index(expr)))
+}
+
+/// The value of an expression without columns, as a type.
+///
+/// # Errors
+/// What binding and computing it raise.
+pub(crate) fn constant(
+    expr: &ast::Expr,
+    to: DataType,
+    clause: &'static str,
+    parameters: Parameters,
+) -> Result<Literal, SqlError> {
+    let (scope, parameters) = (Scope::default(), ParameterTypes::new(parameters));
+    let typed = ExprBinder::new(&scope, &parameters, clause).bind(expr)?;
+    adhoc::constant(&parameters.as_type(typed, to)?, 0)
+}
+
+/// The types of the parameters in expressions without columns, each of which is to have a type.
+///
+/// # Errors
+/// What binding them raises; 42P18 for a parameter that nothing gives a type.
+pub(crate) fn parameter_types<'e>(
+    exprs: impl Iterator<Item = (&'e ast::Expr, DataType)>,
+    clause: &'static str,
+    parameters: Parameters,
+) -> Result<Vec<DataType>, SqlError> {
+    let (scope, parameters) = (Scope::default(), ParameterTypes::new(parameters));
+    for (expr, to) in exprs {
+        let typed = ExprBinder::new(&scope, &parameters, clause).bind(expr)?;
+        parameters.as_type(typed, to)?;
+    }
+    parameters.finish()
 }
 
 /// The value of an argument of EXECUTE, the parameter of this position from 0, as the parameter's type.

@@ -17,7 +17,7 @@ use millrace_engine::{DataType, Expr};
 
 use super::binder::BoundQuery;
 use super::outer::{map_outer, outer};
-use super::scope::{Scope, fold};
+use super::scope::{Scope, TableName};
 use super::typed::Typed;
 use crate::error::SqlError;
 
@@ -74,16 +74,6 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// The table and the column of a name.
-fn parts(idents: &[ast::Ident]) -> Option<(Option<String>, String)> {
-    match idents {
-        [name] => Some((None, fold(name))),
-        [table, name] => Some((Some(fold(table)), fold(name))),
-        [schema, table, name] if fold(schema) == "public" => Some((Some(fold(table)), fold(name))),
-        _ => None,
-    }
-}
-
 impl<'a> Outer<'a> {
     fn is_visible(&self) -> bool {
         self.lateral || !self.frame.beside
@@ -114,7 +104,8 @@ impl<'a> Outer<'a> {
 
     /// The error's detail and hint where LATERAL would have found the name.
     pub(crate) fn explain_missing(&self, idents: &[ast::Ident], error: SqlError) -> SqlError {
-        let Some((table, name)) = parts(idents) else { return error };
+        let Some((table, name)) = TableName::and_column(idents) else { return error };
+        let table = table.map(|table| table.table);
         let mut outer = Some(*self);
         while let Some(here) = outer {
             let columns = &here.frame.scope.columns;
@@ -160,11 +151,12 @@ fn not_lateral(table: Option<&str>, name: &str, of: &str) -> SqlError {
 
 /// The column of a name in one scope; `None` where the scope does not know it or its table.
 fn in_scope(scope: &Scope, idents: &[ast::Ident]) -> Result<Option<Typed>, SqlError> {
-    let column = match parts(idents) {
+    let column = match TableName::and_column(idents) {
         None => None,
         Some((None, name)) => scope.find(&name)?,
         Some((Some(table), name)) => match scope.of(&table) {
             Ok(_) => Some(scope.resolve_qualified(&table, &name)?),
+            Err(error) if error.sqlstate == "42P09" => return Err(error),
             Err(_) => None,
         },
     };

@@ -24,7 +24,7 @@ use millrace_engine::{DataType, RelationId};
 
 use super::change::{ChangeBinder, InsertSource};
 use super::{Change, Parameters, Query};
-use crate::catalog::{Catalog, CatalogChange, Column, Relation, RelationKind, TableRules};
+use crate::catalog::{Catalog, CatalogChange, Column, Relation, RelationKind, SchemaId, TableRules};
 use crate::error::SqlError;
 use crate::functions::{Inputs, cast};
 use crate::statement::StatementKind;
@@ -51,6 +51,7 @@ fn relation(id: u64, name: &str, columns: &[(&str, DataType)]) -> Relation {
     Relation {
         id: RelationId(id),
         name: name.to_owned(),
+        schema: SchemaId::PUBLIC,
         columns: columns.iter().map(column).collect(),
         kind: RelationKind::Table { keep_rows: true, rules: TableRules::default() },
         created: 0,

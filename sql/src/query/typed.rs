@@ -7,10 +7,11 @@ use millrace_engine::{DataType, Element, Expr, Limit, Literal};
 
 use super::expr::call;
 use super::types::{Named, display};
-use super::{KnownParameters, Parameters};
+use super::{KnownParameters, Parameters, Settings};
+use crate::catalog::SearchPath;
 use crate::compile::evaluate_constant;
 use crate::error::SqlError;
-use crate::functions::{self, Context, Kind, numeric_type};
+use crate::functions::{self, Context, Kind};
 use crate::zone::Zone;
 
 /// An expression, perhaps without a type yet.
@@ -59,6 +60,10 @@ pub(crate) struct ParameterTypes<'a> {
     known: Known<'a>,
     /// In which zone timestamps with time zone are read, shown and computed with.
     pub(crate) zone: &'a Zone,
+    /// Where unqualified names are looked up.
+    pub(crate) path: &'a SearchPath,
+    /// The other parameters of the session.
+    pub(crate) settings: Option<&'a dyn Settings>,
 }
 
 /// The parameters of a statement: their values, or what is known of their types so far.
@@ -76,7 +81,8 @@ impl<'a> ParameterTypes<'a> {
             KnownParameters::Values(values) => Known::Values(values),
             KnownParameters::Types(types) => Known::Types(RefCell::new(types.to_vec())),
         };
-        ParameterTypes { known, zone: parameters.zone }
+        let Parameters { zone, path, settings, .. } = parameters;
+        ParameterTypes { known, zone, path, settings }
     }
 
     /// The parameter of this position, from 0.
@@ -98,6 +104,11 @@ impl<'a> ParameterTypes<'a> {
                 })
             }
         }
+    }
+
+    /// The value of a session's parameter.
+    pub(crate) fn setting(&self, name: &str) -> Option<String> {
+        self.settings.and_then(|settings| settings.setting(name))
     }
 
     /// The name of the session's time zone, as calls that depend on it have it.
@@ -163,7 +174,7 @@ impl<'a> ParameterTypes<'a> {
     /// The expression as a type of this kind, and the type.
     pub(crate) fn as_kind(&self, typed: Typed, kind: Kind) -> Result<(Expr, DataType), SqlError> {
         let to = match (&typed, kind) {
-            (Typed::Text(text), Kind::Numeric) => numeric_type(crate::text_form::parse_digits(text)?.1),
+            (Typed::Text(text), Kind::Numeric) => crate::text_form::parse_digits(text)?.data_type(),
             _ => kind.with_room_for(typed.data_type()),
         };
         match typed {

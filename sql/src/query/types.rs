@@ -13,7 +13,7 @@ use crate::error::SqlError;
 pub(crate) enum Named {
     /// One of the engine's.
     Type(DataType),
-    /// `numeric` without precision and scale: the scale follows from what is cast.
+    /// `numeric` without precision and scale: of a fixed scale where what is cast has one.
     Numeric,
 }
 
@@ -84,7 +84,7 @@ fn array_of(element: Named) -> Result<Named, SqlError> {
         Named::Type(element) => Element::of(element)
             .map(|element| Named::Type(DataType::Array(element)))
             .ok_or_else(|| unsupported(&format!("{element}[]"))),
-        Named::Numeric => Err(unsupported("numeric[]").hint("Give its elements a precision and scale.")),
+        Named::Numeric => Ok(Named::Type(DataType::Array(Element::Decimal))),
     }
 }
 
@@ -117,7 +117,7 @@ fn limited(digits: Option<u64>, base: DataType, limit: fn(u8) -> Limit) -> DataT
 /// `numeric`, with or without precision and scale.
 ///
 /// # Errors
-/// 22023 for a precision that PostgreSQL does not take either, 0A000 for one beyond our digits.
+/// 22023 for a precision or a scale that PostgreSQL does not take either.
 fn numeric(info: ExactNumberInfo) -> Result<Named, SqlError> {
     let (precision, scale) = match info {
         ExactNumberInfo::None => return Ok(Named::Numeric),
@@ -128,13 +128,16 @@ fn numeric(info: ExactNumberInfo) -> Result<Named, SqlError> {
         let message = format!("NUMERIC precision {precision} must be between 1 and 1000");
         return Err(SqlError::new("22023", message));
     }
-    match (u8::try_from(precision), u8::try_from(scale)) {
-        (Ok(precision), Ok(scale)) if precision <= NUMERIC_PRECISION_MAX && scale <= precision => {
-            Ok(Named::Type(DataType::Numeric { precision, scale }))
-        }
-        _ => Err(SqlError::unsupported(format_args!("type numeric({precision},{scale})"))
-            .detail(format!("A numeric has at most {NUMERIC_PRECISION_MAX} digits, its scale among them."))),
+    if !(-1000..=1000).contains(&scale) {
+        let message = format!("NUMERIC scale {scale} must be between -1000 and 1000");
+        return Err(SqlError::new("22023", message));
     }
+    Ok(Named::Type(match (u8::try_from(precision), u8::try_from(scale)) {
+        (Ok(precision), Ok(scale)) if precision <= NUMERIC_PRECISION_MAX && scale <= precision => {
+            DataType::Numeric { precision, scale }
+        }
+        _ => DataType::Limited(Limit::Numeric { precision: precision as u16, scale: scale as i16 }),
+    }))
 }
 
 fn unsupported(name: &str) -> SqlError {
@@ -247,7 +250,7 @@ pub(crate) fn display(data_type: DataType) -> &'static str {
         DataType::Float64 => "double precision",
         DataType::Text => "text",
         DataType::Timestamp => "timestamp without time zone",
-        DataType::Numeric { .. } => "numeric",
+        DataType::Numeric { .. } | DataType::Decimal => "numeric",
         DataType::Date => "date",
         DataType::Interval => "interval",
         DataType::Int16 => "smallint",
@@ -273,7 +276,7 @@ fn display_array(element: Element) -> &'static str {
         Element::Int64 => "bigint[]",
         Element::Float32 => "real[]",
         Element::Float64 => "double precision[]",
-        Element::Numeric { .. } => "numeric[]",
+        Element::Numeric { .. } | Element::Decimal => "numeric[]",
         Element::Text => "text[]",
         Element::Varchar => "character varying[]",
         Element::Date => "date[]",
@@ -302,7 +305,7 @@ fn array_name(element: Element) -> &'static str {
         Element::Int64 => "int8",
         Element::Float32 => "float4",
         Element::Float64 => "float8",
-        Element::Numeric { .. } => "numeric",
+        Element::Numeric { .. } | Element::Decimal => "numeric",
         Element::Text => "text",
         Element::Varchar => "varchar",
         Element::Date => "date",
@@ -320,7 +323,8 @@ fn array_name(element: Element) -> &'static str {
 /// The name of pg_type, which a cast gives to its column.
 pub(crate) fn internal_name(data_type: &ast::DataType) -> String {
     match named(data_type) {
-        Ok(Named::Numeric | Named::Type(DataType::Numeric { .. })) => "numeric",
+        Ok(Named::Numeric | Named::Type(DataType::Numeric { .. } | DataType::Decimal)) => "numeric",
+        Ok(Named::Type(DataType::Limited(Limit::Numeric { .. }))) => "numeric",
         Ok(Named::Type(DataType::Boolean)) => "bool",
         Ok(Named::Type(DataType::Int32)) => "int4",
         Ok(Named::Type(DataType::Int64)) => "int8",
@@ -343,7 +347,16 @@ pub(crate) fn internal_name(data_type: &ast::DataType) -> String {
         Ok(Named::Type(DataType::Jsonb)) => "jsonb",
         Ok(Named::Type(DataType::Limited(Limit::Timestamp(_)))) => "timestamp",
         Ok(Named::Type(DataType::Limited(Limit::TimestampTz(_)))) => "timestamptz",
-        Err(_) => "?column?",
+        Err(_) => return catalog_name(data_type).unwrap_or_else(|| "?column?".to_owned()),
     }
     .to_owned()
+}
+
+/// The name of a type that only the catalogs have.
+fn catalog_name(data_type: &ast::DataType) -> Option<String> {
+    match data_type {
+        ast::DataType::Regclass => Some("regclass".to_owned()),
+        ast::DataType::Custom(name, _) => fold_name(name).pop(),
+        _ => None,
+    }
 }

@@ -7,15 +7,15 @@
 use datafusion::sql::sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArguments, Value};
 use millrace_engine::{DataType, Expr, Literal, RelationId};
 
+use super::binder::Binder;
 use super::expr::{Bound, ExprBinder, call};
+use super::from::Named;
 use super::scope::fold_name;
 use super::typed::Typed;
 use super::types::display;
-use crate::bind::sequence_of;
-use crate::catalog::Catalog;
+use crate::bind::{Scope, no_schema, sequence_of};
 use crate::error::SqlError;
 use crate::parse;
-use crate::statement::Name;
 
 /// The volatile functions by the names that plans have.
 pub(crate) const VOLATILE: [&str; 8] =
@@ -62,7 +62,7 @@ pub(crate) fn id_of(argument: &Literal) -> Option<RelationId> {
 ///
 /// # Errors
 /// 42P01 and 42809 where there is no such sequence.
-pub(crate) fn next_value_of(expr: &ast::Expr, catalog: &Catalog) -> Result<Option<RelationId>, SqlError> {
+pub(crate) fn next_value_of(expr: &ast::Expr, scope: &Scope) -> Result<Option<RelationId>, SqlError> {
     let ast::Expr::Function(function) = expr else { return Ok(None) };
     let name = fold_name(&function.name);
     let is_next = matches!(name.as_slice(), [name] if name == NEXT)
@@ -70,7 +70,8 @@ pub(crate) fn next_value_of(expr: &ast::Expr, catalog: &Catalog) -> Result<Optio
     let FunctionArguments::List(list) = &function.args else { return Ok(None) };
     match list.args.as_slice() {
         [FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))] if is_next => {
-            constant_name(argument).map(|name| sequence_by_name(&name, catalog)).transpose()
+            let binder = || Binder::new(scope.catalog, scope.parameters);
+            constant_name(argument).map(|name| sequence_by_name(&name, &binder())).transpose()
         }
         _ => Ok(None),
     }
@@ -96,14 +97,32 @@ fn constant_name(expr: &ast::Expr) -> Option<String> {
     }
 }
 
-fn sequence_by_name(text: &str, catalog: &Catalog) -> Result<RelationId, SqlError> {
+fn sequence_by_name(text: &str, binder: &Binder) -> Result<RelationId, SqlError> {
+    match relation_by_name(text, binder)? {
+        Named::Relation(relation, _) => {
+            sequence_of(relation)?;
+            binder.named.borrow_mut().insert(relation.id);
+            Ok(relation.id)
+        }
+        Named::System(system) => {
+            Err(SqlError::new("42809", format!("\"{}\" is not a sequence", system.name())))
+        }
+    }
+}
+
+/// The relation of a name in a text of its own, as a cast to regclass has it.
+///
+/// # Errors
+/// 3F000 where its schema is not there, 42P01 where it is not.
+pub(super) fn relation_by_name<'b>(text: &str, binder: &'b Binder) -> Result<Named<'b>, SqlError> {
     let name = parse::relation_name(text)?;
-    let relation = catalog
-        .get(&name)
-        .ok_or_else(|| SqlError::new("42P01", format!("relation \"{text}\" does not exist")))?;
-    let found = sequence_of(relation, &Name { value: name, position: 0 });
-    found.map_err(|error| SqlError::new(&error.sqlstate, error.message))?;
-    Ok(relation.id)
+    if let Some(found) = binder.found(name.schema.as_deref(), &name.value) {
+        return Ok(found);
+    }
+    match &name.schema {
+        Some(schema) if !binder.catalog.has_schema(schema) => Err(no_schema(schema)),
+        _ => Err(SqlError::new("42P01", format!("relation \"{name}\" does not exist"))),
+    }
 }
 
 impl ExprBinder<'_> {
@@ -129,7 +148,7 @@ impl ExprBinder<'_> {
             }
             return Err(SqlError::unsupported(format_args!("{name}() in {}", self.clause)));
         };
-        let by_name = |text: &str| sequence_by_name(text, within.binder.catalog).map(id);
+        let by_name = |text: &str| sequence_by_name(text, within.binder).map(id);
         let found = match constant_name(sequence) {
             Some(text) => by_name(&text)?,
             None => match self.bind(sequence)? {

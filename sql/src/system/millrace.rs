@@ -9,25 +9,33 @@ pub(super) static RELATIONS: &[Description] = &[
     Description {
         relation: SystemRelation::Frontiers, schema: Schema::Millrace, oid: 16011, name: "frontiers",
         columns: &[
-            ("relation", TEXT), ("kind", TEXT), ("upper", BIGINT), ("since", BIGINT), ("lag", BIGINT),
+            ("schema", TEXT), ("relation", TEXT), ("kind", TEXT), ("upper", BIGINT), ("since", BIGINT), ("lag", BIGINT),
             ("state_rows", BIGINT), ("state_bytes", BIGINT),
         ],
     },
     Description {
         relation: SystemRelation::Hydration, schema: Schema::Millrace, oid: 16012, name: "hydration",
         columns: &[
-            ("relation", TEXT), ("hydrated", BOOL), ("rows", BIGINT), ("rows_all", BIGINT),
+            ("schema", TEXT), ("relation", TEXT), ("hydrated", BOOL), ("rows", BIGINT), ("rows_all", BIGINT),
             ("state_bytes", BIGINT), ("tick", BIGINT),
         ],
     },
     Description {
         relation: SystemRelation::ViewErrors, schema: Schema::Millrace, oid: 16013, name: "view_errors",
         columns: &[
-            ("relation", TEXT), ("sqlstate", TEXT), ("message", TEXT), ("count", BIGINT), ("operator", TEXT),
+            ("schema", TEXT), ("relation", TEXT), ("sqlstate", TEXT), ("message", TEXT), ("count", BIGINT), ("operator", TEXT),
         ],
     },
     Description {
         relation: SystemRelation::Definitions, schema: Schema::Millrace, oid: 16014, name: "definitions",
         columns: &[("oid", OID), ("part", INT), ("definition", TEXT)],
+    },
+    Description {
+        relation: SystemRelation::Names, schema: Schema::Millrace, oid: 16015, name: "names",
+        columns: &[("oid", OID), ("name", TEXT), ("qualified", TEXT), ("visible", BOOL)],
+    },
+    Description {
+        relation: SystemRelation::Sizes, schema: Schema::Millrace, oid: 16016, name: "sizes",
+        columns: &[("oid", OID), ("bytes", BIGINT), ("indexes", BIGINT)],
     },
 ];

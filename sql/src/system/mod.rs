@@ -18,21 +18,28 @@ mod vacant; // what never has a row
 
 use millrace_engine::{DataType, RelationId};
 
-use crate::catalog::Column;
+use crate::catalog::{Column, SchemaId};
+
+/// The one database.
+pub const DATABASE: &str = "millrace";
+
+/// The one role, which owns everything.
+pub const OWNER: &str = "millrace";
 
 /// Ids of system relations begin here; those of a transaction's new relations lie higher.
 const FIRST_ID: u64 = 1 << 62;
 
-/// The oid of a relation of the catalog is this more than its id.
+/// The oid of a relation or schema of the catalog is this more than its id.
 const FIRST_OID: i64 = 16_384;
 
-/// A schema that exists.
+/// PostgreSQL's oid of the schema `public`.
+const PUBLIC_OID: i64 = 2_200;
+
+/// A schema of the system's, which is always there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schema {
     /// PostgreSQL's catalogs, which an unqualified name means first.
     PgCatalog,
-    /// What users create.
-    Public,
     /// The standard's catalogs.
     InformationSchema,
     /// What the server tells of itself.
@@ -41,14 +48,17 @@ pub enum Schema {
 
 impl Schema {
     /// All of them.
-    pub const ALL: [Schema; 4] =
-        [Schema::PgCatalog, Schema::Public, Schema::InformationSchema, Schema::Millrace];
+    pub const ALL: [Schema; 3] = [Schema::PgCatalog, Schema::InformationSchema, Schema::Millrace];
+
+    /// That of this name.
+    pub(crate) fn of_name(name: &str) -> Option<Schema> {
+        Schema::ALL.into_iter().find(|schema| schema.name() == name)
+    }
 
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Schema::PgCatalog => "pg_catalog",
-            Schema::Public => "public",
             Schema::InformationSchema => "information_schema",
             Schema::Millrace => "millrace",
         }
@@ -58,7 +68,6 @@ impl Schema {
     pub fn oid(self) -> i64 {
         match self {
             Schema::PgCatalog => 11,
-            Schema::Public => 2200,
             Schema::InformationSchema => 13_207,
             Schema::Millrace => 16_001,
         }
@@ -76,6 +85,10 @@ pub enum SystemRelation {
     ViewErrors,
     /// `millrace.definitions`: the texts that create views, indexes and constraints.
     Definitions,
+    /// `millrace.names`: what the session's search path makes of the names of relations and schemas.
+    Names,
+    /// `millrace.sizes`: what each relation holds in memory.
+    Sizes,
     /// `pg_am`
     AccessMethods,
     /// `pg_attrdef`
@@ -174,7 +187,7 @@ impl SystemRelation {
     }
 
     /// The name with the schema.
-    pub(crate) fn qualified_name(self) -> String {
+    pub fn qualified_name(self) -> String {
         format!("{}.{}", self.schema().name(), self.name())
     }
 
@@ -195,9 +208,8 @@ impl SystemRelation {
         found.map(|description| description.relation)
     }
 
-    /// The system relation of this name. Without a schema it is one of `pg_catalog`.
-    pub(crate) fn of_name(schema: Option<&str>, name: &str) -> Option<SystemRelation> {
-        let schema = schema.unwrap_or(Schema::PgCatalog.name());
+    /// The system relation of this name in a schema.
+    pub(crate) fn of_name(schema: &str, name: &str) -> Option<SystemRelation> {
         let found = descriptions()
             .find(|description| description.schema.name() == schema && description.name == name);
         found.map(|description| description.relation)
@@ -218,6 +230,11 @@ pub fn oid_of(id: RelationId) -> i64 {
     }
 }
 
+/// The oid of a schema of users.
+pub fn oid_of_schema(id: SchemaId) -> i64 {
+    if id.is_first() { PUBLIC_OID } else { oid_of(RelationId(id.0)) }
+}
+
 /// The id of a relation of the catalog by its oid; that of none for an oid of the system's.
 pub(crate) fn id_of_oid(oid: i64) -> RelationId {
     RelationId(oid.saturating_sub(FIRST_OID).unsigned_abs())
@@ -232,7 +249,7 @@ mod tests {
     #[test]
     fn each_is_found_by_its_name_and_by_its_id() {
         for relation in SystemRelation::all() {
-            let schema = Some(relation.schema().name());
+            let schema = relation.schema().name();
             assert_eq!(SystemRelation::of_name(schema, relation.name()), Some(relation));
             assert_eq!(SystemRelation::of_id(relation.id()), Some(relation));
             assert_eq!(oid_of(relation.id()), relation.oid());

@@ -1,6 +1,6 @@
 //! The relations of the schema `pg_catalog` that have rows: PostgreSQL's names, columns and oids.
 
-use super::types::{BIGINT, BOOL, FLOAT, INT, OID, TEXT};
+use super::types::{BIGINT, BOOL, FLOAT, INT, OID, TEXT, TEXTS};
 use super::{Description, Schema, SystemRelation};
 
 /// All of them.
@@ -39,7 +39,7 @@ pub(super) static RELATIONS: &[Description] = &[
             ("relnatts", INT), ("relchecks", INT), ("relhasrules", BOOL), ("relhastriggers", BOOL),
             ("relhassubclass", BOOL), ("relrowsecurity", BOOL), ("relforcerowsecurity", BOOL),
             ("relispopulated", BOOL), ("relreplident", TEXT), ("relispartition", BOOL), ("relrewrite", OID),
-            ("relfrozenxid", BIGINT), ("relminmxid", BIGINT), ("relacl", TEXT), ("reloptions", TEXT),
+            ("relfrozenxid", BIGINT), ("relminmxid", BIGINT), ("relacl", TEXT), ("reloptions", TEXTS),
             ("relpartbound", TEXT),
         ],
     },

@@ -155,4 +155,145 @@ pub(super) static RELATIONS: &[Description] = &[
             ("tgnewtable", TEXT),
         ],
     },
+    Description {
+        relation: SystemRelation::Vacant(2600), schema: Schema::PgCatalog, oid: 2600, name: "pg_aggregate",
+        columns: &[
+            ("aggfnoid", OID), ("aggkind", TEXT), ("aggnumdirectargs", INT), ("aggtransfn", OID),
+            ("aggfinalfn", OID), ("aggcombinefn", OID), ("aggserialfn", OID), ("aggdeserialfn", OID),
+            ("aggmtransfn", OID), ("aggminvtransfn", OID), ("aggmfinalfn", OID), ("aggfinalextra", BOOL),
+            ("aggmfinalextra", BOOL), ("aggfinalmodify", TEXT), ("aggmfinalmodify", TEXT),
+            ("aggsortop", OID), ("aggtranstype", OID), ("aggtransspace", INT), ("aggmtranstype", OID),
+            ("aggmtransspace", INT), ("agginitval", TEXT), ("aggminitval", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(2602), schema: Schema::PgCatalog, oid: 2602, name: "pg_amop",
+        columns: &[
+            ("oid", OID), ("amopfamily", OID), ("amoplefttype", OID), ("amoprighttype", OID),
+            ("amopstrategy", INT), ("amoppurpose", TEXT), ("amopopr", OID), ("amopmethod", OID),
+            ("amopsortfamily", OID),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(2603), schema: Schema::PgCatalog, oid: 2603, name: "pg_amproc",
+        columns: &[
+            ("oid", OID), ("amprocfamily", OID), ("amproclefttype", OID), ("amprocrighttype", OID),
+            ("amprocnum", INT), ("amproc", OID),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(2607), schema: Schema::PgCatalog, oid: 2607, name: "pg_conversion",
+        columns: &[
+            ("oid", OID), ("conname", TEXT), ("connamespace", OID), ("conowner", OID),
+            ("conforencoding", INT), ("contoencoding", INT), ("conproc", OID), ("condefault", BOOL),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(2964), schema: Schema::PgCatalog, oid: 2964, name: "pg_db_role_setting",
+        columns: &[
+            ("setdatabase", OID), ("setrole", OID), ("setconfig", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(826), schema: Schema::PgCatalog, oid: 826, name: "pg_default_acl",
+        columns: &[
+            ("oid", OID), ("defaclrole", OID), ("defaclnamespace", OID), ("defaclobjtype", TEXT),
+            ("defaclacl", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(2995), schema: Schema::PgCatalog, oid: 2995, name: "pg_largeobject_metadata",
+        columns: &[
+            ("oid", OID), ("lomowner", OID), ("lomacl", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(2616), schema: Schema::PgCatalog, oid: 2616, name: "pg_opclass",
+        columns: &[
+            ("oid", OID), ("opcmethod", OID), ("opcname", TEXT), ("opcnamespace", OID), ("opcowner", OID),
+            ("opcfamily", OID), ("opcintype", OID), ("opcdefault", BOOL), ("opckeytype", OID),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(2617), schema: Schema::PgCatalog, oid: 2617, name: "pg_operator",
+        columns: &[
+            ("oid", OID), ("oprname", TEXT), ("oprnamespace", OID), ("oprowner", OID), ("oprkind", TEXT),
+            ("oprcanmerge", BOOL), ("oprcanhash", BOOL), ("oprleft", OID), ("oprright", OID),
+            ("oprresult", OID), ("oprcom", OID), ("oprnegate", OID), ("oprcode", OID), ("oprrest", OID),
+            ("oprjoin", OID),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(2753), schema: Schema::PgCatalog, oid: 2753, name: "pg_opfamily",
+        columns: &[
+            ("oid", OID), ("opfmethod", OID), ("opfname", TEXT), ("opfnamespace", OID), ("opfowner", OID),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(6243), schema: Schema::PgCatalog, oid: 6243, name: "pg_parameter_acl",
+        columns: &[
+            ("oid", OID), ("parname", TEXT), ("paracl", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(12023), schema: Schema::PgCatalog, oid: 12023, name: "pg_rules",
+        columns: &[
+            ("schemaname", TEXT), ("tablename", TEXT), ("rulename", TEXT), ("definition", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(6100), schema: Schema::PgCatalog, oid: 6100, name: "pg_subscription",
+        columns: &[
+            ("oid", OID), ("subdbid", OID), ("subskiplsn", TEXT), ("subname", TEXT), ("subowner", OID),
+            ("subenabled", BOOL), ("subbinary", BOOL), ("substream", BOOL), ("subtwophasestate", TEXT),
+            ("subdisableonerr", BOOL), ("subconninfo", TEXT), ("subslotname", TEXT),
+            ("subsynccommit", TEXT), ("subpublications", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(3602), schema: Schema::PgCatalog, oid: 3602, name: "pg_ts_config",
+        columns: &[
+            ("oid", OID), ("cfgname", TEXT), ("cfgnamespace", OID), ("cfgowner", OID), ("cfgparser", OID),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(3603), schema: Schema::PgCatalog, oid: 3603, name: "pg_ts_config_map",
+        columns: &[
+            ("mapcfg", OID), ("maptokentype", INT), ("mapseqno", INT), ("mapdict", OID),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(3600), schema: Schema::PgCatalog, oid: 3600, name: "pg_ts_dict",
+        columns: &[
+            ("oid", OID), ("dictname", TEXT), ("dictnamespace", OID), ("dictowner", OID),
+            ("dicttemplate", OID), ("dictinitoption", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(3601), schema: Schema::PgCatalog, oid: 3601, name: "pg_ts_parser",
+        columns: &[
+            ("oid", OID), ("prsname", TEXT), ("prsnamespace", OID), ("prsstart", OID), ("prstoken", OID),
+            ("prsend", OID), ("prsheadline", OID), ("prslextype", OID),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(3764), schema: Schema::PgCatalog, oid: 3764, name: "pg_ts_template",
+        columns: &[
+            ("oid", OID), ("tmplname", TEXT), ("tmplnamespace", OID), ("tmplinit", OID),
+            ("tmpllexize", OID),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(1418), schema: Schema::PgCatalog, oid: 1418, name: "pg_user_mapping",
+        columns: &[
+            ("oid", OID), ("umuser", OID), ("umserver", OID), ("umoptions", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Vacant(12327), schema: Schema::PgCatalog, oid: 12327, name: "pg_user_mappings",
+        columns: &[
+            ("umid", OID), ("srvid", OID), ("srvname", TEXT), ("umuser", OID), ("usename", TEXT),
+            ("umoptions", TEXT),
+        ],
+    },
 ];

@@ -25,9 +25,11 @@ pub(crate) fn cut_to(text: &str, limit: Limit) -> Cow<'_, str> {
     match limit {
         Limit::Varchar(Some(length)) => Cow::Borrowed(&text[..end_of(text, length)]),
         Limit::Char(length) => padded(&text[..end_of(text, length)], length),
-        Limit::Varchar(None) | Limit::Timestamp(_) | Limit::TimestampTz(_) | Limit::Time(_) => {
-            Cow::Borrowed(text)
-        }
+        Limit::Varchar(None)
+        | Limit::Timestamp(_)
+        | Limit::TimestampTz(_)
+        | Limit::Time(_)
+        | Limit::Numeric { .. } => Cow::Borrowed(text),
     }
 }
 
@@ -39,9 +41,11 @@ pub fn fitted(text: &str, limit: Limit) -> Result<Cow<'_, str>, DataError> {
     let (length, name) = match limit {
         Limit::Varchar(Some(length)) => (length, "character varying"),
         Limit::Char(length) => (length, "character"),
-        Limit::Varchar(None) | Limit::Timestamp(_) | Limit::TimestampTz(_) | Limit::Time(_) => {
-            return Ok(Cow::Borrowed(text));
-        }
+        Limit::Varchar(None)
+        | Limit::Timestamp(_)
+        | Limit::TimestampTz(_)
+        | Limit::Time(_)
+        | Limit::Numeric { .. } => return Ok(Cow::Borrowed(text)),
     };
     if !text[end_of(text, length)..].bytes().all(|byte| byte == b' ') {
         return Err(DataError::new("22001", format!("value too long for type {name}({length})")));

@@ -17,9 +17,10 @@ mod written_zone; // the zone behind a time
 
 use std::fmt::Write;
 
-use millrace_engine::{DataError, DataType, Limit, Literal};
+use millrace_engine::{DataError, DataType, Decimal, Limit, Literal};
 
 use crate::SqlError;
+use crate::functions;
 use crate::json;
 pub use crate::json::write_stored as write_jsonb;
 use crate::zone::Zone;
@@ -34,8 +35,8 @@ pub use interval::{Interval, parse_interval, write_interval};
 pub(crate) use interval::{IntervalField, interval_out_of_range, parse_interval_of};
 pub(crate) use limit::cut_to;
 pub use limit::{fitted, round_time, round_timestamp};
-pub(crate) use numeric::{parse_decimal, parse_digits};
-pub use numeric::{parse_numeric, write_numeric};
+pub(crate) use numeric::{parse_decimal, parse_digits, significant_digits};
+pub use numeric::{parse_numeric, parse_unlimited, write_numeric};
 pub use time::{parse_time, write_time};
 pub(crate) use timestamp::{FIRST_DAY, MICROS_PER_DAY, civil_from_days, days_from_civil, days_in_month};
 pub use timestamp::{parse_timestamp, parse_timestamptz, write_timestamp, write_timestamptz};
@@ -55,6 +56,7 @@ pub fn parse(text: &str, data_type: DataType, zone: &Zone) -> Result<Literal, Sq
         DataType::Numeric { precision, scale } => {
             Literal::Numeric { value: parse_numeric(text, precision, scale)?, precision, scale }
         }
+        DataType::Decimal => Literal::Decimal(parse_unlimited(text)?.encode()),
         DataType::Date => Literal::Date(parse_date(text)?),
         DataType::Interval => parse_interval(text)?.literal(),
         DataType::Int16 => Literal::Int16(parse_int16(text)?),
@@ -85,6 +87,7 @@ pub fn write_literal(value: &Literal, zone: &Zone, out: &mut impl Write) {
         Literal::Float32(bits) => write_float32(f32::from_bits(*bits), out),
         Literal::Float64(bits) => write_float64(f64::from_bits(*bits), out),
         Literal::Numeric { value, scale, .. } => write_numeric(*value, *scale, out),
+        Literal::Decimal(stored) => write_stored_numeric(stored, out),
         Literal::Text(text) | Literal::Json(text) => _ = out.write_str(text),
         Literal::Date(days) => write_date(*days, out),
         Literal::Time(micros) => write_time(*micros, out),
@@ -101,6 +104,13 @@ pub fn write_literal(value: &Literal, zone: &Zone, out: &mut impl Write) {
                 write_array(&array, zone, out);
             }
         }
+    }
+}
+
+/// Appends the digits of a numeric as it is stored to a buffer in memory: writing to it cannot fail.
+pub fn write_stored_numeric(stored: &str, out: &mut impl Write) {
+    if let Some(decimal) = Decimal::decode(stored) {
+        _ = write!(out, "{decimal}");
     }
 }
 
@@ -131,6 +141,10 @@ fn limited(value: Literal, limit: Limit) -> Result<Literal, DataError> {
             Literal::TimestampTz(round_timestamp(micros, digits))
         }
         (Literal::Time(micros), Limit::Time(digits)) => Literal::Time(round_time(micros, digits)),
+        (Literal::Decimal(stored), Limit::Numeric { precision, scale }) => {
+            let decimal = Decimal::decode(&stored).unwrap_or(Decimal::NaN);
+            Literal::Decimal(functions::limited(decimal, precision, scale)?.encode())
+        }
         (value, _) => value,
     })
 }

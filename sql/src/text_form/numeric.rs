@@ -1,13 +1,19 @@
-//! `numeric`, read and written: digits, a point, an exponent; 38 digits at most.
+//! `numeric`, read and written: digits, a point, an exponent.
 //!
-//! What is read is rounded once, from the digits as written to the scale that is asked for.
+//! What is read is rounded once, from the digits as written to the scale that is asked for, if one is.
 
 use std::fmt::Write;
 
-use millrace_engine::{DataError, NUMERIC_PRECISION_MAX};
+use dashu_int::IBig;
+use millrace_engine::{
+    DataError, Decimal, Literal, NUMERIC_PRECISION_MAX, SCALE_MAX, WHOLE_DIGITS_MAX, ten_to,
+};
 
 use super::{invalid_syntax, trim};
 use crate::SqlError;
+
+/// Beyond 38 digits.
+const LIMIT: u128 = 10u128.pow(38);
 
 /// `numeric(precision, scale)`: the unscaled value, rounded half away from zero.
 ///
@@ -17,27 +23,57 @@ pub fn parse_numeric(text: &str, precision: u8, scale: u8) -> Result<i128, SqlEr
     parse_decimal(text)?.fit(precision, scale).ok_or_else(|| field_overflow(precision, scale))
 }
 
-/// An unconstrained numeric as (unscaled value, scale), with the digits behind the point as they
-/// stand; those that 38 digits cannot hold are rounded away.
-pub(crate) fn parse_digits(text: &str) -> Result<(i128, u8), DataError> {
-    let decimal = parse_decimal(text)?;
-    let scale = decimal.scale();
-    decimal
-        .fit(NUMERIC_PRECISION_MAX, scale)
-        .map(|value| (value, scale))
-        .ok_or_else(|| DataError::out_of_range("numeric"))
+/// A numeric with the digits behind the point as they stand: of a fixed scale where 38 digits hold it.
+///
+/// # Errors
+/// 22P02, 22003
+pub(crate) fn parse_digits(text: &str) -> Result<Literal, DataError> {
+    let decimal = parse_unlimited(text)?;
+    Ok(match &decimal {
+        Decimal::Number { unscaled, scale } => match (i128::try_from(unscaled), u8::try_from(*scale)) {
+            (Ok(value), Ok(scale @ ..=NUMERIC_PRECISION_MAX)) if value.unsigned_abs() < LIMIT => {
+                Literal::Numeric { value, precision: NUMERIC_PRECISION_MAX, scale }
+            }
+            _ => Literal::Decimal(decimal.encode()),
+        },
+        Decimal::NaN | Decimal::Infinity | Decimal::NegativeInfinity => Literal::Decimal(decimal.encode()),
+    })
+}
+
+/// `numeric`, with the digits behind the point as they stand.
+///
+/// # Errors
+/// 22P02, 22003
+pub fn parse_unlimited(text: &str) -> Result<Decimal, DataError> {
+    let word = trim(text);
+    match word.to_ascii_lowercase().as_str() {
+        "nan" => return Ok(Decimal::NaN),
+        "infinity" | "+infinity" | "inf" | "+inf" => return Ok(Decimal::Infinity),
+        "-infinity" | "-inf" => return Ok(Decimal::NegativeInfinity),
+        _ => {}
+    }
+    Written::parse(word).ok_or_else(|| invalid_syntax("numeric", text))?.exact()
+}
+
+/// So many significant digits of a finite float, without zeros at the end, as PostgreSQL casts it to numeric.
+pub(crate) fn significant_digits(value: f64, digits: usize) -> String {
+    let digits = format!("{value:.*e}", digits - 1);
+    let (mantissa, exponent) = digits.split_once('e').unwrap_or((&digits, "0"));
+    let mantissa =
+        if mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
+    format!("{mantissa}e{exponent}")
 }
 
 /// A decimal number as it is written, not yet fitted to a precision and scale.
-pub(crate) fn parse_decimal(text: &str) -> Result<Decimal, DataError> {
+pub(crate) fn parse_decimal(text: &str) -> Result<Written, DataError> {
     let word = trim(text);
     if matches!(
         word.to_ascii_lowercase().as_str(),
         "nan" | "infinity" | "-infinity" | "+infinity" | "inf" | "-inf" | "+inf"
     ) {
-        return Err(DataError::new("0A000", format!("numeric {word} is not supported")));
+        return Err(DataError::new("0A000", format!("numeric {word} is not supported with a precision")));
     }
-    Decimal::parse(word).ok_or_else(|| invalid_syntax("numeric", text))
+    Written::parse(word).ok_or_else(|| invalid_syntax("numeric", text))
 }
 
 fn field_overflow(precision: u8, scale: u8) -> SqlError {
@@ -49,16 +85,18 @@ fn field_overflow(precision: u8, scale: u8) -> SqlError {
 }
 
 /// A decimal number as written: digits, and where the point stands among them.
-pub(crate) struct Decimal {
+pub(crate) struct Written {
     negative: bool,
     /// Digits without leading zeros.
     digits: Vec<u8>,
     /// Digits before the point; negative where zeros follow the point first.
     point: i64,
+    /// Digits that stand behind the point; negative where zeros stand before it.
+    behind: i64,
 }
 
-impl Decimal {
-    fn parse(word: &str) -> Option<Decimal> {
+impl Written {
+    fn parse(word: &str) -> Option<Written> {
         let (mantissa, exponent) = match word.split_once(['e', 'E']) {
             Some((mantissa, exponent)) => (mantissa, parse_exponent(exponent)?),
             None => (word, 0),
@@ -73,14 +111,28 @@ impl Decimal {
         let zeros = digits.iter().take_while(|d| **d == b'0').count();
         let point = whole.len() as i64 - zeros as i64 + exponent;
         let digits = digits.into_iter().skip(zeros).map(|d| d - b'0').collect();
-        Some(Decimal { negative, digits, point })
+        let behind = fraction.len() as i64 - exponent;
+        Some(Written { negative, digits, point, behind })
     }
 
-    /// The digits behind the point as written, as many as 38 digits leave room for.
-    fn scale(&self) -> u8 {
-        let most = i64::from(NUMERIC_PRECISION_MAX);
-        let room = if self.digits.is_empty() { most } else { most - self.point.clamp(0, most) };
-        (self.digits.len() as i64 - self.point).clamp(0, room) as u8
+    /// The number with all of its digits.
+    fn exact(&self) -> Result<Decimal, DataError> {
+        let overflow = || DataError::new("22003", "value overflows numeric format");
+        let is_zero = self.digits.iter().all(|digit| *digit == 0);
+        let scale = u16::try_from(self.behind.max(0)).ok().filter(|scale| *scale <= SCALE_MAX);
+        let scale = scale.ok_or_else(overflow)?;
+        if is_zero {
+            return Ok(Decimal::new(0, scale));
+        }
+        if self.point > i64::from(WHOLE_DIGITS_MAX) {
+            return Err(overflow());
+        }
+        let text: String = self.digits.iter().map(|digit| char::from(b'0' + digit)).collect();
+        let digits: IBig = text.parse().map_err(|_| overflow())?;
+        // Zeros that an exponent asks for.
+        let zeros = u32::try_from((-self.behind).max(0)).map_err(|_| overflow())?;
+        let magnitude = digits * ten_to(zeros);
+        Ok(Decimal::new(if self.negative { -magnitude } else { magnitude }, scale))
     }
 
     /// The value times 10^scale, rounded half away from zero; `None` where the precision is too small.
@@ -134,12 +186,6 @@ mod tests {
         result.expect_err("an error").sqlstate
     }
 
-    fn shown(value: i128, scale: u8) -> String {
-        let mut out = String::new();
-        write_numeric(value, scale, &mut out);
-        out
-    }
-
     #[test]
     fn numerics_round_half_away_from_zero() {
         let cases = [
@@ -176,21 +222,34 @@ mod tests {
             ("1.5e-3", "0.0015"),
             (".5", "0.5"),
             ("7.", "7"),
+            ("0.00", "0.00"),
+            ("0e-3", "0.000"),
+            ("1.50e1", "15.0"),
+            ("0001.2e5", "120000"),
+            ("nan", "NaN"),
+            (" -Inf ", "-Infinity"),
+            ("+infinity", "Infinity"),
+            ("1e40", "10000000000000000000000000000000000000000"),
         ] {
-            let parsed = parse_digits(text).map(|(value, scale)| shown(value, scale));
+            let parsed = parse_unlimited(text).map(|decimal| decimal.to_string());
             assert_eq!(parsed, Ok(printed.to_owned()), "{text}");
         }
-        assert!(parse_digits("1..2").is_err());
-        assert!(parse_digits("1e40").is_err());
-        assert!(parse_digits("1e2147483647").is_err());
-        assert_eq!(parse_digits("1e-2147483648"), Ok((0, 38)));
-        assert_eq!(parse_digits("0e-2147483648"), Ok((0, 38)));
-        assert_eq!(parse_digits("5e-39"), Ok((1, 38)));
-        assert_eq!(parse_digits("4e-39"), Ok((0, 38)));
+        assert_eq!(parse_digits("-1.50"), Ok(Literal::Numeric { value: -150, precision: 38, scale: 2 }));
         let long = "12345678901234567890.12345678901234567895";
-        assert_eq!(
-            parse_digits(long).map(|(v, s)| shown(v, s)),
-            Ok("12345678901234567890.123456789012345679".to_owned())
-        );
+        assert!(matches!(parse_digits(long), Ok(Literal::Decimal(_))));
+        assert_eq!(parse_unlimited(long).map(|decimal| decimal.to_string()), Ok(long.to_owned()));
+        for (text, sqlstate) in [
+            ("1..2", "22P02"),
+            ("e5", "22P02"),
+            ("1e131072", "22003"),
+            ("1e2147483647", "22003"),
+            ("1e-16384", "22003"),
+            ("0e-2147483648", "22003"),
+        ] {
+            assert_eq!(parse_unlimited(text).expect_err("an error").sqlstate, sqlstate, "{text}");
+        }
+        assert!(parse_unlimited("1e131071").is_ok() && parse_unlimited("1e-16383").is_ok());
+        assert_eq!(significant_digits(0.1, 15), "1e-1");
+        assert_eq!(significant_digits(100.0, 15), "1e2");
     }
 }

@@ -32,6 +32,12 @@ pub(crate) fn aggregate(writer: &mut Writer, scope: &[Column]) -> Column {
             (format!("{name}({distinct}{text})"), argument)
         }
         (Type::Big, 2 | 3) => (format!("sum({distinct}{text})"), Type::Numeric),
+        (Type::Numeric, 2 | 3) => (format!("sum({distinct}{text})"), Type::Numeric),
+        (Type::Numeric, 4) => (format!("avg({distinct}{text})"), Type::Numeric),
+        (Type::Numeric, 5) => {
+            let name = writer.random.pick(&["variance", "stddev", "var_pop", "stddev_pop"]);
+            (format!("{name}({text})"), Type::Numeric)
+        }
         (Type::Real, 2 | 3) => (format!("sum({distinct}{text})"), Type::Real),
         (Type::Double, 2 | 3) => (format!("sum({distinct}{text})"), Type::Double),
         (Type::Double | Type::Real, 4) => (format!("avg({distinct}{text})"), Type::Double),

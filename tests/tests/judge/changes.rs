@@ -249,6 +249,11 @@ async fn what_is_said_of_alterations_is_what_postgresql_says() {
     said_alike(include_str!("../../suites/alter.sql")).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_schemas_is_what_postgresql_says() {
+    said_alike(include_str!("../../suites/schemas.sql")).await;
+}
+
 /// Prepared statements, cursors, modes of transactions, SET LOCAL.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_of_sessions_is_what_postgresql_says() {

@@ -27,13 +27,14 @@ pub(crate) enum Type {
 
 impl Type {
     /// Those of tables' columns.
-    pub(crate) const OF_TABLES: [Type; 17] = [
+    pub(crate) const OF_TABLES: [Type; 18] = [
         Type::Int,
         Type::Big,
         Type::Double,
         Type::Text,
         Type::Bool,
         Type::Time,
+        Type::Numeric,
         Type::Small,
         Type::Real,
         Type::Moment,
@@ -131,7 +132,8 @@ pub(crate) fn literal(writer: &mut Writer, data_type: Type) -> String {
             "'[]'",
         ],
         (Type::Code, _) => &["'a'", "'7'", "''", "'ab'", "'ab '", "'abc'"],
-        (Type::Numeric, _) => &["0", "1.5", "2", "-0.25", "10"],
+        // Equal ones look alike.
+        (Type::Numeric, _) => &["0", "1.5", "2", "-0.25", "10", "12345678.9", "0.000123", "1e20"],
     };
     writer.random.pick(of).to_owned()
 }
@@ -409,10 +411,21 @@ fn moment(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
 fn numeric(writer: &mut Writer, scope: &[Column], depth: usize) -> String {
     let mut of = |data_type| expression(writer, data_type, scope, depth);
     let (int, big) = (of(Type::Int), of(Type::Big));
-    match writer.random.below(4) {
+    let (one, other) = (of(Type::Numeric), of(Type::Numeric));
+    match writer.random.below(15) {
         0 => format!("({int} + 0.5)"),
         1 => format!("({int} * 1.5)"),
         2 => format!("({big} - 0.25)"),
+        3 => format!("({one} + {other})"),
+        4 => format!("({one} * {other})"),
+        5 => format!("({one} / 3)"),
+        6 => format!("({one} / nullif({other}, 0))"),
+        7 => format!("round({one}, {int} % 4)"),
+        8 => format!("sqrt(abs({one}))"),
+        9 => format!("mod({one}, 0.7)"),
+        10 => format!("ln(abs({one}) + 0.5)"),
+        11 => format!("power(abs({one}) % 5 + 0.5, 1.5)"),
+        12 => format!("({one} - {other})"),
         _ => leaf(writer, Type::Numeric, scope),
     }
 }

@@ -3,7 +3,8 @@
 
 use proptest::prelude::*;
 
-/// The types of columns. A numeric has two digits behind the point in tables, more out of aggregates.
+/// The types of columns. A numeric has two digits behind the point in tables, more out of aggregates; an exact one
+/// any number of digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Type {
     Int,
@@ -25,11 +26,12 @@ pub(crate) enum Type {
     Code,
     Doc,
     List,
+    Exact,
 }
 
 impl Type {
     /// Those that tables have.
-    pub(crate) const OF_TABLES: [Type; 19] = [
+    pub(crate) const OF_TABLES: [Type; 20] = [
         Type::Int,
         Type::Big,
         Type::Double,
@@ -49,6 +51,7 @@ impl Type {
         Type::Code,
         Type::Doc,
         Type::List,
+        Type::Exact,
     ];
 
     /// One of those.
@@ -76,7 +79,7 @@ impl Type {
             Type::Bool => "boolean",
             Type::Time => "timestamp",
             Type::Date => "date",
-            Type::Numeric => "numeric",
+            Type::Numeric | Type::Exact => "numeric",
             Type::Small => "smallint",
             Type::Real => "real",
             Type::Moment => "timestamptz",
@@ -144,6 +147,7 @@ pub(crate) fn expression(gene: &Gene, data_type: Type, scope: &[Column]) -> Stri
         Type::Time => format!("date_trunc('hour', {})", gene.of(0, Type::Time, scope)),
         Type::Date => date(gene, scope),
         Type::Numeric => numeric(gene, scope),
+        Type::Exact => exact(gene, scope),
         Type::Small => small(gene, scope),
         Type::Real => real(gene, scope),
         Type::Moment => moment(gene, scope),
@@ -178,6 +182,7 @@ fn typed_literal(choice: usize, data_type: Type) -> String {
     match data_type {
         Type::Int => format!("({})", choice % 5),
         Type::Numeric => format!("{}.25", choice % 4),
+        Type::Exact => format!("({}.50)::numeric", choice % 4),
         other => format!("{}::{}", value(choice * 8, other), other.name()),
     }
 }
@@ -346,6 +351,20 @@ fn numeric(gene: &Gene, scope: &[Column]) -> String {
     }
 }
 
+fn exact(gene: &Gene, scope: &[Column]) -> String {
+    let of = |index, data_type| gene.of(index, data_type, scope);
+    match gene.choice % 9 {
+        0 | 1 => leaf(gene.choice / 9, Type::Exact, scope),
+        2 => format!("({} + {})", of(0, Type::Exact), of(1, Type::Numeric)),
+        3 => format!("({} * {})", of(0, Type::Exact), of(1, Type::Exact)),
+        4 => format!("({} / 3)", of(0, Type::Exact)),
+        5 => format!("({} / 7.0)", of(0, Type::Numeric)),
+        6 => format!("round({}, {} % 3)", of(0, Type::Exact), of(1, Type::Int)),
+        7 => format!("({})::numeric(60, 4)", of(0, Type::Numeric)),
+        _ => format!("greatest({}, {})", of(0, Type::Exact), of(1, Type::Int)),
+    }
+}
+
 fn text(gene: &Gene, scope: &[Column]) -> String {
     let of = |index, data_type| gene.of(index, data_type, scope);
     match gene.choice % 9 {
@@ -363,7 +382,9 @@ fn text(gene: &Gene, scope: &[Column]) -> String {
 fn condition(gene: &Gene, scope: &[Column]) -> String {
     let of = |index, data_type| gene.of(index, data_type, scope);
     let compare = |sign, data_type| format!("({} {sign} {})", of(0, data_type), of(1, data_type));
-    match gene.choice % 34 {
+    match gene.choice % 36 {
+        34 => compare("<", Type::Exact),
+        35 => format!("({} = {})", of(0, Type::Exact), of(1, Type::Numeric)),
         30 => compare("@>", Type::List),
         31 => compare("<", Type::List),
         32 => compare("=", Type::List),
@@ -481,6 +502,9 @@ pub(crate) fn value(choice: usize, data_type: Type) -> String {
         ]),
         Type::Small => pick(&["1", "2", "0", "3", "-7", "1", "32767", "-32768"]),
         Type::Real => pick(&["1.5", "0", "0.1", "-3", "3e38", "'NaN'", "'-0'", "1e-40", "'Infinity'"]),
+        Type::Exact => {
+            pick(&["1.5", "1.50", "0", "-0.5", "NULL", "'NaN'", "1e40", "-1e-30", "2", "'Infinity'"])
+        }
         Type::Numeric => pick(&["1.25", "0", "2", "1.2", "-0.5", "1.25", "999999.99", "2.00"]),
     }
 }

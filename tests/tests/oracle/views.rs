@@ -431,7 +431,7 @@ fn aggregate(choice: usize, gene: &Gene, scope: &[Column]) -> (String, Type) {
     let any = scope[choice % scope.len()].data_type;
     let ordered = if any.has_extremes() { any } else { Type::Int };
     let condition = || expression(&gene.kid(2), Type::Bool, scope);
-    match choice % 56 {
+    match choice % 63 {
         0 => ("count(*)".to_owned(), Type::Big),
         1 => (format!("bool_or({} >= 2)", of(Type::Int)), Type::Bool),
         2 => (format!("count({})", of(any)), Type::Big),
@@ -483,6 +483,12 @@ fn aggregate(choice: usize, gene: &Gene, scope: &[Column]) -> (String, Type) {
         52 => (format!("array_agg(DISTINCT {}) FILTER (WHERE {})", of(Type::Int), condition()), Type::List),
         53 => (format!("jsonb_agg({} ORDER BY {} DESC)", of(any), of(Type::Text)), Type::Doc),
         54 => (format!("array_agg({0} ORDER BY {0} DESC)::text", of(Type::Double)), Type::Text),
+        55 | 56 => (format!("sum({})", of(Type::Exact)), Type::Exact),
+        57 => (format!("avg({})", of(Type::Exact)), Type::Exact),
+        58 => (format!("variance({}) FILTER (WHERE {})", of(Type::Exact), condition()), Type::Exact),
+        59 => (format!("stddev_pop({})", of(Type::Exact)), Type::Exact),
+        60 => (format!("sum(DISTINCT {})", of(Type::Exact)), Type::Exact),
+        61 => (format!("avg(DISTINCT {})", of(Type::Exact)), Type::Exact),
         _ => (format!("stddev_pop({})", of(Type::Numeric)), Type::Numeric),
     }
 }

@@ -234,3 +234,128 @@ fn a_driver_finds_its_types() {
     let told = "id|int4|t||\ncustomer|text|t||\namount|numeric|f|0|\nat|timestamp|f||";
     assert_eq!(server.query(columns), told);
 }
+
+/// psql 15's commands that describe something, each with what may stand behind it.
+const DESCRIBING: &[&str] = &[
+    "d",
+    "d t",
+    "d v",
+    "d m",
+    "d m_b_idx",
+    "d t_n_seq",
+    "d s.*",
+    "d *.*",
+    "da",
+    "dA",
+    "dAc",
+    "dAf",
+    "dAo",
+    "dAp",
+    "db",
+    "dc",
+    "dconfig",
+    "dC",
+    "dd",
+    "dD",
+    "ddp",
+    "dE",
+    "des",
+    "det",
+    "deu",
+    "dew",
+    "df",
+    "df lower",
+    "dfa",
+    "dfn",
+    "dfp",
+    "dft",
+    "dfw",
+    "dF",
+    "dFd",
+    "dFp",
+    "dFt",
+    "dg",
+    "di",
+    "dl",
+    "dL",
+    "dm",
+    "dn",
+    "dn s",
+    "do",
+    "do +",
+    "dO",
+    "dp",
+    "dp t",
+    "dP",
+    "dPi",
+    "dPt",
+    "drds",
+    "dRp",
+    "dRs",
+    "ds",
+    "dt",
+    "dt *.*",
+    "dT",
+    "dT int4",
+    "du",
+    "dv",
+    "dx",
+    "dX",
+    "dy",
+    "dtvmsE",
+    "l",
+    "z",
+    "sv v",
+    "sv s.w",
+];
+
+/// Those that cannot have S behind them, and those that cannot have +.
+const WITHOUT_SYSTEM: &[&str] = &["dA", "dF", "dP", "l", "z", "sv"];
+const WITHOUT_MORE: &[&str] = &["z"];
+
+#[test]
+fn every_command_of_psql_that_describes_something_is_answered() {
+    let server = Server::start();
+    server.query(
+        "create schema s; create table t (a int primary key, b varchar(5) default 'x', n serial, check (a > 0)); \
+         create table s.t (a int); create view v as select a, b from t; create view s.w as select 1 as one; \
+         create materialized view m as select b, count(*) from t group by b; create index on m (b); \
+         comment on table t is 'a table'; insert into t (a) values (1), (2)",
+    );
+    let mut script = String::new();
+    for command in DESCRIBING {
+        let (word, rest) = command.split_once(' ').map_or((*command, ""), |(word, rest)| (word, rest));
+        for more in ["", "+", "S", "S+"] {
+            let is_refused = more.contains('S') && WITHOUT_SYSTEM.contains(&word)
+                || more.contains('+') && WITHOUT_MORE.contains(&word);
+            if !is_refused {
+                script += &format!("\\echo == {word}{more} {rest}\n\\{word}{more} {rest}\n");
+            }
+        }
+    }
+    let answer = server.psql().script(&["-v", "ON_ERROR_STOP=0"], &script);
+    let wrong: Vec<&str> =
+        answer.stderr.lines().filter(|line| line.contains("ERROR") || line.contains("invalid")).collect();
+    assert!(wrong.is_empty(), "{}\n{}", answer.stderr, answer.stdout);
+    assert_eq!(answer.stdout.matches("== ").count(), script.matches("== ").count());
+}
+
+#[test]
+fn sizes_are_those_of_what_is_held() {
+    let server = Server::start();
+    server.query(
+        "create table t (a int primary key, b text); \
+         create materialized view m as select a % 10 as k, count(*) from t group by 1; \
+         insert into t select n, repeat('x', 100) from generate_series(1, 10000) n; select count(*) from m",
+    );
+    let size = |of: &str| server.query(&format!("select {of}")).parse::<i64>().unwrap();
+    assert!(size("pg_table_size('t')") > 1_000_000, "{}", size("pg_table_size('t')"));
+    assert!(size("pg_table_size('m'::regclass)") < 100_000);
+    assert_eq!(size("pg_total_relation_size('t') - pg_relation_size('t') - pg_indexes_size('t')"), 0);
+    assert!(size("pg_indexes_size('public.t')") > 0);
+    assert!(size("pg_database_size(current_database())") >= size("pg_total_relation_size('t')"));
+    let listed = server.psql().run(&["-c", "\\dt+"]).stdout;
+    assert!(listed.contains(" MB ") || listed.contains(" kB "), "{listed}");
+    let missing = server.psql().run(&["-qAtc", "select pg_table_size('nosuch')"]);
+    assert!(missing.stderr.contains("relation \"nosuch\" does not exist"), "{}", missing.stderr);
+}

@@ -11,6 +11,7 @@ mod folder; // damage, locks, wrong folders and flags
 mod idle; // no work without a cause
 mod indexes; // reads by key
 mod page; // the blocks of a Markdown page
+mod schemas; // schemas across restarts, sessions and drivers
 mod sequences; // values that are given once
 mod quickstart; // docs/quickstart.md, as a new user follows it
 mod reference; // the examples under docs/reference

@@ -13,13 +13,14 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, BinaryArray, BinaryViewArray, BooleanArray, Date32Array, Decimal128Array,
     FixedSizeBinaryArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
-    IntervalMonthDayNanoArray, LargeBinaryArray, StringArray, Time64MicrosecondArray,
+    IntervalMonthDayNanoArray, LargeBinaryArray, StringArray, StringViewArray, Time64MicrosecondArray,
     TimestampMicrosecondArray,
 };
 use arrow::datatypes::IntervalMonthDayNano;
 
 use super::simulated::{Seeded, SimulatedDisk};
 use super::{Log, LogConfig, Random, Record, TableChanges};
+use crate::decimal::Decimal;
 use crate::delta::{Col, Delta, batch_of};
 use crate::error::EngineError;
 use crate::types::{DataType, RelationId, Tick};
@@ -154,6 +155,10 @@ fn column(random: &mut Seeded, data_type: DataType, rows: usize) -> ArrayRef {
             let interval =
                 |v: u64| IntervalMonthDayNano::new(v as i32, (v >> 32) as i32, (v % 1000) as i64 * 1_000);
             Arc::new(values.map(|v| v.map(interval)).collect::<IntervalMonthDayNanoArray>())
+        }
+        DataType::Decimal => {
+            let number = |v: u64| Decimal::new(v, (v % 40) as u16).encode();
+            Arc::new(values.map(|v| v.map(number)).collect::<StringViewArray>())
         }
         DataType::Array(_) => {
             Arc::new(values.map(|v| v.map(|v| text(v).into_bytes())).collect::<BinaryViewArray>())

@@ -156,6 +156,7 @@ fn array(data_type: DataType, cells: impl ExactSizeIterator<Item = Cell>) -> Arr
         | DataType::Json
         | DataType::Jsonb
         | DataType::Array(_)
+        | DataType::Decimal
         | DataType::Char
         | DataType::Limited(_) => new_null_array(&data_type.to_arrow(), cells.len()),
     }

@@ -1,7 +1,10 @@
 //! `pg_class`, `pg_attribute` and `pg_attrdef`: every relation with its columns, those of the system among them.
 
 use millrace_engine::{DataType, RelationId};
-use millrace_sql::{Catalog, Column, Generated, Relation, RelationKind, Schema, SystemRelation, oid_of};
+use millrace_sql::{
+    Catalog, Column, Generated, PUBLIC_PATH, Relation, RelationKind, SearchPath, SystemRelation, oid_of,
+    oid_of_schema,
+};
 
 use super::cells::{Cell, Table, row};
 use super::fixed::{OWNER_OID, element_of, type_of};
@@ -9,6 +12,10 @@ use crate::pgwire::wire_type;
 
 /// From here on PostgreSQL's own oids are those of views.
 const FIRST_SYSTEM_VIEW: i64 = 12_000;
+
+/// The oids of `pg_class` and `pg_namespace`.
+const CLASSES_OID: i64 = 1_259;
+const NAMESPACES_OID: i64 = 2_615;
 
 /// Oids of what a relation has several of begin here.
 const FIRST_PART_OID: i64 = 1 << 31;
@@ -62,7 +69,7 @@ pub(super) fn classes(catalog: &Catalog) -> Table {
         row![
             oid_of(relation.id),
             relation.name.as_str(),
-            Schema::Public.oid(),
+            oid_of_schema(relation.schema),
             kind,
             relation.columns.len(),
             checks,
@@ -154,7 +161,7 @@ fn attribute(oid: i64, at: usize, column: &Column, has_default: bool, identity: 
 /// `pg_attribute`
 pub(super) fn attributes(catalog: &Catalog) -> Table {
     let own = catalog.relations().flat_map(|relation| {
-        let has_default = |at| catalog.default_text(relation, at).is_some();
+        let has_default = |at| catalog.default_text(relation, at, &PUBLIC_PATH).is_some();
         let columns = relation.columns.iter().enumerate();
         columns.map(move |(at, column)| {
             attribute(oid_of(relation.id), at, column, has_default(at), identity(relation, at))
@@ -190,10 +197,10 @@ pub(super) fn attributes(catalog: &Catalog) -> Table {
 }
 
 /// `pg_attrdef`: each default as it was written.
-pub(super) fn defaults(catalog: &Catalog) -> Table {
+pub(super) fn defaults(catalog: &Catalog, path: &SearchPath) -> Table {
     let rows = catalog.relations().flat_map(|relation| {
         let row = move |at| {
-            let default = catalog.default_text(relation, at)?;
+            let default = catalog.default_text(relation, at, path)?;
             Some(row![part_oid(relation.id, at), oid_of(relation.id), at + 1, default])
         };
         (0..relation.columns.len()).filter_map(row)
@@ -201,10 +208,14 @@ pub(super) fn defaults(catalog: &Catalog) -> Table {
     Table::new(&["oid", "adrelid", "adnum", "adbin"], rows.collect())
 }
 
-/// `pg_description`: comments on relations and columns.
+/// `pg_description`: comments on schemas, relations and columns.
 pub(super) fn comments(catalog: &Catalog) -> Table {
-    let rows = catalog
-        .comments()
-        .map(|(relation, column, text)| row![oid_of(relation), column.map_or(0, |column| column + 1), text]);
-    Table::new(&["objoid", "objsubid", "description"], rows.collect()).with(&["classoid"], 1259)
+    let relations = catalog.comments().map(|(relation, column, text)| {
+        row![oid_of(relation), CLASSES_OID, column.map_or(0, |column| column + 1), text]
+    });
+    let schemas = catalog.schemas().filter_map(|schema| {
+        Some(row![oid_of_schema(schema.id), NAMESPACES_OID, 0, schema.comment.as_deref()?])
+    });
+    let names = &["objoid", "classoid", "objsubid", "description"];
+    Table::new(names, relations.chain(schemas).collect())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use millrace_engine::{Expr, RelationId};
-use millrace_sql::{Catalog, IndexKey, Relation, RelationKind, Schema, Uniqueness, oid_of};
+use millrace_sql::{Catalog, IndexKey, Relation, RelationKind, Uniqueness, oid_of, oid_of_schema};
 
 use super::cells::{Cell, Table, row};
 use super::classes::part_oid;
@@ -13,7 +13,7 @@ pub(super) struct Index<'c> {
     pub(super) relation: &'c Relation,
     pub(super) on: &'c Arc<Relation>,
     pub(super) keys: &'c [IndexKey],
-    pub(super) definition: &'c str,
+    pub(super) definition: String,
     pub(super) uniqueness: Uniqueness,
 }
 
@@ -51,8 +51,8 @@ impl Index<'_> {
 /// All indexes.
 pub(super) fn all_indexes(catalog: &Catalog) -> impl Iterator<Item = Index<'_>> {
     catalog.relations().filter_map(|relation| match &relation.kind {
-        RelationKind::Index { on, keys, definition, uniqueness, .. } => {
-            let on = catalog.by_id(*on)?;
+        RelationKind::Index { on, keys, uniqueness, .. } => {
+            let (on, definition) = (catalog.by_id(*on)?, catalog.definition(relation)?);
             Some(Index { relation, on, keys, definition, uniqueness: *uniqueness })
         }
         RelationKind::Table { .. }
@@ -122,6 +122,7 @@ pub(super) fn constraints(catalog: &Catalog) -> Table {
         Some(row![
             key_constraint_oid(index.relation.id),
             index.relation.name.as_str(),
+            oid_of_schema(index.on.schema),
             index.constraint()?,
             oid_of(index.on.id),
             oid_of(index.relation.id),
@@ -131,11 +132,21 @@ pub(super) fn constraints(catalog: &Catalog) -> Table {
         ])
     });
     let checks = all_checks(catalog).map(|(table, at, name, condition)| {
-        row![part_oid(table.id, at), name, "c", oid_of(table.id), 0, false, none, condition]
+        let schema = oid_of_schema(table.schema);
+        row![part_oid(table.id, at), name, schema, "c", oid_of(table.id), 0, false, none, condition]
     });
-    let names = &["oid", "conname", "contype", "conrelid", "conindid", "connoinherit", "conkey", "conbin"];
+    let names = &[
+        "oid",
+        "conname",
+        "connamespace",
+        "contype",
+        "conrelid",
+        "conindid",
+        "connoinherit",
+        "conkey",
+        "conbin",
+    ];
     Table::new(names, keys.chain(checks).collect())
-        .with(&["connamespace"], Schema::Public.oid())
         .with(&["condeferrable", "condeferred"], false)
         .with(&["convalidated", "conislocal"], true)
         .with(&["contypid", "conparentid", "confrelid", "coninhcount"], 0)
@@ -171,5 +182,5 @@ fn definitions_of_index(index: &Index) -> Vec<Vec<Cell>> {
     };
     let constraint = kind.map(|kind| row![oid, -1, format!("{kind} ({})", index.texts())]);
     let keys = index.keys.iter().enumerate().map(|(at, key)| row![oid, at + 1, key.text.as_str()]);
-    [row![oid, 0, index.definition]].into_iter().chain(constraint).chain(keys).collect()
+    [row![oid, 0, index.definition.as_str()]].into_iter().chain(constraint).chain(keys).collect()
 }

@@ -1,17 +1,13 @@
-//! What is the same in every database: types, schemas, the one database and the one role.
+//! What is the same in every database: types, the one database and the one role; and the schemas.
 //!
 //! Oids are PostgreSQL's. A type is here if a column or a result can have it, or a catalog names it.
 
-use millrace_sql::Schema;
+use millrace_sql::{Catalog, DATABASE, OWNER, Schema, oid_of_schema};
 
 use super::cells::{Cell, Table, row};
 
-/// The one role, which owns everything.
-pub(super) const OWNER: &str = "millrace";
+/// The oid of the one role, which owns everything.
 pub(super) const OWNER_OID: i64 = 10;
-
-/// The one database.
-pub(super) const DATABASE: &str = "millrace";
 
 /// A type of PostgreSQL's.
 pub(super) struct Type {
@@ -150,9 +146,10 @@ pub(super) fn types() -> Table {
 }
 
 /// `pg_namespace`
-pub(super) fn namespaces() -> Table {
-    let rows = Schema::ALL.iter().map(|schema| row![schema.oid(), schema.name()]).collect();
-    Table::new(&["oid", "nspname"], rows).with(&["nspowner"], OWNER_OID)
+pub(super) fn namespaces(catalog: &Catalog) -> Table {
+    let own = catalog.schemas().map(|schema| row![oid_of_schema(schema.id), schema.name.as_str()]);
+    let system = Schema::ALL.iter().map(|schema| row![schema.oid(), schema.name()]);
+    Table::new(&["oid", "nspname"], own.chain(system).collect()).with(&["nspowner"], OWNER_OID)
 }
 
 /// `pg_database`
@@ -250,6 +247,8 @@ mod tests {
             DataType::Timestamp,
             DataType::TimestampTz,
             DataType::Numeric { precision: 10, scale: 2 },
+            DataType::Decimal,
+            DataType::Limited(Limit::Numeric { precision: 50, scale: 2 }),
             DataType::Date,
             DataType::Interval,
             DataType::Uuid,

@@ -1,12 +1,14 @@
 //! The standard's catalogs. As in PostgreSQL materialized views are not in them: the standard has none.
 
 use millrace_engine::{DataType, Limit};
-use millrace_sql::{Catalog, Column, Generated, Relation, RelationKind, Schema, Sequence};
+use millrace_sql::{
+    Catalog, Column, DATABASE, Generated, OWNER, Relation, RelationKind, Schema, SearchPath, Sequence,
+};
 
 use super::cells::{Cell, Table, row};
 use super::classes::type_and_modifier;
 use super::constraints::{all_checks, all_indexes, query_of};
-use super::fixed::{DATABASE, OWNER, element_of, type_of};
+use super::fixed::{element_of, type_of};
 use super::names::takes_rows;
 
 fn yes_or_no(value: bool) -> &'static str {
@@ -27,21 +29,20 @@ fn known(catalog: &Catalog) -> impl Iterator<Item = &Relation> {
 pub(super) fn tables(catalog: &Catalog) -> Table {
     let rows = known(catalog).map(|relation| {
         let kind = if takes_rows(relation) { "BASE TABLE" } else { "VIEW" };
-        row![relation.name.as_str(), kind, yes_or_no(takes_rows(relation))]
+        row![catalog.schema_of(relation), relation.name.as_str(), kind, yes_or_no(takes_rows(relation))]
     });
-    Table::new(&["table_name", "table_type", "is_insertable_into"], rows.collect())
+    Table::new(&["table_schema", "table_name", "table_type", "is_insertable_into"], rows.collect())
         .with(&["table_catalog"], DATABASE)
-        .with(&["table_schema"], Schema::Public.name())
         .with(&["is_typed"], "NO")
 }
 
 /// `views`
 pub(super) fn views(catalog: &Catalog) -> Table {
-    let rows =
-        known(catalog).filter_map(|view| Some(row![view.name.as_str(), format!("{};", query_of(view)?)]));
-    Table::new(&["table_name", "view_definition"], rows.collect())
+    let rows = known(catalog).filter_map(|view| {
+        Some(row![catalog.schema_of(view), view.name.as_str(), format!("{};", query_of(view)?)])
+    });
+    Table::new(&["table_schema", "table_name", "view_definition"], rows.collect())
         .with(&["table_catalog"], DATABASE)
-        .with(&["table_schema"], Schema::Public.name())
         .with(&["check_option"], "NONE")
         .with(&["is_updatable", "is_insertable_into"], "NO")
         .with(&["is_trigger_updatable", "is_trigger_deletable", "is_trigger_insertable_into"], "NO")
@@ -58,7 +59,10 @@ fn numeric_parts(data_type: DataType, modifier: i64) -> [Option<i64>; 3] {
         DataType::Numeric { precision, scale } if modifier >= 0 => {
             [Some(i64::from(precision)), Some(10), Some(i64::from(scale))]
         }
-        DataType::Numeric { .. } => [None, Some(10), None],
+        DataType::Limited(Limit::Numeric { precision, scale }) => {
+            [Some(precision.into()), Some(10), Some(scale.into())]
+        }
+        DataType::Numeric { .. } | DataType::Decimal => [None, Some(10), None],
         DataType::Boolean
         | DataType::Text
         | DataType::Timestamp
@@ -76,8 +80,14 @@ fn numeric_parts(data_type: DataType, modifier: i64) -> [Option<i64>; 3] {
     }
 }
 
-fn column(catalog: &Catalog, relation: &Relation, at: usize, column: &Column) -> Vec<Cell> {
-    let default = catalog.default_text(relation, at);
+fn column(
+    catalog: &Catalog,
+    path: &SearchPath,
+    relation: &Relation,
+    at: usize,
+    column: &Column,
+) -> Vec<Cell> {
+    let default = catalog.default_text(relation, at, path);
     let identity = Identity::of(catalog, relation, at);
     let (oid, modifier) = type_and_modifier(column.data_type);
     let (known, element) = (type_of(oid), element_of(oid));
@@ -102,7 +112,8 @@ fn column(catalog: &Catalog, relation: &Relation, at: usize, column: &Column) ->
         | DataType::Jsonb
         | DataType::Array(_)
         | DataType::Char
-        | DataType::Limited(Limit::Varchar(_) | Limit::Char(_)) => None,
+        | DataType::Decimal
+        | DataType::Limited(Limit::Varchar(_) | Limit::Char(_) | Limit::Numeric { .. }) => None,
     };
     let characters = match column.data_type {
         DataType::Limited(Limit::Varchar(length)) => length.map(i64::from),
@@ -111,6 +122,7 @@ fn column(catalog: &Catalog, relation: &Relation, at: usize, column: &Column) ->
     };
     let is_text = matches!(column.data_type.base(), DataType::Text | DataType::Char);
     row![
+        catalog.schema_of(relation),
         relation.name.as_str(),
         column.name.as_str(),
         at + 1,
@@ -156,10 +168,11 @@ impl<'c> Identity<'c> {
 }
 
 /// `columns`
-pub(super) fn columns(catalog: &Catalog) -> Table {
-    let rows = known(catalog)
-        .flat_map(|relation| relation.visible().map(move |(at, own)| column(catalog, relation, at, own)));
+pub(super) fn columns(catalog: &Catalog, path: &SearchPath) -> Table {
+    let of = |relation| move |(at, own)| column(catalog, path, relation, at, own);
+    let rows = known(catalog).flat_map(|relation| relation.visible().map(of(relation)));
     let names = &[
+        "table_schema",
         "table_name",
         "column_name",
         "ordinal_position",
@@ -185,16 +198,16 @@ pub(super) fn columns(catalog: &Catalog) -> Table {
     ];
     Table::new(names, rows.collect())
         .with(&["table_catalog", "udt_catalog"], DATABASE)
-        .with(&["table_schema"], Schema::Public.name())
         .with(&["udt_schema"], Schema::PgCatalog.name())
         .with(&["is_self_referencing"], "NO")
         .with(&["is_generated"], "NEVER")
 }
 
 /// `schemata`
-pub(super) fn schemata() -> Table {
-    let rows = Schema::ALL.iter().map(|schema| row![schema.name()]);
-    Table::new(&["schema_name"], rows.collect())
+pub(super) fn schemata(catalog: &Catalog) -> Table {
+    let own = catalog.schemas().map(|schema| row![schema.name.as_str()]);
+    let system = Schema::ALL.iter().map(|schema| row![schema.name()]);
+    Table::new(&["schema_name"], own.chain(system).collect())
         .with(&["catalog_name"], DATABASE)
         .with(&["schema_owner"], OWNER)
 }
@@ -204,14 +217,23 @@ pub(super) fn table_constraints(catalog: &Catalog) -> Table {
     let keys = all_indexes(catalog).filter_map(|index| {
         let kind = if index.constraint()? == "p" { "PRIMARY KEY" } else { "UNIQUE" };
         let nulls_distinct = (kind == "UNIQUE").then_some("YES");
-        Some(row![index.relation.name.as_str(), index.on.name.as_str(), kind, nulls_distinct])
+        let (schema, name) = (catalog.schema_of(index.on), index.relation.name.as_str());
+        Some(row![schema, name, schema, index.on.name.as_str(), kind, nulls_distinct])
     });
-    let checks = all_checks(catalog)
-        .map(|(table, _, name, _)| row![name, table.name.as_str(), "CHECK", Option::<&str>::None]);
-    let names = &["constraint_name", "table_name", "constraint_type", "nulls_distinct"];
+    let checks = all_checks(catalog).map(|(table, _, name, _)| {
+        let schema = catalog.schema_of(table);
+        row![schema, name, schema, table.name.as_str(), "CHECK", Option::<&str>::None]
+    });
+    let names = &[
+        "constraint_schema",
+        "constraint_name",
+        "table_schema",
+        "table_name",
+        "constraint_type",
+        "nulls_distinct",
+    ];
     Table::new(names, keys.chain(checks).collect())
         .with(&["constraint_catalog", "table_catalog"], DATABASE)
-        .with(&["constraint_schema", "table_schema"], Schema::Public.name())
         .with(&["is_deferrable", "initially_deferred"], "NO")
         .with(&["enforced"], "YES")
 }
@@ -222,12 +244,18 @@ pub(super) fn key_column_usage(catalog: &Catalog) -> Table {
         let columns = index.columns().into_iter().enumerate();
         let row = |(at, number): (usize, usize)| {
             let column = index.on.columns.get(number.checked_sub(1)?)?;
-            Some(row![index.relation.name.as_str(), index.on.name.as_str(), column.name.as_str(), at + 1])
+            let (schema, name) = (catalog.schema_of(index.on), index.relation.name.as_str());
+            Some(row![schema, name, schema, index.on.name.as_str(), column.name.as_str(), at + 1])
         };
         columns.filter_map(row).collect::<Vec<_>>()
     });
-    let names = &["constraint_name", "table_name", "column_name", "ordinal_position"];
-    Table::new(names, rows.collect())
-        .with(&["constraint_catalog", "table_catalog"], DATABASE)
-        .with(&["constraint_schema", "table_schema"], Schema::Public.name())
+    let names = &[
+        "constraint_schema",
+        "constraint_name",
+        "table_schema",
+        "table_name",
+        "column_name",
+        "ordinal_position",
+    ];
+    Table::new(names, rows.collect()).with(&["constraint_catalog", "table_catalog"], DATABASE)
 }

@@ -20,14 +20,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray};
 use millrace_engine::{
-    DataError, DataType, Engine, EngineError, RelationId, RelationReport, RowShape, Snapshot, Tick, batch_of,
+    DataError, DataType, Engine, EngineError, RelationReport, RowShape, Snapshot, Tick, batch_of,
 };
-use millrace_sql::{Catalog, Relation, RelationKind, SqlError, SystemRelation};
+use millrace_sql::{Catalog, Relation, RelationKind, SearchPath, SqlError, SystemRelation};
 use tokio::sync::oneshot;
 
+use super::parameters::Parameters;
 use super::read::{read, read_error};
 use crate::coordinator::{Moment, is_provisional};
 use cells::Table;
+
+/// What of a session its system relations show.
+pub(super) struct Looking<'s> {
+    /// Where it looks up unqualified names.
+    pub(super) path: SearchPath,
+    /// What `pg_settings` shows.
+    pub(super) parameters: &'s Parameters,
+}
 
 /// The rows of a system relation at a moment, which the caller keeps held.
 ///
@@ -37,17 +46,19 @@ pub(super) async fn snapshot(
     engine: &Engine,
     relation: SystemRelation,
     moment: &Moment,
-    settings: &[[String; 3]],
+    session: &Looking<'_>,
 ) -> Result<Snapshot, SqlError> {
-    let catalog = &moment.catalog;
+    let (catalog, path) = (&moment.catalog, &session.path);
     let of = |table: Table| table.columns(relation);
     let columns = match relation {
         SystemRelation::Frontiers => frontiers(&reports(engine, &moment.catalog).await?, moment),
         SystemRelation::Hydration => hydration(&reports(engine, &moment.catalog).await?, moment),
         SystemRelation::ViewErrors => view_errors(&errors(engine, moment).await?),
+        SystemRelation::Sizes => of(names::sizes(catalog, engine)),
+        SystemRelation::Names => of(names::names(catalog, path)),
         SystemRelation::Definitions => of(constraints::definitions(catalog)),
         SystemRelation::AccessMethods => of(fixed::access_methods()),
-        SystemRelation::Defaults => of(classes::defaults(catalog)),
+        SystemRelation::Defaults => of(classes::defaults(catalog, path)),
         SystemRelation::Attributes => of(classes::attributes(catalog)),
         SystemRelation::Classes => of(classes::classes(catalog)),
         SystemRelation::Collations => of(fixed::collations()),
@@ -58,19 +69,19 @@ pub(super) async fn snapshot(
         SystemRelation::Indexes => of(constraints::indexes(catalog)),
         SystemRelation::IndexTexts => of(names::indexes(catalog)),
         SystemRelation::MaterializedViews => of(names::materialized_views(catalog)),
-        SystemRelation::Namespaces => of(fixed::namespaces()),
+        SystemRelation::Namespaces => of(fixed::namespaces(catalog)),
         SystemRelation::Roles => of(fixed::roles()),
         SystemRelation::Sequences => of(sequences::sequences(catalog)),
         SystemRelation::SequenceTexts => of(sequences::texts(catalog)),
-        SystemRelation::Settings => of(fixed::settings(settings)),
+        SystemRelation::Settings => of(fixed::settings(&session.parameters.all())),
         SystemRelation::Tables => of(names::tables(catalog)),
         SystemRelation::Tablespaces => of(fixed::tablespaces()),
         SystemRelation::Types => of(fixed::types()),
         SystemRelation::Users => of(fixed::users()),
         SystemRelation::Views => of(names::views(catalog)),
-        SystemRelation::InformationColumns => of(information_schema::columns(catalog)),
+        SystemRelation::InformationColumns => of(information_schema::columns(catalog, path)),
         SystemRelation::InformationKeys => of(information_schema::key_column_usage(catalog)),
-        SystemRelation::InformationSchemata => of(information_schema::schemata()),
+        SystemRelation::InformationSchemata => of(information_schema::schemata(catalog)),
         SystemRelation::InformationSequences => of(sequences::information(catalog)),
         SystemRelation::InformationConstraints => of(information_schema::table_constraints(catalog)),
         SystemRelation::InformationTables => of(information_schema::tables(catalog)),
@@ -145,6 +156,7 @@ fn frontiers(reports: &[(Arc<Relation>, RelationReport)], moment: &Moment) -> Ve
     };
     let lag = |report: &RelationReport| (moment.tick + 1).saturating_sub(report.upper);
     vec![
+        texts(reports.iter().map(|(relation, _)| moment.catalog.schema_of(relation))),
         texts(reports.iter().map(|(relation, _)| relation.name.as_str())),
         texts(reports.iter().map(|(relation, _)| kind_of(relation))),
         of_living(|report| report.upper),
@@ -158,6 +170,7 @@ fn frontiers(reports: &[(Arc<Relation>, RelationReport)], moment: &Moment) -> Ve
 fn hydration(reports: &[(Arc<Relation>, RelationReport)], moment: &Moment) -> Vec<ArrayRef> {
     let hydrated: BooleanArray = reports.iter().map(|(_, report)| Some(report.is_hydrated)).collect();
     vec![
+        texts(reports.iter().map(|(relation, _)| moment.catalog.schema_of(relation))),
         texts(reports.iter().map(|(relation, _)| relation.name.as_str())),
         Arc::new(hydrated),
         numbers(reports.iter().map(|(_, report)| Some(report.hydration_rows))),
@@ -167,33 +180,33 @@ fn hydration(reports: &[(Arc<Relation>, RelationReport)], moment: &Moment) -> Ve
     ]
 }
 
-/// An error of a relation, and the operator in which it arose.
-type ErrorKey = (String, DataError, Option<String>);
+/// An error of a relation, which has its schema before it, and the operator in which it arose.
+type ErrorKey = ([String; 2], DataError, Option<String>);
 
 /// How many rows have which error at the moment.
 async fn errors(engine: &Engine, moment: &Moment) -> Result<BTreeMap<ErrorKey, i64>, SqlError> {
     // All are asked before the first answer is awaited. What the same transaction has created cannot
     // be read yet.
-    let relations: Vec<(RelationId, &str)> = moment
+    let relations: Vec<&Arc<Relation>> = moment
         .catalog
         .relations()
         .filter(|relation| {
             let has_rows = relation.is_maintained() && !matches!(relation.kind, RelationKind::Index { .. });
             has_rows && !is_provisional(relation.id)
         })
-        .map(|relation| (relation.id, relation.name.as_str()))
         .collect();
     let answers: Vec<_> =
-        relations.iter().map(|(id, name)| (*name, read(engine, *id, moment.tick))).collect();
+        relations.iter().map(|relation| (relation, read(engine, relation.id, moment.tick))).collect();
     let mut found = BTreeMap::new();
-    for (name, answer) in answers {
+    for (relation, answer) in answers {
+        let name = || [moment.catalog.schema_of(relation).to_owned(), relation.name.clone()];
         match answer.await.unwrap_or(Err(EngineError::Stopped)) {
             Ok(snapshots) => {
                 for (operator, error, count) in snapshots.iter().flat_map(Snapshot::errors) {
-                    *found.entry((name.to_owned(), error, Some(operator))).or_default() += count;
+                    *found.entry((name(), error, Some(operator))).or_default() += count;
                 }
             }
-            Err(EngineError::Failed(error)) => drop(found.insert((name.to_owned(), error, None), 1)),
+            Err(EngineError::Failed(error)) => drop(found.insert((name(), error, None), 1)),
             Err(EngineError::NoRelation(_)) => {}
             Err(error) => return Err(read_error(error, moment)),
         }
@@ -206,7 +219,8 @@ fn view_errors(errors: &BTreeMap<ErrorKey, i64>) -> Vec<ArrayRef> {
     let operators: StringArray = errors.keys().map(|(_, _, operator)| operator.as_deref()).collect();
     let counts: Int64Array = errors.values().map(|count| Some(*count)).collect();
     vec![
-        texts(errors.keys().map(|(relation, _, _)| relation.as_str())),
+        texts(errors.keys().map(|([schema, _], _, _)| schema.as_str())),
+        texts(errors.keys().map(|([_, relation], _, _)| relation.as_str())),
         texts(errors.keys().map(|(_, error, _)| error.sqlstate.as_str())),
         texts(errors.keys().map(|(_, error, _)| error.message.as_str())),
         Arc::new(counts),

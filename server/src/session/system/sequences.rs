@@ -2,11 +2,11 @@
 //! `pg_depend` the columns that they go with.
 
 use millrace_engine::DataType;
-use millrace_sql::{Catalog, Generated, Relation, RelationKind, Schema, Sequence, oid_of};
+use millrace_sql::{Catalog, DATABASE, Generated, OWNER, Relation, RelationKind, Sequence, oid_of};
 
 use super::cells::{Table, row};
 use super::classes::type_and_modifier;
-use super::fixed::{DATABASE, OWNER, type_of};
+use super::fixed::type_of;
 
 fn all(catalog: &Catalog) -> impl Iterator<Item = (&Relation, &Sequence)> {
     catalog.relations().filter_map(|relation| match &relation.kind {
@@ -45,6 +45,7 @@ fn type_name(sequence: &Sequence) -> Option<&'static str> {
 pub(super) fn texts(catalog: &Catalog) -> Table {
     let rows = all(catalog).map(|(relation, sequence)| {
         row![
+            catalog.schema_of(relation),
             relation.name.as_str(),
             type_name(sequence),
             sequence.start,
@@ -57,6 +58,7 @@ pub(super) fn texts(catalog: &Catalog) -> Table {
         ]
     });
     let names = &[
+        "schemaname",
         "sequencename",
         "data_type",
         "start_value",
@@ -67,9 +69,7 @@ pub(super) fn texts(catalog: &Catalog) -> Table {
         "cache_size",
         "last_value",
     ];
-    Table::new(names, rows.collect())
-        .with(&["schemaname"], Schema::Public.name())
-        .with(&["sequenceowner"], OWNER)
+    Table::new(names, rows.collect()).with(&["sequenceowner"], OWNER)
 }
 
 /// `information_schema.sequences`: those of identity columns are not in it, as in PostgreSQL.
@@ -82,6 +82,7 @@ pub(super) fn information(catalog: &Catalog) -> Table {
             _ => 64,
         };
         row![
+            catalog.schema_of(relation),
             relation.name.as_str(),
             type_name(sequence),
             bits,
@@ -93,6 +94,7 @@ pub(super) fn information(catalog: &Catalog) -> Table {
         ]
     });
     let names = &[
+        "sequence_schema",
         "sequence_name",
         "data_type",
         "numeric_precision",
@@ -104,7 +106,6 @@ pub(super) fn information(catalog: &Catalog) -> Table {
     ];
     Table::new(names, rows.collect())
         .with(&["sequence_catalog"], DATABASE)
-        .with(&["sequence_schema"], Schema::Public.name())
         .with(&["numeric_precision_radix"], 2)
         .with(&["numeric_scale"], 0)
 }

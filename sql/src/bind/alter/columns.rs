@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast;
 use millrace_engine::{Literal, RelationId, can_grow};
 
 use super::Altering;
-use crate::bind::drop::dependence;
+use crate::bind::drop::Dependants;
 use crate::bind::sequence;
 use crate::bind::table::{default_is_whole, numbered};
 use crate::catalog::{
@@ -14,7 +14,7 @@ use crate::catalog::{
 };
 use crate::compile::evaluate_constant;
 use crate::error::SqlError;
-use crate::parse::{self, quoted};
+use crate::parse;
 use crate::query::change::{check_condition, default_expression};
 use crate::query::exprs::{calls, columns_of, volatile_call};
 use crate::query::volatile::next_value_of;
@@ -87,16 +87,16 @@ impl Altering<'_> {
     fn value_of(&mut self, definition: &ColumnDefinition, column: usize) -> Result<NewValue, SqlError> {
         let table = self.relation()?;
         if let Some((generated, options)) = &definition.drawn {
-            let is_taken = |name: &str| self.catalog.get(name).is_some();
+            let is_taken = |name: &str| self.catalog.in_schema(table.schema, name).is_some();
             let name = numbered(&table.name, &definition.column.name, "seq", is_taken);
-            let sequence = self.create(sequence::of_column(name, options)?)?;
+            let sequence = self.create(sequence::of_column(name, table.schema, options)?)?;
             let drawn = Drawn { column, sequence, generated: *generated };
             return Ok(NewValue::Computed(ComputedDefault::Drawn(drawn)));
         }
         let Some((value, text)) = &definition.default else {
             return Ok(NewValue::Constant { value: Literal::Null(definition.column.data_type), text: None });
         };
-        if let Some(sequence) = next_value_of(value, &self.catalog)? {
+        if let Some(sequence) = next_value_of(value, &self.scope())? {
             default_is_whole(&definition.column)?;
             let drawn = Drawn { column, sequence, generated: Generated::Default };
             return Ok(NewValue::Computed(ComputedDefault::Drawn(drawn)));
@@ -140,24 +140,14 @@ impl Altering<'_> {
         };
         let views = self.views_that_read(column)?;
         if !views.is_empty() {
-            let what = format!("column {} of table {}", name.value, table.name);
-            let described =
-                |id: &RelationId| self.catalog.by_id(*id).map(|view| view.described()).unwrap_or_default();
-            let others = views.iter().flat_map(|view| self.catalog.dependants(*view));
-            let others: BTreeSet<RelationId> = others.filter(|id| !views.contains(id)).collect();
+            let scope = self.scope();
+            let dependants = Dependants::of_column(self.id, column, views, &scope);
             if !cascade {
-                let mut detail: Vec<String> =
-                    views.iter().map(|view| format!("{} depends on {what}", described(view))).collect();
-                detail.extend(others.iter().map(|view| dependence(*view, &views, &others, &self.catalog)));
-                let message = format!("cannot drop {what} because other objects depend on it");
-                return Err(SqlError::new("2BP01", message)
-                    .detail(detail.join("\n"))
-                    .hint("Use DROP ... CASCADE to drop the dependent objects too."));
+                dependants.refuse()?;
             }
-            let all: BTreeSet<RelationId> = others.into_iter().chain(views).collect();
-            let notices = all.iter().map(|view| format!("drop cascades to {}", described(view)));
+            let (notices, all) = (dependants.notices(), self.catalog.with_parts(dependants.relations()));
             self.done.notices.extend(notices);
-            self.change(CatalogChange::Drop(self.catalog.with_parts(all)))?;
+            self.change(CatalogChange::Drop(all))?;
         }
         let reads_column = |index: &Relation| match &index.kind {
             RelationKind::Index { keys, .. } => {
@@ -198,7 +188,7 @@ impl Altering<'_> {
     pub(super) fn views_that_read(&self, column: usize) -> Result<BTreeSet<RelationId>, SqlError> {
         let mut found = BTreeSet::new();
         for view in self.catalog.relations().filter(|relation| relation.reads().contains(&self.id)) {
-            let query = parse::query(&format!("SELECT * FROM public.{}", quoted(&view.name)))?;
+            let query = parse::query(&format!("SELECT * FROM {}", self.catalog.qualified(view)))?;
             let catalog = self.catalog.inlining(BTreeSet::from([view.id]));
             let query = Query::plan(&query, &catalog, Parameters::values(&[]))?;
             if query.columns_read(self.id).contains(&column) {
@@ -235,7 +225,7 @@ impl Altering<'_> {
         self.refuse_identity(&table, place)?;
         let (mut text, mut drawn) = (None, None);
         if let Some((value, written)) = default {
-            match next_value_of(value, &self.catalog)? {
+            match next_value_of(value, &self.scope())? {
                 Some(sequence) => {
                     default_is_whole(&table.columns[place])?;
                     drawn = Some(Drawn { column: place, sequence, generated: Generated::Default });

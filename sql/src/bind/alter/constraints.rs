@@ -31,8 +31,8 @@ impl Altering<'_> {
             ConstraintKind::Check { condition, text } => {
                 let is_taken = |name: &str| taken.contains(name);
                 let check = check_of(&table, constraint, condition, text, is_taken, self.scope)?;
-                let query =
-                    format!("SELECT 1 FROM public.{} WHERE NOT ({text}) LIMIT 1", quoted(&table.name));
+                let from = self.catalog.qualified(&table);
+                let query = format!("SELECT 1 FROM {from} WHERE NOT ({}) LIMIT 1", check.condition);
                 let message = format!(
                     "check constraint \"{}\" of relation \"{}\" is violated by some row",
                     check.name, table.name
@@ -83,15 +83,15 @@ impl Altering<'_> {
             })?;
             columns.push(place);
         }
-        let is_taken = |name: &str| self.catalog.get(name).is_some();
+        let is_taken = |name: &str| self.catalog.in_schema(table.schema, name).is_some();
         let name = match &constraint.name {
             Some(name) => name.value.clone(),
             None => key_name(&table, &columns, uniqueness, is_taken),
         };
-        let index = index_of(&table, name, &columns, uniqueness);
+        let index = index_of(&table, name, &columns, uniqueness, &self.catalog);
         let texts: Vec<String> = names.iter().map(|name| quoted(&name.value)).collect();
         let not_null: Vec<String> = texts.iter().map(|text| format!("{text} IS NOT NULL")).collect();
-        let query = index::duplicates_query(&texts, &not_null, &table.name);
+        let query = index::duplicates_query(&texts, &not_null, &self.catalog.qualified(&table));
         let violation = Violation::Duplicate { index: index.name.clone(), keys: texts };
         self.create(index)?;
         self.expect_no_rows(&query, violation)

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast;
 
 use super::{Altering, plural};
-use crate::bind::index;
+use crate::bind::{index, relations};
 use crate::catalog::{CatalogChange, Relation, RelationKind};
 use crate::error::SqlError;
 use crate::parse::{self, quoted};
@@ -15,37 +15,51 @@ use crate::statement::Name;
 impl Altering<'_> {
     pub(super) fn rename(&mut self, to: &Name) -> Result<(), SqlError> {
         let relation = self.relation()?;
-        self.renamed(&relation, &to.value)?;
-        self.redefine_indexes(&to.value, None)
+        self.renamed(&relation, &to.value)
+    }
+
+    /// SET SCHEMA: indexes, and the sequences that go with columns, go along.
+    pub(super) fn set_schema(&mut self, to: &Name) -> Result<(), SqlError> {
+        let relation = self.relation()?;
+        if let RelationKind::Sequence(_) = &relation.kind
+            && let Some((table, _)) = self.catalog.owner(relation.id)
+        {
+            let detail = format!("Sequence \"{}\" is linked to table \"{}\".", relation.name, table.name);
+            let message = "cannot move an owned sequence into another schema";
+            return Err(SqlError::new("0A000", message).detail(detail));
+        }
+        let schema = relations::schema(to, &self.scope())?;
+        if schema == relation.schema {
+            return Ok(());
+        }
+        let parts = self.catalog.with_parts([self.id]);
+        let others = parts.into_iter().filter(|part| *part != relation.id);
+        for id in std::iter::once(relation.id).chain(others) {
+            let Some(part) = self.catalog.by_id(id).cloned() else { continue };
+            if self.catalog.in_schema(schema, &part.name).is_some() {
+                let message = format!("relation \"{}\" already exists in schema \"{}\"", part.name, to.value);
+                return Err(SqlError::new("42P07", message));
+            }
+            self.change(CatalogChange::Replace(Relation { schema, ..Relation::clone(&part) }))?;
+        }
+        Ok(())
     }
 
     /// Gives a relation another name.
     pub(super) fn renamed(&mut self, relation: &Relation, to: &str) -> Result<(), SqlError> {
-        if self.catalog.get(to).is_some() {
+        if self.catalog.in_schema(relation.schema, to).is_some() {
             return Err(SqlError::new("42P07", format!("relation \"{to}\" already exists")));
         }
-        let mut renamed = Relation { name: to.to_owned(), ..relation.clone() };
-        if let RelationKind::Index { on, definition, .. } = &mut renamed.kind {
-            let table = self.catalog.by_id(*on).map(|table| table.name.clone()).unwrap_or_default();
-            *definition = index::redefined(definition, to, &table);
-        }
-        self.change(CatalogChange::Replace(renamed))
+        self.change(CatalogChange::Replace(Relation { name: to.to_owned(), ..relation.clone() }))
     }
 
-    /// The definitions of indexes name their relation, and the column that is `renamed`: from, to.
-    pub(super) fn redefine_indexes(
-        &mut self,
-        name: &str,
-        renamed: Option<(&str, &str)>,
-    ) -> Result<(), SqlError> {
+    /// The definitions of indexes name columns.
+    fn redefine_indexes(&mut self, from: &str, to: &str) -> Result<(), SqlError> {
         let indexes: Vec<Relation> =
             self.catalog.indexes(self.id).map(|index| Relation::clone(index)).collect();
         for mut index in indexes {
             if let RelationKind::Index { definition, keys, .. } = &mut index.kind {
-                if let Some((from, to)) = renamed {
-                    *definition = index::with_keys(definition, keys, |text| renamed_in(text, from, to))?;
-                }
-                *definition = index::redefined(definition, &index.name, name);
+                *definition = index::with_keys(definition, keys, |text| renamed_in(text, from, to))?;
             }
             self.change(CatalogChange::Replace(index))?;
         }
@@ -79,9 +93,8 @@ impl Altering<'_> {
                 check.condition = renamed_in(&check.condition, &from.value, &to.value)?;
             }
         }
-        let name = relation.name.clone();
         self.change(CatalogChange::Replace(relation))?;
-        self.redefine_indexes(&name, Some((&from.value, &to.value)))
+        self.redefine_indexes(&from.value, &to.value)
     }
 
     pub(super) fn rename_constraint(&mut self, from: &Name, to: &Name) -> Result<(), SqlError> {

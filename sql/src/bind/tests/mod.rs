@@ -10,7 +10,9 @@ use millrace_engine::{DataType, Expr, Literal, Plan, PlanRef, RelationId};
 
 use super::{bind, describe};
 use crate::bound::{Bound, Create, RowSource, Subscribe};
-use crate::catalog::{Catalog, CatalogChange, Column, Relation, RelationKind, TableRules, ViewOptions};
+use crate::catalog::{
+    Catalog, CatalogChange, Column, Relation, RelationKind, SchemaId, TableRules, ViewOptions,
+};
 use crate::parse::parse;
 use crate::parse::tests::failure;
 use crate::query::{Change, ChangeKind, Parameters, Query};
@@ -53,7 +55,8 @@ fn create(catalog: &mut Catalog, name: &str, columns: &[(&str, DataType, bool)],
         .iter()
         .map(|(name, data_type, nullable)| Column::new((*name).to_owned(), *data_type, *nullable));
     let (id, name) = (catalog.next_id(), name.to_owned());
-    let relation = Relation { id, name, columns: columns.collect(), kind, created: 1 };
+    let relation =
+        Relation { id, name, schema: SchemaId::PUBLIC, columns: columns.collect(), kind, created: 1 };
     catalog.apply(&CatalogChange::Create(relation)).unwrap();
 }
 

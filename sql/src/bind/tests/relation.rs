@@ -85,7 +85,7 @@ fn create_index() {
             CREATE INDEX ON hot ((sensor), (value + 1), (value - 1), coalesce(value, 0), sensor)
                 create hot_sensor_expr_expr1_coalesce_sensor1_idx (sensor text, expr double precision, expr1 double precision, coalesce double precision, sensor1 text) index on r2 by [#1, add(#2, 1.0::double precision), subtract(#2, 1.0::double precision), coalesce(#2, 0.0::double precision), #1] <CREATE INDEX hot_sensor_expr_expr1_coalesce_sensor1_idx ON public.hot USING btree (sensor, (value + 1), (value - 1), coalesce(value, 0), sensor)>
             CREATE INDEX ON readings ((readings.sensor || 'x'))
-                create readings_expr_idx (expr text) index on r1 by [concat(#1, 'x')] <CREATE INDEX readings_expr_idx ON public.readings USING btree ((readings.sensor || 'x'))>
+                create readings_expr_idx (expr text) index on r1 by [concat(#1, 'x')] <CREATE INDEX readings_expr_idx ON public.readings USING btree ((sensor || 'x'))>
             CREATE INDEX hot ON readings (sensor)
                 error 42P07: relation "hot" already exists
             CREATE INDEX ON nothing (a)
@@ -182,7 +182,7 @@ fn drop() {
             materialized view hottest depends on materialized view hot
                   hint: Use DROP ... CASCADE to drop the dependent objects too.
             DROP TABLE readings CASCADE
-                DROP TABLE [RelationId(3), RelationId(2), RelationId(1)] ["drop cascades to materialized view hottest", "drop cascades to materialized view hot"]
+                DROP TABLE [RelationId(3), RelationId(2), RelationId(1)] ["drop cascades to materialized view hot", "drop cascades to materialized view hottest"]
             DROP MATERIALIZED VIEW hottest
                 DROP MATERIALIZED VIEW [RelationId(3)] []
             DROP MATERIALIZED VIEW hot

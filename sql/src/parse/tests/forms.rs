@@ -82,10 +82,8 @@ fn prepared_statements_and_cursors() {
                 prepare p [] <select SELECT $1>
                 prepare P [Some(Int32), None] <insert t@67 [] VALUES ($1)>
             PREPARE p (numeric) AS SELECT $1; PREPARE p (numeric(6, 2)) AS SELECT $1
-                refused 0A000 at 12: a parameter of PREPARE of type numeric is not supported
-                  hint: Cast it where it stands, as in $1::numeric(10, 2).
-                refused 0A000 at 46: a parameter of PREPARE of type numeric is not supported
-                  hint: Cast it where it stands, as in $1::numeric(10, 2).
+                prepare p [Some(Decimal)] <select SELECT $1>
+                prepare p [Some(Decimal)] <select SELECT $1>
             prepare p as (values (1)) ; prepare p as update t set a = 1
                 prepare p [] <select (VALUES (1))>
                 prepare p [] <update t@49 set (a@55) = 1>
@@ -199,13 +197,13 @@ fn indexes() {
             CREATE INDEX i ON t (a)
                 index i@14 on t@19 using btree@19 (<a>@22 None None)
             create index concurrently if not exists "I" on only public.T using Hash ((a))
-                index concurrently if not exists I@41 on t@53 using hash@68 (<a>@74 None None)
+                index concurrently if not exists I@41 on public.t@53 using hash@68 (<a>@74 None None)
             CREATE INDEX ON t (a ASC, lower(b) DESC NULLS FIRST, (a + 1) NULLS LAST, substring(b from 2), "date", date)
                 index ? on t@17 using btree@17 (<a>@20 Some(false) None, <lower(b)>@27 Some(true) Some(true), <a + 1>@54 None Some(false), <substring(b from 2)>@74 None None, <"date">@95 None None, <date>@103 None None)
             DROP INDEX i
                 drop Index i@12
             DROP INDEX CONCURRENTLY IF EXISTS i, public.j RESTRICT
-                drop Index concurrently if exists i@35, j@38
+                drop Index concurrently if exists i@35, public.j@38
             CREATE INDEX IF NOT EXISTS ON t (a)
                 error 42601 at 28: syntax error at or near "ON"
             CREATE INDEX public.i ON t (a)
@@ -271,7 +269,7 @@ fn create_table() {
             CREATE TABLE t (a text, b varchar, c character varying, d timestamp, e timestamp(6) without time zone)
                 table t@14 (a text, b varchar, c varchar, d timestamp, e timestamp(6))
             create table if not exists public.Readings (At timestamp not null, "Value" float8 null)
-                table if not exists readings@28 (at timestamp not null, Value double precision)
+                table if not exists public.readings@28 (at timestamp not null, Value double precision)
             CREATE TABLE t (a pg_catalog.int4, b pg_catalog.text NOT NULL)
                 table t@14 (a integer, b text not null)
             CREATE TABLE t (a int) WITH (append_only = true, retention = '0')
@@ -305,7 +303,7 @@ fn create_materialized_view() {
               SELECT x, /* why */ y
               FROM t -- end
              ;
-                view if not exists v@40 [a@50, B@53] <SELECT x, /* why */ y
+                view if not exists public.v@40 [a@50, B@53] <SELECT x, /* why */ y
               FROM t>
             CREATE MATERIALIZED VIEW v AS (SELECT 1) UNION ALL VALUES (2) WITH DATA
                 view v@26 [] <(SELECT 1) UNION ALL VALUES (2)>
@@ -330,7 +328,7 @@ fn drop() {
             DROP TABLE t
                 drop Table t@12
             DROP TABLE IF EXISTS t, public.u CASCADE
-                drop Table if exists t@22, u@25 cascade
+                drop Table if exists t@22, public.u@25 cascade
             DROP MATERIALIZED VIEW v RESTRICT
                 drop MaterializedView v@24
             DROP VIEW IF EXISTS v
@@ -358,7 +356,7 @@ fn changes() {
             INSERT INTO t VALUES (1, 'a'), (2, DEFAULT)
                 insert t@13 [] VALUES (1, 'a'), (2, DEFAULT)
             INSERT INTO public.t (a, "B") SELECT 1, 2
-                insert t@13 [a@23, B@26] SELECT 1, 2
+                insert public.t@13 [a@23, B@26] SELECT 1, 2
             INSERT INTO t (a) (SELECT 1)
                 insert t@13 [a@16] (SELECT 1)
             INSERT INTO t (SELECT 1)
@@ -429,7 +427,7 @@ fn subscribe() {
             SUBSCRIBE v
                 subscribe v@11 snapshot=true progress=false as_of=None
             SUBSCRIBE TO public.v
-                subscribe v@14 snapshot=true progress=false as_of=None
+                subscribe public.v@14 snapshot=true progress=false as_of=None
             SUBSCRIBE (SELECT * FROM v)
                 subscribe v@26 snapshot=true progress=false as_of=None
             SUBSCRIBE v WITH (PROGRESS)
@@ -465,7 +463,7 @@ fn copy() {
             COPY t FROM STDIN
                 copy t@6 [] from Lines(LineFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" })
             COPY public.t (a, "B") FROM STDIN
-                copy t@6 [a@16, B@19] from Lines(LineFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" })
+                copy public.t@6 [a@16, B@19] from Lines(LineFormat { csv: false, header: false, delimiter: 9, quote: 34, null: "\\N" })
             COPY t FROM STDIN CSV HEADER DELIMITER ','
                 copy t@6 [] from Lines(LineFormat { csv: true, header: true, delimiter: 44, quote: 34, null: "" })
             COPY t FROM stdin WITH DELIMITER AS '|' NULL AS 'null' CSV QUOTE ''''
@@ -541,7 +539,7 @@ fn settings() {
         ],
         expect![[r#"
             SET search_path TO "$user", Public
-                Set([Setting { name: "search_path", value: Some("$user, public"), reach: Session }])
+                Set([Setting { name: "search_path", value: Some("\"$user\", public"), reach: Session }])
             SET Statement_Timeout = '1s'
                 Set([Setting { name: "statement_timeout", value: Some("1s"), reach: Session }])
             SET SESSION extra_float_digits = -3

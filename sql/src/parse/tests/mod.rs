@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::SelectItem;
 use crate::catalog::Column;
 use crate::statement::{
     Assignment, ConstraintKind, CopySource, CreateView, CursorSource, Declare, Explain, IndexItem, Name,
-    Statement, StatementKind, Subscribe, TableConstraint, ViewKind,
+    RelationName, Statement, StatementKind, Subscribe, TableConstraint, ViewKind,
 };
 
 /// What parsing gives for each text, one text after the other.
@@ -59,11 +59,11 @@ fn summary(statement: &Statement) -> String {
                 .collect();
             let stream = if create.keep_rows { "" } else { " stream" };
             let exists = if create.if_not_exists { " if not exists" } else { "" };
-            format!("table{exists} {} ({}){stream}", place(&create.name), columns.join(", "))
+            format!("table{exists} {} ({}){stream}", whole(&create.name), columns.join(", "))
         }
         StatementKind::CreateTableAs(create) => {
             let columns: Vec<String> = create.columns.iter().map(place).collect();
-            let (name, columns) = (place(&create.name), columns.join(", "));
+            let (name, columns) = (whole(&create.name), columns.join(", "));
             format!("table {name} ({columns}) as {} with data {}", create.query, create.with_data)
         }
         StatementKind::CreateView(create) => view(create),
@@ -76,21 +76,21 @@ fn summary(statement: &Statement) -> String {
                 format!("<{text}>@{position} {descending:?} {nulls_first:?}")
             };
             let items: Vec<String> = create.items.iter().map(item).collect();
-            let (relation, method) = (place(&create.relation), place(&create.method));
+            let (relation, method) = (whole(&create.relation), place(&create.method));
             format!("index{concurrently}{exists} {name} on {relation} using {method} ({})", items.join(", "))
         }
         StatementKind::Drop(drop) => {
             let exists = if drop.if_exists { " if exists" } else { "" };
             let exists = if drop.concurrently { format!(" concurrently{exists}") } else { exists.to_owned() };
             let cascade = if drop.cascade { " cascade" } else { "" };
-            format!("drop {:?}{exists} {}{cascade}", drop.kind, places(&drop.names))
+            format!("drop {:?}{exists} {}{cascade}", drop.kind, wholes(&drop.names))
         }
         StatementKind::Insert(insert) => {
             let source =
                 insert.source.as_ref().map_or("default values".to_owned(), |source| source.to_string());
             let conflict = insert.on_conflict.as_ref();
             let conflict = conflict.map_or(String::new(), |conflict| format!(" on conflict {conflict:?}"));
-            let (table, columns) = (place(&insert.table), places(&insert.columns));
+            let (table, columns) = (whole(&insert.table), places(&insert.columns));
             format!("insert {table} [{columns}] {source}{conflict}{}", returned(&insert.returning))
         }
         StatementKind::Delete(delete) => {
@@ -99,7 +99,7 @@ fn summary(statement: &Statement) -> String {
             let using = if using.is_empty() { String::new() } else { format!(" using {}", using.join(", ")) };
             let alias = delete.alias.as_ref().map_or(String::new(), |alias| format!(" as {}", place(alias)));
             let returning = returned(&delete.returning);
-            format!("delete {}{alias}{using}{selection}{returning}", place(&delete.table))
+            format!("delete {}{alias}{using}{selection}{returning}", whole(&delete.table))
         }
         StatementKind::Update(update) => {
             let set = |one: &Assignment| format!("({}) = {}", places(&one.columns), one.value);
@@ -108,19 +108,19 @@ fn summary(statement: &Statement) -> String {
             let from = if from.is_empty() { String::new() } else { format!(" from {}", from.join(", ")) };
             let selection = update.selection.as_ref().map_or(String::new(), |expr| format!(" where {expr}"));
             let alias = update.alias.as_ref().map_or(String::new(), |alias| format!(" as {}", place(alias)));
-            let (table, returning) = (place(&update.table), returned(&update.returning));
+            let (table, returning) = (whole(&update.table), returned(&update.returning));
             format!("update {table}{alias} set {}{from}{selection}{returning}", set.join(", "))
         }
         StatementKind::Select(query) => format!("select {query}"),
         StatementKind::Subscribe(subscribe) => follow(subscribe),
         StatementKind::CopyFrom(copy) => {
-            format!("copy {} [{}] from {:?}", place(&copy.table), places(&copy.columns), copy.format)
+            format!("copy {} [{}] from {:?}", whole(&copy.table), places(&copy.columns), copy.format)
         }
         StatementKind::CopyTo(copy) => format!("copy {} to {:?}", copied(&copy.source), copy.format),
         StatementKind::Explain(explain) => match explain {
             Explain::Select(query) => format!("explain {query}"),
             Explain::CreateView(create) => format!("explain {}", view(create)),
-            Explain::View(name) => format!("explain view {}", place(name)),
+            Explain::View(name) => format!("explain view {}", whole(name)),
         },
         StatementKind::Prepare(prepare) => {
             format!("prepare {} {:?} <{}>", prepare.name, prepare.types, summary(&prepare.statement))
@@ -163,17 +163,17 @@ fn view(create: &CreateView) -> String {
         ViewKind::Plain { or_replace: false } => "plain ",
         ViewKind::Materialized(_) => "",
     };
-    format!("{kind}view{exists} {} [{}] <{}>", place(&create.name), places(&create.columns), create.sql)
+    format!("{kind}view{exists} {} [{}] <{}>", whole(&create.name), places(&create.columns), create.sql)
 }
 
 fn follow(subscribe: &Subscribe) -> String {
     let Subscribe { relation, snapshot, progress, as_of } = subscribe;
-    format!("subscribe {} snapshot={snapshot} progress={progress} as_of={as_of:?}", place(relation))
+    format!("subscribe {} snapshot={snapshot} progress={progress} as_of={as_of:?}", whole(relation))
 }
 
 fn copied(source: &CopySource) -> String {
     match source {
-        CopySource::Relation { relation, columns } => format!("{} [{}]", place(relation), places(columns)),
+        CopySource::Relation { relation, columns } => format!("{} [{}]", whole(relation), places(columns)),
         CopySource::Query(query) => format!("({query})"),
         CopySource::Subscribe(subscribe) => format!("({})", follow(subscribe)),
     }
@@ -181,6 +181,14 @@ fn copied(source: &CopySource) -> String {
 
 fn place(name: &Name) -> String {
     format!("{}@{}", name.value, name.position)
+}
+
+fn whole(name: &RelationName) -> String {
+    format!("{name}@{}", name.position)
+}
+
+fn wholes(names: &[RelationName]) -> String {
+    names.iter().map(whole).collect::<Vec<_>>().join(", ")
 }
 
 fn places(names: &[Name]) -> String {

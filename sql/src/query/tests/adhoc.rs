@@ -53,7 +53,7 @@ impl Database {
 
     /// Commits rows of a query to a table, each `diff` times.
     fn change(&mut self, table: &str, query: &Query, diff: i64) {
-        let table = Arc::clone(self.catalog.get(table).unwrap());
+        let table = Arc::clone(self.catalog.named("public", table).unwrap());
         let batches = self.run(query).unwrap();
         self.tick += 1;
         let deltas = batches.into_iter().filter(|batch| batch.num_rows() > 0);
@@ -62,7 +62,7 @@ impl Database {
     }
 
     pub(super) fn insert(&mut self, table: &str, source: &str) {
-        let relation = Arc::clone(self.catalog.get(table).unwrap());
+        let relation = Arc::clone(self.catalog.named("public", table).unwrap());
         let columns: Vec<usize> = (0..relation.columns.len()).collect();
         let source = parse(source);
         let change =
@@ -71,7 +71,7 @@ impl Database {
     }
 
     pub(super) fn delete(&mut self, table: &str, condition: &str) {
-        let relation = Arc::clone(self.catalog.get(table).unwrap());
+        let relation = Arc::clone(self.catalog.named("public", table).unwrap());
         let condition = super::parse_expr(condition);
         let change = plan_delete(&relation, &condition, &self.catalog).unwrap();
         self.change(table, &change.source, -1);

@@ -32,7 +32,7 @@ mod membership; // IN, ANY and ALL
 mod pull; // conditions over arguments, moved up
 mod shape; // how many rows a relation can have
 
-use millrace_engine::{DataType, Expr};
+use millrace_engine::{DataType, Expr, Limit};
 
 use super::expr::call;
 use super::exprs::{columns_of, map_columns};
@@ -262,9 +262,12 @@ fn by_domain(rel: &Rel, arguments: &[Expr], base: &Rel) -> Result<Unnested, SqlE
 /// sub-query may tell them apart; as text they differ.
 fn told_apart(data_type: DataType) -> DataType {
     match data_type {
-        DataType::Float32 | DataType::Float64 | DataType::Interval | DataType::Jsonb | DataType::Array(_) => {
-            DataType::Text
-        }
+        DataType::Float32
+        | DataType::Float64
+        | DataType::Interval
+        | DataType::Jsonb
+        | DataType::Array(_)
+        | DataType::Decimal => DataType::Text,
         DataType::Boolean
         | DataType::Int16
         | DataType::Int32
@@ -277,9 +280,10 @@ fn told_apart(data_type: DataType) -> DataType {
         | DataType::Time
         | DataType::Char
         | DataType::Json
-        | DataType::Limited(_)
         | DataType::Date
         | DataType::Numeric { .. } => data_type,
+        DataType::Limited(Limit::Numeric { .. }) => told_apart(DataType::Decimal),
+        DataType::Limited(_) => data_type,
     }
 }
 
