@@ -39,7 +39,7 @@ enum Plan {
     Run,
     /// A plan for any values, while nothing changes that it was made with. What reads other things for some values
     /// than for others has none.
-    Kept { made_with: MadeWith, plan: Option<Bound> },
+    Kept { made_with: MadeWith, plan: Option<Box<Bound>> },
 }
 
 /// What the meaning of a statement's text depends on.
@@ -180,7 +180,7 @@ impl Session {
                 let types = &prepared.description.parameters;
                 let for_any = bind(millrace_sql::Parameters::placeholders(types)).ok();
                 let for_any = for_any.filter(|for_any| reads_alike(for_any, &bound));
-                *plan = Plan::Kept { made_with, plan: for_any };
+                *plan = Plan::Kept { made_with, plan: for_any.map(Box::new) };
                 return Ok(bound);
             }
         }

@@ -19,12 +19,12 @@ mod like; // LIKE and ILIKE
 mod make; // make_date and its kin
 mod limits; // varchar(n), char(n), timestamp(p)
 mod math;
-mod numeric; // of a fixed scale
-mod decimal; // of any number of digits
-mod decimal_math; // its roots, powers, logarithms
 mod moment_fields; // what to_date has read
 mod moment_pattern; // the patterns of to_char and to_date
 mod number_pattern; // the patterns of to_char of numbers
+mod numeric; // of a fixed scale
+mod decimal; // of any number of digits
+mod decimal_math; // its roots, powers, logarithms
 mod overlaps; // OVERLAPS
 mod read_moment; // to_date, to_timestamp
 mod resolve; // which overload a call means
@@ -59,7 +59,6 @@ pub(crate) use sets::{gives_rows, set_function};
 pub(crate) use table::sql_function;
 use table::{FUNCTIONS, GENERIC};
 pub(crate) use time::extract_scale;
-pub(crate) use to_number::digits_behind_point;
 pub(crate) use zoned::cast_in_zone;
 
 /// The version that every function has had so far: part of a call's identity in plans.

@@ -279,7 +279,7 @@ impl<'a> Writer<'a> {
         let mut brackets = pattern.brackets;
         let mut sign_written = true;
         if pattern.plus || pattern.minus {
-            sign_written = !(pattern.plus && !pattern.minus);
+            sign_written = !pattern.plus || pattern.minus;
         } else {
             if !number.is_negative && pattern.unpadded {
                 brackets = false;
@@ -397,11 +397,8 @@ impl<'a> Writer<'a> {
 
     fn next_digit(&mut self, is_zero: bool) {
         match self.number.digits.get(self.next) {
-            Some(b'.') => {
-                if !self.ends_at_point() || self.pattern.unpadded {
-                    self.out.push('.');
-                }
-            }
+            Some(b'.') if self.ends_at_point() && !self.pattern.unpadded => {}
+            Some(b'.') => self.out.push('.'),
             _ if self.last.is_some_and(|last| self.next > last) && !is_zero => {}
             Some(_) if self.hides_zero() => match (self.pattern.unpadded, self.ends_at_point()) {
                 (false, _) => self.out.push(' '),

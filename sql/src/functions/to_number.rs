@@ -5,22 +5,9 @@ use millrace_engine::{DataError, DataType};
 
 use super::inputs::Inputs;
 use super::number_pattern::{Item, NumberPattern};
-use crate::error::SqlError;
 
-/// Digits behind the point of what V has divided.
-const QUOTIENT_SCALE: usize = 16;
-
-/// How many digits a pattern has behind the point.
-///
-/// # Errors
-/// 42601 where its parts do not go together.
-pub(crate) fn digits_behind_point(pattern: &str) -> Result<u8, SqlError> {
-    let pattern = NumberPattern::parse(pattern)?;
-    // V divides.
-    let least = if pattern.shifted > 0 { QUOTIENT_SCALE } else { 0 };
-    let most = usize::from(millrace_engine::NUMERIC_PRECISION_MAX);
-    Ok(pattern.decimals.max(least).min(most) as u8)
-}
+/// The digits behind the point that V makes at least: it divides.
+const SHIFTED_DIGITS_MIN: usize = 16;
 
 /// `to_number(text, pattern)`, as a text that is read as a number
 pub(crate) fn to_number(inputs: &Inputs, _: DataType) -> Result<ArrayRef, DataError> {
@@ -88,6 +75,8 @@ impl Reader<'_> {
         let shift = self.pattern.shifted;
         let digits: String = std::iter::repeat_n(&'0', shift).chain(&self.digits).collect();
         let (whole, fraction) = digits.split_at(wholes);
+        let least = if shift > 0 { SHIFTED_DIGITS_MIN } else { 0 };
+        let fraction = format!("{fraction:0<least$}");
         let sign = if self.sign == Some('-') { "-" } else { "" };
         match fraction.is_empty() {
             true => format!("{sign}{whole}"),

@@ -218,7 +218,7 @@ impl ExprBinder<'_> {
     pub(super) fn number_as_text(&self, number: Typed, pattern: &ast::Expr) -> Option<Bound> {
         let name = match number.data_type()? {
             DataType::Int16 | DataType::Int32 => "to_char_integer",
-            DataType::Int64 | DataType::Numeric { .. } => "to_char_numeric",
+            DataType::Int64 | DataType::Numeric { .. } | DataType::Decimal => "to_char_numeric",
             DataType::Float32 => "to_char_real",
             DataType::Float64 => "to_char_double",
             _ => return None,
@@ -230,7 +230,7 @@ impl ExprBinder<'_> {
         Some(bound)
     }
 
-    /// `to_number(text, pattern)`: a numeric with as many digits behind the point as the pattern has.
+    /// `to_number(text, pattern)`: the number that the text is by the pattern, with the digits that were read.
     pub(super) fn to_number(&self, text: &ast::Expr, pattern: &ast::Expr) -> Bound {
         let operands = vec![self.bind(text)?, self.bind(pattern)?];
         let types: Vec<_> = operands.iter().map(Typed::data_type).collect();
@@ -238,11 +238,7 @@ impl ExprBinder<'_> {
             return Err(super::function::no_function("to_number", &types));
         }
         let arguments = self.all_as(operands, DataType::Text)?;
-        let Expr::Literal(Literal::Text(pattern)) = &arguments[1] else {
-            return Err(SqlError::unsupported("to_number() with a pattern that is not constant"));
-        };
-        let data_type = numeric_type(functions::digits_behind_point(pattern)?);
         let number = call("to_number", arguments, DataType::Text);
-        Ok(Typed::Known(Expr::Cast { input: Box::new(number), to: data_type }, data_type))
+        Ok(Typed::Known(Expr::Cast { input: Box::new(number), to: DataType::Decimal }, DataType::Decimal))
     }
 }

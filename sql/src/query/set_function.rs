@@ -247,7 +247,8 @@ impl ExprBinder<'_> {
             None => types.len() == 3 || !is_of_time(data_type),
             Some(DataType::Interval) => is_of_time(data_type),
             Some(known) => {
-                !is_of_time(data_type) && (is_whole(known) || matches!(known, DataType::Numeric { .. }))
+                let is_numeric = matches!(known, DataType::Numeric { .. } | DataType::Decimal);
+                !is_of_time(data_type) && (is_whole(known) || is_numeric)
             }
         };
         if !step_fits {
@@ -302,18 +303,19 @@ fn is_of_time(data_type: DataType) -> bool {
 /// The type of a series' values.
 fn series_type(types: &[Option<DataType>]) -> Result<DataType, SqlError> {
     const NAME: &str = "generate_series";
+    if types.contains(&Some(DataType::Decimal)) {
+        let is_number = |known: &DataType| {
+            is_whole(*known) || matches!(known, DataType::Numeric { .. } | DataType::Decimal)
+        };
+        let fits = types.iter().flatten().all(is_number);
+        return if fits { Ok(DataType::Decimal) } else { Err(no_function(NAME, types)) };
+    }
     let mut data_type = None;
     for known in types.iter().take(2).flatten() {
         let next = match known {
             DataType::Int16 | DataType::Int32 => DataType::Int32,
             DataType::Date if data_type.is_none() => DataType::TimestampTz,
             DataType::Date => continue,
-            DataType::Decimal => {
-                return Err(SqlError::unsupported(
-                    "generate_series() of numerics without precision and scale",
-                )
-                .hint("Cast them, as in x::numeric(20, 4)."));
-            }
             DataType::Int64 | DataType::Numeric { .. } | DataType::Timestamp | DataType::TimestampTz => {
                 *known
             }

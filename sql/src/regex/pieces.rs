@@ -113,19 +113,19 @@ struct Quantified {
 }
 
 impl Maker {
-    fn new(&self, form: Form, prefers: Option<Prefers>, is_mixed: bool, expression: String) -> Piece {
+    fn made(&self, form: Form, prefers: Option<Prefers>, is_mixed: bool, expression: String) -> Piece {
         let (forward, backward) = Default::default();
         let (groups, any_case) = (Vec::new(), self.any_case);
         Piece { form, groups, prefers, is_mixed, expression, any_case, forward, backward }
     }
 
     fn whole(&self, expression: String, prefers: Option<Prefers>) -> Piece {
-        self.new(Form::Whole, prefers, false, expression)
+        self.made(Form::Whole, prefers, false, expression)
     }
 
     fn pair(&self, left: Piece, right: Piece, prefers: Option<Prefers>) -> Piece {
         let expression = format!("{}{}", left.expression, right.expression);
-        self.new(Form::Pair(Box::new(left), Box::new(right)), prefers, true, expression)
+        self.made(Form::Pair(Box::new(left), Box::new(right)), prefers, true, expression)
     }
 
     fn piece(&mut self, node: &Node) -> Result<Piece, DataError> {
@@ -144,7 +144,7 @@ impl Maker {
         let mixes = |branch: &Piece| branch.is_mixed || branch.prefers == Some(Prefers::Shortest);
         let prefers = Some(Prefers::Longest);
         if branches.iter().any(mixes) {
-            return Ok(self.new(Form::Alternation(branches), prefers, true, expression));
+            return Ok(self.made(Form::Alternation(branches), prefers, true, expression));
         }
         Ok(self.whole(expression, prefers))
     }
@@ -235,7 +235,7 @@ impl Maker {
         }
         if least == 0 {
             let child = Box::new(atom);
-            return self.new(Form::Iteration { child, most }, combined, true, expression);
+            return self.made(Form::Iteration { child, most }, combined, true, expression);
         }
         let mut others = String::new();
         write_repeated(&atom.expression, least - 1, most.map(|most| most - 1), &mut others);

@@ -1,7 +1,7 @@
 //! `generate_series(start, stop [, step])`: one value after the other, so that a long series takes no memory.
 
 use datafusion::arrow::array::ArrayRef;
-use millrace_engine::{DataError, DataType, Literal, SetFunction, SetRows};
+use millrace_engine::{DataError, DataType, Decimal, Literal, SetFunction, SetRows, rescaled};
 
 use crate::functions::date::later_timestamp;
 use crate::functions::inputs::Inputs;
@@ -21,7 +21,10 @@ impl Series {
     /// For arguments of these types: start, stop and step; of moments also the name of a zone.
     pub(super) fn of(arguments: &[DataType]) -> Option<Series> {
         let data_type = *arguments.first()?;
-        let counted = matches!(data_type, DataType::Int32 | DataType::Int64 | DataType::Numeric { .. });
+        let counted = matches!(
+            data_type,
+            DataType::Int32 | DataType::Int64 | DataType::Numeric { .. } | DataType::Decimal
+        );
         let fits = match data_type {
             DataType::Timestamp => arguments == [data_type, data_type, DataType::Interval],
             DataType::TimestampTz => arguments == [data_type, data_type, DataType::Interval, DataType::Text],
@@ -41,6 +44,7 @@ impl SetFunction for Series {
             stop: 0,
             step: Step::By(1),
             given: 0,
+            scale: 0,
         })
     }
 }
@@ -59,6 +63,8 @@ struct OpenSeries {
     stop: i128,
     step: Step,
     given: i128,
+    /// Of a numeric of any number of digits those behind the point.
+    scale: u16,
 }
 
 /// A value, or a step, as a number by which it is ordered.
@@ -69,6 +75,30 @@ fn place(value: &Literal) -> i128 {
         Literal::Numeric { value, .. } => *value,
         _ => 0,
     }
+}
+
+/// Start, stop and step in one unit.
+fn aligned(values: [&Literal; 3]) -> Result<([i128; 3], u16), DataError> {
+    const NAMES: [&str; 3] = ["start value", "stop value", "step size"];
+    let mut numbers = Vec::new();
+    for (value, name) in values.into_iter().zip(NAMES) {
+        let decoded = match value {
+            Literal::Decimal(stored) => Decimal::decode(stored),
+            _ => None,
+        };
+        numbers.push(match decoded {
+            Some(Decimal::Number { unscaled, scale }) => (unscaled, scale),
+            Some(Decimal::NaN) => return Err(DataError::new("22023", format!("{name} cannot be NaN"))),
+            _ => return Err(DataError::new("22023", format!("{name} cannot be infinity"))),
+        });
+    }
+    let scale = numbers.iter().map(|(_, scale)| *scale).max().unwrap_or(0);
+    let mut aligned = [0; 3];
+    for (place, (unscaled, own)) in aligned.iter_mut().zip(numbers) {
+        let wide = rescaled(unscaled, own.into(), scale.into());
+        *place = i128::try_from(&wide).map_err(|_| DataError::out_of_range("numeric"))?;
+    }
+    Ok((aligned, scale))
 }
 
 fn too_many() -> DataError {
@@ -101,6 +131,7 @@ impl OpenSeries {
             DataType::Timestamp => Literal::Timestamp(value as i64),
             DataType::TimestampTz => Literal::TimestampTz(value as i64),
             DataType::Numeric { precision, scale } => Literal::Numeric { value, precision, scale },
+            DataType::Decimal => Literal::Decimal(Decimal::new(value, self.scale).encode()),
             _ => Literal::Int64(value as i64),
         }
     }
@@ -125,7 +156,14 @@ impl SetRows for OpenSeries {
         (self.next, self.given) = (None, 0);
         let value = |index: usize| self.inputs.get(index).literal(row);
         let (Some(start), Some(stop), Some(step)) = (value(0)?, value(1)?, value(2)?) else { return Ok(()) };
-        let (start, stop, step) = (place(&start), place(&stop), self.step(&step, row)?);
+        let (start, stop, step) = match self.data_type {
+            DataType::Decimal => {
+                let ([start, stop, step], scale) = aligned([&start, &stop, &step])?;
+                self.scale = scale;
+                (start, stop, Step::By(step))
+            }
+            _ => (place(&start), place(&stop), self.step(&step, row)?),
+        };
         if step.direction() == 0 {
             return Err(DataError::new("22023", "step size cannot equal zero"));
         }
