@@ -302,6 +302,7 @@ fn normal(literal: Literal) -> Literal {
     match literal {
         Literal::Float64(bits) if f64::from_bits(bits) == 0.0 => Literal::Float64(0),
         Literal::Float64(bits) if f64::from_bits(bits).is_nan() => Literal::Float64(f64::NAN.to_bits()),
+        Literal::Decimal(stored) => Literal::Decimal(Decimal::normalised(&stored)),
         other => other,
     }
 }
