@@ -2,7 +2,7 @@
 //! either, DEALLOCATE and Close forget either.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use millrace_engine::{DataType, Literal};
 use millrace_sql::{
@@ -49,12 +49,12 @@ struct MadeWith {
     settings: OwnValues,
 }
 
-/// A catalog, which is never changed but replaced.
-struct ByIdentity(Arc<Catalog>);
+/// A catalog, which is never changed but replaced. It is not kept for the plan's sake.
+struct ByIdentity(Weak<Catalog>);
 
 impl PartialEq for ByIdentity {
     fn eq(&self, other: &ByIdentity) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Weak::ptr_eq(&self.0, &other.0)
     }
 }
 
@@ -148,7 +148,8 @@ impl Session {
         millrace_sql::arguments(execute, types, &moment.catalog, known, moment.tick)
     }
 
-    /// A statement, bound, before anything is done. That of a prepared query, or change of rows, that has run before is not bound anew while nothing has changed.
+    /// A statement, bound, before anything is done. A prepared query, or change of rows, that has run before is not
+    /// bound anew while nothing has changed.
     pub(super) fn bind(
         &self,
         statement: &Statement,
@@ -167,7 +168,7 @@ impl Session {
         };
         let Some(prepared) = prepared.filter(|_| is_planned(&statement.kind)) else { return own() };
         let made_with =
-            MadeWith { catalog: ByIdentity(catalog.clone()), settings: self.parameters.own_values() };
+            MadeWith { catalog: ByIdentity(Arc::downgrade(catalog)), settings: self.parameters.own_values() };
         let mut plan = prepared.plan.lock().unwrap_or_else(PoisonError::into_inner);
         match &*plan {
             Plan::New => *plan = Plan::Run,

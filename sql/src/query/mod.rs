@@ -22,6 +22,7 @@ mod grouping; // GROUP BY and its sets
 mod json; // calls that make JSON
 mod names; // names of unaliased columns
 mod parts; // sums of numerics by their parts
+mod placeholders; // plans for any values
 mod outer; // what stands for something outside the relation below
 pub(crate) mod rel; // the bound query
 mod rows; // row values
@@ -200,12 +201,6 @@ impl Query {
         let rel = Arc::new(rel);
         let named = binder.named.borrow().clone();
         Ok(Query { rel, columns, parameter_types: Vec::new(), named, values: Arc::default() })
-    }
-
-    /// The same query, to run with these values of its placeholders.
-    #[must_use]
-    pub fn with_values(&self, values: &[Literal]) -> Query {
-        Query { values: values.into(), ..self.clone() }
     }
 
     /// The relations that the query's own text names: views, too, of which it reads the tables.
