@@ -464,8 +464,8 @@ impl Parameters {
     }
 
     /// What differs from the defaults.
-    pub(super) fn own_values(&self) -> OwnValues {
-        self.values.clone()
+    pub(super) fn own_values(&self) -> &OwnValues {
+        &self.values
     }
 
     /// The modes that the transaction has of its own.

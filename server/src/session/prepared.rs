@@ -43,18 +43,15 @@ enum Plan {
 }
 
 /// What the meaning of a statement's text depends on.
-#[derive(PartialEq)]
 struct MadeWith {
-    catalog: ByIdentity,
+    /// It is never changed but replaced, and is not kept for the plan's sake.
+    catalog: Weak<Catalog>,
     settings: OwnValues,
 }
 
-/// A catalog, which is never changed but replaced. It is not kept for the plan's sake.
-struct ByIdentity(Weak<Catalog>);
-
-impl PartialEq for ByIdentity {
-    fn eq(&self, other: &ByIdentity) -> bool {
-        Weak::ptr_eq(&self.0, &other.0)
+impl MadeWith {
+    fn is(&self, catalog: &Arc<Catalog>, settings: &OwnValues) -> bool {
+        std::ptr::eq(self.catalog.as_ptr(), Arc::as_ptr(catalog)) && self.settings == *settings
     }
 }
 
@@ -157,8 +154,8 @@ impl Session {
         prepared: Option<&Prepared>,
         catalog: &Arc<Catalog>,
     ) -> Result<Bound, SqlError> {
-        let (zone, path) = (self.zone(), self.path());
         let bind = |known: millrace_sql::Parameters| {
+            let (zone, path) = (self.zone(), self.path());
             millrace_sql::bind(statement, catalog, known.in_zone(&zone).in_session(&path, &self.parameters))
         };
         let own = || {
@@ -167,12 +164,11 @@ impl Session {
             Ok(bound)
         };
         let Some(prepared) = prepared.filter(|_| is_planned(&statement.kind)) else { return own() };
-        let made_with =
-            MadeWith { catalog: ByIdentity(Arc::downgrade(catalog)), settings: self.parameters.own_values() };
+        let settings = self.parameters.own_values();
         let mut plan = prepared.plan.lock().unwrap_or_else(PoisonError::into_inner);
         match &*plan {
             Plan::New => *plan = Plan::Run,
-            Plan::Kept { made_with: known, plan } if *known == made_with => {
+            Plan::Kept { made_with, plan } if made_with.is(catalog, settings) => {
                 let filled = plan.as_ref().and_then(|plan| filled(plan, values));
                 return filled.map_or_else(own, Ok);
             }
@@ -181,6 +177,7 @@ impl Session {
                 let types = &prepared.description.parameters;
                 let for_any = bind(millrace_sql::Parameters::placeholders(types)).ok();
                 let for_any = for_any.filter(|for_any| reads_alike(for_any, &bound));
+                let made_with = MadeWith { catalog: Arc::downgrade(catalog), settings: settings.clone() };
                 *plan = Plan::Kept { made_with, plan: for_any.map(Box::new) };
                 return Ok(bound);
             }

@@ -14,7 +14,8 @@ use datafusion::arrow::datatypes::{
     DataType as ArrowType, Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type,
 };
 use millrace_engine::{
-    DataError, DataType, Decimal, digits_of, quotient, rescaled, rounded_quotient, ten_to,
+    DataError, DataType, Decimal, NUMERIC_PRECISION_MAX, digits_of, quotient, rescaled, rounded_quotient,
+    ten_to,
 };
 
 use super::inputs::{Input, Inputs};
@@ -527,14 +528,18 @@ pub(super) fn compared<'a>(input: &'a Input) -> Box<dyn Fn(usize) -> String + 'a
 
 /// Parts of a number that are summed each for itself: its whole part, and what is behind the point in units of
 /// 10^-20. A number that has no such parts is far: it is kept as it is.
-const FRACTION_DIGITS: u16 = 20;
+const FRACTION_DIGITS: u8 = 20;
+
+/// The type of the part behind the point.
+pub(crate) const FRACTION: DataType =
+    DataType::Numeric { precision: NUMERIC_PRECISION_MAX, scale: FRACTION_DIGITS };
 
 /// The parts of a number, and how many digits behind the point it is shown with; `None`: it is far.
 fn parts(number: Decimal) -> Option<(i64, i128, u16)> {
     let Decimal::Number { unscaled, scale } = number else { return None };
     let (whole, fraction) = unscaled.div_rem(ten_to(scale.into()));
     let (fraction, needed) = without_zeros(fraction, scale);
-    if needed > FRACTION_DIGITS {
+    if needed > u16::from(FRACTION_DIGITS) {
         return None;
     }
     let fraction = rescaled(fraction, needed.into(), FRACTION_DIGITS.into());

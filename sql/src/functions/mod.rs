@@ -51,7 +51,7 @@ pub(crate) use arithmetic::float_overflow;
 pub(crate) use cast::{Context, cast, context};
 pub(crate) use comparison::{compare_shown_intervals, extreme_row, normalize_float, normalize_real};
 pub(crate) use date::fold_moment;
-pub(crate) use decimal::limited;
+pub(crate) use decimal::{FRACTION, limited};
 pub(crate) use inputs::Inputs;
 pub(crate) use numeric::{overflow as numeric_overflow, rescale};
 pub(crate) use resolve::{Unresolved, common_type, comparison_type, resolve_function, resolve_operator};

@@ -1,6 +1,6 @@
 //! The function table itself: every overload with its kernel, and the names by which SQL calls them.
 
-use millrace_engine::{DataType, Element, NUMERIC_PRECISION_MAX};
+use millrace_engine::{DataType, Element};
 
 use super::{
     Function, Kernel, Kind, Returns, arithmetic, array, bits, bytes, clock, comparison, date, decimal,
@@ -86,8 +86,6 @@ const INTERVAL: Returns = Returns::Fixed(DataType::Interval);
 const JSON: Returns = Returns::Fixed(DataType::Json);
 const JSONB: Returns = Returns::Fixed(DataType::Jsonb);
 const DECIMAL: Returns = Returns::Fixed(DataType::Decimal);
-/// What is behind the point of a number that is summed by its parts.
-const FRACTION: DataType = DataType::Numeric { precision: NUMERIC_PRECISION_MAX, scale: 20 };
 const TIME: Returns = Returns::Fixed(DataType::Time);
 const TEXTS: Returns = Returns::Fixed(DataType::Array(Element::Text));
 
@@ -377,7 +375,7 @@ pub(super) static FUNCTIONS: &[Function] = {
         entry("min_scale", &[Numeric], INT4, decimal::min_scale),
         entry("trim_scale", &[Numeric], DECIMAL, decimal::trim_scale),
         entry("numeric_whole", &[Numeric], INT8, decimal::whole_part),
-        entry("numeric_fraction", &[Numeric], Returns::Fixed(FRACTION), decimal::fraction_part),
+        entry("numeric_fraction", &[Numeric], Returns::Fixed(decimal::FRACTION), decimal::fraction_part),
         entry("numeric_shown", &[Numeric], INT4, decimal::shown_digits),
         entry("numeric_is_far", &[Numeric], BOOLEAN, decimal::is_far),
         entry("numeric_total", &[Numeric, Numeric, Int32, Array], DECIMAL, decimal::total),

@@ -2,11 +2,7 @@
 
 use std::fmt::Write;
 
-use millrace_engine::DataError;
-
-/// The most digits before the point, and behind it, that PostgreSQL's numeric has.
-const WHOLE_MAX: i64 = 131_072;
-const SCALE_MAX: i64 = 16_383;
+use millrace_engine::{DataError, SCALE_MAX, WHOLE_DIGITS_MAX};
 
 /// A decimal number. Two are equal that differ in their scale only.
 #[derive(Clone, Debug)]
@@ -44,10 +40,10 @@ impl Number {
         while digits.last() == Some(&0) {
             digits.pop();
         }
-        let limit = 2 * WHOLE_MAX;
+        let limit = 2 * i64::from(WHOLE_DIGITS_MAX);
         let scale = (fraction.len() as i64).saturating_sub(exponent.clamp(-limit, limit)).max(0);
         let point = (whole.len() as i64 - leading as i64).saturating_add(exponent.clamp(-limit, limit));
-        if scale > SCALE_MAX || (!digits.is_empty() && point > WHOLE_MAX) {
+        if scale > i64::from(SCALE_MAX) || (!digits.is_empty() && point > i64::from(WHOLE_DIGITS_MAX)) {
             return Err(overflow());
         }
         let point = if digits.is_empty() { 0 } else { point as i32 };

@@ -9,16 +9,11 @@
 //! Nearly all numerics are a bigint and 20 digits behind the point; those that are not (longer ones, NaN, the
 //! infinities) are far: they are kept each, and added when the aggregate is read.
 
-use millrace_engine::{
-    Aggregate, AggregateFunction, DataType, Element, Expr, Literal, NUMERIC_PRECISION_MAX,
-};
+use millrace_engine::{Aggregate, AggregateFunction, DataType, Element, Expr, Literal};
 
 use super::expr::call;
 use crate::error::SqlError;
-use crate::functions::numeric_type;
-
-/// Digits behind the point that are summed.
-const FRACTION: DataType = DataType::Numeric { precision: NUMERIC_PRECISION_MAX, scale: 20 };
+use crate::functions::{FRACTION, numeric_type};
 
 const NUMERICS: DataType = DataType::Array(Element::Decimal);
 
