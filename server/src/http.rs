@@ -88,6 +88,15 @@ fn metrics_text(server: &Server) -> String {
     text.metric("millrace_newest_tick", "gauge", "The newest tick.", server.holds().newest_tick());
     text.metric("millrace_since_tick", "gauge", "The first tick that can be read.", server.holds().since());
     text.metric("millrace_connections", "gauge", "Clients connected.", server.connections() as u64);
+    let subscriptions = server.hubs().counts();
+    let followers = subscriptions.followers.load(Ordering::Relaxed) as u64;
+    text.metric("millrace_subscribers", "gauge", "Subscriptions and their cursors open.", followers);
+    text.metric(
+        "millrace_subscription_writes_total",
+        "counter",
+        "Times that changes were written for subscribers; each once a form, however many follow.",
+        count(&subscriptions.written),
+    );
     text.metric("millrace_workers", "gauge", "Worker threads.", server.engine().workers() as u64);
     let uptime_seconds = server.started().elapsed().as_secs();
     text.metric("millrace_uptime_seconds", "gauge", "Since the server was ready.", uptime_seconds);

@@ -5,8 +5,9 @@
 pub mod config; // flags and environment variables
 pub mod coordinator; // orders commits; what readers see
 pub mod copy; // COPY's lines
-pub mod http;
+pub mod http; // health and metrics
 pub mod pgwire; // PostgreSQL's protocol
+pub mod portion; // rows between a session and its listener
 mod record; // groups of commits as records of the log
 pub mod health; // whether the workers live
 pub mod recovery; // the log, replayed
@@ -16,7 +17,7 @@ mod shares; // what workers have answered just now
 pub mod server; // what all sessions share
 pub mod session; // a client's statements
 pub mod start; // why a server does not start
-pub mod subscription; // SUBSCRIBE // health and metrics
+pub mod subscription; // SUBSCRIBE
 
 pub use config::{Config, RawConfig};
 pub use health::watch_panics;

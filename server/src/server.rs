@@ -10,6 +10,7 @@ use millrace_sql::Catalog;
 use crate::coordinator::{Coordinator, Holds, Moment, Progress};
 use crate::sequences::Reserves;
 use crate::shares::Shares;
+use crate::subscription::Hubs;
 
 /// The running server, as its sessions see it.
 pub struct Server {
@@ -19,6 +20,7 @@ pub struct Server {
     engine: Engine,
     reserves: Reserves,
     shares: Shares,
+    hubs: Hubs,
     connections: AtomicUsize,
     started: Instant,
 }
@@ -39,6 +41,7 @@ impl Server {
             engine,
             reserves: Reserves::default(),
             shares: Shares::default(),
+            hubs: Hubs::default(),
             connections,
             started: Instant::now(),
         }
@@ -72,6 +75,11 @@ impl Server {
     /// What workers have answered just now.
     pub(crate) fn shares(&self) -> &Shares {
         &self.shares
+    }
+
+    /// The relations that are followed.
+    pub(crate) fn hubs(&self) -> &Hubs {
+        &self.hubs
     }
 
     /// The newest moment, held.

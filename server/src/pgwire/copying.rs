@@ -2,14 +2,15 @@
 
 use ::pgwire::messages::copy::{CopyDone, CopyInResponse, CopyOutResponse};
 use arrow::array::RecordBatch;
-use bytes::{BufMut, BytesMut};
-use millrace_sql::{Column, CopyFormat, LineFormat, SqlError};
+use bytes::{BufMut, Bytes, BytesMut};
+use millrace_sql::{Column, CopyFormat, SqlError, Zone};
 
 use super::fault::Fault;
 use super::message::Message;
 use super::rows::Rows;
-use super::wire::Wire;
+use super::wire::{FLUSH_BYTES, Wire};
 use crate::copy::{BinaryDecoder, BinaryEncoder, Decoder, Encoder};
+use crate::portion::Form;
 use crate::session::row_size::check_bytes;
 use crate::session::{CopyIn, Session};
 
@@ -112,64 +113,119 @@ async fn pass_rows(wire: &mut Wire, decoder: &mut Reader, copy: &mut CopyIn) -> 
     Ok(())
 }
 
+/// What makes CopyData messages of rows.
+enum Writer {
+    Lines(Encoder),
+    Binary(BinaryEncoder),
+}
+
+impl Writer {
+    fn new(format: &CopyFormat) -> Writer {
+        match format {
+            CopyFormat::Lines(format) => Writer::Lines(Encoder::new(format)),
+            CopyFormat::Binary => Writer::Binary(BinaryEncoder),
+        }
+    }
+
+    /// What stands before all rows.
+    fn header(format: &CopyFormat, columns: &[Column], out: &mut BytesMut) -> Result<(), SqlError> {
+        match format {
+            CopyFormat::Lines(format) if format.header => {
+                write_data(out, |out| Encoder::new(format).header(columns, out))
+            }
+            CopyFormat::Lines(_) => Ok(()),
+            CopyFormat::Binary => write_data(out, |out| BinaryEncoder.header(out)),
+        }
+    }
+
+    /// Writes rows from `first` on until the output has `bytes_max`; returns the first row that was not written.
+    fn rows(
+        &mut self,
+        batch: &RecordBatch,
+        zone: &Zone,
+        first: usize,
+        bytes_max: usize,
+        out: &mut BytesMut,
+    ) -> Result<usize, SqlError> {
+        let rows = first..batch.num_rows();
+        match self {
+            Writer::Lines(encoder) => {
+                let columns = encoder.columns(batch, zone)?;
+                write_while(rows, bytes_max, out, |row, out| encoder.line(&columns, row, out))
+            }
+            Writer::Binary(encoder) => {
+                let columns = encoder.columns(batch, zone)?;
+                write_while(rows, bytes_max, out, |row, out| encoder.row(&columns, row, out))
+            }
+        }
+    }
+}
+
+/// Writes a CopyData message a row until the output has `bytes_max`; returns the first row that was not written.
+fn write_while(
+    mut rows: std::ops::Range<usize>,
+    bytes_max: usize,
+    out: &mut BytesMut,
+    mut write: impl FnMut(usize, &mut BytesMut),
+) -> Result<usize, SqlError> {
+    while !rows.is_empty() && out.len() < bytes_max {
+        write_data(out, |out| write(rows.start, out))?;
+        rows.start += 1;
+    }
+    Ok(rows.start)
+}
+
 /// COPY … TO STDOUT: a CopyData message a row.
 pub(crate) async fn copy_out(
     wire: &mut Wire,
     columns: &[Column],
-    rows: Rows,
+    mut rows: Rows,
     format: &CopyFormat,
 ) -> Result<String, Fault> {
     let code = format_code(format);
     wire.send(&CopyOutResponse::new(code, columns.len() as i16, vec![i16::from(code); columns.len()]))?;
-    let count = match format {
-        CopyFormat::Lines(format) => lines_out(wire, columns, rows, format).await?,
-        CopyFormat::Binary => binary_out(wire, rows).await?,
-    };
+    Writer::header(format, columns, wire.output())?;
+    let (zone, mut writer) = (rows.zone().clone(), Writer::new(format));
+    let mut count = 0;
+    while let Some((portion, _)) = rows.next(wire).await? {
+        count += portion.rows.num_rows() as u64;
+        match &portion.written {
+            Some(written) => {
+                let form = Form::Copy(format.clone(), zone.clone());
+                wire.put(written.get(&form, || all_rows(format, &portion.rows, &zone))?).await?;
+            }
+            None => send_rows(wire, &mut writer, &portion.rows, &zone).await?,
+        }
+    }
+    if *format == CopyFormat::Binary {
+        write_data(wire.output(), |out| BinaryEncoder.trailer(out))?;
+    }
     wire.send(&CopyDone::new())?;
     Ok(format!("COPY {count}"))
 }
 
-async fn lines_out(
+/// Sends the rows of a batch, and flushes whenever the output is full.
+async fn send_rows(
     wire: &mut Wire,
-    columns: &[Column],
-    mut rows: Rows,
-    format: &LineFormat,
-) -> Result<u64, Fault> {
-    let mut encoder = Encoder::new(format);
-    let zone = rows.zone().clone();
-    if format.header {
-        write_data(wire.output(), |out| encoder.header(columns, out))?;
-    }
-    let mut count = 0;
-    while let Some((batch, _)) = rows.next(wire).await? {
-        let values = encoder.columns(&batch, &zone)?;
-        for row in 0..batch.num_rows() {
-            write_data(wire.output(), |out| encoder.line(&values, row, out))?;
-            if wire.is_full() {
-                wire.flush().await?;
-            }
+    writer: &mut Writer,
+    batch: &RecordBatch,
+    zone: &Zone,
+) -> Result<(), Fault> {
+    let mut row = 0;
+    while row < batch.num_rows() {
+        row = writer.rows(batch, zone, row, FLUSH_BYTES, wire.output())?;
+        if wire.is_full() {
+            wire.flush().await?;
         }
-        count += batch.num_rows() as u64;
     }
-    Ok(count)
+    Ok(())
 }
 
-async fn binary_out(wire: &mut Wire, mut rows: Rows) -> Result<u64, Fault> {
-    let (encoder, zone) = (BinaryEncoder, rows.zone().clone());
-    write_data(wire.output(), |out| encoder.header(out))?;
-    let mut count = 0;
-    while let Some((batch, _)) = rows.next(wire).await? {
-        let values = encoder.columns(&batch, &zone)?;
-        for row in 0..batch.num_rows() {
-            write_data(wire.output(), |out| encoder.row(&values, row, out))?;
-            if wire.is_full() {
-                wire.flush().await?;
-            }
-        }
-        count += batch.num_rows() as u64;
-    }
-    write_data(wire.output(), |out| encoder.trailer(out))?;
-    Ok(count)
+/// All rows of a batch that others get, too.
+fn all_rows(format: &CopyFormat, batch: &RecordBatch, zone: &Zone) -> Result<Bytes, SqlError> {
+    let mut out = BytesMut::new();
+    Writer::new(format).rows(batch, zone, 0, usize::MAX, &mut out)?;
+    Ok(out.freeze())
 }
 
 /// Writes a CopyData message around what `write` writes.

@@ -21,4 +21,5 @@ pub(crate) mod values; // columns of a batch as text and binary
 mod wire; // the socket, its buffers and interrupts
 
 pub use listen::{Limits, serve};
+pub use rows::Format;
 pub(crate) use types::{read_binary_value, utf8, wire_type};

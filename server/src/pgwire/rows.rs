@@ -2,20 +2,23 @@
 
 use ::pgwire::messages::data::{FieldDescription, RowDescription};
 use arrow::array::RecordBatch;
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use futures::StreamExt as _;
-use millrace_sql::{Column, ResultColumns, RowStream, SqlError, Zone, oid_of};
+use millrace_sql::{Column, ResultColumns, SqlError, Zone, oid_of};
 
 use super::fault::Fault;
 use super::types::wire_type;
 use super::values::Values;
-use super::wire::Wire;
+use super::wire::{FLUSH_BYTES, Wire};
+use crate::portion::{Form, Portion, Portions, Written};
 use crate::session::row_size::check_bytes;
 
 /// How a column's values are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
+pub enum Format {
+    /// As text.
     Text,
+    /// In binary.
     Binary,
 }
 
@@ -74,28 +77,28 @@ pub(crate) fn row_description(columns: &ResultColumns, formats: &[Format]) -> Ro
 
 /// Rows that are being sent, perhaps in several portions (Execute with a limit).
 pub(crate) struct Rows {
-    stream: RowStream,
+    stream: Portions,
     /// As whose clocks show them moments are written.
     zone: Zone,
-    /// The batch at hand and its first row that was not sent yet.
-    batch: Option<(RecordBatch, usize)>,
+    /// The rows at hand and the first that was not sent yet.
+    portion: Option<(Portion, usize)>,
 }
 
 impl Rows {
-    pub(crate) fn new(stream: RowStream, zone: Zone) -> Rows {
-        Rows { stream, zone, batch: None }
+    pub(crate) fn new(stream: Portions, zone: Zone) -> Rows {
+        Rows { stream, zone, portion: None }
     }
 
     /// The next rows, at least one; `None` at the end.
-    pub(crate) async fn next(&mut self, wire: &mut Wire) -> Result<Option<(RecordBatch, usize)>, Fault> {
+    pub(crate) async fn next(&mut self, wire: &mut Wire) -> Result<Option<(Portion, usize)>, Fault> {
         loop {
-            match self.batch.take() {
-                Some((batch, row)) if row < batch.num_rows() => return Ok(Some((batch, row))),
+            match self.portion.take() {
+                Some((portion, row)) if row < portion.rows.num_rows() => return Ok(Some((portion, row))),
                 Some(_) | None => {}
             }
             let stream = &mut self.stream;
             match wire.run(async { stream.next().await.transpose() }).await? {
-                Some(batch) => self.batch = Some((batch, 0)),
+                Some(portion) => self.portion = Some((portion, 0)),
                 None => return Ok(None),
             }
         }
@@ -118,11 +121,17 @@ impl Rows {
     ) -> Result<(u64, bool), Fault> {
         let mut sent = 0;
         while sent < rows_max {
-            let Some((batch, first)) = self.next(wire).await? else { return Ok((sent as u64, true)) };
-            let end = batch.num_rows().min(first.saturating_add(rows_max - sent));
-            send_batch(wire, &batch, &self.zone, formats, first..end).await?;
+            let Some((portion, first)) = self.next(wire).await? else { return Ok((sent as u64, true)) };
+            let rows = portion.rows.num_rows();
+            let end = rows.min(first.saturating_add(rows_max - sent));
+            match &portion.written {
+                Some(written) if (first, end) == (0, rows) => {
+                    wire.put(data_rows(written, &portion.rows, &self.zone, formats)?).await?;
+                }
+                Some(_) | None => send_batch(wire, &portion.rows, &self.zone, formats, first..end).await?,
+            }
             sent += end - first;
-            self.batch = Some((batch, end));
+            self.portion = Some((portion, end));
         }
         Ok((sent as u64, false))
     }
@@ -138,7 +147,7 @@ async fn send_batch(
 ) -> Result<(), Fault> {
     let mut row = rows.start;
     while row < rows.end {
-        row = write_rows(wire, batch, zone, formats, row..rows.end)?;
+        row = write_rows(wire.output(), FLUSH_BYTES, batch, zone, formats, row..rows.end)?;
         if wire.is_full() {
             wire.flush().await?;
         }
@@ -146,9 +155,24 @@ async fn send_batch(
     Ok(())
 }
 
-/// Writes rows until the output is full; returns the first row that was not written.
+/// All rows of a batch that others get, too, as DataRow messages.
+fn data_rows(
+    written: &Written,
+    batch: &RecordBatch,
+    zone: &Zone,
+    formats: &[Format],
+) -> Result<Bytes, SqlError> {
+    written.get(&Form::DataRows(formats.to_vec(), zone.clone()), || {
+        let mut out = BytesMut::new();
+        write_rows(&mut out, usize::MAX, batch, zone, formats, 0..batch.num_rows())?;
+        Ok(out.freeze())
+    })
+}
+
+/// Writes rows until the output has `bytes_max`; returns the first row that was not written.
 fn write_rows(
-    wire: &mut Wire,
+    out: &mut BytesMut,
+    bytes_max: usize,
     batch: &RecordBatch,
     zone: &Zone,
     formats: &[Format],
@@ -164,10 +188,10 @@ fn write_rows(
         )));
     }
     for row in rows.clone() {
-        if wire.is_full() {
+        if out.len() >= bytes_max {
             return Ok(row);
         }
-        write_row(&columns, formats, row, wire.output())?;
+        write_row(&columns, formats, row, out)?;
     }
     Ok(rows.end)
 }

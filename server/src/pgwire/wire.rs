@@ -16,7 +16,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use ::pgwire::messages::Message as Encode;
-use bytes::BytesMut;
+use bytes::{Buf, Bytes, BytesMut};
 use futures::FutureExt as _;
 use millrace_sql::SqlError;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -30,7 +30,7 @@ use super::fault::{Fault, fatal_response};
 use super::message::{Message, Opening, next_is_sync, take_message, take_opening};
 
 /// Output is flushed when it grows past this.
-const FLUSH_BYTES: usize = 64 << 10;
+pub(crate) const FLUSH_BYTES: usize = 64 << 10;
 
 /// While a statement runs, no more than this is read ahead.
 const BACKLOG_BYTES: usize = 64 << 10;
@@ -94,6 +94,24 @@ async fn read_some(reader: &mut OwnedReadHalf, input: &mut BytesMut) -> Option<(
     match reader.read_buf(input).await {
         Ok(0) | Err(_) => None,
         Ok(_) => Some(()),
+    }
+}
+
+/// Writes what the socket takes; reads ahead while it takes nothing.
+async fn write_some(
+    reader: &mut OwnedReadHalf,
+    writer: &mut OwnedWriteHalf,
+    input: &mut BytesMut,
+    signals: &mut Signals,
+    bytes: &mut impl Buf,
+) -> Result<(), Fault> {
+    tokio::select! {
+        biased;
+        fault = interrupted(reader, input, signals) => Err(fault),
+        written = writer.write_buf(bytes) => match written {
+            Ok(0) | Err(_) => Err(Fault::Lost),
+            Ok(_) => Ok(()),
+        },
     }
 }
 
@@ -208,15 +226,23 @@ impl Wire {
 
     /// Writes the output to the socket; waits while the client does not read.
     pub(crate) async fn flush(&mut self) -> Result<(), Fault> {
-        while !self.output.is_empty() {
-            tokio::select! {
-                biased;
-                fault = interrupted(&mut self.reader, &mut self.input, &mut self.signals) => return Err(fault),
-                written = self.writer.write_buf(&mut self.output) => match written {
-                    Ok(0) | Err(_) => return Err(Fault::Lost),
-                    Ok(_) => {}
-                },
-            }
+        let Wire { reader, writer, input, output, signals } = self;
+        while !output.is_empty() {
+            write_some(reader, writer, input, signals, output).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts bytes that others send, too, behind the output. Many are not copied, but written at once.
+    pub(crate) async fn put(&mut self, mut bytes: Bytes) -> Result<(), Fault> {
+        if bytes.len() < FLUSH_BYTES {
+            self.output.extend_from_slice(&bytes);
+            return if self.is_full() { self.flush().await } else { Ok(()) };
+        }
+        self.flush().await?;
+        let Wire { reader, writer, input, signals, .. } = self;
+        while !bytes.is_empty() {
+            write_some(reader, writer, input, signals, &mut bytes).await?;
         }
         Ok(())
     }

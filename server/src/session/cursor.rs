@@ -12,13 +12,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
 use futures::{FutureExt, StreamExt, stream};
-use millrace_sql::{Direction, Fetch, ResultColumns, RowSource, RowStream, SqlError};
+use millrace_sql::{Direction, Fetch, ResultColumns, RowSource, SqlError};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::coordinator::Moment;
+use crate::portion::{Portion, Portions, portions};
 use crate::session::block::{Block, command};
 use crate::session::{Response, Session};
 
@@ -102,7 +102,9 @@ impl Session {
             return Err(SqlError::new("53000", format!("more than {CURSORS_MAX} cursors")));
         }
         let (columns, rows, follows) = match source {
-            RowSource::Query(query) => (query.result().clone(), self.select(&query, moment).await?, false),
+            RowSource::Query(query) => {
+                (query.result().clone(), portions(self.select(&query, moment).await?), false)
+            }
             RowSource::Subscribe(subscribe) => {
                 let rows = self.subscribe(&subscribe, moment)?;
                 (subscribe.columns.into(), rows, true)
@@ -181,11 +183,11 @@ impl Session {
 
 /// The rows of a cursor, and where it stands.
 struct Rows {
-    stream: RowStream,
-    /// The batch at hand and its first row that was not taken yet.
-    batch: Option<(RecordBatch, usize)>,
+    stream: Portions,
+    /// The rows at hand and the first that was not taken yet.
+    portion: Option<(Portion, usize)>,
     /// The row that it stands on.
-    current: Option<RecordBatch>,
+    current: Option<Portion>,
     /// How many rows it has passed.
     position: u64,
     /// Its rows have failed: there are no more.
@@ -193,8 +195,8 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(stream: RowStream) -> Rows {
-        Rows { stream, batch: None, current: None, position: 0, has_failed: false }
+    fn new(stream: Portions) -> Rows {
+        Rows { stream, portion: None, current: None, position: 0, has_failed: false }
     }
 
     /// # Errors
@@ -207,21 +209,21 @@ impl Rows {
     }
 
     /// The next rows, at most so many; `None` at the end, behind the last row. Nothing is lost where this is dropped.
-    async fn next(&mut self, rows_max: u64) -> Option<Result<RecordBatch, SqlError>> {
+    async fn next(&mut self, rows_max: u64) -> Option<Result<Portion, SqlError>> {
         loop {
-            if let Some((batch, first)) = self.batch.take()
-                && first < batch.num_rows()
+            if let Some((portion, first)) = self.portion.take()
+                && first < portion.rows.num_rows()
             {
-                let left = batch.num_rows() - first;
+                let left = portion.rows.num_rows() - first;
                 let count = usize::try_from(rows_max).unwrap_or(usize::MAX).min(left);
-                let taken = batch.slice(first, count);
-                self.current = Some(batch.slice(first + count - 1, 1));
+                let taken = portion.slice(first, count);
+                self.current = Some(portion.slice(first + count - 1, 1));
                 self.position += count as u64;
-                self.batch = Some((batch, first + count));
+                self.portion = Some((portion, first + count));
                 return Some(Ok(taken));
             }
             match self.stream.next().await {
-                Some(Ok(batch)) => self.batch = Some((batch, 0)),
+                Some(Ok(portion)) => self.portion = Some((portion, 0)),
                 Some(Err(error)) => {
                     self.has_failed = true;
                     return Some(Err(error));
@@ -238,7 +240,7 @@ impl Rows {
     async fn skip(&mut self, mut count: u64) -> Result<(), SqlError> {
         while count > 0 {
             match self.next(count).await.transpose()? {
-                Some(batch) => count -= batch.num_rows() as u64,
+                Some(portion) => count -= portion.rows.num_rows() as u64,
                 None => return Ok(()),
             }
         }
@@ -306,18 +308,18 @@ struct Fetching {
 }
 
 /// The rows that a FETCH takes.
-fn fetched(rows: Arc<Mutex<Rows>>, asked: Asked, patience: Patience) -> RowStream {
+fn fetched(rows: Arc<Mutex<Rows>>, asked: Asked, patience: Patience) -> Portions {
     let fetching = Fetching { rows, asked, patience, has_begun: false };
     Box::pin(stream::unfold(Some(fetching), |fetching| async move {
         let mut fetching = fetching?;
-        let batch = fetching.next().await.transpose()?;
-        let is_over = batch.is_err();
-        Some((batch, (!is_over).then_some(fetching)))
+        let portion = fetching.next().await.transpose()?;
+        let is_over = portion.is_err();
+        Some((portion, (!is_over).then_some(fetching)))
     }))
 }
 
 impl Fetching {
-    async fn next(&mut self) -> Result<Option<RecordBatch>, SqlError> {
+    async fn next(&mut self) -> Result<Option<Portion>, SqlError> {
         let mut rows = self.rows.lock().await;
         let Asked::Next { skip, take } = &mut self.asked else {
             self.asked = Asked::Next { skip: 0, take: 0 };
@@ -337,16 +339,16 @@ impl Fetching {
             Patience::Time(time) => timeout(time, taken).await.ok().transpose()?.flatten(),
         };
         self.has_begun = true;
-        *take -= taken.as_ref().map_or(*take, |batch| batch.num_rows() as u64);
+        *take -= taken.as_ref().map_or(*take, |portion| portion.rows.num_rows() as u64);
         Ok(taken)
     }
 }
 
 /// How many rows there are.
-async fn count(mut rows: RowStream) -> Result<u64, SqlError> {
+async fn count(mut rows: Portions) -> Result<u64, SqlError> {
     let mut count = 0;
-    while let Some(batch) = rows.next().await {
-        count += batch?.num_rows() as u64;
+    while let Some(portion) = rows.next().await {
+        count += portion?.rows.num_rows() as u64;
     }
     Ok(count)
 }
@@ -355,7 +357,7 @@ async fn count(mut rows: RowStream) -> Result<u64, SqlError> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use arrow::array::{ArrayRef, AsArray, Int32Array};
+    use arrow::array::{ArrayRef, AsArray, Int32Array, RecordBatch};
     use arrow::datatypes::Int32Type;
 
     /// The numbers from 0, in batches of three, as the rows of a cursor.
@@ -363,7 +365,7 @@ mod tests {
         let all: Vec<i32> = (0..count).collect();
         let batch = |chunk: &[i32]| {
             let column: ArrayRef = Arc::new(Int32Array::from(chunk.to_vec()));
-            Ok(RecordBatch::try_from_iter([("n", column)]).unwrap())
+            Ok(Portion::alone(RecordBatch::try_from_iter([("n", column)]).unwrap()))
         };
         let batches: Vec<_> = all.chunks(3).map(batch).collect();
         Arc::new(Mutex::new(Rows::new(Box::pin(stream::iter(batches)))))
@@ -371,10 +373,10 @@ mod tests {
 
     async fn take(rows: &Arc<Mutex<Rows>>, direction: Direction) -> Result<Vec<i32>, String> {
         let asked = asked(direction, &*rows.lock().await, true).map_err(|error| error.sqlstate)?;
-        let batches: Vec<RecordBatch> =
-            fetched(rows.clone(), asked, Patience::Endless).map(|batch| batch.unwrap()).collect().await;
-        let values = |batch: &RecordBatch| batch.column(0).as_primitive::<Int32Type>().values().to_vec();
-        Ok(batches.iter().flat_map(values).collect())
+        let portions: Vec<Portion> =
+            fetched(rows.clone(), asked, Patience::Endless).map(|portion| portion.unwrap()).collect().await;
+        let values = |portion: &Portion| portion.rows.column(0).as_primitive::<Int32Type>().values().to_vec();
+        Ok(portions.iter().flat_map(values).collect())
     }
 
     #[tokio::test]
@@ -406,7 +408,7 @@ mod tests {
         let (sender, receiver) = futures::channel::mpsc::unbounded();
         let rows = Arc::new(Mutex::new(Rows::new(Box::pin(receiver))));
         let column: ArrayRef = Arc::new(Int32Array::from(vec![1, 2, 3]));
-        let batch = RecordBatch::try_from_iter([("n", column)]).unwrap();
+        let batch = Portion::alone(RecordBatch::try_from_iter([("n", column)]).unwrap());
         let time = Patience::Time(Duration::ZERO);
         let asked = Asked::Next { skip: 0, take: u64::MAX };
         assert_eq!(count(fetched(rows.clone(), asked, time)).await, Ok(0));

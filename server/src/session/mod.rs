@@ -39,13 +39,14 @@ use futures::stream;
 use millrace_engine::{DataType, Literal, batch_of};
 use millrace_sql::{
     Bound, Column, CopyFormat, CopySource, CopyTo, CursorSource, Declare, Description, Reach, RowSource,
-    RowStream, SearchPath, Setting, SqlError, Statement, StatementKind, Subscribe, Zone,
+    SearchPath, Setting, SqlError, Statement, StatementKind, Subscribe, Zone,
 };
 
 pub use copy_in::{COPY_BYTES_MAX, CopyIn};
 pub use response::{Notice, Response, TransactionStatus};
 
 use crate::coordinator::{Moment, provisional_id};
+use crate::portion::{Portion, Portions, portions};
 use crate::server::Server;
 use crate::subscription;
 use block::{Block, Transaction, command};
@@ -53,6 +54,7 @@ use cursor::Cursors;
 use drawing::Drawing;
 use parameters::Parameters;
 use prepared::{Prepared, Store};
+pub(crate) use read::read;
 use read::{text_rows, text_table};
 
 /// A client's session. Not shared: statements of one session run one after the other.
@@ -287,7 +289,7 @@ impl Session {
                 self.change(statement, parameters, bound, moment).await
             }
             Bound::Select(query) => {
-                let rows = self.select(&query, &moment).await?;
+                let rows = portions(self.select(&query, &moment).await?);
                 Ok(Response::Rows { columns: query.result().clone(), rows, tag: "SELECT" })
             }
             Bound::Subscribe(subscribe) => {
@@ -343,7 +345,7 @@ impl Session {
     ) -> Result<Response, SqlError> {
         match source {
             RowSource::Query(query) => {
-                let rows = self.select(&query, moment).await?;
+                let rows = portions(self.select(&query, moment).await?);
                 Ok(Response::CopyOut { columns: query.columns().to_vec(), rows, format })
             }
             RowSource::Subscribe(subscribe) => {
@@ -354,7 +356,7 @@ impl Session {
     }
 
     /// SUBSCRIBE, from the statement's AS OF or else from its moment.
-    fn subscribe(&mut self, subscribe: &Subscribe, moment: &Moment) -> Result<RowStream, SqlError> {
+    fn subscribe(&mut self, subscribe: &Subscribe, moment: &Moment) -> Result<Portions, SqlError> {
         self.check_untouched(subscribe.relation.id, moment)?;
         subscription::start(&self.server, subscribe, moment)
     }
@@ -416,7 +418,8 @@ impl Session {
         let types = vec![DataType::Text; values.len()];
         let arrays = values.into_iter().map(|value| Arc::new(StringArray::from(vec![value])) as ArrayRef);
         let row = batch_of(&types, arrays.collect(), 1).map_err(SqlError::internal)?;
-        Ok(Response::Rows { columns: columns.into(), rows: Box::pin(stream::iter([Ok(row)])), tag: "SELECT" })
+        let rows = Box::pin(stream::iter([Ok(Portion::alone(row))]));
+        Ok(Response::Rows { columns: columns.into(), rows, tag: "SELECT" })
     }
 
     /// 25006 where the transaction may only read.

@@ -13,6 +13,7 @@ use millrace_sql::{
 use tokio::sync::oneshot;
 
 use crate::coordinator::{Moment, Reads, is_provisional, tables_below};
+use crate::portion::Portion;
 use crate::server::Server;
 use crate::session::block::{Block, too_large};
 use crate::session::keys::{Key, hash_of, keys_looked_up};
@@ -205,7 +206,7 @@ fn shaped(shares: Vec<Snapshot>, relation: RelationId, moment: &Moment) -> Vec<S
 }
 
 /// Asks the workers; the answer comes when all have, or one failed.
-pub(super) fn read(engine: &Engine, relation: RelationId, tick: Tick) -> oneshot::Receiver<Answer> {
+pub(crate) fn read(engine: &Engine, relation: RelationId, tick: Tick) -> oneshot::Receiver<Answer> {
     let (sender, receiver) = oneshot::channel();
     let gathering =
         Mutex::new(Gathering { missing: engine.workers(), snapshots: Vec::new(), sender: Some(sender) });
@@ -303,5 +304,6 @@ pub(super) fn text_table<const WIDTH: usize>(
     };
     let values = (0..WIDTH).map(values).collect();
     let batch = batch_of(&[DataType::Text; WIDTH], values, rows.len()).map_err(SqlError::internal)?;
-    Ok(Response::Rows { columns: columns.into(), rows: Box::pin(stream::iter([Ok(batch)])), tag })
+    let rows = Box::pin(stream::iter([Ok(Portion::alone(batch))]));
+    Ok(Response::Rows { columns: columns.into(), rows, tag })
 }

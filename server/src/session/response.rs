@@ -1,7 +1,8 @@
 //! What a statement answers: the border between a session and the wire.
 
-use millrace_sql::{Column, CopyFormat, ResultColumns, RowStream};
+use millrace_sql::{Column, CopyFormat, ResultColumns};
 
+use crate::portion::Portions;
 use crate::session::copy_in::CopyIn;
 
 /// The answer to one statement. The wire turns it into messages.
@@ -17,8 +18,8 @@ pub enum Response {
     Rows {
         /// Their columns.
         columns: ResultColumns,
-        /// The rows. Dropping the stream stops what makes them.
-        rows: RowStream,
+        /// The rows.
+        rows: Portions,
         /// `SELECT`, `FETCH`, and `INSERT 0`, `UPDATE`, `DELETE` with RETURNING: the wire appends the count. `SUBSCRIBE`,
         /// `SHOW`, `EXPLAIN`: sent as it is.
         tag: &'static str,
@@ -29,8 +30,8 @@ pub enum Response {
     CopyOut {
         /// The rows' columns.
         columns: Vec<Column>,
-        /// The rows. Dropping the stream stops what makes them.
-        rows: RowStream,
+        /// The rows.
+        rows: Portions,
         /// How lines are written.
         format: CopyFormat,
     },

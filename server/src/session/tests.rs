@@ -9,7 +9,7 @@ use arrow::array::{Array, Int32Array, StringArray};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::StreamExt;
 use millrace_engine::{Engine, EngineConfig, batch_of};
-use millrace_sql::{Catalog, ExprCompiler, RowStream};
+use millrace_sql::{Catalog, ExprCompiler};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -68,10 +68,10 @@ fn lines(batch: &RecordBatch) -> Vec<String> {
     (0..batch.num_rows()).map(line).collect()
 }
 
-async fn all(mut rows: RowStream) -> Result<Vec<String>, SqlError> {
+async fn all(mut rows: Portions) -> Result<Vec<String>, SqlError> {
     let mut found = Vec::new();
-    while let Some(batch) = rows.next().await {
-        found.extend(lines(&batch?));
+    while let Some(portion) = rows.next().await {
+        found.extend(lines(&portion?.rows));
     }
     Ok(found)
 }
@@ -110,7 +110,7 @@ async fn sqlstate(session: &mut Session, text: &str) -> String {
 
 /// The rows of a subscription, one at a time.
 struct Followed {
-    rows: RowStream,
+    rows: Portions,
     ready: Vec<String>,
 }
 
@@ -125,9 +125,9 @@ impl Followed {
 
     async fn try_next(&mut self) -> Result<String, SqlError> {
         while self.ready.is_empty() {
-            let batch = in_time("the subscription", self.rows.next()).await;
-            let batch = batch.expect("a subscription ends only with an error")?;
-            self.ready = lines(&batch);
+            let portion = in_time("the subscription", self.rows.next()).await;
+            let portion = portion.expect("a subscription ends only with an error")?;
+            self.ready = lines(&portion.rows);
         }
         Ok(self.ready.remove(0))
     }

@@ -10,6 +10,7 @@ use millrace_engine::Literal;
 use millrace_sql::{Bound, CatalogChange, Change, Parameters, ResultColumns, SqlError, Statement, Terms};
 
 use crate::coordinator::{Alone, Moment, Reads, Request, Write};
+use crate::portion::Portion;
 use crate::session::block::{Block, command};
 use crate::session::drawing::Attempt;
 use crate::session::{Notice, Response, Session, ddl};
@@ -75,7 +76,7 @@ impl Session {
         Ok(match prepared.returned {
             None => command(prepared.tag),
             Some(Returned { columns, batches }) => {
-                let rows = Box::pin(stream::iter(batches.into_iter().map(Ok)));
+                let rows = Box::pin(stream::iter(batches.into_iter().map(|batch| Ok(Portion::alone(batch)))));
                 Response::Rows { columns, rows, tag: prepared.returned_tag }
             }
         })

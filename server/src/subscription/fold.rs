@@ -30,7 +30,6 @@ pub(crate) struct Fold {
     errors: BTreeMap<Tick, Vec<(DataError, i64)>>,
     /// The relation's error collection at the last step; empty unless it is in error.
     standing: BTreeMap<DataError, i64>,
-    bytes: usize,
 }
 
 impl Fold {
@@ -43,7 +42,6 @@ impl Fold {
             changes: BTreeMap::new(),
             errors: BTreeMap::new(),
             standing: BTreeMap::new(),
-            bytes: 0,
         }
     }
 
@@ -61,18 +59,12 @@ impl Fold {
         upper: Tick,
     ) {
         for delta in changes.iter().flat_map(by_tick) {
-            self.bytes += delta.bytes();
             self.changes.entry(delta.tick_min()).or_default().push(delta);
         }
         for (tick, error, diff) in errors {
             self.errors.entry(tick).or_default().push((error, diff));
         }
         self.pass(worker, upper);
-    }
-
-    /// Bytes of the changes that wait to be taken.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
     }
 
     /// The next complete tick, if there is one that says something new. The first is `as_of`.
@@ -100,7 +92,6 @@ impl Fold {
         self.progressed = Some(tick);
         self.apply_errors(tick)?;
         let changes = self.changes.remove(&tick).unwrap_or_default();
-        self.bytes -= changes.iter().map(Delta::bytes).sum::<usize>();
         Ok(Some(Step { tick, changes }))
     }
 

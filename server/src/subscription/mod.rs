@@ -1,67 +1,85 @@
 //! SUBSCRIBE: the engine's events become rows.
 //!
 //! ```text
-//! workers ──SubscriptionEvent──► Feed (bounded) ──► Fold ──► Follower ──► rows to the wire
-//!                                53400 when full     complete ticks
+//! workers ──SubscriptionEvent──► Feed ──► Fold ──► Hub (one for all who follow a relation): Ring of changes
+//!                                         complete ticks       │
+//!                    the workers' shares at as_of ──► Follower ┴─► rows to the wire
 //! ```
 //! First the rows at `as_of`, then the changes of each tick once every worker has passed it, and
 //! after each, where asked for, a progress row: everything through its tick was sent.
+//! A change is merged, shaped and written once, however many follow (`Portion`).
 //!
 //! The subscription ends with an error where the relation is in error at a tick (that error), where
 //! it is dropped (42P01, what a new SUBSCRIBE would say), and where the client reads more slowly
 //! than the relation changes (53400).
 
+mod changes; // one tick's, as they are shown
+mod feed; // what the workers tell
 mod fold; // complete ticks out of the workers' events
+mod hub; // one following for all
+mod ring; // the newest changes, and where followers stand
 mod rows; // what the subscriber sees
 #[cfg(test)]
 mod tests; // any interleaving gives the same rows
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use futures::stream;
-use millrace_engine::{DataError, Snapshot, SubscriptionEvent, Tick};
-use millrace_sql::{Relation, RowStream, SqlError, Subscribe};
-use tokio::sync::{Notify, watch};
+use millrace_engine::{EngineError, Snapshot, Tick};
+use millrace_sql::{Relation, SqlError, Subscribe};
+use tokio::sync::oneshot;
 
 use crate::coordinator::{Hold, Moment};
+use crate::portion::{Portion, Portions};
 use crate::server::Server;
-use fold::{Fold, Step};
-use rows::{Shape, Share, SnapshotMerge, merge_tick};
+use crate::session::read;
+use feed::End;
+use hub::{Found, Seat};
+use rows::{Shape, Share, SnapshotMerge};
 
-/// The most bytes of changes that wait for the client; one event of each worker may go beyond.
-pub const BUFFER_BYTES_MAX: usize = 64 << 20;
+pub(crate) use hub::Hubs;
+pub use ring::BYTES_MAX as BUFFER_BYTES_MAX;
 
 /// Follows the statement's relation from its AS OF on, or else from the moment.
 ///
 /// # Errors
 /// 22023 where history does not reach back to AS OF: the error names since.
-pub fn start(server: &Server, subscribe: &Subscribe, moment: &Moment) -> Result<RowStream, SqlError> {
+pub fn start(server: &Server, subscribe: &Subscribe, moment: &Moment) -> Result<Portions, SqlError> {
     let relation = subscribe.relation.clone();
     let as_of = subscribe.as_of.unwrap_or(moment.tick);
     let hold = match subscribe.as_of {
-        None => moment.hold.clone(),
-        Some(_) if as_of < relation.created => return Err(gone(as_of, relation.created, &relation)),
-        Some(_) => Arc::new(server.holds().at(as_of).map_err(|since| gone(as_of, since, &relation))?),
+        None => Ok(moment.hold.clone()),
+        Some(_) if as_of < relation.created => Err(relation.created),
+        Some(_) => server.holds().at(as_of).map(Arc::new),
     };
-    let feed = Arc::new(Feed::new(server.engine().workers(), as_of));
-    let sink = Sink { feed: feed.clone() };
-    server.engine().subscribe(relation.id, as_of, Arc::new(move |event| sink.feed.take_in(event)));
+    // Who wants no snapshot may go on behind a tick that can no longer be read, while its changes are kept.
+    if let Err(since) = &hold
+        && subscribe.snapshot
+    {
+        return Err(gone(as_of, *since, &relation));
+    }
+    let seat = server.hubs().join(server, &relation, as_of, hold.as_ref().ok());
+    let (seat, opening) = match (seat, hold) {
+        (Some(seat), Ok(hold)) => (seat, Some(Opening::new(server, &relation, as_of, hold))),
+        (Some(seat), Err(_)) => (seat, None),
+        (None, hold) => return Err(gone(as_of, hold.err().unwrap_or(as_of), &relation)),
+    };
     let follower = Follower {
-        feed,
-        published: server.holds().follow(),
+        seat,
+        opening,
+        snapshot: None,
+        as_of,
+        progressed: as_of,
         shape: Shape::new(subscribe),
         relation,
         wants_snapshot: subscribe.snapshot,
-        snapshot: None,
-        hold: Some(hold),
         ready: VecDeque::new(),
         is_over: false,
     };
     Ok(Box::pin(stream::unfold(follower, |mut follower| async move {
-        let batch = follower.next().await?;
-        Some((batch, follower))
+        let portion = follower.next().await?;
+        Some((portion, follower))
     })))
 }
 
@@ -71,221 +89,126 @@ fn gone(as_of: Tick, since: Tick, relation: &Relation) -> SqlError {
         .hint("Without AS OF a subscription starts with the rows of now.")
 }
 
-/// What the workers have told and the follower has not taken.
-struct Feed {
-    state: Mutex<FeedState>,
-    told: Notify,
+/// The workers' shares at the first tick, asked for and not come yet.
+struct Opening {
+    answer: oneshot::Receiver<Result<Vec<Snapshot>, EngineError>>,
+    /// Keeps the tick readable until they have come.
+    _hold: Arc<Hold>,
 }
 
-struct FeedState {
-    fold: Fold,
-    snapshots: Vec<Snapshot>,
-    end: Option<End>,
-}
-
-/// Why no more events come.
-#[derive(Clone)]
-enum End {
-    /// The relation was dropped.
-    Dropped,
-    /// The view has failed for good.
-    Failed(DataError),
-    /// The client is too slow.
-    Overflow,
-    /// The client is gone.
-    Left,
-    /// The workers have stopped.
-    Stopped,
-}
-
-/// The engine's end of a feed. The engine drops it when nothing more will come.
-struct Sink {
-    feed: Arc<Feed>,
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        self.feed.end(End::Stopped);
-    }
-}
-
-impl Feed {
-    fn new(workers: usize, as_of: Tick) -> Feed {
-        let state = FeedState { fold: Fold::new(workers, as_of), snapshots: Vec::new(), end: None };
-        Feed { state: Mutex::new(state), told: Notify::new() }
-    }
-
-    /// On a worker's thread: keeps the event, and answers whether more are wanted.
-    fn take_in(&self, event: SubscriptionEvent) -> bool {
-        let mut state = self.lock();
-        if state.end.is_some() {
-            return false;
-        }
-        match event {
-            SubscriptionEvent::Snapshot { worker, snapshot } => {
-                state.snapshots.push(snapshot);
-                state.fold.snapshot(worker);
-            }
-            SubscriptionEvent::Changes { .. } if state.fold.bytes() > BUFFER_BYTES_MAX => {
-                state.end = Some(End::Overflow);
-            }
-            SubscriptionEvent::Changes { worker, changes, errors, upper } => {
-                state.fold.add(worker, changes, errors, upper);
-            }
-            SubscriptionEvent::Dropped => state.end = Some(End::Dropped),
-            SubscriptionEvent::Failed(error) => state.end = Some(End::Failed(error)),
-        }
-        let wants_more = state.end.is_none();
-        drop(state);
-        self.told.notify_one();
-        wants_more
-    }
-
-    fn end(&self, end: End) {
-        let mut state = self.lock();
-        state.end.get_or_insert(end);
-        drop(state);
-        self.told.notify_one();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, FeedState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The client's end of a feed: a stream of batches.
+/// The client's end: a stream of rows.
 struct Follower {
-    feed: Arc<Feed>,
-    /// The newest tick.
-    published: watch::Receiver<Tick>,
+    seat: Seat,
+    opening: Option<Opening>,
+    /// The rows at `as_of` that were not sent yet.
+    snapshot: Option<SnapshotMerge>,
+    as_of: Tick,
+    /// Everything through this tick was sent or waits to be sent.
+    progressed: Tick,
     shape: Shape,
     relation: Arc<Relation>,
     wants_snapshot: bool,
-    /// The rows at `as_of` that were not sent yet, and that tick.
-    snapshot: Option<(Tick, SnapshotMerge)>,
-    /// Keeps `as_of` readable until every worker's snapshot has come.
-    hold: Option<Arc<Hold>>,
-    ready: VecDeque<RecordBatch>,
+    ready: VecDeque<Portion>,
     is_over: bool,
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        self.feed.end(End::Left);
-    }
 }
 
 impl Follower {
     /// The next rows; `None` after an error.
-    async fn next(&mut self) -> Option<Result<RecordBatch, SqlError>> {
+    async fn next(&mut self) -> Option<Result<Portion, SqlError>> {
         if self.is_over {
             return None;
         }
-        let batch = self.next_batch().await;
-        self.is_over = batch.is_err();
-        Some(batch)
+        let portion = self.next_portion().await;
+        self.is_over = portion.is_err();
+        Some(portion)
     }
 
-    async fn next_batch(&mut self) -> Result<RecordBatch, SqlError> {
+    async fn next_portion(&mut self) -> Result<Portion, SqlError> {
         loop {
-            if let Some(batch) = self.next_of_snapshot()? {
-                return Ok(batch);
+            if let Some(opening) = &mut self.opening {
+                let shares = (&mut opening.answer).await.unwrap_or(Err(EngineError::Stopped));
+                self.opening = None;
+                self.open(shares.map_err(|error| self.refused(error))?)?;
             }
-            if let Some(batch) = self.ready.pop_front() {
-                return Ok(batch);
+            if let Some(portion) = self.next_of_snapshot()? {
+                return Ok(portion);
             }
-            match self.take_step()? {
-                Some(step) => self.prepare(step)?,
+            if let Some(portion) = self.ready.pop_front() {
+                return Ok(portion);
+            }
+            match self.seat.next(self.progressed) {
+                Some(found) => self.take(found)?,
                 None => self.wait().await,
             }
         }
     }
 
-    /// Waits for a worker's event, or for the next tick.
+    /// Waits for changes, or where progress is told for that.
     async fn wait(&mut self) {
-        tokio::select! {
-            () = self.feed.told.notified() => {}
-            changed = self.published.changed() => {
-                if changed.is_err() {
-                    // No more ticks will come: the server goes down.
-                    self.feed.end(End::Stopped);
-                }
+        // A hub that is gone has told its end before.
+        let _ = match self.shape.has_progress() {
+            true => self.seat.progressed.changed().await,
+            false => self.seat.changed.changed().await,
+        };
+    }
+
+    fn take(&mut self, found: Found) -> Result<(), SqlError> {
+        match found {
+            Found::Changes(changes) if changes.tick <= self.as_of => Ok(()),
+            Found::Changes(changes) => {
+                self.ready.extend(changes.shown(&self.shape)?.iter().cloned());
+                self.push_progress(changes.tick)
             }
+            Found::All(tick) => self.push_progress(tick),
+            Found::TooSlow => Err(self.too_slow()),
+            Found::End(End::Dropped) => Err(self.dropped()),
+            Found::End(End::Error(error)) => Err(error),
+            Found::End(End::Left | End::Stopped) => Err(stopped()),
         }
     }
 
-    /// The next complete tick; what was complete before the end is still sent.
-    fn take_step(&mut self) -> Result<Option<Step>, SqlError> {
-        let newest = *self.published.borrow_and_update();
-        let mut state = self.feed.lock();
-        if matches!(state.end, Some(End::Overflow)) {
-            return Err(self.too_slow());
-        }
-        if let Some(step) = state.fold.next(newest)? {
-            return Ok(Some(step));
-        }
-        match &state.end {
-            None => Ok(None),
-            Some(End::Dropped) => Err(self.dropped()),
-            Some(End::Failed(error)) => Err(error.clone().into()),
-            Some(End::Overflow) => Err(self.too_slow()),
-            Some(End::Left | End::Stopped) => Err(SqlError::new("57P01", "the workers have stopped")),
-        }
-    }
-
-    fn prepare(&mut self, step: Step) -> Result<(), SqlError> {
-        if let Some(hold) = self.hold.take() {
-            drop(hold);
-            return self.open_snapshot(step.tick);
-        }
-        let changes: Vec<_> =
-            step.changes.iter().map(|delta| self.shape.cut(delta)).collect::<Result<_, _>>()?;
-        for (rows, diffs) in merge_tick(self.shape.relation_types(), &changes)? {
-            self.ready.push_back(self.shape.data(step.tick, &rows, &diffs)?);
-        }
-        self.push_progress(step.tick)
-    }
-
-    /// The first step: all workers' snapshots are there.
-    fn open_snapshot(&mut self, as_of: Tick) -> Result<(), SqlError> {
-        let snapshots = std::mem::take(&mut self.feed.lock().snapshots);
-        if let Some(error) = snapshots.iter().filter_map(Snapshot::error).min() {
+    /// All workers' shares are there.
+    fn open(&mut self, shares: Vec<Snapshot>) -> Result<(), SqlError> {
+        if let Some(error) = shares.iter().filter_map(Snapshot::error).min() {
             return Err(error.into());
         }
         if !self.wants_snapshot {
-            return self.push_progress(as_of);
+            return self.push_progress(self.as_of);
         }
-        let shares = snapshots.iter().map(|snapshot| {
-            let rows = snapshot
-                .clone()
-                .shaped(self.relation.shape())
-                .rows()
-                .map(|batch| batch.map_err(SqlError::from));
+        let shares = shares.into_iter().map(|share| {
+            let rows = share.shaped(self.relation.shape()).rows().map(|batch| batch.map_err(SqlError::from));
             Box::new(rows) as Share
         });
-        let merge = SnapshotMerge::new(self.shape.relation_types(), shares.collect())?;
-        self.snapshot = Some((as_of, merge));
+        self.snapshot = Some(SnapshotMerge::new(self.shape.relation_types(), shares.collect())?);
         Ok(())
     }
 
-    fn next_of_snapshot(&mut self) -> Result<Option<RecordBatch>, SqlError> {
-        let Some((as_of, merge)) = &mut self.snapshot else { return Ok(None) };
-        let as_of = *as_of;
-        match merge.next()? {
-            Some((rows, diffs)) => self.shape.data(as_of, &rows, &diffs).map(Some),
-            None => {
-                self.snapshot = None;
-                self.push_progress(as_of)?;
-                Ok(None)
-            }
+    fn next_of_snapshot(&mut self) -> Result<Option<Portion>, SqlError> {
+        let Some(merge) = &mut self.snapshot else { return Ok(None) };
+        if let Some((rows, diffs)) = merge.next()? {
+            return self.shape.data(self.as_of, &rows, &diffs).map(|rows| Some(Portion::alone(rows)));
         }
+        self.snapshot = None;
+        self.push_progress(self.as_of)?;
+        Ok(None)
     }
 
     fn push_progress(&mut self, tick: Tick) -> Result<(), SqlError> {
+        self.progressed = tick;
         if self.shape.has_progress() {
-            self.ready.push_back(self.shape.progress(tick)?);
+            self.ready.push_back(Portion::alone(self.shape.progress(tick)?));
         }
         Ok(())
+    }
+
+    /// Why there are no shares.
+    fn refused(&self, error: EngineError) -> SqlError {
+        match error {
+            EngineError::NoRelation(_) => self.dropped(),
+            EngineError::Failed(error) => error.into(),
+            EngineError::Stopped => stopped(),
+            other => SqlError::internal(other),
+        }
     }
 
     fn dropped(&self) -> SqlError {
@@ -302,4 +225,14 @@ impl Follower {
             ))
             .hint("Subscribe again and read faster.")
     }
+}
+
+impl Opening {
+    fn new(server: &Server, relation: &Relation, as_of: Tick, hold: Arc<Hold>) -> Opening {
+        Opening { answer: read(server.engine(), relation.id, as_of), _hold: hold }
+    }
+}
+
+fn stopped() -> SqlError {
+    SqlError::new("57P01", "the workers have stopped")
 }

@@ -17,7 +17,7 @@ use millrace_sql::{SqlError, Subscribe};
 const BATCH_ROWS: usize = 8192;
 
 /// How a subscription's rows look.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// All columns.
     types: Vec<DataType>,
@@ -44,13 +44,6 @@ impl Shape {
     /// The relation's own columns, when the subscription began.
     pub(crate) fn relation_types(&self) -> &[DataType] {
         &self.relation
-    }
-
-    /// Changes without the columns that have come since.
-    pub(crate) fn cut(&self, delta: &Delta) -> Result<Delta, SqlError> {
-        let width = self.relation.len().min(delta.rows.num_columns());
-        let rows = delta.rows.project(&(0..width).collect::<Vec<_>>()).map_err(SqlError::internal)?;
-        Ok(Delta { rows, diffs: delta.diffs.clone(), ticks: delta.ticks.clone() })
     }
 
     /// Rows of the relation with their diffs at a tick.
@@ -94,6 +87,13 @@ impl Shape {
         all.extend(columns.iter().cloned());
         batch_of(&self.types, all, rows)
     }
+}
+
+/// Changes with these columns: without those that the relation has got since.
+pub(crate) fn cut(delta: &Delta, types: &[DataType]) -> Result<Delta, SqlError> {
+    let width = types.len().min(delta.rows.num_columns());
+    let rows = delta.rows.project(&(0..width).collect::<Vec<_>>()).map_err(SqlError::internal)?;
+    Ok(Delta { rows, diffs: delta.diffs.clone(), ticks: delta.ticks.clone() })
 }
 
 /// Rows with a diff each.

@@ -120,7 +120,7 @@ async fn run_text(session: &mut Session, text: &str) -> Result<(), SqlError> {
 async fn rows(session: &mut Session, text: &str) -> Result<RowStream, SqlError> {
     let statements = session.parse(text)?;
     match session.execute(&statements[0], &[]).await? {
-        Response::Rows { rows, .. } => Ok(rows),
+        Response::Rows { rows, .. } => Ok(Box::pin(rows.map(|portion| portion.map(|portion| portion.rows)))),
         _ => panic!("{text} has no rows"),
     }
 }

@@ -246,3 +246,84 @@ async fn a_fetch_that_waits_can_be_cancelled() {
     while client.batch_execute("SET statement_timeout = '1ms'").await.is_err() {}
     assert_eq!(code(&client.simple_query("FETCH c").await.unwrap_err()), "57014");
 }
+
+/// How often changes were written for subscribers.
+fn writes(server: &Server) -> u64 {
+    let (_, metrics) = server.get("/metrics");
+    let line = metrics.lines().find_map(|line| line.strip_prefix("millrace_subscription_writes_total "));
+    line.unwrap_or_else(|| panic!("{metrics}")).parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_written_once_for_all_who_follow() {
+    let server = Server::start();
+    let client = server.connect().await;
+    view(&client).await;
+    let mut watchers = Vec::new();
+    for _ in 0..40 {
+        let watcher = server.connect().await;
+        let rows = Box::pin(subscribe(&watcher, "SUBSCRIBE v WITH (SNAPSHOT false)").await);
+        watchers.push((watcher, rows));
+    }
+    let before = writes(&server);
+    for n in 0..5i32 {
+        client.execute("INSERT INTO t VALUES ($1, $1)", &[&(100 + n)]).await.unwrap();
+        for (_, rows) in &mut watchers {
+            let row = timeout(PATIENCE, rows.try_next()).await.expect("a row").unwrap().unwrap();
+            assert_eq!((row.get::<_, i64>("diff"), row.get::<_, i32>("k")), (1, 100 + n));
+        }
+    }
+    assert_eq!(writes(&server) - before, 5, "once for all");
+    // Another form is written for those who want that one.
+    let copies = [server.connect().await, server.connect().await];
+    let mut lines = Vec::new();
+    for copy in &copies {
+        let sql = "COPY (SUBSCRIBE v WITH (SNAPSHOT false)) TO STDOUT";
+        lines.push(Box::pin(copy.copy_out(sql).await.unwrap()));
+    }
+    let before = writes(&server);
+    client.execute("INSERT INTO t VALUES (200, 7)", &[]).await.unwrap();
+    for lines in &mut lines {
+        let line = timeout(PATIENCE, lines.try_next()).await.expect("a row").unwrap().unwrap();
+        assert!(line.ends_with(b"\t1\t200\t7\n"), "{line:?}");
+    }
+    for (_, rows) in &mut watchers {
+        timeout(PATIENCE, rows.try_next()).await.expect("a row").unwrap().unwrap();
+    }
+    assert_eq!(writes(&server) - before, 2, "once for each of two forms");
+}
+
+/// Whoever was cut off goes on behind what it has, though nothing has kept that history readable.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_are_kept_for_who_comes_back() {
+    let server = Server::start();
+    let client = server.connect().await;
+    view(&client).await;
+    let watcher = server.connect().await;
+    let mut rows = Box::pin(subscribe(&watcher, "SUBSCRIBE v WITH (PROGRESS)").await);
+    let progressed = loop {
+        let row = timeout(PATIENCE, rows.try_next()).await.expect("rows").unwrap().unwrap();
+        if row.get::<_, bool>("progressed") {
+            break row.get::<_, i64>("tick");
+        }
+    };
+    drop((rows, watcher));
+    for n in 0..20i32 {
+        client.execute("INSERT INTO t VALUES ($1, $1)", &[&(100 + n)]).await.unwrap();
+    }
+    wait_for("history to go", || {
+        let (_, metrics) = server.get("/metrics");
+        let since = metrics.lines().find_map(|line| line.strip_prefix("millrace_since_tick "))?;
+        (since.parse::<i64>().ok()? > progressed).then_some(())
+    });
+    let again = server.connect().await;
+    let sql = format!("SUBSCRIBE v WITH (SNAPSHOT false) AS OF {progressed}");
+    let mut rows = Box::pin(subscribe(&again, &sql).await);
+    for n in 0..20i32 {
+        let row = timeout(PATIENCE, rows.try_next()).await.expect("a row").unwrap().unwrap();
+        assert_eq!((row.get::<_, i64>("diff"), row.get::<_, i32>("k")), (1, 100 + n));
+    }
+    // Its rows at that moment are gone.
+    let error = client.simple_query(&format!("SUBSCRIBE v AS OF {progressed}")).await.unwrap_err();
+    assert_eq!(code(&error), "22023");
+}

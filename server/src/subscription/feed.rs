@@ -1,0 +1,96 @@
+//! What the workers have told of a relation and its hub has not taken.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use millrace_engine::{SubscriptionEvent, Tick};
+use millrace_sql::SqlError;
+use tokio::sync::Notify;
+
+use super::fold::{Fold, Step};
+
+/// Why no more changes come.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum End {
+    /// The relation was dropped.
+    Dropped,
+    /// The relation is in error, or has failed for good.
+    Error(SqlError),
+    /// The workers have stopped.
+    Stopped,
+    /// Nobody follows any more.
+    Left,
+}
+
+/// The border between the workers' threads and a hub's task.
+///
+/// It has no bound of its own: the task takes what is complete at once, and commits wait while more
+/// than `--lag-bytes` of them are not.
+pub(super) struct Feed {
+    state: Mutex<FeedState>,
+    /// Told at each event.
+    pub(super) told: Notify,
+}
+
+struct FeedState {
+    fold: Fold,
+    end: Option<End>,
+}
+
+/// The engine's end of a feed. The engine drops it when nothing more will come.
+pub(super) struct Sink(pub(super) Arc<Feed>);
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.0.end(End::Stopped);
+    }
+}
+
+impl Feed {
+    pub(super) fn new(workers: usize, as_of: Tick) -> Feed {
+        let state = FeedState { fold: Fold::new(workers, as_of), end: None };
+        Feed { state: Mutex::new(state), told: Notify::new() }
+    }
+
+    /// On a worker's thread: keeps the event, and answers whether more are wanted.
+    pub(super) fn take_in(&self, event: SubscriptionEvent) -> bool {
+        let mut state = self.lock();
+        if state.end.is_some() {
+            return false;
+        }
+        match event {
+            SubscriptionEvent::Snapshot { worker, .. } => state.fold.snapshot(worker),
+            SubscriptionEvent::Changes { worker, changes, errors, upper } => {
+                state.fold.add(worker, changes, errors, upper);
+            }
+            SubscriptionEvent::Dropped => state.end = Some(End::Dropped),
+            SubscriptionEvent::Failed(error) => state.end = Some(End::Error(error.into())),
+        }
+        let wants_more = state.end.is_none();
+        drop(state);
+        self.told.notify_one();
+        wants_more
+    }
+
+    /// Nothing more is wanted, or will come.
+    pub(super) fn end(&self, end: End) {
+        self.lock().end.get_or_insert(end);
+        self.told.notify_one();
+    }
+
+    /// The next complete tick; what was complete before the end comes before it.
+    ///
+    /// # Errors
+    /// The end.
+    pub(super) fn take_step(&self, newest: Tick) -> Result<Option<Step>, End> {
+        let mut state = self.lock();
+        match state.fold.next(newest) {
+            Ok(None) => state.end.clone().map_or(Ok(None), Err),
+            Ok(step) => Ok(step),
+            Err(error) => Err(End::Error(error.into())),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, FeedState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
