@@ -24,7 +24,7 @@ use crate::pgwire::Limits;
 use crate::recovery::{Recovered, recover};
 use crate::server::Server;
 use crate::start::StartError;
-use crate::{health, http, pgwire, record};
+use crate::{health, http, pgwire, record, session};
 
 /// Runs the server until SIGTERM or SIGINT.
 ///
@@ -38,6 +38,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         Log::open(folder.path(), Arc::new(RealDisk), LogConfig::default(), Box::new(OsRandom))?;
     let commits_down = CancellationToken::new();
     let (server, coordinator) = start(&config, log, replay, commits_down.clone()).await?;
+    session::drop_left(&server).await.map_err(|error| StartError::system(error.message))?;
     announce(&pg, &http, &folder)?;
     let listeners_down = CancellationToken::new();
     let limits = Limits { sessions: config.max_connections, opening_time: config.connect_time };

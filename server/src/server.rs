@@ -1,7 +1,7 @@
 //! `Server`: what all sessions and listeners share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use millrace_engine::Engine;
@@ -22,6 +22,8 @@ pub struct Server {
     shares: Shares,
     hubs: Hubs,
     connections: AtomicUsize,
+    /// The sessions that there have been.
+    sessions: AtomicU64,
     started: Instant,
 }
 
@@ -43,6 +45,7 @@ impl Server {
             shares: Shares::default(),
             hubs: Hubs::default(),
             connections,
+            sessions: AtomicU64::new(0),
             started: Instant::now(),
         }
     }
@@ -101,6 +104,11 @@ impl Server {
     pub fn connected(self: &Arc<Self>) -> Connected {
         self.connections.fetch_add(1, Ordering::Relaxed);
         Connected { server: self.clone() }
+    }
+
+    /// The number of a new session, from 1.
+    pub(crate) fn next_session(&self) -> u64 {
+        self.sessions.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// The clients that are connected.

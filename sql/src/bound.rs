@@ -127,8 +127,11 @@ pub enum Bound {
         /// Which prepared statement; `None`: all.
         name: Option<String>,
     },
-    /// DISCARD ALL.
-    Discard,
+    /// DISCARD of all, or only of temporary relations.
+    Discard {
+        /// Everything that the session has.
+        all: bool,
+    },
 }
 
 /// A new relation. `id` and `created` of relations are placeholders (0) until commit.
@@ -202,6 +205,8 @@ pub struct Terms {
     pub chosen_name: bool,
     /// CONCURRENTLY was given: not within a transaction.
     pub concurrently: bool,
+    /// It reads what is temporary, and so is temporary itself though nobody said so.
+    pub becomes_temporary: bool,
 }
 
 /// What COPY … TO STDOUT and cursors read.

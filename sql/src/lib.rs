@@ -13,6 +13,7 @@ mod parse; // text to statements
 mod statement; // what a text asks for
 mod bind; // statements to bound statements: names and types
 mod bound; // statements that are ready to run: the border to the server
+mod temporary; // relations that go with their session
 mod query; // a bound query: run it over snapshots, or lower it to a plan
 mod json; // JSON values
 mod regex; // PostgreSQL's regular expressions
@@ -47,4 +48,7 @@ pub use statement::{
     Setting, Statement, StatementKind,
 };
 pub use system::{DATABASE, OWNER, Schema, SystemRelation, oid_of, oid_of_schema};
+pub use temporary::{
+    create_temporary_schema, creates_temporary, is_temporary, is_temporary_schema, temporary_schema_name,
+};
 pub use zone::{UTC, Zone};

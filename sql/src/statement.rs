@@ -142,8 +142,11 @@ pub enum StatementKind {
         /// The prepared statement.
         name: Option<String>,
     },
-    /// DISCARD ALL.
-    Discard,
+    /// DISCARD of all, or only of temporary relations.
+    Discard {
+        /// Everything that the session has.
+        all: bool,
+    },
     /// Well-formed, but nothing that can run, mostly because we do not have it: binding it gives
     /// this error. No error of `parse`, so that the statements before it are still answered.
     Refused(SqlError),

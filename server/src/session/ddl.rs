@@ -32,6 +32,10 @@ impl Session {
             prepared.notices.push(Notice::new("42P07", message));
             return Ok(prepared);
         }
+        if create.terms.becomes_temporary {
+            let message = format!("view \"{}\" will be a temporary view", create.relation.name);
+            prepared.notices.push(Notice::new("00000", message));
+        }
         let sequences = create.sequences.iter().map(|(_, sequence)| sequence);
         let mut all = std::iter::once(&create.relation).chain(&create.indexes).chain(sequences);
         if let Some(taken) = all.find(is_taken) {

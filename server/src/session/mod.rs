@@ -29,6 +29,7 @@ mod rows; // what INSERT, UPDATE and DELETE do
 pub(crate) mod system; // the relations of pg_catalog, information_schema and millrace
 #[cfg(test)]
 mod tests; // statements through sessions, with real workers
+mod temporary; // relations that go with the session
 mod write; // what changes something, and the retry of its commit
 
 use std::sync::Arc;
@@ -39,7 +40,7 @@ use futures::stream;
 use millrace_engine::{DataType, Literal, batch_of};
 use millrace_sql::{
     Bound, Column, CopyFormat, CopySource, CopyTo, CursorSource, Declare, Description, Reach, RowSource,
-    SearchPath, Setting, SqlError, Statement, StatementKind, Subscribe, Zone,
+    SearchPath, Setting, SqlError, Statement, StatementKind, Subscribe, Zone, creates_temporary,
 };
 
 pub use copy_in::{COPY_BYTES_MAX, CopyIn};
@@ -56,6 +57,8 @@ use parameters::Parameters;
 use prepared::{Prepared, Store};
 pub(crate) use read::read;
 use read::{text_rows, text_table};
+use temporary::Temporary;
+pub(crate) use temporary::drop_left;
 
 /// A client's session. Not shared: statements of one session run one after the other.
 pub struct Session {
@@ -70,6 +73,7 @@ pub struct Session {
     implicit: bool,
     notices: Vec<Notice>,
     drawing: Arc<Drawing>,
+    temporary: Temporary,
 }
 
 impl Session {
@@ -77,6 +81,7 @@ impl Session {
     pub fn new(server: Arc<Server>, user: String, database: String) -> Session {
         let parameters = Parameters::new(&user);
         let drawing = Arc::new(Drawing::new(server.clone()));
+        let temporary = Temporary::new(server.next_session());
         Session {
             server,
             user,
@@ -88,6 +93,7 @@ impl Session {
             implicit: false,
             notices: Vec::new(),
             drawing,
+            temporary,
         }
     }
 
@@ -260,7 +266,7 @@ impl Session {
 
     /// Where the session looks up unqualified names.
     pub(crate) fn path(&self) -> SearchPath {
-        self.parameters.search_path(&self.user)
+        self.parameters.search_path(&self.user).with_temporary(self.temporary.name())
     }
 
     /// How long a statement may run; `None`: for ever. The wire cancels it then with 57014.
@@ -274,6 +280,9 @@ impl Session {
         parameters: &[Literal],
         prepared: Option<&Prepared>,
     ) -> Result<Response, SqlError> {
+        if creates_temporary(&statement.kind) {
+            self.make_temporary_schema().await?;
+        }
         let moment = if is_of_no_moment(&statement.kind) { self.passing_moment() } else { self.moment() };
         let bound = self.bind(statement, parameters, prepared, &moment.catalog);
         self.check_not_failed(bound.as_ref())?;
@@ -333,7 +342,11 @@ impl Session {
             Bound::Close { name } => self.close_cursor(name.as_deref()),
             Bound::Unlisten => Ok(command("UNLISTEN")),
             Bound::Deallocate { name } => self.deallocate(name.as_deref()),
-            Bound::Discard => self.discard(),
+            Bound::Discard { all: true } => self.discard().await,
+            Bound::Discard { all: false } => {
+                self.discard_temporary().await?;
+                Ok(command("DISCARD TEMP"))
+            }
         }
     }
 
@@ -362,9 +375,10 @@ impl Session {
     }
 
     /// DISCARD ALL.
-    fn discard(&mut self) -> Result<Response, SqlError> {
+    async fn discard(&mut self) -> Result<Response, SqlError> {
         match &self.block {
             Block::None => {
+                self.discard_temporary().await?;
                 self.cursors.clear();
                 self.prepared.clear();
                 self.parameters.set("all", None)?;

@@ -196,7 +196,7 @@ impl Session {
             | Bound::Close { .. }
             | Bound::Unlisten
             | Bound::Deallocate { .. }
-            | Bound::Discard => Err(SqlError::internal("this statement changes nothing")),
+            | Bound::Discard { .. } => Err(SqlError::internal("this statement changes nothing")),
         }
     }
 

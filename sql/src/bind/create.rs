@@ -13,6 +13,7 @@ use crate::query::Query;
 use crate::query::types::display;
 use crate::statement::{CreateView, Name, RelationName, ViewKind};
 use crate::system::SystemRelation;
+use crate::temporary::{is_temporary, is_temporary_schema};
 
 /// As many columns as PostgreSQL's tables can have.
 const COLUMNS_MAX: usize = 1_600;
@@ -23,13 +24,24 @@ pub(super) const CREATED_LATER: Tick = 0;
 
 /// Binds CREATE VIEW and CREATE MATERIALIZED VIEW.
 pub(super) fn view(create: &CreateView, scope: &Scope) -> Result<Bound, SqlError> {
-    let schema = relations::schema_for(&create.name, scope)?;
+    let mut schema = relations::schema_for(&create.name, scope)?;
     let query = scope.plan_view(&create.query)?;
     let columns = named(query.columns(), &create.columns)?;
     let sql = create.sql.clone();
-    let terms = terms(create.if_not_exists);
+    let mut terms = terms(create.if_not_exists);
+    let over_temporary = query
+        .named()
+        .iter()
+        .filter_map(|id| scope.catalog.by_id(*id))
+        .find(|named| is_temporary(scope.catalog, named));
     match create.kind {
         ViewKind::Plain { or_replace } => {
+            if let Some(named) = over_temporary
+                && !is_temporary_schema(scope.catalog.schema(schema).map_or("", |schema| &schema.name))
+            {
+                schema = named.schema;
+                terms.becomes_temporary = true;
+            }
             refuse_system_relations(&query)?;
             let reads = query.named().iter().copied().collect();
             let kind = RelationKind::View { sql, reads, known: Some(known(&query, scope)) };
@@ -37,6 +49,10 @@ pub(super) fn view(create: &CreateView, scope: &Scope) -> Result<Bound, SqlError
                 Some(replaced) => replaces(replaced, columns, kind, scope),
                 None => created_in(schema, &create.name.value, terms, columns, kind, scope),
             }
+        }
+        ViewKind::Materialized(_) if over_temporary.is_some() => {
+            Err(SqlError::new("0A000", "materialized views must not use temporary tables or views")
+                .hint("Use CREATE TABLE without TEMP, or CREATE VIEW."))
         }
         ViewKind::Materialized(options) => {
             let plan = query.lower()?;

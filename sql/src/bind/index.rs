@@ -42,6 +42,7 @@ pub(super) fn create(create: &CreateIndex, scope: &Scope) -> Result<Bound, SqlEr
         if_not_exists: create.if_not_exists,
         chosen_name: create.name.is_none(),
         concurrently: create.concurrently,
+        ..Terms::default()
     };
     let items = keys.iter().zip(&create.items).map(definition_item);
     let method = &create.method.value;

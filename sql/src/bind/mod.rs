@@ -114,7 +114,7 @@ pub fn bind(statement: &Statement, catalog: &Catalog, parameters: Parameters) ->
         StatementKind::Close { name } => Bound::Close { name: name.clone() },
         StatementKind::Unlisten => Bound::Unlisten,
         StatementKind::Deallocate { name } => Bound::Deallocate { name: name.clone() },
-        StatementKind::Discard => Bound::Discard,
+        StatementKind::Discard { all } => Bound::Discard { all: *all },
         StatementKind::Refused(error) => return Err(error.clone()),
     })
 }
@@ -178,7 +178,7 @@ pub fn describe(
         | StatementKind::Close { .. }
         | StatementKind::Unlisten
         | StatementKind::Deallocate { .. }
-        | StatementKind::Discard => Description { parameters: declared(), columns: None },
+        | StatementKind::Discard { .. } => Description { parameters: declared(), columns: None },
     })
 }
 

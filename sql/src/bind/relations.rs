@@ -77,7 +77,7 @@ fn is_a_catalog(name: &str) -> SqlError {
 pub(super) fn schema_for(name: &RelationName, scope: &Scope) -> Result<SchemaId, SqlError> {
     let path = scope.parameters.path;
     let schema = match &name.schema {
-        Some(schema) => schema.as_str(),
+        Some(schema) => path.schema(schema),
         None => path.named().find(|schema| scope.catalog.has_schema(schema)).ok_or_else(|| {
             SqlError::new("3F000", "no schema has been selected to create in").position(name.position)
         })?,
@@ -97,7 +97,8 @@ pub(super) fn schema_for(name: &RelationName, scope: &Scope) -> Result<SchemaId,
 /// # Errors
 /// 3F000
 pub(super) fn schema(name: &Name, scope: &Scope) -> Result<SchemaId, SqlError> {
-    scope.catalog.schema_named(&name.value).map(|schema| schema.id).ok_or_else(|| no_schema(&name.value))
+    let named = scope.catalog.schema_named(scope.parameters.path.schema(&name.value));
+    named.map(|schema| schema.id).ok_or_else(|| no_schema(&name.value))
 }
 
 /// The table or view of this name, or 42P01; 42809 for an index, which has no rows of its own.

@@ -2,13 +2,11 @@
 
 use super::{Scope, relations};
 use crate::bound::{Alteration, Bound};
-use crate::catalog::{CatalogChange, SchemaChange, SchemaId};
+use crate::catalog::{CatalogChange, SchemaChange};
 use crate::error::SqlError;
 use crate::statement::{CreateSchema, Name, Role};
 use crate::system::OWNER;
-
-/// What the statement creates has this id until it is run.
-const NEW: SchemaId = SchemaId(3 << 62);
+use crate::temporary::NEW_SCHEMA;
 
 /// Binds CREATE SCHEMA.
 pub(super) fn create(create: &CreateSchema, scope: &Scope) -> Result<Bound, SqlError> {
@@ -24,7 +22,7 @@ pub(super) fn create(create: &CreateSchema, scope: &Scope) -> Result<Bound, SqlE
         }
         return Err(SqlError::new("42P06", message));
     }
-    let changes = vec![CatalogChange::Schema(NEW, SchemaChange::Create(name))];
+    let changes = vec![CatalogChange::Schema(NEW_SCHEMA, SchemaChange::Create(name))];
     Ok(Bound::Alter(Alteration { changes, ..Alteration::new(tag) }))
 }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Catalog, Relation};
 use crate::parse::quoted;
 use crate::system::{self, SystemRelation};
+use crate::temporary::ALIAS;
 
 /// Which schema. Ids come from the same sequence as those of relations, but for that of the first `public`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -64,10 +65,13 @@ impl UserSchema {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchPath {
     names: Cow<'static, [Cow<'static, str>]>,
+    /// What `pg_temp` means.
+    temporary: Option<Arc<str>>,
 }
 
 /// The path that finds what is in `public`: that of texts which were kept when there were no other schemas.
-pub static PUBLIC_PATH: SearchPath = SearchPath { names: Cow::Borrowed(&[Cow::Borrowed("public")]) };
+pub static PUBLIC_PATH: SearchPath =
+    SearchPath { names: Cow::Borrowed(&[Cow::Borrowed("public")]), temporary: None };
 
 impl SearchPath {
     /// The path that a value of `search_path` means to a user; `None` where it is no list of names.
@@ -79,19 +83,33 @@ impl SearchPath {
                 names.push(Cow::Owned(name));
             }
         }
-        Some(SearchPath { names: Cow::Owned(names) })
+        Some(SearchPath { names: Cow::Owned(names), temporary: None })
+    }
+
+    /// The path of a session whose temporary relations are in this schema.
+    pub fn with_temporary(self, schema: &Arc<str>) -> SearchPath {
+        SearchPath { temporary: Some(schema.clone()), ..self }
+    }
+
+    /// The schema that a name of one means to the session.
+    pub(crate) fn schema<'a>(&'a self, name: &'a str) -> &'a str {
+        match &self.temporary {
+            Some(temporary) if name == ALIAS => temporary,
+            Some(_) | None => name,
+        }
     }
 
     /// The schemas that were named.
     pub(crate) fn named(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(AsRef::as_ref)
+        self.names.iter().map(|name| self.schema(name))
     }
 
-    /// The schemas that are searched: that of the catalogs comes first where it was not named.
+    /// The schemas that are searched: that of temporary relations, then that of the catalogs, come first where
+    /// they were not named.
     pub(crate) fn searched(&self) -> impl Iterator<Item = &str> {
-        let catalogs = system::Schema::PgCatalog.name();
-        let is_named = self.named().any(|name| name == catalogs);
-        (!is_named).then_some(catalogs).into_iter().chain(self.named())
+        let first = [self.temporary.as_deref(), Some(system::Schema::PgCatalog.name())];
+        let unnamed = first.into_iter().flatten().filter(|first| !self.named().any(|name| name == *first));
+        unnamed.chain(self.named())
     }
 }
 
@@ -188,7 +206,7 @@ impl Catalog {
             None => SystemRelation::of_name(schema, name).map(Found::System),
         };
         match schema {
-            Some(schema) => found(schema),
+            Some(schema) => found(path.schema(schema)),
             None => path.searched().find_map(found),
         }
     }
@@ -217,6 +235,16 @@ impl Catalog {
     /// A relation's name with its schema, as SQL writes it.
     pub fn qualified(&self, relation: &Relation) -> String {
         format!("{}.{}", quoted(self.schema_of(relation)), quoted(&relation.name))
+    }
+
+    /// A relation's name with its schema as the session calls that.
+    pub fn qualified_along(&self, relation: &Relation, path: &SearchPath) -> String {
+        match path.temporary.as_deref() {
+            Some(temporary) if self.schema_of(relation) == temporary => {
+                format!("{ALIAS}.{}", quoted(&relation.name))
+            }
+            Some(_) | None => self.qualified(relation),
+        }
     }
 
     /// A relation's name as SQL writes it, with its schema where the path does not find it.

@@ -16,6 +16,7 @@ use super::names;
 use super::source::{Source, too_deep};
 use crate::error::SqlError;
 use crate::statement::{Name, RelationName};
+use crate::temporary::in_temporary;
 
 /// A place between two tokens of one statement.
 pub(super) struct Cursor<'a> {
@@ -77,7 +78,7 @@ impl<'a> Cursor<'a> {
         }
         matches!(token(place), Token::Word(_))
             && *token(place + 1) == Token::RParen
-            && unquoted(token(place + 2)).as_deref() == Some("as")
+            && matches!(unquoted(token(place + 2)).as_deref(), Some("as" | "on"))
     }
 
     /// Where the next token stands, in characters from 1.
@@ -198,6 +199,21 @@ impl<'a> Cursor<'a> {
             parts.push(self.name()?);
         }
         names::resolve(parts)
+    }
+
+    /// Passes the words that make temporary what is created, if they come next.
+    pub(super) fn accepts_temporary(&mut self) -> bool {
+        let words = ["temporary", "temp", "local temporary", "local temp", "global temporary", "global temp"];
+        self.accept_one_of(&words).is_some()
+    }
+
+    /// The name of a relation that is created.
+    ///
+    /// # Errors
+    /// 42P16 where a temporary one has a schema that is not for those.
+    pub(super) fn created(&mut self, temporary: bool) -> Result<RelationName, SqlError> {
+        let name = self.relation()?;
+        if temporary { in_temporary(name) } else { Ok(name) }
     }
 
     /// Names in parentheses, at least one; none where no parenthesis comes.

@@ -178,9 +178,11 @@ fn statement(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
 }
 
 fn create(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
-    let words = cursor.peek_words(4);
-    let words: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
-    if matches!(words.as_slice(), ["view", ..] | ["or", "replace", "view"]) {
+    let words = cursor.peek_words(6);
+    let is_modifier = |word: &&str| matches!(*word, "local" | "global" | "temp" | "temporary");
+    let words: Vec<&str> =
+        words.iter().skip(1).map(String::as_str).filter(|word| !is_modifier(word)).collect();
+    if matches!(words.as_slice(), ["view", ..] | ["or", "replace", "view", ..]) {
         return Ok(StatementKind::CreateView(view::create_plain(cursor)?));
     }
     if matches!(words.as_slice(), ["index", ..] | ["unique", "index", ..]) {

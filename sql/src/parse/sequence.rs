@@ -10,11 +10,13 @@ use crate::statement::{
     AlterSequence, ColumnName, CreateSequence, RelationName, SequenceOption, SequenceOptions,
 };
 
-/// `CREATE SEQUENCE [IF NOT EXISTS] name [options]`
+/// `CREATE [TEMP] SEQUENCE [IF NOT EXISTS] name [options]`
 pub(super) fn create(cursor: &mut Cursor) -> Result<CreateSequence, SqlError> {
-    cursor.expect("create sequence")?;
+    cursor.expect("create")?;
+    let temporary = cursor.accepts_temporary();
+    cursor.expect("sequence")?;
     let if_not_exists = cursor.accept("if not exists");
-    let name = cursor.relation()?;
+    let name = cursor.created(temporary)?;
     let options = options(cursor)?;
     Ok(CreateSequence { name, if_not_exists, options })
 }

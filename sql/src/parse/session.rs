@@ -56,12 +56,15 @@ pub(super) fn deallocate(cursor: &mut Cursor) -> Result<StatementKind, SqlError>
     Ok(StatementKind::Deallocate { name })
 }
 
-/// `DISCARD ALL`
+/// `DISCARD {ALL | TEMP | TEMPORARY}`
 pub(super) fn discard(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
     cursor.expect("discard")?;
-    cursor.refuse(&["plans", "sequences", "temp", "temporary"], "DISCARD")?;
+    cursor.refuse(&["plans", "sequences"], "DISCARD")?;
+    if cursor.accept_one_of(&["temporary", "temp"]).is_some() {
+        return Ok(StatementKind::Discard { all: false });
+    }
     cursor.expect("all")?;
-    Ok(StatementKind::Discard)
+    Ok(StatementKind::Discard { all: true })
 }
 
 fn refuse_two_phases(cursor: &mut Cursor) -> Result<(), SqlError> {

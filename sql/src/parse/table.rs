@@ -35,20 +35,22 @@ const CONSTRAINT_TERMS: &[&str] = &[
 ];
 
 /// What may follow the list of columns, besides WITH.
-const TABLE_CLAUSES: &[&str] =
-    &["inherits", "partition by", "using", "without oids", "on commit", "tablespace", "as"];
+const TABLE_CLAUSES: &[&str] = &["inherits", "partition by", "using", "without oids", "tablespace", "as"];
 
 /// Said of everything that a table could have and does not have yet.
 pub(super) const LATER: &str =
     "It is planned for a later version; today there are NOT NULL, DEFAULT, PRIMARY KEY, UNIQUE, CHECK.";
 
-/// `CREATE TABLE [IF NOT EXISTS] name {(columns) [WITH (options)] | [(names)] AS query [WITH [NO] DATA]}`
+/// `CREATE [TEMP] TABLE [IF NOT EXISTS] name {(columns) [WITH (options)] | [(names)] AS query [WITH [NO] DATA]}`
 pub(super) fn create(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
-    cursor.expect("create table")?;
+    cursor.expect("create")?;
+    let temporary = cursor.accepts_temporary();
+    cursor.expect("table")?;
     let if_not_exists = cursor.accept("if not exists");
-    let name = cursor.relation()?;
-    if cursor.peek_word().as_deref() == Some("as") || cursor.comes_list_of_names() {
+    let name = cursor.created(temporary)?;
+    if matches!(cursor.peek_word().as_deref(), Some("as" | "on")) || cursor.comes_list_of_names() {
         let columns = cursor.names_in_parentheses()?;
+        on_commit(cursor, temporary)?;
         cursor.expect("as")?;
         let query = cursor.query()?;
         let with_data = cursor.accept_one_of(&["with data", "with no data"]) != Some("with no data");
@@ -59,12 +61,25 @@ pub(super) fn create(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
     let elements = elements(cursor, &name.value)?;
     let mut keep_rows = true;
     while !cursor.at_end() {
+        if on_commit(cursor, temporary)? {
+            continue;
+        }
         cursor.refuse(TABLE_CLAUSES, "CREATE TABLE")?;
         keep_rows = !is_stream(cursor)?;
     }
     let Elements { columns, constraints } = elements;
     let create = CreateTable { name, if_not_exists, columns, constraints, keep_rows };
     Ok(StatementKind::CreateTable(create))
+}
+
+/// `ON COMMIT PRESERVE ROWS`: passed if it comes, and says what is so anyway.
+fn on_commit(cursor: &mut Cursor, temporary: bool) -> Result<bool, SqlError> {
+    if cursor.comes("on commit") && !temporary {
+        let message = "ON COMMIT can only be used on temporary tables";
+        return Err(SqlError::new("42P16", message).position(cursor.position()));
+    }
+    cursor.refuse(&["on commit delete rows", "on commit drop"], "CREATE TABLE")?;
+    Ok(cursor.accept("on commit preserve rows"))
 }
 
 /// What stands in the parentheses.

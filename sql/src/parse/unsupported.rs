@@ -39,11 +39,7 @@ const LONG_KINDS: &[&str] = &[
     "access method",
     "user mapping",
     "large object",
-    "temp table",
-    "temporary table",
     "unlogged table",
-    "temp view",
-    "temporary view",
     "owned by",
 ];
 
@@ -82,7 +78,6 @@ fn kind(words: &[String]) -> Option<String> {
 /// What to do instead.
 fn hint(name: &str) -> Option<&'static str> {
     match name {
-        "create temp view" | "create temporary view" => Some("Use CREATE VIEW."),
         "reindex" => Some("An index is always up to date."),
         "create stream" => Some("Use CREATE TABLE … WITH (append_only, retention = '0')."),
         "create or replace materialized view" => Some("Drop the view and create it again."),

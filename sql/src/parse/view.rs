@@ -14,12 +14,13 @@ use crate::statement::{CreateView, ViewKind};
 /// PostgreSQL's units of memory.
 const UNITS: [(&str, u32); 5] = [("TB", 40), ("GB", 30), ("MB", 20), ("kB", 10), ("B", 0)];
 
-/// `CREATE [OR REPLACE] VIEW name [(columns)] AS query`
+/// `CREATE [OR REPLACE] [TEMP] VIEW name [(columns)] AS query`
 pub(super) fn create_plain(cursor: &mut Cursor) -> Result<CreateView, SqlError> {
     cursor.expect("create")?;
     let or_replace = cursor.accept("or replace");
+    let temporary = cursor.accepts_temporary();
     cursor.expect("view")?;
-    let name = cursor.relation()?;
+    let name = cursor.created(temporary)?;
     let columns = cursor.names_in_parentheses()?;
     cursor.refuse(&["with"], "CREATE VIEW")?;
     let (query, sql) = query(cursor)?;

@@ -270,3 +270,8 @@ async fn what_is_said_of_prepared_queries_is_what_postgresql_says() {
 async fn what_is_said_of_sessions_is_what_postgresql_says() {
     said_alike(include_str!("../../suites/session.sql")).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn temporary_relations_do_what_they_do_in_postgresql() {
+    said_alike(include_str!("../../suites/temporary.sql")).await;
+}

@@ -20,6 +20,7 @@ mod smoke; // the harness itself: psql, drivers, kill, restart, PostgreSQL
 mod structure; // the shape of the code: crates, files, dependencies
 mod subscription; // SUBSCRIBE and how it ends
 mod suites; // TPC-H and Nexmark beside a real PostgreSQL
+mod temporary;
 mod transactions; // all or nothing, at one tick, while many write
 mod views; // views in trouble, system relations
 mod watch; // SUBSCRIBE through a driver

@@ -2,8 +2,8 @@
 
 use millrace_engine::{DataType, RelationId};
 use millrace_sql::{
-    Catalog, Column, Generated, PUBLIC_PATH, Relation, RelationKind, SearchPath, SystemRelation, oid_of,
-    oid_of_schema,
+    Catalog, Column, Generated, PUBLIC_PATH, Relation, RelationKind, SearchPath, SystemRelation,
+    is_temporary, oid_of, oid_of_schema,
 };
 
 use super::cells::{Cell, Table, row};
@@ -77,6 +77,7 @@ pub(super) fn classes(catalog: &Catalog) -> Table {
             matches!(relation.kind, RelationKind::View { .. } | RelationKind::MaterializedView { .. }),
             access_method(kind, definition),
             if kind == "i" { "n" } else { "d" },
+            if is_temporary(catalog, relation) { "t" } else { "p" },
         ]
     });
     let system = SystemRelation::all().map(|relation| {
@@ -92,6 +93,7 @@ pub(super) fn classes(catalog: &Catalog) -> Table {
             false,
             access_method(kind, None),
             "n",
+            "p",
         ]
     });
     let names = &[
@@ -105,13 +107,13 @@ pub(super) fn classes(catalog: &Catalog) -> Table {
         "relhasrules",
         "relam",
         "relreplident",
+        "relpersistence",
     ];
     Table::new(names, own.chain(system).collect())
         .with(&["relowner"], OWNER_OID)
         .with(&["reltype", "reloftype", "relfilenode", "reltablespace", "reltoastrelid", "relrewrite"], 0)
         .with(&["relpages", "relallvisible", "relfrozenxid", "relminmxid"], 0)
         .with(&["reltuples"], -1)
-        .with(&["relpersistence"], "p")
         .with(&["relispopulated"], true)
         .with(&["relisshared", "relhastriggers", "relhassubclass", "relrowsecurity"], false)
         .with(&["relforcerowsecurity", "relispartition"], false)

@@ -3,6 +3,7 @@
 use millrace_engine::{DataType, Limit};
 use millrace_sql::{
     Catalog, Column, DATABASE, Generated, OWNER, Relation, RelationKind, Schema, SearchPath, Sequence,
+    is_temporary,
 };
 
 use super::cells::{Cell, Table, row};
@@ -28,7 +29,11 @@ fn known(catalog: &Catalog) -> impl Iterator<Item = &Relation> {
 /// `tables`
 pub(super) fn tables(catalog: &Catalog) -> Table {
     let rows = known(catalog).map(|relation| {
-        let kind = if takes_rows(relation) { "BASE TABLE" } else { "VIEW" };
+        let kind = match (takes_rows(relation), is_temporary(catalog, relation)) {
+            (true, true) => "LOCAL TEMPORARY",
+            (true, false) => "BASE TABLE",
+            (false, _) => "VIEW",
+        };
         row![catalog.schema_of(relation), relation.name.as_str(), kind, yes_or_no(takes_rows(relation))]
     });
     Table::new(&["table_schema", "table_name", "table_type", "is_insertable_into"], rows.collect())

@@ -65,7 +65,12 @@ pub(super) fn indexes(catalog: &Catalog) -> Table {
 pub(super) fn names(catalog: &Catalog, path: &SearchPath) -> Table {
     let own = catalog.relations().map(|relation| {
         let visible = catalog.is_visible(relation, path);
-        row![oid_of(relation.id), catalog.shown(relation, path), catalog.qualified(relation), visible]
+        row![
+            oid_of(relation.id),
+            catalog.shown(relation, path),
+            catalog.qualified_along(relation, path),
+            visible
+        ]
     });
     let system = SystemRelation::all().map(|relation| {
         let (qualified, visible) = (relation.qualified_name(), catalog.sees(relation, path));

@@ -331,7 +331,7 @@ fn what_needs_no_catalog() {
             DEALLOCATE ALL
                 Deallocate { name: None }
             DISCARD ALL
-                Discard
+                Discard { all: true }
             UPDATE t SET a = 1
                 error 42P01 at 8: relation "t" does not exist
         "#]],

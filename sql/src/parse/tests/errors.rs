@@ -338,7 +338,7 @@ fn tables_that_we_do_not_have() {
             create table t (a int) partition by range (a)
                 refused 0A000 at 24: CREATE TABLE … PARTITION BY is not supported
             create table t (a int) on commit drop
-                refused 0A000 at 24: CREATE TABLE … ON COMMIT is not supported
+                refused 42P16 at 24: ON COMMIT can only be used on temporary tables
             create table t (a int) tablespace x
                 refused 0A000 at 24: CREATE TABLE … TABLESPACE is not supported
             create table t (a int) using heap
@@ -363,7 +363,7 @@ fn tables_that_we_do_not_have() {
                 refused 22023 at 30: append_only and retention = '0' must be given together
                   detail: Together they make a stream, a table that keeps no rows.
             create temp table t (a int)
-                refused 0A000 at 1: CREATE TEMP TABLE is not supported
+                table pg_temp.t@19 (a integer)
             create unlogged table t (a int)
                 refused 0A000 at 1: CREATE UNLOGGED TABLE is not supported
             create stream t (a int)
@@ -679,7 +679,7 @@ fn statements_that_we_do_not_have() {
             CREATE OR REPLACE MATERIALIZED VIEW mv AS SELECT 1
                 refused 0A000 at 1: CREATE MATERIALIZED VIEW is not supported
             CREATE TEMP TABLE t AS SELECT 1
-                refused 0A000 at 1: CREATE TEMP TABLE is not supported
+                table pg_temp.t@19 () as SELECT 1 with data true
             CREATE INDEX ON t USING btree (a DESC NULLS LAST) INCLUDE (b) WHERE a>1
                 refused 0A000 at 51: CREATE INDEX … INCLUDE is not supported
             CREATE UNIQUE INDEX CONCURRENTLY i ON t (lower(a))
@@ -760,8 +760,7 @@ fn statements_that_we_do_not_have() {
             CREATE VIEW v AS SELECT 1
                 plain view v@13 [] <SELECT 1>
             CREATE OR REPLACE TEMP VIEW v (a,b) AS SELECT 1,2
-                refused 0A000 at 1: CREATE TEMP VIEW is not supported
-                  hint: Use CREATE VIEW.
+                plain or replaced view pg_temp.v@29 [a@32, b@34] <SELECT 1,2>
             CALL p(1)
                 refused 0A000 at 1: CALL is not supported
             KILL 5

@@ -624,7 +624,7 @@ fn sessions() {
             DEALLOCATE ALL
                 Deallocate { name: None }
             DISCARD ALL
-                Discard
+                Discard { all: true }
         "#]],
     );
 }
