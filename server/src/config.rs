@@ -17,11 +17,6 @@ const CONNECTIONS_MAX: usize = 100_000;
 
 /// What the user gave.
 #[derive(Clone, Debug, Parser)]
-#[command(
-    name = "millrace",
-    version,
-    about = "A streaming SQL database: psql, CREATE MATERIALIZED VIEW, always up to date."
-)]
 pub struct RawConfig {
     /// Where PostgreSQL clients connect; port 0 takes any free one.
     #[arg(long, env = "MILLRACE_PG_ADDR", default_value = "127.0.0.1:6432", value_name = "ADDRESS")]

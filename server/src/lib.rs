@@ -2,7 +2,10 @@
 //!
 //! Modules in reading order:
 
-pub mod config; // flags and environment variables
+pub mod apply; // millrace run
+pub mod cli; // commands and their flags
+pub mod config; // the server's flags and environment variables
+pub mod demo; // millrace demo
 pub mod coordinator; // orders commits; what readers see
 pub mod copy; // COPY's lines
 pub mod http; // health and metrics
@@ -19,6 +22,7 @@ pub mod session; // a client's statements
 pub mod start; // why a server does not start
 pub mod subscription; // SUBSCRIBE
 
+pub use cli::{Cli, Command};
 pub use config::{Config, RawConfig};
 pub use health::watch_panics;
 pub use run::run;

@@ -1,15 +1,18 @@
-//! The binary `millrace`: flags, logging, then `millrace::run`.
+//! The binary `millrace`: flags, logging, then the server or a command.
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use millrace::{Config, RawConfig, StartError};
+use millrace::{Cli, Command, Config, StartError};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("MILLRACE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let cli = Cli::parse();
+    // A command's own output is what the user wants to see.
+    let level = if cli.command.is_none() { "info" } else { "warn" };
+    let filter = EnvFilter::try_from_env("MILLRACE_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match start() {
+    match start(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("millrace: {error}");
@@ -19,11 +22,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn start() -> Result<(), StartError> {
-    let config = Config::try_from(RawConfig::parse())?;
+fn start(cli: Cli) -> Result<(), StartError> {
     millrace::watch_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("tokio").build();
     let runtime =
         runtime.map_err(|error| StartError::system(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(millrace::run(config))
+    runtime.block_on(async {
+        match cli.command {
+            None => millrace::run(Config::try_from(cli.config)?).await,
+            Some(Command::Run(arguments)) => millrace::apply::run(&arguments).await,
+            Some(Command::Demo(arguments)) => millrace::demo::run(&arguments).await,
+        }
+    })
 }

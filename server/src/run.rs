@@ -31,29 +31,102 @@ use crate::{health, http, pgwire, record, session};
 /// # Errors
 /// Why it did not start, or could not go on; with the process's exit code.
 pub async fn run(config: Config) -> Result<(), StartError> {
-    let folder = DataFolder::lock(&config.data)?;
-    let pg = listen(config.pg_addr).await?;
-    let http = listen(config.http_addr).await?;
-    let (log, replay) =
-        Log::open(folder.path(), Arc::new(RealDisk), LogConfig::default(), Box::new(OsRandom))?;
-    let commits_down = CancellationToken::new();
-    let (server, coordinator) = start(&config, log, replay, commits_down.clone()).await?;
-    session::drop_left(&server).await.map_err(|error| StartError::system(error.message))?;
-    announce(&pg, &http, &folder)?;
-    let listeners_down = CancellationToken::new();
-    let limits = Limits { sessions: config.max_connections, opening_time: config.connect_time };
-    let pg_task = tokio::spawn(pgwire::serve(pg, server.clone(), limits, listeners_down.clone()));
-    let http_task = tokio::spawn(http::serve(http, server.clone(), listeners_down.clone()));
-    let coordinator = wait_for_the_end(server.engine(), coordinator).await?;
-    info!("stopping");
-    listeners_down.cancel();
-    // What a listener's own end says does not matter any more. A client that never finishes its
-    // HTTP request must not keep the server from stopping.
-    let _ = tokio::join!(pg_task, tokio::time::timeout(HTTP_STOP, http_task));
-    commits_down.cancel();
-    settled(coordinator.await)?;
-    server.engine().shutdown();
-    Ok(())
+    let running = Running::start(config).await?;
+    let stop = told_to_stop()?;
+    running.announce()?;
+    running.serve_while(stop).await
+}
+
+/// A server that listens.
+pub struct Running {
+    /// Where PostgreSQL clients connect.
+    pub pg: SocketAddr,
+    /// Where HTTP is served.
+    pub http: SocketAddr,
+    server: Arc<Server>,
+    folder: DataFolder,
+    coordinator: CoordinatorTask,
+    commits_down: CancellationToken,
+    listeners_down: CancellationToken,
+    pg_task: JoinHandle<()>,
+    http_task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Running {
+    /// Takes the folder and begins to listen.
+    ///
+    /// # Errors
+    /// Why it does not start, with the process's exit code.
+    pub async fn start(config: Config) -> Result<Running, StartError> {
+        let folder = DataFolder::lock(&config.data)?;
+        let pg = listen(config.pg_addr).await?;
+        let http = listen(config.http_addr).await?;
+        let (log, replay) =
+            Log::open(folder.path(), Arc::new(RealDisk), LogConfig::default(), Box::new(OsRandom))?;
+        let commits_down = CancellationToken::new();
+        let (server, coordinator) = start(&config, log, replay, commits_down.clone()).await?;
+        session::drop_left(&server).await.map_err(|error| StartError::system(error.message))?;
+        let listeners_down = CancellationToken::new();
+        let limits = Limits { sessions: config.max_connections, opening_time: config.connect_time };
+        Ok(Running {
+            pg: address_of(&pg)?,
+            http: address_of(&http)?,
+            pg_task: tokio::spawn(pgwire::serve(pg, server.clone(), limits, listeners_down.clone())),
+            http_task: tokio::spawn(http::serve(http, server.clone(), listeners_down.clone())),
+            server,
+            folder,
+            coordinator,
+            commits_down,
+            listeners_down,
+        })
+    }
+
+    /// The state that all sessions share.
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
+    /// Serves until something is done, then stops: clients are told, and the group in flight is settled.
+    ///
+    /// # Errors
+    /// Why the server could not go on until then.
+    pub async fn serve_while<T>(mut self, work: impl Future<Output = T>) -> Result<T, StartError> {
+        let done = tokio::select! {
+            done = work => done,
+            () = health::dead_worker(self.server.engine()) => return Err(worker_died()),
+            ended = &mut self.coordinator => {
+                settled(ended)?;
+                return Err(StartError::internal("the coordinator has ended"));
+            }
+        };
+        info!("stopping");
+        self.listeners_down.cancel();
+        // What a listener's own end says does not matter any more. A client that never finishes its
+        // HTTP request must not keep the server from stopping.
+        let _ = tokio::join!(self.pg_task, tokio::time::timeout(HTTP_STOP, self.http_task));
+        self.commits_down.cancel();
+        settled(self.coordinator.await)?;
+        self.server.engine().shutdown();
+        Ok(done)
+    }
+
+    /// Tells on stdout where to connect. Tests read the first line; its form is stable.
+    fn announce(&self) -> Result<(), StartError> {
+        let text = format!(
+            "millrace: listening for PostgreSQL clients on {}\n\
+             millrace: listening for HTTP on {} (/health, /metrics)\n\
+             millrace: data in {}\n\
+             millrace: connect with: psql -h {} -p {} -d millrace\n",
+            self.pg,
+            self.http,
+            self.folder.path().display(),
+            self.pg.ip(),
+            self.pg.port()
+        );
+        let mut out = std::io::stdout().lock();
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        written.map_err(|error| StartError::system(format!("cannot tell where to connect: {error}")))
+    }
 }
 
 /// How long HTTP requests may still take when the server stops.
@@ -106,41 +179,25 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     listener.map_err(|error| StartError::system(format!("cannot listen on {address}: {error}")))
 }
 
-/// Tells on stdout where to connect. Tests read the first line; its form is stable.
-fn announce(pg: &TcpListener, http: &TcpListener, folder: &DataFolder) -> Result<(), StartError> {
-    let failed = |error: std::io::Error| StartError::system(format!("cannot tell where to connect: {error}"));
-    let pg = pg.local_addr().map_err(failed)?;
-    let http = http.local_addr().map_err(failed)?;
-    let text = format!(
-        "millrace: listening for PostgreSQL clients on {pg}\n\
-         millrace: listening for HTTP on {http} (/health, /metrics)\n\
-         millrace: data in {}\n\
-         millrace: connect with: psql -h {} -p {} -d millrace\n",
-        folder.path().display(),
-        pg.ip(),
-        pg.port()
-    );
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(failed)
+fn address_of(listener: &TcpListener) -> Result<SocketAddr, StartError> {
+    let address = listener.local_addr();
+    address.map_err(|error| StartError::system(format!("cannot tell where to connect: {error}")))
 }
 
-/// Waits for a signal. The coordinator ending by itself is an error: nothing can be committed then.
-async fn wait_for_the_end(
-    engine: &Engine,
-    mut coordinator: CoordinatorTask,
-) -> Result<CoordinatorTask, StartError> {
+/// Done at SIGTERM or SIGINT, from now on.
+///
+/// # Errors
+/// Where the system does not let us wait for signals.
+pub fn told_to_stop() -> Result<impl Future<Output = ()>, StartError> {
     let signals = || Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?));
     let (mut terminate, mut interrupt) = signals()
         .map_err(|error: std::io::Error| StartError::system(format!("cannot wait for signals: {error}")))?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(coordinator),
-        _ = interrupt.recv() => Ok(coordinator),
-        () = health::dead_worker(engine) => Err(worker_died()),
-        ended = &mut coordinator => {
-            settled(ended)?;
-            Err(StartError::internal("the coordinator has ended"))
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-    }
+    })
 }
 
 fn worker_died() -> StartError {

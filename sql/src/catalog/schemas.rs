@@ -78,7 +78,12 @@ impl SearchPath {
     pub fn of_setting(value: &str, user: &str) -> Option<SearchPath> {
         let mut names: Vec<Cow<'static, str>> = Vec::new();
         for name in list_of_names(value)? {
-            let name = if name == "$user" { user.to_owned() } else { name };
+            let name = match name.as_str() {
+                // Our own schemas are none of a user's, whatever the user is called.
+                "$user" if system::Schema::of_name(user).is_some() => continue,
+                "$user" => user.to_owned(),
+                _ => name,
+            };
             if !names.iter().any(|known| *known == name) {
                 names.push(Cow::Owned(name));
             }
@@ -282,5 +287,10 @@ mod tests {
         assert_eq!(searched("\"$user\", public, ada"), ["pg_catalog", "ada", "public"]);
         assert_eq!(searched("public, pg_catalog"), ["public", "pg_catalog"]);
         assert_eq!(searched(""), ["pg_catalog"]);
+        let path = SearchPath::of_setting("\"$user\", public", "millrace");
+        assert_eq!(
+            path.map(|path| path.named().map(str::to_owned).collect()),
+            Some(vec!["public".to_owned()])
+        );
     }
 }

@@ -81,6 +81,26 @@ pub fn parse(text: &str) -> Result<Vec<Statement>, SqlError> {
         .collect()
 }
 
+/// The statements of a text of any length: where each begins, in characters from 0, and its text, which is not
+/// parsed further.
+///
+/// # Errors
+/// 42601 with the position where the text does not even have words, as with a quote that does not end.
+pub fn split(text: &str) -> Result<Vec<(usize, String)>, SqlError> {
+    let source = Source::new(text);
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
+        .tokenize_with_location()
+        .map_err(|error| source.tokenizer_error(&error))?;
+    let statements = tokens.split(|token| token.token == Token::SemiColon);
+    let whole = |tokens: &[TokenWithSpan]| {
+        let first = tokens.iter().position(is_content)?;
+        let last = tokens.iter().rposition(is_content)?;
+        let (start, end) = (tokens[first].span.start, tokens[last].span.end);
+        Some((source.position(start) - 1, source.slice(start, end).to_owned()))
+    };
+    Ok(statements.filter_map(whole).collect())
+}
+
 /// A text that is one query: as the catalog keeps views, and as we write queries ourselves.
 ///
 /// # Errors

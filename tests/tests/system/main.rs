@@ -6,6 +6,7 @@ mod alter; // ALTER TABLE while the table lives
 mod bounds; // what comes behind each bound of the wire
 mod catalogs; // psql's backslash commands, pg_catalog
 mod clients; // what six clients do, step by step
+mod commands;
 mod crash; // kill -9 at every sync
 mod folder; // damage, locks, wrong folders and flags
 mod idle; // no work without a cause

@@ -92,8 +92,11 @@ fn names_in_tables(text: &str, start: &str) -> Vec<String> {
 
 #[test]
 fn every_flag_stands_on_its_page() {
-    let help = Command::new(millrace_tests::binary()).arg("--help").output().unwrap();
-    let help = String::from_utf8(help.stdout).unwrap();
+    let help = |command: &[&str]| {
+        let help = Command::new(millrace_tests::binary()).args(command).arg("--help").output().unwrap();
+        String::from_utf8(help.stdout).unwrap()
+    };
+    let help = [help(&[]), help(&["run"]), help(&["demo"])].concat();
     let page = server_page();
     let words =
         help.split_whitespace().filter(|word| word.starts_with("--")).map(|word| word.trim_end_matches(','));
