@@ -15,6 +15,9 @@ const WORKERS_MAX: usize = 1024;
 /// The most that --max-connections can be.
 const CONNECTIONS_MAX: usize = 100_000;
 
+/// The most that --http-body-bytes can be: what a body holds, one commit must hold.
+const HTTP_BODY_BYTES_MAX: usize = 1 << 30;
+
 /// What the user gave.
 #[derive(Clone, Debug, Parser)]
 pub struct RawConfig {
@@ -22,7 +25,7 @@ pub struct RawConfig {
     #[arg(long, env = "MILLRACE_PG_ADDR", default_value = "127.0.0.1:6432", value_name = "ADDRESS")]
     pub pg_addr: SocketAddr,
 
-    /// Where /health and /metrics are; port 0 takes any free one.
+    /// Where HTTP is served; port 0 takes any free one.
     #[arg(long, env = "MILLRACE_HTTP_ADDR", default_value = "127.0.0.1:8432", value_name = "ADDRESS")]
     pub http_addr: SocketAddr,
 
@@ -46,9 +49,21 @@ pub struct RawConfig {
     #[arg(long, env = "MILLRACE_MAX_CONNECTIONS", default_value_t = 1_000, value_name = "NUMBER")]
     pub max_connections: usize,
 
-    /// A PostgreSQL client that has not asked for its session by then is dropped.
+    /// A client that has not asked for its session, or not sent the head of its HTTP request, by then is dropped.
     #[arg(long, env = "MILLRACE_CONNECT_SECONDS", default_value_t = 10, value_name = "SECONDS")]
     pub connect_seconds: u64,
+
+    /// Further names by which this machine's HTTP may be asked for, beside localhost, 127.0.0.1 and [::1].
+    #[arg(long, env = "MILLRACE_HTTP_ALLOWED_HOSTS", value_delimiter = ',', value_name = "NAMES")]
+    pub http_allowed_hosts: Vec<String>,
+
+    /// The longest body of an HTTP request, also once it is decompressed.
+    #[arg(long, env = "MILLRACE_HTTP_BODY_BYTES", default_value_t = 64 << 20, value_name = "BYTES")]
+    pub http_body_bytes: usize,
+
+    /// The most idempotency keys that are kept, each for 24 hours; new ones are refused then.
+    #[arg(long, env = "MILLRACE_IDEMPOTENCY_KEYS", default_value_t = 1_000_000, value_name = "NUMBER")]
+    pub idempotency_keys: usize,
 }
 
 /// What the server works with.
@@ -56,7 +71,7 @@ pub struct RawConfig {
 pub struct Config {
     /// Where PostgreSQL clients connect. A loopback address.
     pub pg_addr: SocketAddr,
-    /// Where /health and /metrics are. A loopback address.
+    /// Where HTTP is served. A loopback address.
     pub http_addr: SocketAddr,
     /// The folder that holds all data.
     pub data: PathBuf,
@@ -68,8 +83,14 @@ pub struct Config {
     pub view_memory_bytes: Option<usize>,
     /// The most PostgreSQL clients at once, at least 1.
     pub max_connections: usize,
-    /// How long a PostgreSQL client may take to ask for its session.
+    /// How long a client may take to ask for its session, or to send the head of its HTTP request.
     pub connect_time: Duration,
+    /// Further names by which HTTP may be asked for, in lower case.
+    pub http_allowed_hosts: Vec<String>,
+    /// The longest body of an HTTP request.
+    pub http_body_bytes: usize,
+    /// The most idempotency keys that are kept.
+    pub idempotency_keys: usize,
 }
 
 impl TryFrom<RawConfig> for Config {
@@ -96,6 +117,9 @@ impl TryFrom<RawConfig> for Config {
             view_memory_bytes: Some(raw.view_memory_bytes).filter(|bytes| *bytes > 0),
             max_connections: raw.max_connections,
             connect_time: Duration::from_secs(raw.connect_seconds.clamp(1, 3_600)),
+            http_allowed_hosts: raw.http_allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            http_body_bytes: raw.http_body_bytes.clamp(1, HTTP_BODY_BYTES_MAX),
+            idempotency_keys: raw.idempotency_keys,
         })
     }
 }

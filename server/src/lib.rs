@@ -8,7 +8,8 @@ pub mod config; // the server's flags and environment variables
 pub mod demo; // millrace demo
 pub mod coordinator; // orders commits; what readers see
 pub mod copy; // COPY's lines
-pub mod http; // health and metrics
+pub mod http; // rows, statements, health and metrics over HTTP
+mod ingest; // bodies of requests into rows
 pub mod pgwire; // PostgreSQL's protocol
 pub mod portion; // rows between a session and its listener
 mod record; // groups of commits as records of the log

@@ -56,6 +56,8 @@ pub enum Form {
     DataRows(Vec<Format>, Zone),
     /// A CopyData message a row.
     Copy(CopyFormat, Zone),
+    /// JSON of the changes that the rows tell.
+    Json(Zone),
 }
 
 /// What rows were written as, in each form that somebody asked for.

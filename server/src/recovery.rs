@@ -14,8 +14,8 @@ use millrace_engine::{Delta, Engine, Record, RelationId, Replay, Tick};
 use millrace_sql::{Catalog, CatalogChange};
 use tracing::info;
 
-use crate::coordinator::{Group, Lag, Progress, apply, coalesce};
-use crate::record::catalog_changes;
+use crate::coordinator::{Answers, Group, Lag, Progress, apply, coalesce};
+use crate::record::{Notes, notes};
 use crate::start::StartError;
 
 /// A batch of commits goes to the engine at this many rows …
@@ -33,6 +33,8 @@ pub struct Recovered {
     pub catalog: Arc<Catalog>,
     /// The tick of the last commit; 0 in a new database.
     pub newest: Tick,
+    /// What was answered to requests that are done once.
+    pub answers: Answers,
 }
 
 /// Replays the log. Returns when the engine has been given everything; it may still be computing.
@@ -44,6 +46,7 @@ pub async fn recover(
     engine: &Engine,
     progress: &Progress,
     lag_bytes: usize,
+    answers: Answers,
 ) -> Result<Recovered, StartError> {
     let mut recovery = Recovery {
         engine,
@@ -51,6 +54,7 @@ pub async fn recover(
         lag: Lag::new(lag_bytes, std::iter::empty(), 0),
         catalog: Catalog::default(),
         newest: 0,
+        answers,
         batch: Batch::default(),
     };
     let mut report = Report::start();
@@ -61,7 +65,8 @@ pub async fn recover(
     }
     recovery.flush().await?;
     report.end();
-    Ok(Recovered { catalog: Arc::new(recovery.catalog), newest: recovery.newest })
+    let Recovery { catalog, newest, answers, .. } = recovery;
+    Ok(Recovered { catalog: Arc::new(catalog), newest, answers })
 }
 
 struct Recovery<'a> {
@@ -70,6 +75,7 @@ struct Recovery<'a> {
     lag: Lag,
     catalog: Catalog,
     newest: Tick,
+    answers: Answers,
     batch: Batch,
 }
 
@@ -100,7 +106,10 @@ impl Batch {
 impl Recovery<'_> {
     async fn take_in(&mut self, record: Record) -> Result<(), StartError> {
         let tick = record.tick;
-        let changes = catalog_changes(&record).map_err(|reason| cannot_apply(tick, &reason))?;
+        let Notes { catalog: changes, once } =
+            notes(&record).map_err(|reason| cannot_apply(tick, &reason))?;
+        once.iter().for_each(|once| self.answers.keep(once, tick));
+        self.answers.forget_old(tick);
         // How far a sequence is concerns the catalog only.
         let is_structural = changes.iter().any(CatalogChange::is_structural);
         if is_structural {
@@ -120,7 +129,7 @@ impl Recovery<'_> {
             return if self.batch.is_full() { self.flush().await } else { Ok(()) };
         }
         let changed = mem::take(&mut self.batch);
-        self.hand_over(Group { tick, catalog: changes, changes: coalesce(changed.deltas, tick) }).await
+        self.hand_over(group(tick, changes, changed.deltas)).await
     }
 
     /// Hands the batch over, at the tick of its last commit.
@@ -129,8 +138,7 @@ impl Recovery<'_> {
         if batch.commits == 0 {
             return Ok(());
         }
-        let changes = coalesce(batch.deltas, self.newest);
-        self.hand_over(Group { tick: self.newest, catalog: Vec::new(), changes }).await
+        self.hand_over(group(self.newest, Vec::new(), batch.deltas)).await
     }
 
     async fn hand_over(&mut self, group: Group) -> Result<(), StartError> {
@@ -153,6 +161,10 @@ impl Recovery<'_> {
         let news: BTreeMap<RelationId, Tick> = self.progress.take();
         news.into_iter().for_each(|(relation, upper)| self.lag.applied(relation, upper));
     }
+}
+
+fn group(tick: Tick, catalog: Vec<CatalogChange>, deltas: Vec<(RelationId, Delta)>) -> Group {
+    Group { tick, catalog, changes: coalesce(deltas, tick), once: Vec::new() }
 }
 
 fn cannot_apply(tick: Tick, reason: &str) -> StartError {

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::config::Config;
-use crate::coordinator::{AppendGroup, CommitPath, Coordinator, Group, Holds, Parts, Progress};
+use crate::coordinator::{Answers, AppendGroup, CommitPath, Coordinator, Group, Holds, Parts, Progress};
 use crate::pgwire::Limits;
 use crate::recovery::{Recovered, recover};
 use crate::server::Server;
@@ -68,11 +68,16 @@ impl Running {
         session::drop_left(&server).await.map_err(|error| StartError::system(error.message))?;
         let listeners_down = CancellationToken::new();
         let limits = Limits { sessions: config.max_connections, opening_time: config.connect_time };
+        let settings = http::Settings {
+            head_time: config.connect_time,
+            allowed_hosts: config.http_allowed_hosts,
+            body_bytes_max: config.http_body_bytes,
+        };
         Ok(Running {
             pg: address_of(&pg)?,
             http: address_of(&http)?,
             pg_task: tokio::spawn(pgwire::serve(pg, server.clone(), limits, listeners_down.clone())),
-            http_task: tokio::spawn(http::serve(http, server.clone(), listeners_down.clone())),
+            http_task: tokio::spawn(http::serve(http, server.clone(), settings, listeners_down.clone())),
             server,
             folder,
             coordinator,
@@ -148,13 +153,14 @@ pub async fn start(
     let progress = Arc::new(Progress::default());
     let engine_config = EngineConfig { workers: config.workers, view_bytes_max: config.view_memory_bytes };
     let engine = Engine::start(engine_config, Arc::new(ExprCompiler), progress.sink())?;
-    let Recovered { catalog, newest } = tokio::select! {
-        recovered = recover(replay, &engine, &progress, config.lag_bytes) => recovered?,
+    let answers = Answers::new(config.idempotency_keys);
+    let Recovered { catalog, newest, answers } = tokio::select! {
+        recovered = recover(replay, &engine, &progress, config.lag_bytes, answers) => recovered?,
         () = health::dead_worker(&engine) => return Err(worker_died()),
     };
     let holds = Arc::new(Holds::new(newest, catalog.clone()));
     let parts = Parts {
-        path: CommitPath::new(catalog, newest, config.lag_bytes),
+        path: CommitPath::new(catalog, newest, config.lag_bytes, answers),
         holds: holds.clone(),
         progress: progress.clone(),
         engine: engine.clone(),

@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use millrace_engine::{DataError, RelationId};
 use millrace_sql::{Catalog, CatalogChange, Position, Sequence, SqlError};
 
-use crate::coordinator::{Coordinator, Holds, Reads, Request};
+use crate::coordinator::{Coordinator, Holds, Request};
 
 /// Values are set aside at least so many at a time: PostgreSQL's number.
 const SET_ASIDE: usize = 32;
@@ -179,7 +179,7 @@ impl Reserves {
 
 async fn commit_move(coordinator: &Coordinator, id: RelationId, position: Position) -> Result<(), SqlError> {
     let catalog = vec![CatalogChange::Move(id, position)];
-    let request = Request { writes: Vec::new(), reads: Reads::default(), catalog, alone: None };
+    let request = Request { catalog, ..Request::default() };
     coordinator.commit(request).await.map(drop)
 }
 

@@ -32,6 +32,8 @@ pub struct About {
     pub column: Option<String>,
     /// The constraint.
     pub constraint: Option<String>,
+    /// Which of the rows that were to be written breaks it, from 0.
+    pub row: Option<usize>,
 }
 
 impl SqlError {
@@ -72,6 +74,14 @@ impl SqlError {
     /// Adds what of the catalog it is about.
     pub fn about(mut self, about: About) -> SqlError {
         self.about = Some(Box::new(about));
+        self
+    }
+
+    /// The same where so many rows stand before those that the error knows.
+    pub fn behind_rows(mut self, count: usize) -> SqlError {
+        if let Some(row) = self.about.as_mut().and_then(|about| about.row.as_mut()) {
+            *row += count;
+        }
         self
     }
 

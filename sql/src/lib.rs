@@ -37,7 +37,7 @@ pub use catalog::{
 };
 pub use compile::ExprCompiler;
 pub use error::{About, SqlError};
-pub use parse::{parse, quoted, split};
+pub use parse::{copy_into, parse, quoted, split, subscribe_to};
 pub use query::{
     Change, ChangeKind, LookedUp, OnConflict, Parameters, Query, RowKey, RowStream, Settings, Snapshots,
     Sources,

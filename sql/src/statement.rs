@@ -798,8 +798,8 @@ pub struct Subscribe {
 pub struct CopyFrom {
     /// Where to.
     pub table: RelationName,
-    /// The columns that each line gives; none: all.
-    pub columns: Vec<Name>,
+    /// The columns that each line gives; `None`: all.
+    pub columns: Option<Vec<Name>>,
     /// How lines are written.
     pub format: CopyFormat,
 }

@@ -31,7 +31,7 @@ pub struct Record {
     pub tick: Tick,
     /// What it changes in tables.
     pub tables: Vec<TableChanges>,
-    /// What it changes in the catalog, in the server's own encoding.
+    /// What it changes in the catalog, and what else the server keeps of it, in the server's own encoding.
     pub catalog: Vec<Vec<u8>>,
 }
 

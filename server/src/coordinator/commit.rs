@@ -25,6 +25,7 @@ use std::sync::Arc;
 use millrace_engine::{Delta, RelationId, Tick};
 use millrace_sql::{Catalog, CatalogChange, Relation, RelationKind, SqlError, Uniqueness};
 
+use super::answers::{Answer, Answers, Once, key_used};
 use super::coalesce::coalesce;
 use super::ddl;
 use super::keys::{KeySet, RecentKeys};
@@ -56,6 +57,8 @@ pub struct CommitPath {
     alone: Option<AloneId>,
     alone_queue: VecDeque<AloneId>,
     lag: Lag,
+    /// What was answered to requests that are done once.
+    answers: Answers,
 }
 
 /// The group that is being made durable.
@@ -70,7 +73,7 @@ struct InFlight {
 
 impl CommitPath {
     /// The commit path of a database whose newest commit has this tick and left this catalog.
-    pub fn new(catalog: Arc<Catalog>, newest: Tick, lag_bytes: usize) -> CommitPath {
+    pub fn new(catalog: Arc<Catalog>, newest: Tick, lag_bytes: usize, answers: Answers) -> CommitPath {
         let maintained = catalog.relations().filter(|relation| relation.is_maintained());
         let lag = Lag::new(lag_bytes, maintained.map(|relation| relation.id), newest);
         CommitPath {
@@ -84,6 +87,7 @@ impl CommitPath {
             alone: None,
             alone_queue: VecDeque::new(),
             lag,
+            answers,
         }
     }
 
@@ -107,11 +111,26 @@ impl CommitPath {
         self.lag.bytes()
     }
 
+    /// The number of requests whose answers are kept.
+    pub fn answers_kept(&self) -> usize {
+        self.answers.len()
+    }
+
+    /// The answer to a request that was done before.
+    ///
+    /// # Errors
+    /// 22023 where its key came with another content.
+    pub fn answered(&self, once: &Once, now: Tick) -> Result<Option<Answer>, SqlError> {
+        self.answers.find(once, now)
+    }
+
     /// Takes an event in; `now` is the wall clock in microseconds since 1970.
     pub fn handle(&mut self, event: Event, now: Tick) -> Vec<Effect> {
         let mut effects = Vec::new();
+        self.answers.forget_old(now);
         match event {
             Event::Requested { id, request } => self.queue.push_back((id, request)),
+            Event::GivenUp { id } => self.refuse_waiting(id, &mut effects),
             Event::Cancelled { id } => self.queue.retain(|(queued, _)| *queued != id),
             Event::AloneRequested { id } => self.alone_queue.push_back(id),
             Event::AloneEnded { id } => self.end_alone(id),
@@ -130,6 +149,15 @@ impl CommitPath {
         queue.into_iter().map(|(id, _)| Effect::Reject { id, error: error.clone() }).collect()
     }
 
+    /// Refuses a request that waits; one whose group is on its way is answered when that is settled.
+    fn refuse_waiting(&mut self, id: CommitId, effects: &mut Vec<Effect>) {
+        let waiting = self.queue.len();
+        self.queue.retain(|(queued, _)| *queued != id);
+        if self.queue.len() < waiting {
+            effects.push(Effect::Reject { id, error: overloaded() });
+        }
+    }
+
     fn end_alone(&mut self, id: AloneId) {
         self.alone_queue.retain(|waiting| *waiting != id);
         if self.alone == Some(id) {
@@ -146,6 +174,7 @@ impl CommitPath {
         self.catalog = catalog;
         self.last_write.extend(group.changes.iter().map(|(relation, _)| (*relation, tick)));
         self.lag.committed(&group);
+        group.once.iter().for_each(|once| self.answers.keep(once, tick));
         self.last_write.retain(|relation, _| self.catalog.by_id(*relation).is_some());
         effects.push(Effect::Apply(group));
         effects.push(Effect::Publish { tick, catalog: self.catalog.clone() });
@@ -190,22 +219,33 @@ impl CommitPath {
     /// A group of writes: the request and all after it that fit.
     fn form_group(&mut self, id: CommitId, request: Request, now: Tick, effects: &mut Vec<Effect>) {
         let mut forming = Forming::default();
-        self.join(&mut forming, id, request, effects);
+        self.join(&mut forming, id, request, now, effects);
         while forming.has_room() {
             let Some((id, request)) = self.take_next(|request| request.catalog.is_empty()) else { break };
-            self.join(&mut forming, id, request, effects);
+            self.join(&mut forming, id, request, now, effects);
         }
         if !forming.members.is_empty() {
             let catalog = self.catalog.clone();
-            self.append(forming.members, Vec::new(), forming.writes, catalog, now, effects);
+            self.append(forming, Vec::new(), catalog, now, effects);
         }
     }
 
-    fn join(&self, forming: &mut Forming, id: CommitId, request: Request, effects: &mut Vec<Effect>) {
-        if let Err(error) = self.check(&request, forming) {
-            effects.push(Effect::Reject { id, error });
-            return;
+    fn join(
+        &self,
+        forming: &mut Forming,
+        id: CommitId,
+        request: Request,
+        now: Tick,
+        effects: &mut Vec<Effect>,
+    ) {
+        match self.standing(&request, forming, now) {
+            Ok(Standing::New) => {}
+            Ok(Standing::Done(tick)) => return effects.push(Effect::Acknowledge { id, tick }),
+            // The group's tick will be its answer, too.
+            Ok(Standing::Forming) => return forming.members.push(id),
+            Err(error) => return effects.push(Effect::Reject { id, error }),
         }
+        forming.once.extend(request.once);
         forming.bytes += request.bytes();
         forming.written.extend(request.writes.iter().map(|write| write.relation));
         request.writes.iter().flat_map(|write| &write.keys).for_each(|keys| forming.keys.add(keys));
@@ -213,8 +253,24 @@ impl CommitPath {
         forming.writes.extend(request.writes);
     }
 
+    /// Whether a request is to be done: one that is done once may have been before, or be in the group already.
+    fn standing(&self, request: &Request, forming: &Forming, now: Tick) -> Result<Standing, SqlError> {
+        if let Some(once) = &request.once {
+            if let Some(answer) = self.answers.find(once, now)? {
+                return Ok(Standing::Done(answer.tick));
+            }
+            match forming.once.iter().find(|other| other.key == once.key) {
+                Some(other) if other.content == once.content => return Ok(Standing::Forming),
+                Some(_) => return Err(key_used()),
+                None => self.answers.check_room(forming.once.len())?,
+            }
+        }
+        self.check(request, forming).map(|()| Standing::New)
+    }
+
     /// A change of the catalog: ids are given, and it is tried on the newest catalog before it is logged.
     fn form_catalog_group(&mut self, id: CommitId, request: Request, now: Tick, effects: &mut Vec<Effect>) {
+        debug_assert!(request.once.is_none(), "what is done once changes rows only");
         let tick = self.next_tick(now);
         let resolved = self
             .check_reads(&request, &Forming::default())
@@ -226,7 +282,8 @@ impl CommitPath {
             .and_then(|resolved| check_writes(&resolved.catalog, &resolved.writes).map(|()| resolved));
         match resolved {
             Ok(ddl::Resolved { catalog, changes, writes }) => {
-                self.append(vec![id], changes, writes, Arc::new(catalog), now, effects);
+                let forming = Forming { members: vec![id], writes, ..Forming::default() };
+                self.append(forming, changes, Arc::new(catalog), now, effects);
             }
             Err(error) => effects.push(Effect::Reject { id, error }),
         }
@@ -234,19 +291,20 @@ impl CommitPath {
 
     fn append(
         &mut self,
-        members: Vec<CommitId>,
+        forming: Forming,
         changes: Vec<CatalogChange>,
-        writes: Vec<Write>,
         catalog: Arc<Catalog>,
         now: Tick,
         effects: &mut Vec<Effect>,
     ) {
+        let Forming { members, writes, once, .. } = forming;
         let tick = self.next_tick(now);
         self.last_given = tick;
         let keys = writes.iter().flat_map(|write| write.keys.clone()).collect();
         let deltas =
             writes.into_iter().map(|write| (write.relation, Delta::uniform(write.rows, write.diff, tick)));
-        let group = Arc::new(Group { tick, catalog: changes, changes: coalesce(deltas.collect(), tick) });
+        let changed = coalesce(deltas.collect(), tick);
+        let group = Arc::new(Group { tick, catalog: changes, changes: changed, once });
         effects.push(Effect::Append(group.clone()));
         self.in_flight = Some(InFlight { group, members, keys, catalog });
     }
@@ -290,7 +348,19 @@ struct Forming {
     written: BTreeSet<RelationId>,
     /// The keys of the rows that they change.
     keys: KeySet,
+    /// The members that are done once.
+    once: Vec<Once>,
     bytes: usize,
+}
+
+/// What is to be done with a request.
+enum Standing {
+    /// All of it.
+    New,
+    /// It was done at this tick.
+    Done(Tick),
+    /// Another member of the group is the same request.
+    Forming,
 }
 
 impl Forming {
@@ -325,6 +395,13 @@ fn check_keys(catalog: &Catalog, writes: &[Write], changes: &[CatalogChange]) ->
         unique.all(|index| write.keys.iter().any(|keys| keys.index == index.id))
     };
     if writes.iter().all(told) { Ok(()) } else { Err(conflict()) }
+}
+
+/// 53000: whoever waits for a limited time has waited for so long.
+pub(crate) fn overloaded() -> SqlError {
+    SqlError::new("53000", "the server is overloaded")
+        .detail("The views are too far behind what was committed.")
+        .hint("Nothing was applied. Send the request again a little later.")
 }
 
 /// 40001, PostgreSQL's words.

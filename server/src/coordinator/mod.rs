@@ -8,6 +8,7 @@
 //! readers ──► Holds: newest tick, catalog, hold; never the queue
 //! ```
 
+mod answers; // requests that are done once
 mod coalesce; // many small batches become few
 mod commit; // the commit path, a pure state machine
 mod ddl; // ids and checks of catalog changes at commit
@@ -22,6 +23,7 @@ mod simulation; // random schedules against a model ledger
 #[cfg(test)]
 mod tests; // the task with real workers and a real log
 
+pub use answers::{Answer, Answers, Digest, Once};
 pub(crate) use coalesce::coalesce;
 pub use commit::{CommitPath, conflict};
 pub(crate) use ddl::tables_below;

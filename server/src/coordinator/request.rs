@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use millrace_engine::{Delta, RelationId, Tick, batch_bytes};
 use millrace_sql::{Catalog, CatalogChange, SqlError};
+
+use super::answers::Once;
 
 /// Names a commit while it is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,6 +80,10 @@ pub struct Request {
     pub catalog: Vec<CatalogChange>,
     /// Set where the session was granted to commit alone.
     pub alone: Option<AloneId>,
+    /// Set where it is to be done once, however often it is asked for.
+    pub once: Option<Once>,
+    /// How long it may wait for its group, then it is refused; `None`: as long as it takes.
+    pub patience: Option<Duration>,
 }
 
 impl Request {
@@ -109,6 +116,8 @@ pub struct Group {
     pub catalog: Vec<CatalogChange>,
     /// Changes of tables, each table once, its rows in the order of the commits.
     pub changes: Vec<(RelationId, Vec<Delta>)>,
+    /// The members that are done once.
+    pub once: Vec<Once>,
 }
 
 impl Group {
@@ -135,6 +144,11 @@ pub enum Event {
     },
     /// The session is gone. Takes back a commit that still waits; too late for one that is being logged.
     Cancelled {
+        /// Which commit.
+        id: CommitId,
+    },
+    /// The session waits no longer: as `Cancelled`, but it wants to know whether it was too late.
+    GivenUp {
         /// Which commit.
         id: CommitId,
     },
@@ -178,7 +192,7 @@ pub enum Effect {
         /// The catalog at that tick.
         catalog: Arc<Catalog>,
     },
-    /// The commit is durable and published.
+    /// The commit is durable and published; one that is done once perhaps long since.
     Acknowledge {
         /// Which commit.
         id: CommitId,

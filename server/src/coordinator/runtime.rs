@@ -4,17 +4,19 @@
 //! time. Control messages (cancel, alone) are at most one a waiting caller.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc as thread_channel};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use millrace_engine::{Engine, EngineError, IndexSpec, RelationId, TableSpec, Tick, ViewSpec};
 use millrace_sql::{CatalogChange, OnError, Relation, RelationKind, SqlError, Uniqueness};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use super::commit::CommitPath;
+use super::answers::{Answer, Once};
+use super::commit::{CommitPath, overloaded};
 use super::holds::Holds;
 use super::progress::Progress;
 use super::request::{AloneId, CommitId, Effect, Event, Group, Request};
@@ -62,16 +64,22 @@ pub struct Counts {
     pub lag_bytes: AtomicU64,
     /// Commits that wait for their group, now.
     pub queued: AtomicU64,
+    /// Requests whose answers are kept, now.
+    pub answers_kept: AtomicU64,
 }
 
 struct Submission {
     id: CommitId,
     request: Request,
     reply: oneshot::Sender<Result<Tick, SqlError>>,
+    /// Its caller waits no longer. (What it tells by `Control` may overtake the submission.)
+    given_up: Arc<AtomicBool>,
 }
 
 enum Control {
     Cancel(CommitId),
+    GiveUp(CommitId),
+    Answered(Once, oneshot::Sender<Result<Option<Answer>, SqlError>>),
     RequestAlone(AloneId, oneshot::Sender<()>),
     EndAlone(AloneId),
 }
@@ -143,16 +151,37 @@ impl Coordinator {
     ///
     /// # Errors
     /// 40001: something read has changed, read again. What a catalog change raises. 53100, 58030:
-    /// the log cannot be written. 57P01: the server goes down.
+    /// the log cannot be written. 57P01: the server goes down. 53000: it has waited as long as the request
+    /// allows, and has not taken place. Of a request that is done once, 22023 and 53400.
     pub async fn commit(&self, request: Request) -> Result<Tick, SqlError> {
         let id = CommitId(self.next_id());
-        let (reply, answer) = oneshot::channel();
-        let submission = Submission { id, request, reply };
-        self.requests.send(submission).await.map_err(|_| shutting_down())?;
+        let (reply, mut answer) = oneshot::channel();
+        let (patience, given_up) = (request.patience, Arc::new(AtomicBool::new(false)));
+        let submission = Submission { id, request, reply, given_up: given_up.clone() };
+        let submitted = within(patience, self.requests.send(submission)).await.ok_or_else(overloaded)?;
+        submitted.map_err(|_| shutting_down())?;
         let mut cancel = CancelOnDrop { id, control: &self.control, armed: true };
-        let answer = answer.await;
+        let answered = match within(patience, &mut answer).await {
+            Some(answered) => answered,
+            None => {
+                given_up.store(true, Ordering::SeqCst);
+                self.control.send(Control::GiveUp(id)).map_err(|_| shutting_down())?;
+                // Refused at once, unless its group is on its way.
+                answer.await
+            }
+        };
         cancel.armed = false;
-        answer.unwrap_or_else(|_| Err(shutting_down()))
+        answered.unwrap_or_else(|_| Err(shutting_down()))
+    }
+
+    /// What a request that is done once was answered, if it was done.
+    ///
+    /// # Errors
+    /// 22023 where its key came with another content; 57P01: the server goes down.
+    pub async fn answered(&self, once: Once) -> Result<Option<Answer>, SqlError> {
+        let (reply, answer) = oneshot::channel();
+        self.control.send(Control::Answered(once, reply)).map_err(|_| shutting_down())?;
+        answer.await.map_err(|_| shutting_down())?
     }
 
     /// Waits until this caller may read and commit with nobody beside.
@@ -176,6 +205,14 @@ impl Coordinator {
 
     fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// What comes in time, where there is a limit.
+async fn within<T>(limit: Option<Duration>, what: impl Future<Output = T>) -> Option<T> {
+    match limit {
+        None => Some(what.await),
+        Some(limit) => timeout(limit, what).await.ok(),
     }
 }
 
@@ -253,8 +290,13 @@ impl Runtime {
     }
 
     fn on_submission(&mut self, submission: Submission) -> Result<(), SqlError> {
-        let Submission { id, request, reply } = submission;
+        let Submission { id, request, reply, given_up } = submission;
         if reply.is_closed() {
+            return Ok(());
+        }
+        if given_up.load(Ordering::SeqCst) {
+            // The caller may be gone by now.
+            let _ = reply.send(Err(overloaded()));
             return Ok(());
         }
         self.replies.insert(id, reply);
@@ -264,6 +306,12 @@ impl Runtime {
     fn on_control(&mut self, message: Control) -> Result<(), SqlError> {
         match message {
             Control::Cancel(id) => self.feed(Event::Cancelled { id }),
+            Control::GiveUp(id) => self.feed(Event::GivenUp { id }),
+            Control::Answered(once, reply) => {
+                // The caller may be gone.
+                let _ = reply.send(self.path.answered(&once, now()));
+                Ok(())
+            }
             Control::RequestAlone(id, granted) => {
                 self.grants.insert(id, granted);
                 self.feed(Event::AloneRequested { id })
@@ -287,6 +335,7 @@ impl Runtime {
         let performed = self.perform(effects);
         self.counts.lag_bytes.store(self.path.lag_bytes() as u64, Ordering::Relaxed);
         self.counts.queued.store(self.path.queued() as u64, Ordering::Relaxed);
+        self.counts.answers_kept.store(self.path.answers_kept() as u64, Ordering::Relaxed);
         performed
     }
 

@@ -4,7 +4,8 @@
 //! jumps and sessions that commit alone: ticks ascend strictly; nothing is applied, published or
 //! acknowledged before it is durable, and each exactly once, in this order; a failed group's
 //! commits hear its SQLSTATE; what is acknowledged is serialisable in the order of ticks and
-//! members, and what is refused with 40001 had a reason; the catalog is the one that the logged
+//! members, and what is refused with 40001 had a reason; what is to be done once is, and answered the same each time,
+//! unless its key came with another content; who gives up learns whether it was too late; the catalog is the one that the logged
 //! changes give; rows are neither lost nor invented; back-pressure holds; nobody starves.
 //! Does not prove anything of the task around it.
 
@@ -22,6 +23,7 @@ use millrace_sql::{
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::answers::{Answers, Once};
 use super::commit::CommitPath;
 use super::request::{AloneId, CommitId, Effect, Event, Group, Reads, Request, Write, provisional_id};
 
@@ -31,27 +33,66 @@ const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 /// One step of a schedule. Indices are taken modulo what there is.
 #[derive(Clone, Debug)]
 enum Op {
-    Commit { writes: Vec<(usize, u8)>, reads: Vec<usize>, ticks_back: usize, alone: bool },
-    CreateTable { name: usize, with_row: bool },
-    CreateView { name: usize, over: usize },
-    Drop { relation: usize, cascade: bool },
-    Cancel { request: usize },
+    Commit {
+        writes: Vec<(usize, u8)>,
+        reads: Vec<usize>,
+        ticks_back: usize,
+        alone: bool,
+        once: Option<(u8, u8)>,
+    },
+    CreateTable {
+        name: usize,
+        with_row: bool,
+    },
+    CreateView {
+        name: usize,
+        over: usize,
+    },
+    Drop {
+        relation: usize,
+        cascade: bool,
+    },
+    Cancel {
+        request: usize,
+    },
+    GiveUp {
+        request: usize,
+    },
     Durable,
     Fail,
-    Applied { relation: usize },
+    Applied {
+        relation: usize,
+    },
     AloneRequest,
-    AloneEnd { alone: usize },
-    Clock { by: i64 },
+    AloneEnd {
+        alone: usize,
+    },
+    Clock {
+        by: i64,
+    },
 }
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        12 => (vec((0..8usize, 1..4u8), 0..3), vec(0..8usize, 0..3), 0..4usize, any::<bool>())
-            .prop_map(|(writes, reads, ticks_back, alone)| Op::Commit { writes, reads, ticks_back, alone }),
+        12 => (
+            vec((0..8usize, 1..4u8), 0..3),
+            vec(0..8usize, 0..3),
+            0..4usize,
+            any::<bool>(),
+            prop::option::weighted(0.3, (0..4u8, 0..2u8)),
+        )
+            .prop_map(|(writes, reads, ticks_back, alone, once)| Op::Commit {
+                writes,
+                reads,
+                ticks_back,
+                alone,
+                once,
+            }),
         2 => (0..5usize, any::<bool>()).prop_map(|(name, with_row)| Op::CreateTable { name, with_row }),
         2 => (0..5usize, 0..8usize).prop_map(|(name, over)| Op::CreateView { name, over }),
         1 => (0..8usize, any::<bool>()).prop_map(|(relation, cascade)| Op::Drop { relation, cascade }),
         1 => (0..100usize).prop_map(|request| Op::Cancel { request }),
+        1 => (0..100usize).prop_map(|request| Op::GiveUp { request }),
         8 => Just(Op::Durable),
         1 => Just(Op::Fail),
         6 => (0..8usize).prop_map(|relation| Op::Applied { relation }),
@@ -96,7 +137,7 @@ struct Model {
 impl Model {
     fn new() -> Model {
         Model {
-            path: CommitPath::new(Arc::default(), 10, LAG_BYTES),
+            path: CommitPath::new(Arc::default(), 10, LAG_BYTES, Answers::new(10)),
             now: 100,
             requests: Vec::new(),
             next_value: 0,
@@ -124,8 +165,10 @@ impl Model {
 
     fn run(&mut self, op: Op) {
         match op {
-            Op::Commit { writes, reads, ticks_back, alone } => {
-                self.commit(&writes, &reads, ticks_back, alone)
+            Op::Commit { writes, reads, ticks_back, alone, once } => {
+                let once =
+                    once.map(|(key, content)| Once { key: [key; 32], content: [content; 32], rows: 1 });
+                self.commit(&writes, &reads, ticks_back, alone, once);
             }
             Op::CreateTable { name, with_row } => {
                 let kind = RelationKind::Table { keep_rows: true, rules: TableRules::default() };
@@ -155,6 +198,7 @@ impl Model {
                 self.request(Request { catalog: vec![CatalogChange::Drop(ids)], ..Request::default() });
             }
             Op::Cancel { request } => self.cancel(request),
+            Op::GiveUp { request } => self.give_up(request),
             Op::Durable => self.durable(),
             Op::Fail => self.fail(),
             Op::Applied { relation } => {
@@ -187,7 +231,14 @@ impl Model {
         }
     }
 
-    fn commit(&mut self, writes: &[(usize, u8)], reads: &[usize], ticks_back: usize, alone: bool) {
+    fn commit(
+        &mut self,
+        writes: &[(usize, u8)],
+        reads: &[usize],
+        ticks_back: usize,
+        alone: bool,
+        once: Option<Once>,
+    ) {
         let (tick, catalog) = self.moments[self.moments.len().saturating_sub(ticks_back + 1)].clone();
         let is_table = |relation: &Arc<Relation>| matches!(relation.kind, RelationKind::Table { .. });
         let targets: Vec<_> = writes
@@ -207,8 +258,9 @@ impl Model {
         self.request(Request {
             writes,
             reads: Reads { tick, relations, keys: BTreeSet::new() },
-            catalog: Vec::new(),
             alone,
+            once,
+            ..Request::default()
         });
     }
 
@@ -238,16 +290,42 @@ impl Model {
             return;
         }
         let index = request % self.requests.len();
-        let values = changes_of_request(&self.requests[index].0);
-        let is_in_flight = self.in_flight.as_ref().is_some_and(|group| {
-            let inside = changes_of_group(group);
-            values.iter().any(|(_, value, _)| inside.iter().any(|(_, other, _)| other == value))
-                || (!group.catalog.is_empty() && !self.requests[index].0.catalog.is_empty())
-        });
-        if self.requests[index].1 == Fate::Waits && !is_in_flight {
+        if self.requests[index].1 == Fate::Waits && !self.may_be_in_flight(index) {
             self.requests[index].1 = Fate::Cancelled;
             self.feed(Event::Cancelled { id: CommitId(index as u64) });
         }
+    }
+
+    fn may_be_in_flight(&self, index: usize) -> bool {
+        let request = &self.requests[index].0;
+        let values = changes_of_request(request);
+        self.in_flight.as_ref().is_some_and(|group| {
+            let inside = changes_of_group(group);
+            values.iter().any(|(_, value, _)| inside.iter().any(|(_, other, _)| other == value))
+                || (!group.catalog.is_empty() && !request.catalog.is_empty())
+                || request.once.is_some_and(|once| group.once.contains(&once))
+        })
+    }
+
+    /// Who gives up is refused at once, unless its group is on its way.
+    fn give_up(&mut self, request: usize) {
+        if self.requests.is_empty() {
+            return;
+        }
+        let index = request % self.requests.len();
+        let is_waiting = self.requests[index].1 == Fate::Waits && !self.may_be_in_flight(index);
+        self.feed(Event::GivenUp { id: CommitId(index as u64) });
+        let fate = &self.requests[index].1;
+        assert!(!is_waiting || *fate == Fate::Rejected("53000".to_owned()), "{fate:?}");
+    }
+
+    /// The tick at which a request that is done once was done, by another that was the same.
+    fn done_before(&self, id: CommitId) -> Option<Tick> {
+        let once = self.requests[id.0 as usize].0.once?;
+        self.requests.iter().find_map(|(request, fate)| match fate {
+            Fate::Acknowledged(tick) if request.once == Some(once) => Some(*tick),
+            _ => None,
+        })
     }
 
     fn durable(&mut self) {
@@ -319,10 +397,13 @@ impl Model {
                     stage = 2;
                     self.on_publish(tick, catalog);
                 }
-                Effect::Acknowledge { id, tick } => {
-                    assert_eq!(stage, 2, "acknowledged after it was published");
-                    self.on_acknowledge(id, tick);
-                }
+                Effect::Acknowledge { id, tick } => match self.done_before(id) {
+                    Some(then) => self.on_repeat(id, tick, then),
+                    None => {
+                        assert_eq!(stage, 2, "acknowledged after it was published");
+                        self.on_acknowledge(id, tick);
+                    }
+                },
                 Effect::Append(group) => {
                     stage = 3;
                     self.on_append(group);
@@ -404,13 +485,31 @@ impl Model {
         self.requests[id.0 as usize].1 = Fate::Acknowledged(tick);
     }
 
+    /// The same answer again, and nothing else.
+    fn on_repeat(&mut self, id: CommitId, tick: Tick, then: Tick) {
+        let (request, fate) = self.requests[id.0 as usize].clone();
+        assert_eq!((fate, tick), (Fate::Waits, then), "answered once, and as the first time");
+        let values = changes_of_request(&request);
+        let is_logged = |(_, value, _): &Change| self.unclaimed.iter().any(|(_, other, _)| other == value);
+        assert!(!values.iter().any(is_logged), "done again");
+        self.requests[id.0 as usize].1 = Fate::Acknowledged(tick);
+    }
+
     fn on_reject(&mut self, id: CommitId, error: &SqlError) {
         let (request, fate) = self.requests[id.0 as usize].clone();
         assert_eq!(fate, Fate::Waits, "answered once");
         match error.sqlstate.as_str() {
             "40001" => assert!(self.has_reason(&request), "refused without a reason: {request:?}"),
             "42P07" | "2BP01" => assert!(!request.catalog.is_empty()),
-            "58030" => {}
+            "58030" | "53000" => {}
+            "22023" => {
+                let key = request.once.map(|once| once.key);
+                let another = |(other, fate): &(Request, Fate)| {
+                    let came = !matches!(fate, Fate::Cancelled);
+                    came && other.once.map(|once| once.key) == key && other.once != request.once
+                };
+                assert!(key.is_some() && self.requests.iter().any(another));
+            }
             other => panic!("{other}"),
         }
         self.requests[id.0 as usize].1 = Fate::Rejected(error.sqlstate.clone());

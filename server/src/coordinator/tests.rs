@@ -52,7 +52,8 @@ impl Bench {
     /// Nothing stored yet.
     fn empty(append: AppendGroup) -> Bench {
         let (engine, progress) = engine(2);
-        Bench::start(engine, progress, Recovered { catalog: Arc::default(), newest: 0 }, append)
+        let (catalog, answers) = (Arc::default(), Answers::new(10));
+        Bench::start(engine, progress, Recovered { catalog, newest: 0, answers }, append)
     }
 
     /// On the log of a folder.
@@ -60,7 +61,7 @@ impl Bench {
         let (engine, progress) = engine(2);
         let (mut log, replay) =
             Log::open(folder, Arc::new(RealDisk), LogConfig::default(), Box::new(OsRandom)).unwrap();
-        let recovered = recover(replay, &engine, &progress, LAG_BYTES).await.unwrap();
+        let recovered = recover(replay, &engine, &progress, LAG_BYTES, Answers::new(10)).await.unwrap();
         let append: AppendGroup = Box::new(move |group| {
             log.append_group(&[record::encode(group)?])
                 .map_err(|error| SqlError::new(error.sqlstate, error.message))
@@ -69,9 +70,9 @@ impl Bench {
     }
 
     fn start(engine: Engine, progress: Arc<Progress>, recovered: Recovered, append: AppendGroup) -> Bench {
-        let Recovered { catalog, newest } = recovered;
+        let Recovered { catalog, newest, answers } = recovered;
         let holds = Arc::new(Holds::new(newest, catalog.clone()));
-        let path = CommitPath::new(catalog, newest, LAG_BYTES);
+        let path = CommitPath::new(catalog, newest, LAG_BYTES, answers);
         let shutdown = CancellationToken::new();
         let parts = Parts { path, holds: holds.clone(), progress, engine: engine.clone(), append };
         let (coordinator, task) = Coordinator::start(parts, shutdown.clone()).unwrap();
@@ -337,4 +338,59 @@ async fn after_the_shutdown_commits_are_refused() {
     bench.stop().await;
     let error = coordinator.commit(insert(table, &[1], 1)).await.unwrap_err();
     assert_eq!(error.sqlstate, "57P01");
+}
+
+fn once(key: u8, content: u8) -> Option<Once> {
+    Some(Once { key: [key; 32], content: [content; 32], rows: 1 })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_be_done_once_is_done_once_also_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::on(folder.path()).await;
+    let table = bench.create_table().await;
+    let request = |content| Request { once: once(1, content), ..insert(table, &[7], 1) };
+    let commits: Vec<_> = (0..8)
+        .map(|_| {
+            let (coordinator, request) = (bench.coordinator.clone(), request(1));
+            tokio::spawn(async move { coordinator.commit(request).await.unwrap() })
+        })
+        .collect();
+    let mut ticks = BTreeSet::new();
+    for commit in commits {
+        ticks.insert(commit.await.unwrap());
+    }
+    assert_eq!((ticks.len(), bench.rows(table).await), (1, vec![7]));
+    let other = bench.coordinator.commit(request(2)).await;
+    assert_eq!(other.map_err(|error| error.sqlstate), Err("22023".to_owned()));
+    bench.stop().await;
+
+    let bench = Bench::on(folder.path()).await;
+    assert_eq!(bench.coordinator.commit(request(1)).await.ok(), ticks.first().copied());
+    assert_eq!(bench.rows(table).await, [7]);
+    let answer = bench.coordinator.answered(once(1, 1).unwrap()).await.unwrap().unwrap();
+    assert_eq!((Some(answer.tick), answer.rows), (ticks.first().copied(), 1));
+    assert_eq!(bench.coordinator.answered(once(3, 1).unwrap()).await, Ok(None));
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_no_longer_knows_that_nothing_was_done() {
+    let (append, permit, mut arrivals) = gated();
+    permit.send(Ok(())).unwrap();
+    let bench = Bench::empty(append);
+    let table = bench.create_table().await;
+    arrivals.recv().await;
+    let coordinator = bench.coordinator.clone();
+    let first = tokio::spawn(async move { coordinator.commit(insert(table, &[1], 1)).await });
+    arrivals.recv().await;
+    // The log is busy: this one waits in the queue for as long as it wants to, and is refused.
+    let patience = Some(std::time::Duration::from_millis(1));
+    let impatient = Request { patience, ..insert(table, &[2], 1) };
+    let refused = bench.coordinator.commit(impatient).await;
+    assert_eq!(refused.map_err(|error| error.sqlstate), Err("53000".to_owned()));
+    permit.send(Ok(())).unwrap();
+    first.await.unwrap().unwrap();
+    assert_eq!(bench.rows(table).await, [1]);
+    bench.stop().await;
 }

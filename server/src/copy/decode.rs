@@ -3,24 +3,17 @@
 //! Invariant: a batch holds at most `BATCH_ROWS` rows and about `BATCH_BYTES` bytes of lines, so that
 //! memory is bounded by the batch at hand whatever the client sends.
 
-use std::sync::Arc;
-
-use arrow::array::{
-    ArrayRef, BinaryBuilder, BinaryViewBuilder, BooleanBuilder, Date32Builder, Decimal128Builder,
-    FixedSizeBinaryBuilder, Float32Builder, Float64Builder, Int16Builder, Int32Builder, Int64Builder,
-    IntervalMonthDayNanoBuilder, LargeBinaryBuilder, RecordBatch, StringBuilder, StringViewBuilder,
-    Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
-};
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use millrace_engine::{DataType, Element, Limit, Literal, MOMENT_ZONE, schema_of};
-use millrace_sql::{Column, LineFormat, SqlError, Zone, text_form};
+use millrace_engine::{DataType, schema_of};
+use millrace_sql::{Column, LineFormat, SqlError, Zone};
 
+use super::builder::Builder;
 use super::fields::Fields;
 use super::lines::{Line, Lines};
-use crate::pgwire::utf8;
 
-const BATCH_ROWS: usize = 4096;
-const BATCH_BYTES: usize = 4 << 20;
+pub(crate) const BATCH_ROWS: usize = 4096;
+pub(crate) const BATCH_BYTES: usize = 4 << 20;
 
 /// How much of a wrong value an error shows.
 const SHOWN_CHARS: usize = 100;
@@ -35,7 +28,8 @@ pub struct Decoder {
     lines: Lines,
     fields: Fields,
     builders: Vec<Builder>,
-    rows: usize,
+    /// The numbers of the lines of the rows at hand.
+    numbers: Vec<u64>,
     bytes: usize,
     /// The header has not been skipped yet.
     skip_header: bool,
@@ -54,11 +48,16 @@ impl Decoder {
             lines: Lines::new(format),
             fields: Fields::default(),
             builders: types.iter().map(|data_type| Builder::new(*data_type)).collect(),
-            rows: 0,
+            numbers: Vec::new(),
             bytes: 0,
             skip_header: format.header,
             complete: false,
         }
+    }
+
+    /// The same of a whole file, in which nothing but its end ends the data.
+    pub(crate) fn of_file(self) -> Decoder {
+        Decoder { lines: self.lines.of_file(), ..self }
     }
 
     /// More bytes from the client, cut anywhere.
@@ -76,252 +75,115 @@ impl Decoder {
     ///
     /// # Errors
     /// 22P04 for a line of the wrong shape, 22021 for bytes that are not UTF-8, else what the type's
-    /// input raises. The detail names line and column. No batch follows an error.
-    pub fn next_batch(&mut self) -> Result<Option<RecordBatch>, SqlError> {
-        while self.rows < BATCH_ROWS && self.bytes < BATCH_BYTES {
-            match self.lines.next().map_err(|error| at_line(error, self.lines.number() + 1))? {
+    /// input raises; with line and column. No batch follows an error.
+    pub fn next_batch(&mut self) -> Result<Option<RecordBatch>, BadLine> {
+        Ok(self.next_numbered()?.map(|(batch, _)| batch))
+    }
+
+    /// The same, and the number of each row's line.
+    pub(crate) fn next_numbered(&mut self) -> Result<Option<(RecordBatch, Vec<u64>)>, BadLine> {
+        while self.numbers.len() < BATCH_ROWS && self.bytes < BATCH_BYTES {
+            match self.lines.next().map_err(|error| BadLine::new(error, self.lines.number() + 1))? {
                 Some(_) if std::mem::take(&mut self.skip_header) => {}
                 Some(line) => self.append(&line)?,
-                None if self.complete && self.rows > 0 => break,
+                None if self.complete && !self.numbers.is_empty() => break,
                 None => return Ok(None),
             }
         }
         self.finish().map(Some)
     }
 
-    fn append(&mut self, line: &Line) -> Result<(), SqlError> {
-        self.fields.cut(&line.bytes, &self.format).map_err(|error| at_line(error, line.number))?;
-        self.check_count(line)?;
+    fn append(&mut self, line: &Line) -> Result<(), BadLine> {
+        let misplaced = |error| BadLine::new(error, line.number);
+        self.fields.cut(&line.bytes, &self.format).map_err(misplaced)?;
+        self.check_count().map_err(misplaced)?;
         for (at, (builder, column)) in self.builders.iter_mut().zip(&self.columns).enumerate() {
             let value = self.fields.value(at);
-            builder.append(value, &self.zone).map_err(|error| at_value(error, line.number, column, value))?;
+            builder
+                .append(value, &self.zone)
+                .map_err(|error| BadLine::of_value(error, line.number, column, value))?;
         }
-        self.rows += 1;
+        self.numbers.push(line.number);
         self.bytes += line.bytes.len();
         Ok(())
     }
 
-    fn check_count(&self, line: &Line) -> Result<(), SqlError> {
+    fn check_count(&self) -> Result<(), SqlError> {
         if self.fields.len() > self.columns.len() {
-            let error = SqlError::new("22P04", "extra data after last expected column");
-            return Err(at_line(error, line.number));
+            return Err(SqlError::new("22P04", "extra data after last expected column"));
         }
         match self.columns.get(self.fields.len()) {
             Some(missing) => {
-                let error = SqlError::new("22P04", format!("missing data for column \"{}\"", missing.name));
-                Err(at_line(error, line.number))
+                Err(SqlError::new("22P04", format!("missing data for column \"{}\"", missing.name)))
             }
             None => Ok(()),
         }
     }
 
-    fn finish(&mut self) -> Result<RecordBatch, SqlError> {
-        self.rows = 0;
+    fn finish(&mut self) -> Result<(RecordBatch, Vec<u64>), BadLine> {
         self.bytes = 0;
-        let arrays = self.builders.iter_mut().map(Builder::finish).collect::<Result<Vec<_>, _>>()?;
-        RecordBatch::try_new(self.schema.clone(), arrays).map_err(SqlError::internal)
+        let numbers = std::mem::take(&mut self.numbers);
+        let arrays = self.builders.iter_mut().map(Builder::finish).collect::<Result<Vec<_>, _>>();
+        let batch = arrays
+            .and_then(|arrays| RecordBatch::try_new(self.schema.clone(), arrays).map_err(SqlError::internal));
+        Ok((batch.map_err(|error| BadLine::new(error, 0))?, numbers))
     }
 }
 
-/// Names the line where the error has no detail of its own.
-fn at_line(error: SqlError, number: u64) -> SqlError {
-    with_place(error, format!("COPY, line {number}"))
+/// What is wrong with a line, and where.
+#[derive(Debug)]
+pub struct BadLine {
+    /// What is wrong.
+    pub error: Box<SqlError>,
+    /// The number of the line, from 1.
+    pub line: u64,
+    /// The column whose value is wrong.
+    pub column: Option<String>,
+    /// That value.
+    value: Option<String>,
 }
 
-fn at_value(error: SqlError, number: u64, column: &Column, value: Option<&[u8]>) -> SqlError {
-    let place = format!("COPY, line {number}, column {}", column.name);
-    let Some(value) = value else { return with_place(error, place) };
-    let value = String::from_utf8_lossy(value);
-    let shown: String = value.chars().take(SHOWN_CHARS).collect();
-    let dots = if shown.len() < value.len() { "..." } else { "" };
-    with_place(error, format!("{place}: \"{shown}{dots}\""))
-}
-
-fn with_place(error: SqlError, place: String) -> SqlError {
-    let detail = match &error.detail {
-        Some(detail) => format!("{detail} {place}"),
-        None => place,
-    };
-    error.detail(detail)
-}
-
-/// The digits of a second that are kept where no limit says fewer.
-const DIGITS: u8 = 6;
-
-/// A column of the batch at hand.
-enum Builder {
-    Boolean(BooleanBuilder),
-    Int32(Int32Builder),
-    Int64(Int64Builder),
-    Float64(Float64Builder),
-    Text(StringBuilder),
-    /// With the digits of a second.
-    Timestamp(TimestampMicrosecondBuilder, u8),
-    Numeric(Decimal128Builder, u8, u8),
-    Date(Date32Builder),
-    Interval(IntervalMonthDayNanoBuilder),
-    Int16(Int16Builder),
-    Float32(Float32Builder),
-    TimestampTz(TimestampMicrosecondBuilder, u8),
-    Uuid(FixedSizeBinaryBuilder),
-    Bytea(BinaryBuilder),
-    Time(Time64MicrosecondBuilder, u8),
-    Json(StringBuilder),
-    Jsonb(LargeBinaryBuilder),
-    Array(BinaryViewBuilder, Element),
-    /// `char` without a length.
-    Char(StringBuilder),
-    /// Texts with a limit.
-    Limited(StringBuilder, Limit),
-    /// Numerics of any number of digits, or of a type of more than 38.
-    Decimal(StringViewBuilder, DataType),
-}
-
-impl Builder {
-    fn new(data_type: DataType) -> Builder {
-        match data_type {
-            DataType::Boolean => Builder::Boolean(BooleanBuilder::new()),
-            DataType::Int32 => Builder::Int32(Int32Builder::new()),
-            DataType::Int64 => Builder::Int64(Int64Builder::new()),
-            DataType::Float64 => Builder::Float64(Float64Builder::new()),
-            DataType::Text => Builder::Text(StringBuilder::new()),
-            DataType::Timestamp => Builder::Timestamp(TimestampMicrosecondBuilder::new(), DIGITS),
-            DataType::Numeric { precision, scale } => {
-                Builder::Numeric(Decimal128Builder::new(), precision, scale)
-            }
-            DataType::Date => Builder::Date(Date32Builder::new()),
-            DataType::Interval => Builder::Interval(IntervalMonthDayNanoBuilder::new()),
-            DataType::Int16 => Builder::Int16(Int16Builder::new()),
-            DataType::Float32 => Builder::Float32(Float32Builder::new()),
-            DataType::Uuid => Builder::Uuid(FixedSizeBinaryBuilder::new(16)),
-            DataType::Bytea => Builder::Bytea(BinaryBuilder::new()),
-            DataType::TimestampTz => {
-                Builder::TimestampTz(TimestampMicrosecondBuilder::new().with_timezone(MOMENT_ZONE), DIGITS)
-            }
-            DataType::Time => Builder::Time(Time64MicrosecondBuilder::new(), DIGITS),
-            DataType::Char => Builder::Char(StringBuilder::new()),
-            DataType::Json => Builder::Json(StringBuilder::new()),
-            DataType::Jsonb => Builder::Jsonb(LargeBinaryBuilder::new()),
-            DataType::Array(element) => Builder::Array(BinaryViewBuilder::new(), element),
-            DataType::Decimal => Builder::Decimal(StringViewBuilder::new(), data_type),
-            DataType::Limited(limit) => Builder::limited(limit),
-        }
+impl BadLine {
+    fn new(error: SqlError, line: u64) -> BadLine {
+        BadLine { error: Box::new(error), line, column: None, value: None }
     }
 
-    fn limited(limit: Limit) -> Builder {
-        match limit {
-            Limit::Varchar(_) | Limit::Char(_) => Builder::Limited(StringBuilder::new(), limit),
-            Limit::Timestamp(digits) => Builder::Timestamp(TimestampMicrosecondBuilder::new(), digits),
-            Limit::TimestampTz(digits) => {
-                Builder::TimestampTz(TimestampMicrosecondBuilder::new().with_timezone(MOMENT_ZONE), digits)
-            }
-            Limit::Time(digits) => Builder::Time(Time64MicrosecondBuilder::new(), digits),
-            Limit::Numeric { .. } => Builder::Decimal(StringViewBuilder::new(), DataType::Limited(limit)),
-        }
+    fn of_value(error: SqlError, line: u64, column: &Column, value: Option<&[u8]>) -> BadLine {
+        let value = value.map(|value| {
+            let value = String::from_utf8_lossy(value);
+            let shown: String = value.chars().take(SHOWN_CHARS).collect();
+            if shown.len() < value.len() { format!("{shown}...") } else { shown }
+        });
+        BadLine { error: Box::new(error), line, column: Some(column.name.clone()), value }
     }
+}
 
-    /// Appends a value as the client wrote it; `None` is NULL.
-    fn append(&mut self, value: Option<&[u8]>, zone: &Zone) -> Result<(), SqlError> {
-        let text = value.map(utf8).transpose()?;
-        match self {
-            Builder::Boolean(builder) => {
-                builder.append_option(text.map(text_form::parse_boolean).transpose()?)
-            }
-            Builder::Int16(builder) => builder.append_option(text.map(text_form::parse_int16).transpose()?),
-            Builder::Bytea(builder) => builder.append_option(text.map(text_form::parse_bytea).transpose()?),
-            Builder::Uuid(builder) => match text.map(text_form::parse_uuid).transpose()? {
-                Some(uuid) => builder.append_value(uuid).map_err(SqlError::internal)?,
-                None => builder.append_null(),
-            },
-            Builder::TimestampTz(builder, digits) => {
-                let moment = text.map(|text| text_form::parse_timestamptz(text, zone)).transpose()?;
-                builder.append_option(moment.map(|moment| text_form::round_timestamp(moment, *digits)));
-            }
-            Builder::Time(builder, digits) => {
-                let time = text.map(text_form::parse_time).transpose()?;
-                builder.append_option(time.map(|time| text_form::round_time(time, *digits)));
-            }
-            Builder::Json(builder) => builder.append_option(text.map(text_form::check_json).transpose()?),
-            Builder::Array(builder, element) => {
-                let array = text.map(|text| text_form::parse_array(text, *element, zone)).transpose()?;
-                builder.append_option(array.map(|array| array.encode()));
-            }
-            Builder::Jsonb(builder) => builder.append_option(text.map(text_form::parse_jsonb).transpose()?),
-            Builder::Char(builder) => builder.append_option(text.map(|text| text.trim_end_matches(' '))),
-            Builder::Limited(builder, limit) => {
-                builder.append_option(text.map(|text| text_form::fitted(text, *limit)).transpose()?);
-            }
-            Builder::Float32(builder) => {
-                builder.append_option(text.map(text_form::parse_float32).transpose()?)
-            }
-            Builder::Int32(builder) => builder.append_option(text.map(text_form::parse_int32).transpose()?),
-            Builder::Int64(builder) => builder.append_option(text.map(text_form::parse_int64).transpose()?),
-            Builder::Float64(builder) => {
-                builder.append_option(text.map(text_form::parse_float64).transpose()?)
-            }
-            Builder::Text(builder) => builder.append_option(text),
-            Builder::Timestamp(builder, digits) => {
-                let time = text.map(text_form::parse_timestamp).transpose()?;
-                builder.append_option(time.map(|time| text_form::round_timestamp(time, *digits)));
-            }
-            Builder::Numeric(builder, precision, scale) => {
-                let value =
-                    text.map(|text| text_form::parse_numeric(text, *precision, *scale)).transpose()?;
-                builder.append_option(value);
-            }
-            Builder::Decimal(builder, data_type) => {
-                let value = text.map(|text| text_form::parse(text, *data_type, zone)).transpose()?;
-                builder.append_option(value.as_ref().and_then(|value| match value {
-                    Literal::Decimal(stored) => Some(stored),
-                    _ => None,
-                }));
-            }
-            Builder::Date(builder) => builder.append_option(text.map(text_form::parse_date).transpose()?),
-            Builder::Interval(builder) => {
-                let value = text.map(|text| text_form::parse_interval(text)?.to_arrow()).transpose()?;
-                builder.append_option(value);
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<ArrayRef, SqlError> {
-        Ok(match self {
-            Builder::Boolean(builder) => Arc::new(builder.finish()),
-            Builder::Int32(builder) => Arc::new(builder.finish()),
-            Builder::Int64(builder) => Arc::new(builder.finish()),
-            Builder::Float64(builder) => Arc::new(builder.finish()),
-            Builder::Text(builder) => Arc::new(builder.finish()),
-            Builder::Timestamp(builder, _) | Builder::TimestampTz(builder, _) => Arc::new(builder.finish()),
-            Builder::Time(builder, _) => Arc::new(builder.finish()),
-            Builder::Jsonb(builder) => Arc::new(builder.finish()),
-            Builder::Array(builder, _) => Arc::new(builder.finish()),
-            Builder::Json(builder) | Builder::Char(builder) | Builder::Limited(builder, _) => {
-                Arc::new(builder.finish())
-            }
-            Builder::Decimal(builder, _) => Arc::new(builder.finish()),
-            Builder::Date(builder) => Arc::new(builder.finish()),
-            Builder::Interval(builder) => Arc::new(builder.finish()),
-            Builder::Int16(builder) => Arc::new(builder.finish()),
-            Builder::Float32(builder) => Arc::new(builder.finish()),
-            Builder::Uuid(builder) => Arc::new(builder.finish()),
-            Builder::Bytea(builder) => Arc::new(builder.finish()),
-            Builder::Numeric(builder, precision, scale) => {
-                let array = builder.finish().with_precision_and_scale(*precision, *scale as i8);
-                Arc::new(array.map_err(SqlError::internal)?)
-            }
-        })
+impl From<BadLine> for SqlError {
+    /// The detail tells the place, as PostgreSQL's context does.
+    fn from(BadLine { error, line, column, value }: BadLine) -> SqlError {
+        let column = column.map(|column| format!(", column {column}")).unwrap_or_default();
+        let value = value.map(|value| format!(": \"{value}\"")).unwrap_or_default();
+        let place = format!("COPY, line {line}{column}{value}");
+        let detail = match &error.detail {
+            Some(detail) => format!("{detail} {place}"),
+            None => place,
+        };
+        error.detail(detail)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
     use crate::copy::Encoder;
     use crate::copy::lines::tests::{csv, text};
+    use arrow::array::ArrayRef;
     use arrow::compute::concat_batches;
     use arrow::util::pretty::pretty_format_batches;
     use bytes::BytesMut;
+    use millrace_engine::MOMENT_ZONE;
     use millrace_sql::UTC;
     use proptest::prelude::*;
 

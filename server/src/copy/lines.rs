@@ -40,7 +40,9 @@ pub(crate) struct Lines {
     inner_ends: u64,
     /// The client said that nothing follows.
     complete: bool,
-    /// `\.` was seen: what follows does not count.
+    /// `\.` alone on a line ends the data.
+    has_mark: bool,
+    /// It was seen: what follows does not count.
     ended: bool,
 }
 
@@ -66,8 +68,14 @@ impl Lines {
             number: 0,
             inner_ends: 0,
             complete: false,
+            has_mark: true,
             ended: false,
         }
+    }
+
+    /// The lines of a whole file of CSV, in which nothing but its end ends the data.
+    pub(crate) fn of_file(self) -> Lines {
+        Lines { has_mark: false, ..self }
     }
 
     /// More bytes from the client.
@@ -124,7 +132,7 @@ impl Lines {
         self.scanned = 0;
         let number = self.number + 1;
         self.number = number + std::mem::take(&mut self.inner_ends);
-        if bytes.as_ref() == b"\\." {
+        if self.has_mark && bytes.as_ref() == b"\\." {
             self.ended = true;
             self.waiting.clear();
             return None;

@@ -4,10 +4,11 @@
 //! Modules in reading order:
 
 mod binary; // the binary format, both ways
-mod decode; // values into batches
+pub(crate) mod builder; // values into columns
+pub(crate) mod decode; // lines into batches
 mod encode; // batches into lines
-mod fields; // a line cut into values
-mod lines; // bytes cut into lines, wherever their chunks end
+pub(crate) mod fields; // a line cut into values
+pub(crate) mod lines; // bytes cut into lines, wherever their chunks end
 
 pub use binary::{BinaryDecoder, BinaryEncoder};
 pub use decode::Decoder;

@@ -20,7 +20,7 @@ use super::fault::{Fault, error_response, notice_response};
 use super::message::{Message, Target};
 use super::rows::{Format, Rows, row_description};
 use super::wire::Wire;
-use crate::session::{Response, Session, TransactionStatus};
+use crate::session::{Response, Session, TransactionStatus, rows_tag};
 
 /// A client's connection: its socket, its session, and the portals, which only the wire knows.
 pub(crate) struct Connection {
@@ -241,13 +241,5 @@ impl Connection {
             TransactionStatus::Failed => Status::Error,
         };
         self.wire.send(&ReadyForQuery::new(status))
-    }
-}
-
-/// The tags of what gives rows count them, but for those of SUBSCRIBE, SHOW and EXPLAIN.
-pub(crate) fn rows_tag(tag: &str, count: u64) -> String {
-    match tag {
-        "SELECT" | "FETCH" | "INSERT 0" | "UPDATE" | "DELETE" => format!("{tag} {count}"),
-        other => other.to_owned(),
     }
 }

@@ -46,7 +46,7 @@ impl Reader {
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>, SqlError> {
         match self {
-            Reader::Lines(decoder) => decoder.next_batch(),
+            Reader::Lines(decoder) => Ok(decoder.next_batch()?),
             Reader::Binary(decoder) => decoder.next_batch(),
         }
     }

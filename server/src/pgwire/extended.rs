@@ -11,13 +11,13 @@ use bytes::Bytes;
 use millrace_engine::{DataType, Literal};
 use millrace_sql::{ResultColumns, SqlError, Zone};
 
-use super::connection::{Connection, rows_tag};
+use super::connection::Connection;
 use super::fault::Fault;
 use super::message::{Bind, Target};
 use super::rows::{Format, Rows, row_description};
 use super::types::{parameter_oid, parameter_type, read_parameter};
-use crate::session::Response;
 use crate::session::prepared::{Prepared, check_columns};
+use crate::session::{Response, rows_tag};
 
 /// The most portals of one connection.
 const PORTALS_MAX: usize = 10_000;

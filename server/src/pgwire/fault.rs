@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(fields, expected.map(|(code, value)| (code, value.to_owned())));
         assert_eq!(fatal_response(&error).fields[0].1, "FATAL");
         let (schema, table) = ("s".to_owned(), "t".to_owned());
-        let about = About { schema, table, column: None, constraint: Some("t_pkey".to_owned()) };
+        let about = About { schema, table, column: None, constraint: Some("t_pkey".to_owned()), row: None };
         let fields = error_response(&SqlError::new("23505", "m").about(about)).fields;
         let named: Vec<String> =
             fields[4..].iter().map(|(code, value)| format!("{}{value}", *code as char)).collect();

@@ -2,7 +2,8 @@
 //!
 //! The log knows tables' changes; a change of the catalog is bytes to it. Their form is `Logged`:
 //! a version, then the change. Since version three the change is JSON: its fields have names, so that one
-//! that is added later is absent from older logs, and nothing else.
+//! that is added later is absent from older logs, and nothing else. What was answered to requests that are done once
+//! stands beside them, in the record that has their rows.
 
 mod older; // versions one and two
 
@@ -10,10 +11,10 @@ use millrace_engine::{PlanRef, PlanTree, Record, TableChanges};
 use millrace_sql::{CatalogChange, SqlError};
 use serde::{Deserialize, Serialize};
 
-use crate::coordinator::Group;
+use crate::coordinator::{Group, Once};
 use older::OldChange;
 
-/// A change of the catalog as it stands in the log. Serialised: only append variants.
+/// A change of the catalog, or an answer, as it stands in the log. Serialised: only append variants.
 #[derive(Serialize, Deserialize)]
 enum Logged {
     /// As written before plans shared their inputs.
@@ -22,6 +23,25 @@ enum Logged {
     V2(OldChange<PlanRef>),
     /// JSON.
     V3(String),
+    /// A request that was done once, in JSON. Its answer has the record's tick.
+    Once(String),
+}
+
+/// A request that was done once, as it stands in the log: hashes in hexadecimal digits.
+#[derive(Serialize, Deserialize)]
+struct LoggedOnce {
+    key: String,
+    content: String,
+    rows: u64,
+}
+
+/// What the server keeps in a record beside rows.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Notes {
+    /// Changes of the catalog.
+    pub(crate) catalog: Vec<CatalogChange>,
+    /// Requests that were done once.
+    pub(crate) once: Vec<Once>,
 }
 
 /// The group's record.
@@ -33,30 +53,59 @@ pub(crate) fn encode(group: &Group) -> Result<Record, SqlError> {
         let json = serde_json::to_string(change).map_err(SqlError::internal)?;
         postcard::to_stdvec(&Logged::V3(json)).map_err(SqlError::internal)
     };
-    let catalog = group.catalog.iter().map(encoded).collect::<Result<_, _>>()?;
+    let changes = group.catalog.iter().map(encoded);
+    let catalog = changes.chain(group.once.iter().map(encode_once)).collect::<Result<_, _>>()?;
     let tables = group.changes.iter().flat_map(|(relation, deltas)| {
         deltas.iter().map(|delta| TableChanges { relation: *relation, delta: delta.clone() })
     });
     Ok(Record { tick: group.tick, tables: tables.collect(), catalog })
 }
 
-/// The catalog changes of a record.
+fn encode_once(once: &Once) -> Result<Vec<u8>, SqlError> {
+    let hex = |digest: &[u8]| digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let logged = LoggedOnce { key: hex(&once.key), content: hex(&once.content), rows: once.rows };
+    let json = serde_json::to_string(&logged).map_err(SqlError::internal)?;
+    postcard::to_stdvec(&Logged::Once(json)).map_err(SqlError::internal)
+}
+
+/// What the server keeps in a record beside rows.
 ///
 /// # Errors
 /// What cannot be read.
-pub(crate) fn catalog_changes(record: &Record) -> Result<Vec<CatalogChange>, String> {
-    record.catalog.iter().map(|bytes| catalog_change(bytes)).collect()
+pub(crate) fn notes(record: &Record) -> Result<Notes, String> {
+    let mut notes = Notes::default();
+    for bytes in &record.catalog {
+        match logged(bytes)? {
+            Logged::V1(change) => notes.catalog.push(change.into()),
+            Logged::V2(change) => notes.catalog.push(change.into()),
+            Logged::V3(json) => notes.catalog.push(
+                serde_json::from_str(&json)
+                    .map_err(|error| format!("a change of the catalog cannot be read: {error}"))?,
+            ),
+            Logged::Once(json) => notes.once.push(read_once(&json)?),
+        }
+    }
+    Ok(notes)
 }
 
-fn catalog_change(bytes: &[u8]) -> Result<CatalogChange, String> {
+fn logged(bytes: &[u8]) -> Result<Logged, String> {
     match postcard::take_from_bytes(bytes) {
-        Ok((Logged::V1(change), [])) => Ok(change.into()),
-        Ok((Logged::V2(change), [])) => Ok(change.into()),
-        Ok((Logged::V3(json), [])) => serde_json::from_str(&json)
-            .map_err(|error| format!("a change of the catalog cannot be read: {error}")),
+        Ok((logged, [])) => Ok(logged),
         Ok((_, behind)) => Err(format!("{} bytes follow a change of the catalog", behind.len())),
         Err(error) => Err(format!("a change of the catalog cannot be read: {error}")),
     }
+}
+
+fn read_once(json: &str) -> Result<Once, String> {
+    let broken = || "a request that was done once cannot be read".to_owned();
+    let LoggedOnce { key, content, rows } = serde_json::from_str(json).map_err(|_| broken())?;
+    let digest = |hex: &str| -> Option<[u8; 32]> {
+        let byte = |at: usize| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
+        let bytes: Option<Vec<u8>> = (0..hex.len()).step_by(2).map(byte).collect();
+        bytes?.try_into().ok()
+    };
+    let (key, content) = (digest(&key).ok_or_else(broken)?, digest(&content).ok_or_else(broken)?);
+    Ok(Once { key, content, rows })
 }
 
 #[cfg(test)]
@@ -112,13 +161,13 @@ mod tests {
         };
         let drop = CatalogChange::Drop(vec![RelationId(3), RelationId(2), RelationId(1)]);
         let catalog = vec![CatalogChange::Create(view), CatalogChange::Create(index), drop];
-        Group { tick: 9, catalog, changes: Vec::new() }
+        Group { tick: 9, catalog, changes: Vec::new(), once: Vec::new() }
     }
 
     #[test]
     fn catalog_changes_come_back() {
         let record = encode(&group(shared())).unwrap();
-        assert_eq!(catalog_changes(&record).unwrap(), group(shared()).catalog);
+        assert_eq!(notes(&record).unwrap().catalog, group(shared()).catalog);
     }
 
     #[test]
@@ -126,7 +175,7 @@ mod tests {
         let record = encode(&group(shared())).unwrap();
         let text = |bytes: &Vec<u8>| match postcard::from_bytes(bytes).unwrap() {
             Logged::V3(json) => json,
-            Logged::V1(_) | Logged::V2(_) => String::new(),
+            Logged::V1(_) | Logged::V2(_) | Logged::Once(_) => String::new(),
         };
         let lines: Vec<String> = record.catalog.iter().map(text).collect();
         expect![[r#"
@@ -141,7 +190,7 @@ mod tests {
         let table = r#"{"Create":{"id":1,"name":"t","columns":[{"name":"a","data_type":"Int32","nullable":true}],"kind":{"Table":{"keep_rows":true,"rules":{"defaults":[null],"checks":[]}}},"created":8}}"#;
         let logged = |json: &str| postcard::to_stdvec(&Logged::V3(json.to_owned())).unwrap();
         let record = Record { tick: 9, tables: Vec::new(), catalog: vec![logged(view), logged(table)] };
-        let changes = catalog_changes(&record).unwrap();
+        let changes = notes(&record).unwrap().catalog;
         assert_eq!(changes[0], group(shared()).catalog[0]);
         let CatalogChange::Create(table) = &changes[1] else { panic!("{changes:?}") };
         assert_eq!(
@@ -155,7 +204,7 @@ mod tests {
         let byte = |line: &str, at: usize| u8::from_str_radix(&line[at..at + 2], 16).unwrap();
         let bytes = |line: &&str| (0..line.len()).step_by(2).map(|at| byte(line, at)).collect();
         let catalog = lines.iter().map(bytes).collect();
-        catalog_changes(&Record { tick: 9, tables: Vec::new(), catalog }).unwrap()
+        notes(&Record { tick: 9, tables: Vec::new(), catalog }).unwrap().catalog
     }
 
     #[test]
@@ -179,13 +228,29 @@ mod tests {
     }
 
     #[test]
+    fn requests_that_were_done_once_come_back_from_the_text_that_stays_readable() {
+        let once = Once { key: [0xab; 32], content: [1; 32], rows: 7 };
+        let record = encode(&Group { once: vec![once], ..group(shared()) }).unwrap();
+        let read = notes(&record).unwrap();
+        assert_eq!((read.catalog.len(), read.once), (3, vec![once]));
+        let Logged::Once(json) = logged(&record.catalog[3]).unwrap() else { panic!("no request") };
+        let (key, content) = ("ab".repeat(32), "01".repeat(32));
+        assert_eq!(json, format!(r#"{{"key":"{key}","content":"{content}","rows":7}}"#));
+        for broken in [r#"{"key":"ab","content":"01","rows":7}"#, "{", r#"{"key":"é","content":"","rows":7}"#]
+        {
+            let catalog = vec![postcard::to_stdvec(&Logged::Once(broken.to_owned())).unwrap()];
+            assert!(notes(&Record { tick: 9, tables: Vec::new(), catalog }).is_err());
+        }
+    }
+
+    #[test]
     fn damaged_changes_are_refused() {
         let mut record = encode(&group(shared())).unwrap();
         record.catalog[0].push(0);
-        assert!(catalog_changes(&record).unwrap_err().contains("1 bytes follow"));
+        assert!(notes(&record).unwrap_err().contains("1 bytes follow"));
         record.catalog[0] = postcard::to_stdvec(&Logged::V3("{".to_owned())).unwrap();
-        assert!(catalog_changes(&record).unwrap_err().contains("cannot be read"));
+        assert!(notes(&record).unwrap_err().contains("cannot be read"));
         record.catalog[0] = vec![7];
-        assert!(catalog_changes(&record).unwrap_err().contains("cannot be read"));
+        assert!(notes(&record).unwrap_err().contains("cannot be read"));
     }
 }

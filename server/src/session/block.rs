@@ -210,7 +210,7 @@ impl Transaction {
         relations.retain(|relation| !is_provisional(*relation));
         keys.retain(|(index, _)| !is_provisional(*index));
         let reads = Reads { tick: moment.tick, relations, keys };
-        Some((Request { writes, reads, catalog: self.changes, alone: None }, moment))
+        Some((Request { writes, reads, catalog: self.changes, ..Request::default() }, moment))
     }
 }
 
@@ -468,6 +468,7 @@ impl Session {
         let Some((mut request, _moment)) = transaction.into_request() else { return Ok(()) };
         self.drawing.settle(&mut request.catalog);
         self.drawing.forget_own(provisional_id(0));
+        request.patience = self.patience;
         self.server.coordinator().commit(request).await.map(|_| ())
     }
 

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use millrace_engine::{DataType, Tick, batch_bytes, batch_of};
-use millrace_sql::{Bound, Catalog, Change, Column, CopyFormat, Parameters, Snapshots, SqlError, Statement};
+use millrace_sql::{
+    Bound, Catalog, Change, Column, CopyFormat, Parameters, Relation, Snapshots, SqlError, Statement,
+};
 
-use crate::coordinator::Moment;
+use crate::coordinator::{Moment, Once};
 use crate::session::block::too_large;
 use crate::session::drawing::{Attempt, Drawing};
 use crate::session::read::collect;
@@ -56,10 +58,32 @@ impl CopyIn {
     /// # Errors
     /// 23502; 53200 where the rows of the COPY take more than `COPY_BYTES_MAX`.
     pub async fn rows(&mut self, batch: RecordBatch) -> Result<(), SqlError> {
+        let rows = self.checked(batch).await?;
+        self.accept(rows)
+    }
+
+    /// Rows, the columns of `columns`, as whole rows of the table.
+    ///
+    /// # Errors
+    /// 23502, 54000
+    pub(super) async fn checked(&self, batch: RecordBatch) -> Result<Vec<RecordBatch>, SqlError> {
         let rows = self.whole_rows(batch).await?;
+        let mut before = 0;
+        for batch in &rows {
+            not_null::check(&self.change.table, &self.change.schema, batch)
+                .map_err(|error| error.behind_rows(before))?;
+            row_size::check(batch)?;
+            before += batch.num_rows();
+        }
+        Ok(rows)
+    }
+
+    /// Keeps whole rows of the table, checked, for the commit.
+    ///
+    /// # Errors
+    /// 53200
+    pub(super) fn accept(&mut self, rows: Vec<RecordBatch>) -> Result<(), SqlError> {
         for batch in rows {
-            not_null::check(&self.change.table, &self.change.schema, &batch)?;
-            row_size::check(&batch)?;
             self.bytes += batch_bytes(&batch);
             if self.bytes > COPY_BYTES_MAX {
                 return Err(too_large("COPY", COPY_BYTES_MAX));
@@ -75,7 +99,17 @@ impl CopyIn {
     /// # Errors
     /// 23505, 23514; the commit's; 42P01 where the table was dropped meanwhile. An open block has then failed.
     pub async fn finish(self, session: &mut Session) -> Result<u64, SqlError> {
+        self.finish_once(session, None).await.map(|(rows, _)| rows)
+    }
+
+    /// The same, perhaps to be done once; answers with the number of rows, and when they came.
+    pub(super) async fn finish_once(
+        self,
+        session: &mut Session,
+        once: Option<Once>,
+    ) -> Result<(u64, Tick), SqlError> {
         let CopyIn { statement, change, batches, rows, .. } = self;
+        let once = once.map(|once| Once { rows, ..once });
         let given = batches.clone();
         let types = change.table.types();
         let (zone, path, settings) = (session.zone(), session.path(), session.parameters.clone());
@@ -85,16 +119,16 @@ impl CopyIn {
             Parameters::values(&[]).in_zone(&zone).in_session(&path, &settings),
         )? {
             Bound::CopyFrom { change, .. } if change.table.types() == types => {
-                Ok(Task::Copied(change, given.clone()))
+                Ok(Task::Copied(change, given.clone(), once))
             }
             _ => Err(SqlError::new("40001", "the table was altered while its rows were copied")),
         };
         let moment = session.moment();
-        let finished = session.perform(Task::Copied(change, batches), again, moment).await;
+        let finished = session.perform(Task::Copied(change, batches, once), again, moment).await;
         if finished.is_err() {
             session.fail();
         }
-        finished.map(|_| rows)
+        finished.map(|done| (rows, done.tick))
     }
 
     /// The table's columns in order, with the defaults of those that the lines do not give.
@@ -119,6 +153,11 @@ impl CopyIn {
         let (rows, drawing) = (Some(batch), self.drawing.of_attempt());
         let whole = self.change.source.execute_in(Snapshots::new(), rows, self.tick, drawing)?;
         collect(whole, &self.change.table.types(), COPY_BYTES_MAX).await
+    }
+
+    /// The table that the rows are for.
+    pub(super) fn table(&self) -> &Relation {
+        &self.change.table
     }
 
     fn is_in_order(&self) -> bool {

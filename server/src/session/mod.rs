@@ -17,6 +17,7 @@ mod copy_in; // COPY … FROM STDIN
 mod cursor; // DECLARE, FETCH, MOVE, CLOSE
 mod ddl; // CREATE, ALTER and DROP
 mod drawing; // values of sequences
+pub(crate) mod ingest; // rows for a table, all or none
 mod keys; // keys of rows, encoded
 mod not_null; // 23502
 mod own; // what a block has written, for its own readers
@@ -37,13 +38,14 @@ use std::time::Duration;
 
 use arrow::array::{ArrayRef, StringArray};
 use futures::stream;
-use millrace_engine::{DataType, Literal, batch_of};
+use millrace_engine::{DataType, Literal, Tick, batch_of};
 use millrace_sql::{
     Bound, Column, CopyFormat, CopySource, CopyTo, CursorSource, Declare, Description, Reach, RowSource,
     SearchPath, Setting, SqlError, Statement, StatementKind, Subscribe, Zone, creates_temporary,
 };
 
 pub use copy_in::{COPY_BYTES_MAX, CopyIn};
+pub(crate) use response::rows_tag;
 pub use response::{Notice, Response, TransactionStatus};
 
 use crate::coordinator::{Moment, provisional_id};
@@ -74,6 +76,8 @@ pub struct Session {
     notices: Vec<Notice>,
     drawing: Arc<Drawing>,
     temporary: Temporary,
+    /// How long a commit may wait for its group.
+    patience: Option<Duration>,
 }
 
 impl Session {
@@ -94,7 +98,13 @@ impl Session {
             notices: Vec::new(),
             drawing,
             temporary,
+            patience: None,
         }
+    }
+
+    /// From now on a commit that has waited for its group for so long is refused with 53000.
+    pub(crate) fn limit_patience(&mut self, patience: Duration) {
+        self.patience = Some(patience);
     }
 
     /// The state that all sessions share.
@@ -372,6 +382,30 @@ impl Session {
     fn subscribe(&mut self, subscribe: &Subscribe, moment: &Moment) -> Result<Portions, SqlError> {
         self.check_untouched(subscribe.relation.id, moment)?;
         subscription::start(&self.server, subscribe, moment)
+    }
+
+    /// Follows the relation of a name, which is written as SQL has it: the columns of the rows that come, and these,
+    /// with progress. Where `is_woken` is false, progress is told behind changes, and not for its own sake.
+    ///
+    /// # Errors
+    /// 42P01, 42602, 0A000 where there is nothing of that name to follow; 22023 where history does not reach back so far.
+    pub(crate) fn follow(
+        &mut self,
+        relation: &str,
+        as_of: Option<Tick>,
+        snapshot: bool,
+        is_woken: bool,
+    ) -> Result<(Vec<Column>, Portions), SqlError> {
+        let statement = millrace_sql::subscribe_to(relation, as_of, snapshot)?;
+        let moment = self.moment();
+        let without_position = |error| SqlError { position: None, ..error };
+        match self.bind(&statement, &[], None, &moment.catalog).map_err(without_position)? {
+            Bound::Subscribe(subscribe) => {
+                let rows = subscription::follow(&self.server, &subscribe, &moment, is_woken)?;
+                Ok((subscribe.columns, rows))
+            }
+            _ => Err(SqlError::internal("SUBSCRIBE follows")),
+        }
     }
 
     /// DISCARD ALL.

@@ -32,6 +32,7 @@ pub(super) fn check(table: &Relation, schema: &str, rows: &RecordBatch) -> Resul
             table: table.name.clone(),
             column: Some(column.name.clone()),
             constraint: None,
+            row: Some(row),
         }));
     }
     Ok(())

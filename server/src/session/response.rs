@@ -70,3 +70,11 @@ pub enum TransactionStatus {
     /// Inside a block that failed: only its end is awaited.
     Failed,
 }
+
+/// The tags of what gives rows count them, but for those of SUBSCRIBE, SHOW and EXPLAIN.
+pub(crate) fn rows_tag(tag: &str, count: u64) -> String {
+    match tag {
+        "SELECT" | "FETCH" | "INSERT 0" | "UPDATE" | "DELETE" => format!("{tag} {count}"),
+        other => other.to_owned(),
+    }
+}

@@ -90,23 +90,60 @@ impl Session {
         new: &[RecordBatch],
         moment: &Moment,
     ) -> Result<(), SqlError> {
+        let mut before = 0;
         for rows in new {
-            not_null::check(&change.table, &change.schema, rows)?;
+            not_null::check(&change.table, &change.schema, rows)
+                .map_err(|error| error.behind_rows(before))?;
             row_size::check(rows)?;
             for (name, check) in &change.checks {
-                let (failing, _) = self.run_query(check, Some(rows.clone()), moment).await?;
-                let failing = collect(failing, &change.table.types(), STATEMENT_BYTES_MAX).await?;
-                if let Some(failing) = failing.first() {
-                    let table = &change.table.name;
-                    let message =
-                        format!("new row for relation \"{table}\" violates check constraint \"{name}\"");
-                    let detail = not_null::failing_row(&change.table, failing, 0)?;
-                    let about = about(change, name);
-                    return Err(SqlError::new("23514", message).detail(detail).about(about));
+                if !self.breaks(check, change, rows, moment).await? {
+                    continue;
                 }
+                let row = self.first_breaking(check, change, rows, moment).await?;
+                let table = &change.table.name;
+                let message =
+                    format!("new row for relation \"{table}\" violates check constraint \"{name}\"");
+                let detail = not_null::failing_row(&change.table, rows, row)?;
+                let about = about(change, name, before + row);
+                return Err(SqlError::new("23514", message).detail(detail).about(about));
             }
+            before += rows.num_rows();
         }
         Ok(())
+    }
+
+    /// Whether any of these rows breaks a CHECK.
+    async fn breaks(
+        &mut self,
+        check: &Query,
+        change: &Change,
+        rows: &RecordBatch,
+        moment: &Moment,
+    ) -> Result<bool, SqlError> {
+        let (breaking, _) = self.run_query(check, Some(rows.clone()), moment).await?;
+        let breaking = collect(breaking, &change.table.types(), STATEMENT_BYTES_MAX).await?;
+        Ok(!breaking.is_empty())
+    }
+
+    /// The first of some rows that breaks a CHECK, which one of them does: found by halves.
+    async fn first_breaking(
+        &mut self,
+        check: &Query,
+        change: &Change,
+        rows: &RecordBatch,
+        moment: &Moment,
+    ) -> Result<usize, SqlError> {
+        let (mut first, mut count) = (0, rows.num_rows());
+        while count > 1 {
+            let half = count / 2;
+            if self.breaks(check, change, &rows.slice(first, half), moment).await? {
+                count = half;
+            } else {
+                first += half;
+                count -= half;
+            }
+        }
+        Ok(first)
     }
 
     /// The rows that an INSERT … ON CONFLICT adds, and those that it changes instead.
@@ -206,7 +243,8 @@ impl Session {
                 .filter(|(key, count)| count.net + there.get(*key).copied().unwrap_or_default() > 1);
             if let Some((_, count)) = twice.min_by_key(|(_, count)| count.at) {
                 let (batch, row) = count.at;
-                return Err(duplicate(change, key, &rows.new[batch], row)?);
+                let before: usize = rows.new[..batch].iter().map(RecordBatch::num_rows).sum();
+                return Err(duplicate(change, key, &rows.new[batch], row)?.behind_rows(before));
             }
             written.push(counted.written(key));
         }
@@ -293,13 +331,13 @@ fn duplicate(change: &Change, key: &RowKey, rows: &RecordBatch, row: usize) -> R
     let (texts, values) = (key.texts.join(", "), not_null::row_text(&values, row)?);
     let message = format!("duplicate key value violates unique constraint \"{}\"", key.name);
     let detail = format!("Key ({texts})=({values}) already exists.");
-    Ok(SqlError::new("23505", message).detail(detail).about(about(change, &key.name)))
+    Ok(SqlError::new("23505", message).detail(detail).about(about(change, &key.name, row)))
 }
 
-/// The constraint of a table that rows break.
-fn about(change: &Change, constraint: &str) -> About {
+/// The constraint of a table that a row breaks.
+fn about(change: &Change, constraint: &str, row: usize) -> About {
     let (schema, table) = (change.schema.clone(), change.table.name.clone());
-    About { schema, table, column: None, constraint: Some(constraint.to_owned()) }
+    About { schema, table, column: None, constraint: Some(constraint.to_owned()), row: Some(row) }
 }
 
 /// 21000, PostgreSQL's words.

@@ -13,7 +13,7 @@ use millrace_sql::{Catalog, ExprCompiler};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::coordinator::{AppendGroup, CommitPath, Coordinator, Holds, Parts, Progress};
+use crate::coordinator::{Answers, AppendGroup, CommitPath, Coordinator, Holds, Parts, Progress};
 
 /// A server whose workers stop with the test, also with one that fails.
 struct Running(Arc<Server>);
@@ -42,7 +42,7 @@ fn server_with(append: AppendGroup) -> Running {
     .unwrap();
     let catalog: Arc<Catalog> = Arc::default();
     let holds = Arc::new(Holds::new(0, catalog.clone()));
-    let path = CommitPath::new(catalog, 0, 1 << 20);
+    let path = CommitPath::new(catalog, 0, 1 << 20, Answers::new(10));
     let parts =
         Parts { path, holds: holds.clone(), progress: progress.clone(), engine: engine.clone(), append };
     let (coordinator, _) = Coordinator::start(parts, CancellationToken::new()).unwrap();

@@ -6,10 +6,10 @@
 
 use arrow::array::RecordBatch;
 use futures::stream;
-use millrace_engine::Literal;
+use millrace_engine::{Literal, Tick};
 use millrace_sql::{Bound, CatalogChange, Change, Parameters, ResultColumns, SqlError, Statement, Terms};
 
-use crate::coordinator::{Alone, Moment, Reads, Request, Write};
+use crate::coordinator::{Alone, Moment, Once, Reads, Request, Write};
 use crate::portion::Portion;
 use crate::session::block::{Block, command};
 use crate::session::drawing::Attempt;
@@ -27,6 +27,10 @@ pub(super) struct Prepared {
     /// What the writes were computed from.
     pub(super) reads: Reads,
     pub(super) changes: Vec<CatalogChange>,
+    /// It is done once, however often it is asked for.
+    pub(super) once: Option<Once>,
+    /// When it took effect, or would have: known once it is committed.
+    pub(super) tick: Tick,
     /// The rows of RETURNING.
     pub(super) returned: Option<Returned>,
     /// The command tag; where there is RETURNING the wire appends the number of rows to `returned_tag`.
@@ -45,14 +49,15 @@ pub(super) struct Returned {
 pub(super) enum Task {
     /// A bound statement.
     Bound(Bound),
-    /// COPY, with the rows that the client sent.
-    Copied(Change, Vec<RecordBatch>),
+    /// COPY, with the rows that the client sent; perhaps to be done once.
+    Copied(Change, Vec<RecordBatch>, Option<Once>),
 }
 
 impl Prepared {
-    /// Whether there is something to commit. What changes nothing was right at its moment.
+    /// Whether there is something to commit. What changes nothing was right at its moment, but that it was done once
+    /// has to be known.
     fn is_effective(&self) -> bool {
-        !self.writes.is_empty() || !self.changes.is_empty()
+        !self.writes.is_empty() || !self.changes.is_empty() || self.once.is_some()
     }
 }
 
@@ -118,6 +123,7 @@ impl Session {
         let mut retries = 0;
         loop {
             let mut prepared = self.prepare(&task, &moment).await?;
+            prepared.tick = moment.tick;
             if !prepared.is_effective() {
                 return Ok(prepared);
             }
@@ -126,9 +132,11 @@ impl Session {
                 reads: Reads { tick: moment.tick, ..std::mem::take(&mut prepared.reads) },
                 catalog: std::mem::take(&mut prepared.changes),
                 alone: alone.as_ref().map(Alone::id),
+                once: prepared.once,
+                patience: self.patience,
             };
             match server.coordinator().commit(request).await {
-                Ok(_) => return Ok(prepared),
+                Ok(tick) => return Ok(Prepared { tick, ..prepared }),
                 Err(error) if alone.is_none() && is_retried(&error, &task) => retries += 1,
                 Err(error) => return Err(error),
             }
@@ -154,8 +162,9 @@ impl Session {
     async fn attempt(&mut self, task: &Task, moment: &Moment) -> Result<Prepared, SqlError> {
         let bound = match task {
             Task::Bound(bound) => bound,
-            Task::Copied(change, rows) => {
-                return self.change_given(change, rows.clone(), Reads::default(), moment).await;
+            Task::Copied(change, rows, once) => {
+                let prepared = self.change_given(change, rows.clone(), Reads::default(), moment).await?;
+                return Ok(Prepared { once: *once, ..prepared });
             }
         };
         match bound {

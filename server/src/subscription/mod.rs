@@ -46,6 +46,19 @@ pub use ring::BYTES_MAX as BUFFER_BYTES_MAX;
 /// # Errors
 /// 22023 where history does not reach back to AS OF: the error names since.
 pub fn start(server: &Server, subscribe: &Subscribe, moment: &Moment) -> Result<Portions, SqlError> {
+    follow(server, subscribe, moment, subscribe.progress)
+}
+
+/// The same; where `is_woken` is false, progress is told behind changes, and not for its own sake.
+///
+/// # Errors
+/// As `start`.
+pub(crate) fn follow(
+    server: &Server,
+    subscribe: &Subscribe,
+    moment: &Moment,
+    is_woken: bool,
+) -> Result<Portions, SqlError> {
     let relation = subscribe.relation.clone();
     let as_of = subscribe.as_of.unwrap_or(moment.tick);
     let hold = match subscribe.as_of {
@@ -74,6 +87,7 @@ pub fn start(server: &Server, subscribe: &Subscribe, moment: &Moment) -> Result<
         shape: Shape::new(subscribe),
         relation,
         wants_snapshot: subscribe.snapshot,
+        is_woken,
         ready: VecDeque::new(),
         is_over: false,
     };
@@ -108,6 +122,8 @@ struct Follower {
     shape: Shape,
     relation: Arc<Relation>,
     wants_snapshot: bool,
+    /// Progress is told also where nothing has changed.
+    is_woken: bool,
     ready: VecDeque<Portion>,
     is_over: bool,
 }
@@ -146,7 +162,7 @@ impl Follower {
     /// Waits for changes, or where progress is told for that.
     async fn wait(&mut self) {
         // A hub that is gone has told its end before.
-        let _ = match self.shape.has_progress() {
+        let _ = match self.is_woken {
             true => self.seat.progressed.changed().await,
             false => self.seat.changed.changed().await,
         };

@@ -12,7 +12,7 @@ use crate::statement::{self, CopyFrom, CopyTo, Name, RelationName};
 /// Binds COPY … FROM STDIN.
 pub(super) fn from(copy: &CopyFrom, scope: &Scope) -> Result<Bound, SqlError> {
     let table = relations::whole_table(scope, &copy.table, "cannot copy to materialized view")?;
-    let columns = columns(table, &copy.columns)?;
+    let columns = columns(table, copy.columns.as_deref())?;
     let change = ChangeBinder::new(table, None, scope.catalog, scope.parameters).copied(&columns)?;
     let columns = columns.into_iter().map(|column| table.columns[column].clone()).collect();
     Ok(Bound::CopyFrom { change, columns, format: copy.format.clone() })
@@ -33,17 +33,17 @@ pub(super) fn to(copy: &CopyTo, scope: &Scope) -> Result<Bound, SqlError> {
 }
 
 /// The positions of these columns, or of all.
-fn columns(relation: &Relation, names: &[Name]) -> Result<Vec<usize>, SqlError> {
+fn columns(relation: &Relation, names: Option<&[Name]>) -> Result<Vec<usize>, SqlError> {
     match names {
-        [] => Ok(relation.visible().map(|(place, _)| place).collect()),
-        names => relations::columns(relation, names),
+        None => Ok(relation.visible().map(|(place, _)| place).collect()),
+        Some(names) => relations::columns(relation, names),
     }
 }
 
 /// All rows of a relation: planned as the SELECT that a user would write.
 fn whole(name: &RelationName, names: &[Name], scope: &Scope) -> Result<Query, SqlError> {
     let relation = relations::relation(scope, name)?;
-    let columns = columns(relation, names)?;
+    let columns = columns(relation, Some(names).filter(|names| !names.is_empty()))?;
     let list: Vec<String> = columns.iter().map(|column| quoted(&relation.columns[*column].name)).collect();
     let from = scope.catalog.qualified(relation);
     scope.plan(&*parse::query(&format!("SELECT {} FROM {from}", list.join(", ")))?)

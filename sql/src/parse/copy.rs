@@ -1,12 +1,32 @@
 //! COPY: rows from the client and to the client, never to or from the server's files.
 
+use std::sync::Arc;
+
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::copy_format;
 use super::cursor::Cursor;
-use super::subscribe;
+use super::{Source, subscribe};
+use crate::bound::CopyFormat;
 use crate::error::SqlError;
-use crate::statement::{CopyFrom, CopySource, CopyTo, StatementKind};
+use crate::statement::{CopyFrom, CopySource, CopyTo, Name, Statement, StatementKind};
+
+/// COPY … FROM STDIN without a text: into the relation of a name as SQL has it, of rows that give these columns.
+///
+/// # Errors
+/// 42602 where it is no name, 0A000 where it names another database.
+pub fn copy_into(
+    relation: &str,
+    columns: Option<&[&str]>,
+    format: CopyFormat,
+) -> Result<Statement, SqlError> {
+    let table = super::relation_name(relation)?;
+    let name = |column: &&str| Name { value: (*column).to_owned(), position: 0 };
+    let columns = columns.map(|columns| columns.iter().map(name).collect());
+    let text = format!("COPY {table} FROM STDIN");
+    let source = Arc::new(Source::new(&text));
+    Ok(Statement { text, kind: StatementKind::CopyFrom(CopyFrom { table, columns, format }), source })
+}
 
 /// `COPY relation [(columns)] | (query) | (SUBSCRIBE …) {FROM STDIN | TO STDOUT} [options]`
 pub(super) fn copy(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
@@ -29,6 +49,7 @@ pub(super) fn copy(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
     cursor.refuse(&["where"], "COPY")?;
     match source {
         CopySource::Relation { relation, columns } if from => {
+            let columns = Some(columns).filter(|columns| !columns.is_empty());
             Ok(StatementKind::CopyFrom(CopyFrom { table: relation, columns, format }))
         }
         CopySource::Query(_) | CopySource::Subscribe(_) if from => {

@@ -42,11 +42,13 @@ use datafusion::sql::sqlparser::ast::{Expr, Query, SelectItem, SetExpr, TableFac
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+pub use self::copy::copy_into;
 use self::cursor::Cursor;
 use self::dialect::BoundedDialect;
 pub use self::names::quoted;
 pub(crate) use self::sequence::not_a_sequence_type;
 pub(crate) use self::source::Source;
+pub use self::subscribe::subscribe_to;
 pub(crate) use self::table::not_an_identity_type;
 use crate::error::SqlError;
 use crate::query::scope::fold_name;

@@ -1,13 +1,26 @@
 //! SUBSCRIBE.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
-use super::setting;
+use super::{Source, setting};
 use crate::error::SqlError;
-use crate::statement::{RelationName, Subscribe};
+use crate::statement::{RelationName, Statement, StatementKind, Subscribe};
+
+/// SUBSCRIBE with progress, without a text: to the relation of a name as SQL has it.
+///
+/// # Errors
+/// 42602 where it is no name, 0A000 where it names another database.
+pub fn subscribe_to(relation: &str, as_of: Option<u64>, snapshot: bool) -> Result<Statement, SqlError> {
+    let relation = super::relation_name(relation)?;
+    let text = format!("SUBSCRIBE {relation}");
+    let source = Arc::new(Source::new(&text));
+    let subscribe = Subscribe { relation, snapshot, progress: true, as_of };
+    Ok(Statement { text, kind: StatementKind::Subscribe(subscribe), source })
+}
 
 /// `SUBSCRIBE [TO] relation | (SELECT * FROM relation) [WITH (options)] [AS OF tick]`
 pub(super) fn subscribe(cursor: &mut Cursor) -> Result<Subscribe, SqlError> {

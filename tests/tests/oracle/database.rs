@@ -44,6 +44,9 @@ impl Database {
             view_memory_bytes,
             max_connections: 1,
             connect_time: PATIENCE,
+            http_allowed_hosts: Vec::new(),
+            http_body_bytes: 1 << 20,
+            idempotency_keys: 10,
         };
         let (log, replay) = Log::open(folder, Arc::new(RealDisk), LOG, Box::new(OsRandom))
             .map_err(|error| format!("the log does not open: {error}"))?;

@@ -9,6 +9,11 @@ mod clients; // what six clients do, step by step
 mod commands;
 mod crash; // kill -9 at every sync
 mod folder; // damage, locks, wrong folders and flags
+mod http; // rows over HTTP: forms, errors, kills, concurrency
+mod http_client; // an HTTP client of other hands
+mod http_limits; // who may ask, how long, how much
+mod http_sql; // statements over HTTP
+mod http_subscribe; // server-sent events
 mod idle; // no work without a cause
 mod indexes; // reads by key
 mod page; // the blocks of a Markdown page

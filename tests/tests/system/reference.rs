@@ -1,7 +1,8 @@
 //! docs/reference: every example is run, page by page, each page against a server of its own.
 //!
 //! A `sql` block is one session of psql; the `text` block behind it is all that psql prints, errors
-//! included. A `sql follow` block never ends: it is cut off after as many lines as are expected.
+//! included. A `sql follow` block never ends: it is cut off after as many lines as are expected. A `sh http` block is
+//! run by bash, with the server's own address in the place of the default one.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,14 @@ fn run(server: &Server, text: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// What a script of curls prints.
+fn curl(server: &Server, text: &str) -> String {
+    let text = text.replace("127.0.0.1:8432", &server.http().to_string());
+    let mut command = Command::new("bash");
+    let output = command.args(["-c", &text]).stdin(Stdio::null()).env("LC_ALL", "C.UTF-8").output().unwrap();
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
+
 /// The first lines of what never ends.
 fn follow(server: &Server, text: &str, lines: usize) -> String {
     let script = script(text);
@@ -53,6 +62,8 @@ fn check_page(page: PathBuf) {
                 answers.check(expected, &follow(&server, &block.text, expected.text.lines().count()));
             }
             ("sql" | "sql follow", None) => panic!("line {}: no text block behind it", block.line),
+            ("sh http", Some(expected)) => answers.check(expected, &curl(&server, &block.text)),
+            ("sh http", None) => panic!("line {}: no text block behind it", block.line),
             ("text" | "sh", _) => {}
             (other, _) => panic!("line {}: what is {other}?", block.line),
         }
@@ -73,6 +84,11 @@ fn the_types_and_functions_answer_as_their_page_says() {
 #[test]
 fn the_errors_answer_as_their_page_says() {
     check_page(root().join("docs/reference/errors.md"));
+}
+
+#[test]
+fn http_answers_as_its_page_says() {
+    check_page(root().join("docs/reference/http.md"));
 }
 
 #[test]

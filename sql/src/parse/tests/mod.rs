@@ -114,7 +114,12 @@ fn summary(statement: &Statement) -> String {
         StatementKind::Select(query) => format!("select {query}"),
         StatementKind::Subscribe(subscribe) => follow(subscribe),
         StatementKind::CopyFrom(copy) => {
-            format!("copy {} [{}] from {:?}", whole(&copy.table), places(&copy.columns), copy.format)
+            format!(
+                "copy {} [{}] from {:?}",
+                whole(&copy.table),
+                places(copy.columns.as_deref().unwrap_or_default()),
+                copy.format
+            )
         }
         StatementKind::CopyTo(copy) => format!("copy {} to {:?}", copied(&copy.source), copy.format),
         StatementKind::Explain(explain) => match explain {

@@ -1,54 +1,32 @@
-//! HTTP: `/health` for supervisors and `/metrics` for Prometheus.
+//! `GET /metrics`: what the server counts, in Prometheus' text format.
 
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::response::{IntoResponse, Response};
 use millrace_engine::Tick;
-use millrace_sql::{Catalog, Relation};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use millrace_sql::{Catalog, Relation, SqlError};
 
+use super::Http;
+use super::failure::Failure;
 use crate::server::Server;
 use crate::session::system::kind_of;
 
-/// Serves until `shutdown`.
-///
-/// # Errors
-/// What the listener raises.
-pub async fn serve(
-    listener: TcpListener,
-    server: Arc<Server>,
-    shutdown: CancellationToken,
-) -> std::io::Result<()> {
-    let router =
-        Router::new().route("/health", get(health)).route("/metrics", get(metrics)).with_state(server);
-    axum::serve(listener, router).with_graceful_shutdown(async move { shutdown.cancelled().await }).await
-}
-
-async fn health(State(server): State<Arc<Server>>) -> impl IntoResponse {
-    let tick = server.holds().newest_tick();
-    let workers = server.engine().workers();
-    ([(CONTENT_TYPE, "application/json")], format!("{{\"ok\":true,\"tick\":{tick},\"workers\":{workers}}}\n"))
-}
-
-async fn metrics(State(server): State<Arc<Server>>) -> impl IntoResponse {
+/// GET /metrics
+pub(super) async fn metrics(State(http): State<Arc<Http>>) -> Response {
     // The workers are asked for their sizes: that waits, and must not hold up the server's tasks.
-    let text = tokio::task::spawn_blocking(move || metrics_text(&server)).await;
-    match text {
-        Ok(text) => Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text)),
-        Err(_) => Err(StatusCode::INTERNAL_SERVER_ERROR),
+    match tokio::task::spawn_blocking(move || metrics_text(&http)).await {
+        Ok(text) => ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
+        Err(error) => Failure::from(SqlError::internal(error)).into_response(),
     }
 }
 
 /// All metrics in Prometheus' text format.
-fn metrics_text(server: &Server) -> String {
+fn metrics_text(http: &Http) -> String {
+    let server = &http.server;
     let counts = server.coordinator().counts();
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let mut text = Text::default();
@@ -100,8 +78,34 @@ fn metrics_text(server: &Server) -> String {
     text.metric("millrace_workers", "gauge", "Worker threads.", server.engine().workers() as u64);
     let uptime_seconds = server.started().elapsed().as_secs();
     text.metric("millrace_uptime_seconds", "gauge", "Since the server was ready.", uptime_seconds);
+    http_metrics(http, &mut text);
     relation_metrics(server, &mut text);
     text.0
+}
+
+fn http_metrics(http: &Http, text: &mut Text) {
+    let (counts, commits) = (&http.counts, http.server.coordinator().counts());
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    text.family("millrace_http_requests_total", "counter", "HTTP requests answered.");
+    for ((endpoint, status), requests) in counts.requests() {
+        let labels = format!("endpoint=\"{endpoint}\",status=\"{status}\"");
+        let _ = writeln!(text.0, "millrace_http_requests_total{{{labels}}} {requests}");
+    }
+    text.metric(
+        "millrace_http_received_bytes_total",
+        "counter",
+        "Bytes of bodies received.",
+        count(&counts.received_bytes),
+    );
+    text.metric("millrace_http_rows_total", "counter", "Rows added to tables by HTTP.", count(&counts.rows));
+    text.metric("millrace_http_connections", "gauge", "HTTP connections open.", count(&counts.connections));
+    text.metric(
+        "millrace_http_body_bytes",
+        "gauge",
+        "Bytes of bodies in memory.",
+        http.budget.taken_bytes() as u64,
+    );
+    text.metric("millrace_idempotency_keys", "gauge", "Idempotency keys kept.", count(&commits.answers_kept));
 }
 
 fn relation_metrics(server: &Server, text: &mut Text) {
