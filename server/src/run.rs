@@ -49,7 +49,7 @@ pub struct Running {
     commits_down: CancellationToken,
     listeners_down: CancellationToken,
     pg_task: JoinHandle<()>,
-    http_task: JoinHandle<std::io::Result<()>>,
+    http_task: JoinHandle<()>,
 }
 
 impl Running {

@@ -75,7 +75,8 @@ pub(super) fn announce(
          \x20   SELECT * FROM outliers ORDER BY at DESC LIMIT 5;\n\
          \x20   COPY (SUBSCRIBE outliers) TO STDOUT;\n\
          \n\
-         \x20 curl http://{http}/health\n\
+         \x20 curl -N http://{http}/v1/subscribe/outliers\n\
+         \x20 curl http://{http}/v1/sql -H 'Content-Type: application/json' -d '{{\"query\": \"TABLE board\"}}'\n\
          \x20 curl http://{http}/metrics\n\
          \n",
         arguments.sensors,

@@ -56,6 +56,37 @@ impl Failure {
         Failure { error: Box::new(self.error.hint(hint)), ..self }
     }
 
+    /// The answer in the words of InfluxDB: version 1 has one text as `error`, version 2 `code` and `message`.
+    pub(super) fn into_influx_response(self) -> Response {
+        let place = match (self.line, &self.column) {
+            (Some(line), Some(column)) => format!("line {line}, {column}: "),
+            (Some(line), None) => format!("line {line}: "),
+            (None, _) => String::new(),
+        };
+        let SqlError { sqlstate, message, detail, hint, .. } = self.error.as_ref();
+        let more = [detail, hint].into_iter().flatten().map(|text| format!("; {text}"));
+        let text = format!("{place}{message} ({sqlstate}){}", more.collect::<String>());
+        let code = match self.status {
+            StatusCode::TOO_MANY_REQUESTS => "too many requests",
+            StatusCode::PAYLOAD_TOO_LARGE => "request too large",
+            status if status.is_server_error() => "unavailable",
+            _ => "invalid",
+        };
+        self.with_body(serde_json::json!({ "code": code, "message": text, "error": text }))
+    }
+
+    fn with_body(&self, body: Value) -> Response {
+        if self.status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(sqlstate = self.error.sqlstate, error = self.error.message, "a request failed");
+        }
+        let text = format!("{body}\n");
+        let mut response = (self.status, [(CONTENT_TYPE, "application/json")], text).into_response();
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        response
+    }
+
     /// The member `error` of an answer: fields that have nothing to say are left out.
     pub(super) fn to_json(&self) -> Value {
         let SqlError { sqlstate, message, detail, hint, position, about } = self.error.as_ref();
@@ -78,15 +109,7 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        if self.status == StatusCode::INTERNAL_SERVER_ERROR {
-            tracing::error!(sqlstate = self.error.sqlstate, error = self.error.message, "a request failed");
-        }
-        let text = format!("{}\n", serde_json::json!({ "error": self.to_json() }));
-        let mut response = (self.status, [(CONTENT_TYPE, "application/json")], text).into_response();
-        if self.status == StatusCode::TOO_MANY_REQUESTS {
-            response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
-        }
-        response
+        self.with_body(serde_json::json!({ "error": self.to_json() }))
     }
 }
 

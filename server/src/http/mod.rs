@@ -14,6 +14,7 @@ mod counts; // what is counted
 mod failure; // errors as answers
 mod guard; // who may ask
 mod health; // GET /health
+mod influx; // POST /write, POST /api/v2/write
 mod listen; // connections
 mod metrics; // GET /metrics
 mod openapi; // GET /v1/openapi.json
@@ -71,14 +72,16 @@ struct Http {
 }
 
 /// The endpoints. What `/v1/openapi.json` describes is these, which a test sees to.
-fn endpoints() -> [(&'static str, MethodRouter<Arc<Http>>); 6] {
+fn endpoints() -> [(&'static str, MethodRouter<Arc<Http>>); 8] {
     [
+        ("/api/v2/write", post(influx::write)),
         ("/health", get(health::health)),
         ("/metrics", get(metrics::metrics)),
         ("/v1/openapi.json", get(openapi::openapi)),
         ("/v1/sql", post(sql::sql)),
         ("/v1/subscribe/{view}", get(subscribe::subscribe)),
         ("/v1/tables/{name}", post(tables::insert)),
+        ("/write", post(influx::write)),
     ]
 }
 

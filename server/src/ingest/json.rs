@@ -7,24 +7,17 @@
 //! The parts of a body are found by one scan (`RawValue`); values are read where they stand.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
 
-use arrow::array::{RecordBatch, UInt64Array};
-use arrow::compute::take;
 use bytes::Bytes;
-use millrace_engine::{DataType, Element, batch_of};
+use millrace_engine::{DataType, Element};
 use millrace_sql::{SqlError, Zone};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{BadRow, Columns, Given, named_twice, without_mark};
-use crate::copy::builder::Builder;
-use crate::copy::decode::{BATCH_BYTES, BATCH_ROWS};
+use super::rows::Rows;
+use super::{BadRow, Columns, Given, without_mark};
 use crate::pgwire::utf8;
-
-/// How many sets of columns the objects of a body may give: each is bound by itself.
-const SETS_MAX: usize = 256;
 
 /// What stands between values.
 const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
@@ -126,7 +119,7 @@ impl Objects {
         let body = self.body.clone();
         let text = std::str::from_utf8(&body).map_err(|error| BadRow::from(SqlError::internal(error)))?;
         loop {
-            if let Some(given) = self.rows.ready.pop() {
+            if let Some(given) = self.rows.take() {
                 return Ok(Some(given));
             }
             if self.rows.is_full() {
@@ -250,7 +243,8 @@ impl Objects {
         for (key, value) in fields {
             let here = self.line_at(place(value));
             line.get_or_insert(here);
-            self.rows.value(&key, value).map_err(|error| BadRow::of_value(error, here, &key))?;
+            let text_of = |data_type| text_of(value.get(), data_type);
+            self.rows.value(&key, text_of).map_err(|error| BadRow::of_value(error, here, &key))?;
         }
         let line = line.unwrap_or_else(|| self.line_at(self.counted));
         self.rows.end(line).map_err(|error| BadRow::at(error, line))
@@ -267,127 +261,6 @@ fn malformed(reason: &dyn fmt::Display) -> SqlError {
     let reason = reason.to_string();
     let reason = reason.split(" at line ").next().unwrap_or_default();
     SqlError::new("22P02", "invalid input syntax for type json").detail(format!("{reason}."))
-}
-
-/// Rows that are gathered: all columns of the table, and which of them each row has given.
-struct Rows {
-    columns: Columns,
-    zone: Zone,
-    builders: Vec<Builder>,
-    /// Which columns the row at hand has given.
-    given: Vec<bool>,
-    /// All sets of columns that came, and the number of each.
-    sets: HashMap<Vec<bool>, usize>,
-    /// The set of the last row.
-    last: Option<(Vec<bool>, usize)>,
-    /// By row: its set, and its line.
-    set_of: Vec<usize>,
-    lines: Vec<u64>,
-    bytes: usize,
-    /// Finished, the last first.
-    ready: Vec<Given>,
-}
-
-impl Rows {
-    fn new(columns: Columns, zone: Zone) -> Rows {
-        let builders = columns.all.iter().map(|column| Builder::new(column.data_type)).collect();
-        let given = vec![false; columns.all.len()];
-        let (sets, last) = (HashMap::new(), None);
-        let (set_of, lines, ready) = (Vec::new(), Vec::new(), Vec::new());
-        Rows { columns, zone, builders, given, sets, last, set_of, lines, bytes: 0, ready }
-    }
-
-    fn is_full(&self) -> bool {
-        self.lines.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES
-    }
-
-    fn is_empty(&self) -> bool {
-        self.lines.is_empty()
-    }
-
-    fn begin(&mut self) {
-        self.given.fill(false);
-    }
-
-    /// A value of the row.
-    fn value(&mut self, name: &str, value: &RawValue) -> Result<(), SqlError> {
-        let place = self.columns.place(name)?;
-        if std::mem::replace(&mut self.given[place], true) {
-            return Err(named_twice(name));
-        }
-        let text = text_of(value.get(), self.columns.all[place].data_type)?;
-        self.builders[place].append(text.as_deref().map(str::as_bytes), &self.zone)?;
-        self.bytes += value.get().len();
-        Ok(())
-    }
-
-    /// The row is whole: what it has not given is NULL for now.
-    fn end(&mut self, line: u64) -> Result<(), SqlError> {
-        for (builder, given) in self.builders.iter_mut().zip(&self.given) {
-            if !given {
-                builder.append(None, &self.zone)?;
-            }
-        }
-        let set = self.set()?;
-        self.set_of.push(set);
-        self.lines.push(line);
-        Ok(())
-    }
-
-    /// The set of columns that the row has given.
-    fn set(&mut self) -> Result<usize, SqlError> {
-        if let Some((given, set)) = &self.last
-            && *given == self.given
-        {
-            return Ok(*set);
-        }
-        let next = self.sets.len();
-        let set = *self.sets.entry(self.given.clone()).or_insert(next);
-        if set >= SETS_MAX {
-            let message = format!("the objects give more than {SETS_MAX} different sets of columns");
-            return Err(SqlError::new("54000", message)
-                .hint("Write null for what an object does not have, or send several requests."));
-        }
-        self.last = Some((self.given.clone(), set));
-        Ok(set)
-    }
-
-    /// The rows at hand, those of each set together.
-    fn finish(&mut self) -> Result<(), SqlError> {
-        let columns = self.builders.iter_mut().map(Builder::finish).collect::<Result<Vec<_>, _>>()?;
-        let (set_of, lines) = (std::mem::take(&mut self.set_of), std::mem::take(&mut self.lines));
-        self.bytes = 0;
-        let mut rows_of: Vec<(usize, Vec<u64>)> = Vec::new();
-        for (row, set) in set_of.iter().enumerate() {
-            match rows_of.iter_mut().find(|(other, _)| other == set) {
-                Some((_, rows)) => rows.push(row as u64),
-                None => rows_of.push((*set, vec![row as u64])),
-            }
-        }
-        let is_one = rows_of.len() == 1;
-        for (set, rows) in rows_of.into_iter().rev() {
-            let places = self.places_of(set);
-            let types: Vec<DataType> =
-                places.iter().map(|place| self.columns.all[*place].data_type).collect();
-            let own_lines = rows.iter().map(|row| lines[*row as usize]).collect();
-            let count = rows.len();
-            let picked = UInt64Array::from(rows);
-            let values = places.iter().map(|place| match is_one {
-                true => Ok(columns[*place].clone()),
-                false => take(&columns[*place], &picked, None),
-            });
-            let values = values.collect::<Result<Vec<_>, _>>().map_err(SqlError::internal)?;
-            let batch: RecordBatch = batch_of(&types, values, count).map_err(SqlError::internal)?;
-            self.ready.push(Given { columns: places, batch, lines: own_lines });
-        }
-        Ok(())
-    }
-
-    fn places_of(&self, set: usize) -> Vec<usize> {
-        let given = self.sets.iter().find(|(_, number)| **number == set).map(|(given, _)| given.as_slice());
-        let places = given.unwrap_or_default().iter().enumerate();
-        places.filter(|(_, given)| **given).map(|(place, _)| place).collect()
-    }
 }
 
 /// The text that a JSON value is to a type's input; `None` for NULL.

@@ -9,6 +9,8 @@
 mod arrow_stream; // Arrow IPC streams
 mod csv; // a header and lines
 pub(crate) mod json; // objects, and their values as texts
+pub(crate) mod lines; // InfluxDB's line protocol
+mod rows; // rows that give what columns they like
 
 use std::collections::HashMap;
 

@@ -101,6 +101,10 @@ async fn the_demo_shows_what_it_says() {
     }
     let state = "SELECT state FROM board GROUP BY state ORDER BY state";
     assert!(!client.query(state, &[]).await.unwrap().is_empty());
+    for line in told.iter().filter(|line| line.trim().starts_with("curl http")) {
+        let output = Command::new("bash").args(["-c", &format!("{line} -sf")]).output().unwrap();
+        assert!(output.status.success() && !output.stdout.is_empty(), "{line}: {output:?}");
+    }
     // The figures go on.
     let figures = lines.next().unwrap();
     assert!(figures.contains(" readings/s | fresh within ") && figures.contains(" MiB"), "{figures}");

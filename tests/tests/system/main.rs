@@ -11,6 +11,7 @@ mod crash; // kill -9 at every sync
 mod folder; // damage, locks, wrong folders and flags
 mod http; // rows over HTTP: forms, errors, kills, concurrency
 mod http_client; // an HTTP client of other hands
+mod http_influx;
 mod http_limits; // who may ask, how long, how much
 mod http_sql; // statements over HTTP
 mod http_subscribe; // server-sent events

@@ -64,7 +64,7 @@ fn check_page(page: PathBuf) {
             ("sql" | "sql follow", None) => panic!("line {}: no text block behind it", block.line),
             ("sh http", Some(expected)) => answers.check(expected, &curl(&server, &block.text)),
             ("sh http", None) => panic!("line {}: no text block behind it", block.line),
-            ("text" | "sh", _) => {}
+            ("text" | "sh" | "toml", _) => {}
             (other, _) => panic!("line {}: what is {other}?", block.line),
         }
     }

@@ -32,7 +32,7 @@ struct Step {
 /// What a client has said, by step.
 type Said = BTreeMap<String, Vec<String>>;
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     root().join("tests/clients")
 }
 
@@ -118,7 +118,7 @@ fn play(client: &str, command: &mut Command) {
 }
 
 /// Where ./test has put the clients' libraries.
-fn libraries() -> PathBuf {
+pub(crate) fn libraries() -> PathBuf {
     let target = || binary().parent().unwrap().parent().unwrap().join("clients");
     std::env::var_os("MILLRACE_CLIENTS").map_or_else(target, PathBuf::from)
 }
