@@ -24,6 +24,7 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode, PhysicalGroupBy};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::utils::{ColumnIndex, JoinFilter};
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, PartitionMode};
@@ -183,7 +184,13 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// The operators of a query. Each lets others have their turn once it has given some batches: what runs a query
+    /// can stop it then.
     fn build(&self, rel: &Rel) -> Built {
+        Ok(Arc::new(CooperativeExec::new(self.operator(rel)?)))
+    }
+
+    fn operator(&self, rel: &Rel) -> Built {
         match rel {
             Rel::Scan { relation, columns, by } => {
                 if let Some(rows) = self.rows.as_ref().filter(|_| *relation == STATEMENT_ROWS) {

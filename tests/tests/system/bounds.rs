@@ -198,3 +198,49 @@ async fn a_subscriber_that_does_not_read_is_cut_and_nobody_else() {
     assert!(told.await.unwrap().contains("C53400\0"));
     client.simple_query("SELECT 1").await.unwrap();
 }
+
+/// A query that computes for long and gives no rows lets itself be stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_only_computes_can_be_stopped() {
+    let server = Server::start();
+    let client = server.connect().await;
+    client.batch_execute("CREATE TABLE t AS SELECT a FROM generate_series(1, 100000) AS a").await.unwrap();
+    let queries = [
+        "SELECT count(*) FROM t AS a, t AS b",
+        "SELECT count(*) FROM generate_series(1, 100000) AS a, generate_series(1, 100000) AS b",
+        "SELECT sum(x) FROM (SELECT a.a % 7 + b.a % 5 AS x FROM t AS a, t AS b) AS s GROUP BY x % 3",
+        "SELECT a.a FROM t AS a, t AS b ORDER BY a.a + b.a LIMIT 1",
+    ];
+    for query in queries {
+        client.batch_execute("SET statement_timeout = 100").await.unwrap();
+        let error = client.simple_query(query).await.expect_err("it would take long");
+        assert_eq!(code::<()>(Err(error)), "57014", "{query}");
+        client.batch_execute("RESET statement_timeout").await.unwrap();
+    }
+    let token = client.cancel_token();
+    let cancel = async {
+        loop {
+            token.cancel_query(tokio_postgres::NoTls).await.unwrap();
+        }
+    };
+    tokio::select! {
+        answer = client.simple_query(queries[0]) => assert_eq!(code(answer), "57014"),
+        () = cancel => unreachable!(),
+    }
+}
+
+/// What a session may keep is counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn prepared_statements_and_cursors_are_counted() {
+    let server = Server::start();
+    let client = server.connect().await;
+    let prepared: String = (0..10_000).map(|number| format!("PREPARE p{number} AS SELECT 1;")).collect();
+    client.batch_execute(&prepared).await.unwrap();
+    assert_eq!(code(client.batch_execute("PREPARE one_more AS SELECT 1").await), "53000");
+    client.batch_execute("DEALLOCATE p0; PREPARE one_more AS SELECT 1").await.unwrap();
+    let cursors: String =
+        (0..1_000).map(|number| format!("DECLARE c{number} CURSOR FOR SELECT 1;")).collect();
+    client.batch_execute(&format!("BEGIN; {cursors}")).await.unwrap();
+    assert_eq!(code(client.batch_execute("DECLARE one_more CURSOR FOR SELECT 1").await), "53000");
+    client.batch_execute("ROLLBACK; BEGIN; DECLARE one_more CURSOR FOR SELECT 1; COMMIT").await.unwrap();
+}
