@@ -93,16 +93,16 @@ impl Hubs {
         hold: Option<&Arc<Hold>>,
     ) -> Option<Seat> {
         let mut hubs = self.lock();
-        let of_relation = hubs.entry(relation.id).or_default();
         let types = relation.types();
-        let joined = of_relation.iter().filter(|hub| hub.types == types).find_map(|hub| hub.join(as_of));
+        let of_relation = hubs.get(&relation.id).into_iter().flatten();
+        let joined = of_relation.filter(|hub| hub.types == types).find_map(|hub| hub.join(as_of));
         if joined.is_some() {
             return joined;
         }
-        let hub = Arc::new(Hub::new(server.engine().workers(), types, as_of, self.counts.clone()));
         let hold = hold?.clone();
+        let hub = Arc::new(Hub::new(server.engine().workers(), types, as_of, self.counts.clone()));
         let seat = hub.join(as_of);
-        of_relation.push(hub.clone());
+        hubs.entry(relation.id).or_default().push(hub.clone());
         drop(hubs);
         let sink = Sink(hub.feed.clone());
         server.engine().subscribe(relation.id, as_of, Arc::new(move |event| sink.0.take_in(event)));

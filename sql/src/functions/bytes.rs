@@ -53,14 +53,60 @@ pub(crate) fn substr(inputs: &Inputs, _: DataType) -> Computed {
 pub(crate) fn get_byte(inputs: &Inputs, _: DataType) -> Computed {
     let (bytes, index) = (inputs.get(0).bytes(), inputs.get(1).primitive::<Int32Type>());
     let byte = |row: usize| {
-        let (bytes, index) = (bytes(row), index.get(row));
-        let found = usize::try_from(index).ok().and_then(|index| bytes.get(index));
-        found.map(|byte| i32::from(*byte)).ok_or_else(|| {
-            let message = format!("index {index} out of valid range, 0..{}", bytes.len() as i64 - 1);
-            DataError::new("2202E", message)
-        })
+        let bytes = bytes(row);
+        Ok(i32::from(bytes[place(i64::from(index.get(row)), bytes.len())?]))
     };
     Ok(Arc::new(inputs.build::<Int32Type>(byte)?))
+}
+
+/// `set_byte(bytea, index, value)`: of the value the lowest eight bits.
+pub(crate) fn set_byte(inputs: &Inputs, _: DataType) -> Computed {
+    let bytes = inputs.get(0).bytes();
+    let (index, value) = (inputs.get(1).primitive::<Int32Type>(), inputs.get(2).primitive::<Int32Type>());
+    let changed = |row: usize| {
+        let mut bytes = bytes(row).to_vec();
+        let place = place(i64::from(index.get(row)), bytes.len())?;
+        bytes[place] = value.get(row) as u8;
+        Ok(bytes)
+    };
+    Ok(Arc::new(inputs.build_bytes(changed)?))
+}
+
+/// `get_bit(bytea, index)`: the lowest bit of the first byte is 0.
+pub(crate) fn get_bit(inputs: &Inputs, _: DataType) -> Computed {
+    let (bytes, index) = (inputs.get(0).bytes(), inputs.get(1).primitive::<Int64Type>());
+    let bit = |row: usize| {
+        let bytes = bytes(row);
+        let place = place(index.get(row), bytes.len() * 8)?;
+        Ok(i32::from(bytes[place / 8] >> (place % 8) & 1))
+    };
+    Ok(Arc::new(inputs.build::<Int32Type>(bit)?))
+}
+
+/// `set_bit(bytea, index, 0 or 1)`
+pub(crate) fn set_bit(inputs: &Inputs, _: DataType) -> Computed {
+    let bytes = inputs.get(0).bytes();
+    let (index, value) = (inputs.get(1).primitive::<Int64Type>(), inputs.get(2).primitive::<Int32Type>());
+    let changed = |row: usize| {
+        let mut bytes = bytes(row).to_vec();
+        let place = place(index.get(row), bytes.len() * 8)?;
+        let bit = 1 << (place % 8);
+        match value.get(row) {
+            0 => bytes[place / 8] &= !bit,
+            1 => bytes[place / 8] |= bit,
+            _ => return Err(DataError::new("22023", "new bit must be 0 or 1")),
+        }
+        Ok(bytes)
+    };
+    Ok(Arc::new(inputs.build_bytes(changed)?))
+}
+
+/// An index into so many bytes or bits.
+fn place(index: i64, count: usize) -> Result<usize, DataError> {
+    usize::try_from(index).ok().filter(|place| *place < count).ok_or_else(|| {
+        let message = format!("index {index} out of valid range, 0..{}", count as i64 - 1);
+        DataError::new("2202E", message)
+    })
 }
 
 /// `bit_count(bytea)`

@@ -35,10 +35,14 @@ async fn each_session_has_its_own_until_it_ends() {
         assert_eq!(client.query_one("SELECT a FROM t", &[]).await.unwrap().get::<_, i32>(0), number);
         assert_eq!(client.query_one("SELECT a FROM v", &[]).await.unwrap().get::<_, i32>(0), number + 1);
     }
-    assert_eq!(temporary_tables(&watcher).await, ["t", "t"]);
+    // By the extended protocol, as the first of its session.
+    let third = server.connect().await;
+    third.execute("CREATE TEMP TABLE t AS SELECT 3 AS a", &[]).await.unwrap();
+    assert_eq!(third.query_one("SELECT a FROM t", &[]).await.unwrap().get::<_, i32>(0), 3);
+    assert_eq!(temporary_tables(&watcher).await, ["t", "t", "t"]);
     let error = watcher.query("SELECT * FROM t", &[]).await.unwrap_err();
     assert_eq!(error.code().unwrap().code(), "42P01");
-    drop((first, second));
+    drop((first, second, third));
     until_gone(&watcher).await;
 }
 
