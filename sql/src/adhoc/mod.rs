@@ -10,6 +10,7 @@ mod first; // the first rows of each group
 mod flat_map; // calls for each row
 mod repeat; // rows as often as a column says
 mod scan; // snapshots and constant rows as sources
+mod slices; // an input in small pieces
 mod whole; // joins that look at every row of both sides
 
 use std::sync::{Arc, LazyLock};
@@ -51,6 +52,7 @@ use first::{First, Range};
 use flat_map::FlatMap;
 use repeat::Repeat;
 use scan::{Partition, Source};
+use slices::Slices;
 use whole::whole;
 
 /// What all ad-hoc queries together may hold.
@@ -409,7 +411,10 @@ impl Builder<'_> {
         right.visit_exprs(&mut |expr| can_fail |= computes(expr));
         let right = one_partition(self.build(right)?);
         let right_keys = on.iter().map(|(_, right)| Arc::clone(right)).collect();
-        let join = |right| hash_or_loop_join(kind, left, right, on, nulls_equal, filter);
+        let join = |right: Operator| {
+            let right: Operator = if filter.is_some() { Arc::new(Slices::new(right)) } else { right };
+            hash_or_loop_join(kind, left, right, on, nulls_equal, filter)
+        };
         renamed(if can_fail { whole(right, right_keys, join)? } else { join(right)? })
     }
 

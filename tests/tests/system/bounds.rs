@@ -210,6 +210,9 @@ async fn a_query_that_only_computes_can_be_stopped() {
         "SELECT count(*) FROM generate_series(1, 100000) AS a, generate_series(1, 100000) AS b",
         "SELECT sum(x) FROM (SELECT a.a % 7 + b.a % 5 AS x FROM t AS a, t AS b) AS s GROUP BY x % 3",
         "SELECT a.a FROM t AS a, t AS b ORDER BY a.a + b.a LIMIT 1",
+        "SELECT count(*) FROM t AS a, t AS b WHERE a.a + b.a < 0",
+        "SELECT count(*) FROM t AS a JOIN t AS b ON a.a % 10 = b.a % 10 AND a.a + b.a < 0",
+        "SELECT count(*) FROM t AS a WHERE NOT EXISTS (SELECT FROM t AS b WHERE a.a + b.a < 0)",
     ];
     for query in queries {
         client.batch_execute("SET statement_timeout = 100").await.unwrap();
