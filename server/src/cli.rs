@@ -41,9 +41,9 @@ pub struct RunArguments {
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
-    /// The folder that the statements change. No server may have it open.
-    #[arg(long, env = "MILLRACE_DATA", default_value = "./millrace-data", value_name = "FOLDER")]
-    pub data: PathBuf,
+    /// The folder that the statements change, instead of MILLRACE_DATA or ./millrace-data. No server may have it open.
+    #[arg(long, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
 
     /// A running server's address for PostgreSQL clients, instead of a folder.
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "data")]

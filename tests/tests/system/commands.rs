@@ -62,8 +62,18 @@ async fn a_file_is_run_on_a_server() {
     let file = folder.path().join("a.sql").to_str().unwrap().to_owned();
     std::fs::write(&file, SCRIPT).unwrap();
     let address = server.pg().to_string();
-    let run = millrace(&["run", "--server", &address, &file]);
+    // Where data is by default does not matter.
+    let mut command = Command::new(millrace_tests::binary());
+    let run = command
+        .env("MILLRACE_DATA", folder.path())
+        .args(["run", "--server", &address, &file])
+        .output()
+        .unwrap();
     assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));
+    let mut by_default = Command::new(millrace_tests::binary());
+    let data = folder.path().join("data");
+    let run = by_default.env("MILLRACE_DATA", &data).args(["run", &file]).output().unwrap();
+    assert!(run.status.success() && data.join("millrace.folder").exists(), "{}", text(&run.stderr));
     let client = server.connect().await;
     assert_eq!(client.query_one("SELECT b FROM t", &[]).await.unwrap().get::<_, &str>(0), "é;x");
     // Its folder is the server's alone.
