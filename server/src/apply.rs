@@ -10,17 +10,15 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Parser as _;
-use futures::future::poll_fn;
 use millrace_sql::{SqlError, parse, split};
-use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage};
+use tokio_postgres::error::DbError;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::cli::RunArguments;
+use crate::client;
 use crate::config::{Config, RawConfig};
 use crate::run::Running;
 use crate::start::StartError;
-
-/// What a client of ours calls itself.
-const USER: &str = "millrace";
 
 /// Runs the command.
 ///
@@ -147,17 +145,8 @@ async fn connect(server: &str) -> Result<Client, StartError> {
     let (host, port) = server.rsplit_once(':').ok_or_else(|| unreachable(&"its address is HOST:PORT"))?;
     let port = port.parse().map_err(|error| unreachable(&error))?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let mut config = tokio_postgres::Config::new();
-    config.host(host).port(port).user(USER).dbname(USER).application_name("millrace run");
-    let (client, mut connection) = config.connect(NoTls).await.map_err(|error| unreachable(&error))?;
-    tokio::spawn(async move {
-        while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
-            if let AsyncMessage::Notice(notice) = message {
-                eprintln!("{}:  {}", notice.severity(), notice.message());
-            }
-        }
-    });
-    Ok(client)
+    let tell = |notice: &DbError| eprintln!("{}:  {}", notice.severity(), notice.message());
+    client::connect(host, port, "millrace run", tell).await.map_err(|error| unreachable(&error))
 }
 
 /// Rows on the standard output, as psql aligns them.

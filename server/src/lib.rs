@@ -4,6 +4,7 @@
 
 pub mod apply; // millrace run
 pub mod cli; // commands and their flags
+mod client; // what commands are to a server
 pub mod config; // the server's flags and environment variables
 pub mod demo; // millrace demo
 pub mod coordinator; // orders commits; what readers see

@@ -17,11 +17,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use clap::Parser as _;
 use futures::StreamExt as _;
+use tokio_postgres::Client;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, NoTls};
 
 use crate::cli::DemoArguments;
+use crate::client;
 use crate::config::{Config, RawConfig};
 use crate::run::{Running, told_to_stop};
 use crate::server::Server;
@@ -105,12 +106,7 @@ pub async fn run(arguments: &DemoArguments) -> Result<(), StartError> {
 }
 
 async fn connect(address: std::net::SocketAddr) -> Result<Client, StartError> {
-    let mut config = tokio_postgres::Config::new();
-    config.host(address.ip().to_string()).port(address.port()).user("millrace").dbname("millrace");
-    config.application_name("millrace demo");
-    let (client, connection) = config.connect(NoTls).await.map_err(failed)?;
-    tokio::spawn(connection);
-    Ok(client)
+    client::connect(&address.ip().to_string(), address.port(), "millrace demo", |_| {}).await.map_err(failed)
 }
 
 fn failed(error: tokio_postgres::Error) -> StartError {
