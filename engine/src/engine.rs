@@ -4,13 +4,11 @@
 //! which must not block. Everything that a user can get wrong was checked before it comes here.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread::Thread;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 
-use timely::communication::WorkerGuards;
+use serde::{Deserialize, Serialize};
 
 use crate::dataflow::arrangement::{SavedTrace, Start};
 use crate::dataflow::flat_map::CompiledCalls;
@@ -20,17 +18,22 @@ use crate::dataflow::shared::ArrangementKey;
 use crate::delta::Delta;
 use crate::error::{DataError, EngineError};
 use crate::expr::{Compiler, Expr};
+use crate::mesh::Formed;
+use crate::mesh::channel;
+use crate::mesh::loss::{Ending, Loss};
+use crate::mesh::remote::{Home, Remote};
 use crate::plan::{Plan, PlanRef};
 use crate::progress::Progress;
 use crate::shape::RowShape;
 use crate::snapshot::Snapshot;
 use crate::types::{DataType, RelationId, Tick};
-use crate::worker::{Command, Installation, WorkerState};
+use crate::worker::crew::{Communication, Crew, CrewSpec, Queues};
+use crate::worker::{Command, Installation, Wanted};
 
 /// What `Engine::start` needs to know.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineConfig {
-    /// Worker threads, at least 1.
+    /// Worker threads of a process, at least 1.
     pub workers: usize,
     /// The bytes that a view may hold, over all workers, where it has no limit of its own; `None`:
     /// any number.
@@ -38,7 +41,7 @@ pub struct EngineConfig {
 }
 
 /// A table as the engine sees it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TableSpec {
     /// What errors call it.
     pub name: String,
@@ -49,7 +52,7 @@ pub struct TableSpec {
 }
 
 /// A view as the engine sees it, besides its plan.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ViewSpec {
     /// What errors call it.
     pub name: String,
@@ -60,7 +63,7 @@ pub struct ViewSpec {
 }
 
 /// An index as the engine sees it: a relation's rows by the values of some expressions.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct IndexSpec {
     /// Its name.
     pub name: String,
@@ -116,6 +119,12 @@ pub type SubscriptionSink = Arc<dyn Fn(SubscriptionEvent) -> bool + Send + Sync>
 /// Receives one worker's answer to a read, on the worker's thread: it must not block.
 pub type ReadReply = Arc<dyn Fn(usize, Result<Snapshot, EngineError>) + Send + Sync>;
 
+/// Receives one worker's answer to a question for the size of its state: it must not block.
+pub(crate) type SizeReply = Arc<dyn Fn(StateSize) + Send + Sync>;
+
+/// What each view's operators do and hold in this process.
+pub(crate) type Meters = Arc<Mutex<HashMap<RelationId, Arc<Meter>>>>;
+
 /// Receives one worker's answer to `Engine::inspect`, on the worker's thread: it must not block.
 pub type InspectReply = Arc<dyn Fn(Vec<RelationReport>) + Send + Sync>;
 
@@ -137,7 +146,8 @@ impl SavedState {
     }
 }
 
-/// A running set of workers. Clones are handles to the same.
+/// A running set of workers: one generation, which ends for good when a worker or a process of it is lost.
+/// Clones are handles to the same.
 #[derive(Clone)]
 pub struct Engine {
     shared: Arc<Shared>,
@@ -146,47 +156,17 @@ pub struct Engine {
 struct Shared {
     compiler: Arc<dyn Compiler>,
     progress: Arc<Progress>,
-    meters: Mutex<HashMap<RelationId, Arc<Meter>>>,
+    meters: Meters,
     /// The meters of dropped views: each is gone with the last operator that holds state.
     leaving: Mutex<Vec<Weak<Meter>>>,
-    queues: Arc<Queues>,
-    guards: Mutex<Option<WorkerGuards<()>>>,
+    crew: Crew,
     config: EngineConfig,
-}
-
-/// The workers' queues, under one lock: every worker gets the commands in the same order. Workers
-/// have it, too: what one of them finds out and all must act on becomes a command.
-#[derive(Default)]
-pub(crate) struct Queues {
-    workers: Mutex<Vec<(Sender<Command>, Thread)>>,
-}
-
-impl Queues {
-    /// Gives every worker the command.
-    pub(crate) fn send(&self, command: &Command) {
-        for (queue, thread) in lock(&self.workers).iter() {
-            // A worker that is gone takes no commands; callbacks and waits then end by themselves.
-            let _ = queue.send(command.clone());
-            thread.unpark();
-        }
-    }
-}
-
-impl Shared {
-    fn send(&self, command: &Command) {
-        self.queues.send(command);
-    }
-}
-
-impl Drop for Shared {
-    /// The last handle is gone: parked workers must hear of it before their threads are joined.
-    fn drop(&mut self) {
-        self.send(&Command::Stop);
-    }
+    /// Of all processes.
+    workers: usize,
 }
 
 impl Engine {
-    /// Starts the workers. `progress` is called on every advance of a relation's upper.
+    /// Starts the workers of the only process. `progress` is called on every advance of a relation's upper.
     ///
     /// # Errors
     /// `Stopped` where threads cannot be started.
@@ -197,45 +177,95 @@ impl Engine {
     ) -> Result<Engine, EngineError> {
         let workers = config.workers.max(1);
         let config = EngineConfig { workers, ..config };
-        let queues: Arc<Queues> = Arc::default();
-        let progress = Arc::new(Progress::new(workers, progress));
-        let (senders, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel()).unzip();
-        let receivers: Mutex<Vec<Option<Receiver<Command>>>> =
-            Mutex::new(receivers.into_iter().map(Some).collect());
-        let (started, starts) = mpsc::channel();
-        let started = Mutex::new(started);
-        let (thread_compiler, thread_progress) = (Arc::clone(&compiler), Arc::clone(&progress));
-        let thread_queues = Arc::clone(&queues);
-        let guards = timely::execute(timely::Config::process(workers), move |worker| {
-            let commands = lock(&receivers)[worker.index()].take();
-            // `Engine::start` waits for every thread, so the receiver is there.
-            let _ = lock(&started).send((worker.index(), std::thread::current()));
-            if let Some(commands) = commands {
-                let (compiler, progress) = (Arc::clone(&thread_compiler), Arc::clone(&thread_progress));
-                WorkerState::new(worker, compiler, progress, Arc::clone(&thread_queues)).run(&commands);
-            }
-        });
-        let guards = guards.map_err(|_| EngineError::Stopped)?;
-        let mut threads: Vec<(usize, Thread)> = starts.iter().take(workers).collect();
-        threads.sort_by_key(|(index, _)| *index);
-        *lock(&queues.workers) =
-            senders.into_iter().zip(threads.into_iter().map(|(_, thread)| thread)).collect();
-        let guards = Mutex::new(Some(guards));
-        let shared = Shared {
-            compiler,
-            progress,
-            meters: Mutex::default(),
-            leaving: Mutex::default(),
-            queues,
-            guards,
-            config,
+        let progress = Arc::new(Progress::new(0..workers, progress));
+        let (communication, ending) = (Communication::Alone, Ending::default());
+        Engine::over(config, compiler, progress, communication, Vec::new(), ending, workers)
+    }
+
+    /// Starts the workers of process 0, and commands those of the other processes, which are connected.
+    ///
+    /// # Errors
+    /// `Stopped` where threads cannot be started or a connection is gone already.
+    pub fn lead(
+        formed: Formed,
+        view_bytes_max: Option<usize>,
+        compiler: Arc<dyn Compiler>,
+        progress: ProgressSink,
+    ) -> Result<Engine, EngineError> {
+        let Formed { process, processes, workers, controls, links, ending, .. } = formed;
+        let all = workers * processes;
+        let progress = Arc::new(Progress::new(0..all, progress));
+        let config = EngineConfig { workers, view_bytes_max };
+        let stopped = |error| {
+            tracing::warn!(%error, "a generation could not begin");
+            EngineError::Stopped
         };
+        let remote = |(peer, socket): &(usize, std::net::TcpStream)| {
+            let out = channel::open(*peer, socket, &ending)?;
+            Ok(Remote::new(*peer, processes, workers, out))
+        };
+        let remotes = controls.iter().map(remote).collect::<std::io::Result<Vec<_>>>().map_err(stopped)?;
+        let mesh = Communication::Mesh { process, links };
+        let engine = Engine::over(config, compiler, progress, mesh, remotes.clone(), ending.clone(), all)?;
+        for (remote, (_, socket)) in remotes.into_iter().zip(controls) {
+            remote.listen(socket, ending.clone(), engine.home()).map_err(stopped)?;
+        }
+        Ok(engine)
+    }
+
+    fn over(
+        config: EngineConfig,
+        compiler: Arc<dyn Compiler>,
+        progress: Arc<Progress>,
+        communication: Communication,
+        remotes: Vec<Arc<Remote>>,
+        ending: Ending,
+        workers: usize,
+    ) -> Result<Engine, EngineError> {
+        let (to_all, on_measured) = excess_sink();
+        let spec = CrewSpec {
+            first: 0,
+            workers: config.workers,
+            compiler: Arc::clone(&compiler),
+            progress: Arc::clone(&progress),
+            on_measured,
+        };
+        let crew = Crew::start(spec, communication, Queues::with(remotes), ending);
+        let crew = crew.map_err(|error| {
+            tracing::warn!(%error, "the workers could not be started");
+            EngineError::Stopped
+        })?;
+        *lock(&to_all) = Arc::downgrade(crew.queues());
+        let (meters, leaving) = Default::default();
+        let shared = Shared { compiler, progress, meters, leaving, crew, config, workers };
         Ok(Engine { shared: Arc::new(shared) })
     }
 
-    /// The number of workers.
+    /// What other processes' answers concern here.
+    fn home(&self) -> Home {
+        let queues = Arc::downgrade(self.shared.crew.queues());
+        Home {
+            progress: Arc::clone(&self.shared.progress),
+            meters: Arc::clone(&self.shared.meters),
+            to_all: Box::new(move |command| queues.upgrade().iter().for_each(|queues| queues.send(command))),
+        }
+    }
+
+    /// The number of workers, of all processes.
     pub fn workers(&self) -> usize {
-        self.shared.config.workers
+        self.shared.workers
+    }
+
+    /// Whether two handles are of the same generation.
+    pub fn is_same(&self, other: &Engine) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// Tells `sink` once this generation is over: a worker or another process is lost, or `shutdown` was called. The sink
+    /// is called on the thread that found out, or at once, and must not block. From then on nothing is answered;
+    /// callbacks that wait are dropped.
+    pub fn on_loss(&self, sink: impl FnOnce(Loss) + Send + 'static) {
+        self.shared.crew.ending().tell(Box::new(sink));
     }
 
     /// Creates a table that is empty before `as_of` (the newest tick); its upper starts there.
@@ -328,7 +358,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         self.check(&plan)?;
         let bytes_max = spec.bytes_max.or(self.shared.config.view_bytes_max);
-        let meter = Arc::new(Meter::new(self.workers(), bytes_max));
+        let meter = Arc::new(Meter::new(&spec.name, self.workers(), bytes_max));
         lock(&self.shared.meters).insert(id, Arc::clone(&meter));
         self.shared.progress.expect(id);
         self.send(&Command::Install(Arc::new(Installation { id, plan, spec, start, saved, meter })));
@@ -360,7 +390,18 @@ impl Engine {
     /// batches by key (`Snapshot::find`). An index answers `NoRelation` or `NotHydrated` where the relation
     /// itself has to be read instead.
     pub fn read(&self, relation: RelationId, tick: Tick, reply: ReadReply) {
-        self.send(&Command::Read(relation, tick, reply));
+        self.send(&Command::Read(relation, tick, Wanted::Rows, reply));
+    }
+
+    /// The same of an index of which only the rows with some encoded keys are wanted: other processes answer with these
+    /// rows, workers of this one with their shares. `Snapshot::find_encoded` then takes the rows out of either.
+    pub fn find(&self, index: RelationId, tick: Tick, keys: Arc<BTreeSet<Box<[u8]>>>, reply: ReadReply) {
+        self.send(&Command::Read(index, tick, Wanted::Keys(keys), reply));
+    }
+
+    /// The same of a relation of which only the errors are wanted (`Snapshot::errors`).
+    pub fn read_errors(&self, relation: RelationId, tick: Tick, reply: ReadReply) {
+        self.send(&Command::Read(relation, tick, Wanted::Errors, reply));
     }
 
     /// Follows a relation from `as_of` on.
@@ -387,7 +428,8 @@ impl Engine {
     /// operators' own state included), and their number of updates. Waits for every worker's answer.
     pub fn state_size(&self, relation: RelationId) -> StateSize {
         let (reply, replies) = mpsc::channel();
-        self.send(&Command::Measure(relation, reply));
+        // Whoever asked has not gone: it waits.
+        self.send(&Command::Measure(relation, Arc::new(move |size| reply.send(size).unwrap_or_default())));
         replies.iter().take(self.workers()).fold(StateSize::default(), |total, size: StateSize| StateSize {
             updates: total.updates + size.updates,
             bytes: total.bytes + size.bytes,
@@ -419,18 +461,30 @@ impl Engine {
         self.send(&Command::Inspect(reply));
     }
 
-    /// Stops the workers and waits for them.
+    /// Stops the workers of this process and waits for them; other processes see that it has gone.
     pub fn shutdown(&self) {
-        self.send(&Command::Stop);
-        if let Some(guards) = lock(&self.shared.guards).take() {
-            // A worker that panicked has said so; joining must not take this thread along.
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(guards.join())));
-        }
+        self.shared.crew.ending().end(Loss::of_peer("it was shut down"));
+        self.shared.crew.join();
     }
 
     fn send(&self, command: &Command) {
-        self.shared.send(command);
+        self.shared.crew.queues().send(command);
     }
+}
+
+/// Has all workers stop a view that holds more than it may; where commands go is put in later.
+fn excess_sink() -> (Arc<Mutex<Weak<Queues>>>, Arc<dyn Fn(RelationId, &Meter) + Send + Sync>) {
+    let to_all: Arc<Mutex<Weak<Queues>>> = Arc::default();
+    let queues = Arc::clone(&to_all);
+    let on_measured = move |view: RelationId, meter: &Meter| {
+        if meter.is_exceeded() {
+            tracing::warn!(view = meter.name(), "a view holds more than it may and is stopped");
+            let queues = lock(&queues).upgrade();
+            let fail = Command::Fail(view, DataError::memory_limit(meter.name()));
+            queues.iter().for_each(|queues| queues.send(&fail));
+        }
+    };
+    (to_all, Arc::new(on_measured))
 }
 
 /// Compiles every expression of the plan, to refuse it here and not on a worker.
@@ -481,7 +535,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What a relation's state takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateSize {
     /// Updates held.
     pub updates: usize,
@@ -490,7 +544,7 @@ pub struct StateSize {
 }
 
 /// How a relation stands on a worker, or on all.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RelationReport {
     /// Which.
     pub relation: RelationId,

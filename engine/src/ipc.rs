@@ -1,5 +1,8 @@
-//! Deltas as bytes: Arrow IPC with the diffs and ticks as two further columns.
+//! Deltas as bytes: Arrow IPC, with diffs and ticks that are not the same for all rows as further columns.
 //!
+//! ```text
+//!   delta = what is constant (bit 0: the diff, bit 1: the tick), u64 │ diff, i64 │ tick, u64 │ an IPC stream of the rest
+//! ```
 //! Used between the processes of a mesh. The log has its own, versioned form.
 
 use std::sync::Arc;
@@ -49,31 +52,73 @@ fn truncated() -> ArrowError {
     ArrowError::IpcError("a container of deltas ends early".to_owned())
 }
 
+/// The diff of all rows is said once.
+const CONST_DIFF: u64 = 1;
+
+/// The tick of all rows is said once.
+const CONST_TICK: u64 = 2;
+
+/// Bytes before the IPC stream.
+const HEAD: usize = 24;
+
+/// A column's constant, and its flag; nothing of one without: then it needs a column of its own.
+fn constant<X: Copy + Default>(column: &Col<X>, flag: u64) -> (u64, X) {
+    match column {
+        Col::Const(value, _) => (flag, *value),
+        Col::Each(_) => (0, X::default()),
+    }
+}
+
 fn encode(delta: &Delta) -> Result<Vec<u8>, ArrowError> {
     let mut fields: Vec<Field> =
         delta.rows.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
-    fields.push(Field::new("diff", ArrowType::Int64, false));
-    fields.push(Field::new("tick", ArrowType::UInt64, false));
     let mut columns: Vec<ArrayRef> = delta.rows.columns().to_vec();
-    columns.push(Arc::new(Int64Array::from_iter_values(delta.diffs.iter())));
-    columns.push(Arc::new(UInt64Array::from_iter_values(delta.ticks.iter())));
+    let (diff_flag, diff) = constant(&delta.diffs, CONST_DIFF);
+    // Rows without columns are counted by that of their ticks.
+    let (tick_flag, tick) = if columns.is_empty() { (0, 0) } else { constant(&delta.ticks, CONST_TICK) };
+    if diff_flag == 0 {
+        fields.push(Field::new("diff", ArrowType::Int64, false));
+        columns.push(Arc::new(Int64Array::from_iter_values(delta.diffs.iter())));
+    }
+    if tick_flag == 0 {
+        fields.push(Field::new("tick", ArrowType::UInt64, false));
+        columns.push(Arc::new(UInt64Array::from_iter_values(delta.ticks.iter())));
+    }
+    let mut bytes = (diff_flag | tick_flag).to_le_bytes().to_vec();
+    bytes.extend(diff.to_le_bytes());
+    bytes.extend(tick.to_le_bytes());
     let schema = Arc::new(Schema::new(fields));
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
-    let mut writer = StreamWriter::try_new(Vec::new(), &schema)?;
+    let mut writer = StreamWriter::try_new(bytes, &schema)?;
     writer.write(&batch)?;
     writer.into_inner()
 }
 
 fn decode(bytes: &[u8]) -> Result<Delta, ArrowError> {
-    let mut reader = StreamReader::try_new(bytes, None)?;
+    let (head, stream) = bytes.split_at_checked(HEAD).ok_or_else(truncated)?;
+    let mut words = head.chunks_exact(8).map(|word| word.try_into().map_or(0, u64::from_le_bytes));
+    let mut word = || words.next().ok_or_else(truncated);
+    let (flags, diff, tick) = (word()?, word()? as i64, word()?);
+    let mut reader = StreamReader::try_new(stream, None)?;
     let batch = reader.next().ok_or_else(truncated)??;
-    let width = batch.num_columns().checked_sub(2).ok_or_else(truncated)?;
-    let diffs = batch.column(width).as_any().downcast_ref::<Int64Array>().ok_or_else(truncated)?;
-    let ticks = batch.column(width + 1).as_any().downcast_ref::<UInt64Array>().ok_or_else(truncated)?;
-    let columns = batch.columns()[..width].to_vec();
+    let (rows, mut columns) = (batch.num_rows(), batch.columns().to_vec());
+    let ticks = match flags & CONST_TICK {
+        0 => {
+            let column = columns.pop().ok_or_else(truncated)?;
+            collect(column.as_any().downcast_ref::<UInt64Array>().ok_or_else(truncated)?.values())
+        }
+        _ => Col::Const(tick, rows),
+    };
+    let diffs = match flags & CONST_DIFF {
+        0 => {
+            let column = columns.pop().ok_or_else(truncated)?;
+            collect(column.as_any().downcast_ref::<Int64Array>().ok_or_else(truncated)?.values())
+        }
+        _ => Col::Const(diff, rows),
+    };
     let types = columns.iter().map(|column| DataType::from_arrow(column.data_type()).ok_or_else(truncated));
-    let rows = crate::delta::batch_of(&types.collect::<Result<Vec<_>, _>>()?, columns, batch.num_rows())?;
-    Ok(Delta { rows, diffs: collect(diffs.values()), ticks: collect(ticks.values()) })
+    let rows = crate::delta::batch_of(&types.collect::<Result<Vec<_>, _>>()?, columns, rows)?;
+    Ok(Delta { rows, diffs, ticks })
 }
 
 /// A column that is constant again if it was.

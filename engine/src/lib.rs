@@ -23,6 +23,7 @@ mod lookup; // rows of an index by key
 mod snapshot; // a relation at one tick, readable on any thread
 mod dataflow; // operators, drivers, rendering
 mod progress; // how far each relation is complete
+mod mesh; // several processes as one set of workers
 mod worker; // the worker loop
 mod engine; // the coordinator's handle to the workers
 mod log; // the durable sequence of commits, and the data folder
@@ -46,6 +47,7 @@ pub use log::{
     Clock, DataFolder, Disk, DiskFile, Log, LogConfig, LogError, OsRandom, Random, RealDisk, Record, Replay,
     TableChanges, TickSource,
 };
+pub use mesh::{Again, Formed, Loss, Mesh, MeshConfig, MeshError, MeshSecret, host, is_of_lost_connection};
 pub use plan::{
     Aggregate, AggregateFunction, JoinKey, OrderKey, Plan, PlanId, PlanRef, PlanTree, RowCalls, SetCall,
 };

@@ -69,6 +69,8 @@ pub(crate) struct FoundRows {
     wanted: Option<(Keys, usize)>,
     open: NetRows,
     visited: Arc<AtomicU64>,
+    /// The same since `take_visited` was called.
+    visited_here: u64,
 }
 
 impl FoundRows {
@@ -81,7 +83,13 @@ impl FoundRows {
         let (batches, visited) = (batches.to_vec(), Arc::clone(visited));
         let wanted = lookup.map(|lookup| (Arc::clone(&lookup.wanted), 0));
         let of_all = if wanted.is_none() { batches.clone() } else { Vec::new() };
-        FoundRows { batches, tick, wanted, open: NetRows::new(of_all, tick), visited }
+        FoundRows { batches, tick, wanted, open: NetRows::new(of_all, tick), visited, visited_here: 0 }
+    }
+
+    /// The updates looked at since the last call.
+    pub(crate) fn take_visited(&mut self) -> u64 {
+        self.count();
+        std::mem::take(&mut self.visited_here)
     }
 
     /// The encoded row of a net row.
@@ -97,13 +105,19 @@ impl FoundRows {
         let Some(key) = wanted.get(*next) else { return false };
         *next += 1;
         self.open = NetRows::of_key(self.batches.clone(), key, self.tick);
-        self.visited.fetch_add(self.batches.len() as u64, Ordering::Relaxed);
+        self.add_visited(self.batches.len() as u64);
         true
     }
 
     /// Tells the counter what was looked at since it was told last.
     fn count(&mut self) {
-        self.visited.fetch_add(self.open.take_visited(), Ordering::Relaxed);
+        let visited = self.open.take_visited();
+        self.add_visited(visited);
+    }
+
+    fn add_visited(&mut self, visited: u64) {
+        self.visited_here += visited;
+        self.visited.fetch_add(visited, Ordering::Relaxed);
     }
 }
 

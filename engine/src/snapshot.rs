@@ -2,7 +2,10 @@
 //!
 //! A worker answers a read with the list of its immutable batches (microseconds); the reader
 //! merges, filters by tick and streams Arrow on its own thread. Invariant: what a snapshot shows
-//! does not change, however the relation goes on.
+//! does not change, however the relation goes on. The share of a worker in another process has its rows there;
+//! reading them waits for the network (mesh/scan.rs).
+
+mod joined; // rows of this process and of others in one order
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,9 +16,11 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use crate::delta::{Col, Delta, batch_of};
 use crate::error::DataError;
 use crate::lookup::{FoundRows, Lookup};
+use crate::mesh::scan::{Again, Elsewhere, RemoteShare};
 use crate::shape::RowShape;
 use crate::state::{ByteRows, Lanes, MergedRows, NetRow, NetRows, RowCodec, Shared, Updates};
 use crate::types::{DataType, Literal, Tick};
+use joined::JoinedRows;
 
 /// The most rows in a batch that a reader gets.
 const READ_ROWS: usize = 8_192;
@@ -49,6 +54,24 @@ pub struct Snapshot {
     is_found: bool,
     /// Counts the updates that reading looks at.
     visited: Arc<AtomicU64>,
+    /// Rows in other processes.
+    elsewhere: Vec<Elsewhere>,
+    told: Told,
+}
+
+/// What other processes have told of their shares.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    /// Errors that readers are to be given.
+    pub(crate) errors: Vec<DataError>,
+    /// Whether the shares show all rows.
+    pub(crate) is_complete: bool,
+}
+
+impl Default for Told {
+    fn default() -> Told {
+        Told { errors: Vec::new(), is_complete: true }
+    }
 }
 
 impl Snapshot {
@@ -68,6 +91,8 @@ impl Snapshot {
             lookup,
             is_found: false,
             visited,
+            elsewhere: Vec::new(),
+            told: Told::default(),
         }
     }
 
@@ -99,6 +124,9 @@ impl Snapshot {
         shares.into_iter().reduce(|mut united, share| {
             united.rows.extend(share.rows);
             united.errors.extend(share.errors);
+            united.elsewhere.extend(share.elsewhere);
+            united.told.errors.extend(share.told.errors);
+            united.told.is_complete &= share.told.is_complete;
             united
         })
     }
@@ -119,6 +147,40 @@ impl Snapshot {
         Snapshot { name, ..self }
     }
 
+    /// What errors call the relation.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The same share, with rows in another process.
+    pub(crate) fn elsewhere(mut self, share: Arc<RemoteShare>) -> Snapshot {
+        self.elsewhere.push(Elsewhere { share, again: None });
+        self
+    }
+
+    /// The same share, whose reader goes on with what `again` gives where the process that has the rows is lost: the share of
+    /// the same worker at the same tick.
+    #[must_use]
+    pub fn reread(mut self, again: Again) -> Snapshot {
+        self.elsewhere.iter_mut().for_each(|elsewhere| elsewhere.again = Some(again.clone()));
+        self
+    }
+
+    /// The parts that are in other processes.
+    pub(crate) fn in_other_processes(&self) -> &[Elsewhere] {
+        &self.elsewhere
+    }
+
+    /// The same share, of which another process has told this.
+    pub(crate) fn told(self, told: Told) -> Snapshot {
+        Snapshot { told, ..self }
+    }
+
+    /// Whether reading the rows waits for another process.
+    pub fn is_elsewhere(&self) -> bool {
+        !self.elsewhere.is_empty()
+    }
+
     /// The same share of a relation that is read in spite of its errors.
     pub(crate) fn skipping_errors(self) -> Snapshot {
         Snapshot { skips_errors: true, ..self }
@@ -137,7 +199,12 @@ impl Snapshot {
     /// Whether the share shows all rows: false for that of an index at a tick at which some row's key
     /// cannot be computed. The relation itself then has to be read.
     pub fn is_complete(&self) -> bool {
-        self.lookup.as_ref().is_none_or(|lookup| lookup.is_complete(self.tick))
+        self.told.is_complete && self.lookup.as_ref().is_none_or(|lookup| lookup.is_complete(self.tick))
+    }
+
+    /// Whether the share has certain rows of an index only: those that were asked for.
+    pub fn is_found(&self) -> bool {
+        self.is_found
     }
 
     /// Of the share of an index the rows that have one of these keys; none of them is NULL.
@@ -158,6 +225,9 @@ impl Snapshot {
     /// # Errors
     /// XX000 where this is no index.
     pub fn find_encoded(self, keys: BTreeSet<Box<[u8]>>) -> Result<Snapshot, DataError> {
+        if self.is_found {
+            return Ok(self);
+        }
         let lookup = self.lookup.as_ref().ok_or_else(not_by_key)?.of_encoded(keys);
         Ok(Snapshot { lookup: Some(lookup), ..self })
     }
@@ -187,23 +257,37 @@ impl Snapshot {
             return None;
         }
         let mut errors = NetRows::new(self.errors.clone(), self.tick);
-        let least = errors.find(|error| error.count > 0)?;
-        Some(decode_error(errors.key(least)).map_or_else(|damaged| damaged, |(_, error)| error))
+        let least = errors.find(|error| error.count > 0);
+        let decoded =
+            |least| decode_error(errors.key(least)).map_or_else(|damaged| damaged, |(_, error)| error);
+        least.map(decoded).into_iter().chain(self.told.errors.iter().cloned()).min()
+    }
+
+    /// The rows of this process as they are stored.
+    pub(crate) fn found_rows(&self) -> FoundRows {
+        FoundRows::new(&self.rows, self.lookup.as_ref(), self.tick, &self.visited)
+    }
+
+    /// The error rows of this process as they are stored.
+    pub(crate) fn error_rows(&self) -> FoundRows {
+        FoundRows::new(&self.errors, None, self.tick, &self.visited)
     }
 
     /// The rows in batches of at most 8,192, each repeated as often as its multiplicity says, in
     /// the order of their encoding.
     ///
     /// # Errors
-    /// XX000 where a row has a negative multiplicity; nothing follows.
-    pub fn rows(&self) -> impl Iterator<Item = Result<RecordBatch, DataError>> + Send + 'static {
-        RowStream {
-            codec: RowCodec::of_shape(&self.shape),
-            columns: self.shape.columns().to_vec(),
-            rows: Some(FoundRows::new(&self.rows, self.lookup.as_ref(), self.tick, &self.visited)),
-            open: None,
-            name: Arc::clone(&self.name),
+    /// XX000 where a row has a negative multiplicity, 57P01 where another process that has rows is lost; nothing
+    /// follows.
+    pub fn rows(&self) -> Rows {
+        let codec = RowCodec::of_shape(&self.shape);
+        let (columns, name) = (self.shape.columns().to_vec(), Arc::clone(&self.name));
+        if self.elsewhere.is_empty() {
+            return Rows::Here(RowStream { codec, columns, rows: Some(self.found_rows()), open: None, name });
         }
+        let scans = self.elsewhere.iter().map(|elsewhere| elsewhere.scan(0)).collect();
+        let rows = JoinedRows::new(self.found_rows(), scans, Arc::clone(&self.visited), name);
+        Rows::Joined(JoinedStream { codec, columns, rows: Some(rows) })
     }
 
     /// The changes of rows after `since`, up to the snapshot's tick, in the order of (tick, row),
@@ -270,8 +354,56 @@ fn decode_error(row: &[u8]) -> Result<(String, DataError), DataError> {
     Ok((text(&columns[2]), DataError { sqlstate: text(&columns[0]), message: text(&columns[1]) }))
 }
 
+/// The rows of a snapshot, in batches.
+pub enum Rows {
+    /// Of this process alone.
+    #[doc(hidden)]
+    Here(RowStream),
+    /// Also of others.
+    #[doc(hidden)]
+    Joined(JoinedStream),
+}
+
+impl Iterator for Rows {
+    type Item = Result<RecordBatch, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Rows::Here(rows) => rows.next(),
+            Rows::Joined(rows) => rows.next(),
+        }
+    }
+}
+
+/// Streams the rows of a snapshot that has rows in other processes.
+pub struct JoinedStream {
+    codec: RowCodec,
+    columns: Vec<DataType>,
+    /// `None` after an error.
+    rows: Option<JoinedRows>,
+}
+
+impl Iterator for JoinedStream {
+    type Item = Result<RecordBatch, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let picked = match self.rows.as_mut()?.next_rows(READ_ROWS, READ_BYTES) {
+            Ok(picked) if picked.is_empty() => return None,
+            Ok(picked) => picked,
+            Err(error) => {
+                self.rows = None;
+                return Some(Err(error));
+            }
+        };
+        let batch = self.codec.decode(picked.iter()).and_then(|decoded| {
+            batch_of(&self.columns, decoded, picked.len()).map_err(|error| DataError::from_arrow(&error))
+        });
+        Some(batch)
+    }
+}
+
 /// Streams the rows of a snapshot.
-struct RowStream {
+pub struct RowStream {
     codec: RowCodec,
     columns: Vec<DataType>,
     /// `None` after an error.

@@ -11,10 +11,11 @@
 //! Background work (hydration, merging) gets one turn after the other while all live relations are
 //! complete through the newest commit; while some are not, one turn each `PATIENCE`: it never stops.
 
+pub(crate) mod crew; // the threads
 mod index; // indexes: arrangements that are read by key
 mod sharing; // who uses which shared arrangement
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -34,16 +35,17 @@ use crate::dataflow::shared::{ArrangementKey, SharedArrangement};
 use crate::dataflow::turns::{Background, Clock, Token};
 use crate::delta::{Delta, Deltas};
 use crate::engine::{
-    IndexSpec, InspectReply, Queues, ReadReply, RelationReport, StateSize, SubscriptionEvent,
+    IndexSpec, InspectReply, ReadReply, RelationReport, SizeReply, StateSize, SubscriptionEvent,
     SubscriptionSink, TableSpec, ViewSpec,
 };
 use crate::error::{DataError, EngineError};
 use crate::expr::Compiler;
+use crate::mesh::loss::Ending;
 use crate::plan::PlanRef;
-use crate::progress::Progress;
 use crate::shape::RowShape;
 use crate::snapshot::Snapshot;
 use crate::types::{RelationId, Tick};
+use crew::CrewSpec;
 
 /// The most commands between two steps of the dataflows.
 const COMMANDS_MAX: usize = 64;
@@ -51,6 +53,17 @@ const COMMANDS_MAX: usize = 64;
 /// How long background work waits for a commit to be complete everywhere before it gets a turn all the
 /// same. A turn takes below a millisecond, so hydration has a fifth of a worker that is never idle.
 const PATIENCE: Duration = Duration::from_millis(2);
+
+/// What a reader wants of a relation or an index. Workers of this process give their shares in any case.
+#[derive(Clone)]
+pub(crate) enum Wanted {
+    /// Its rows.
+    Rows,
+    /// Of an index the rows with these encoded keys.
+    Keys(Arc<BTreeSet<Box<[u8]>>>),
+    /// Its errors.
+    Errors,
+}
 
 /// One command of the sequence that every worker gets.
 #[derive(Clone)]
@@ -70,19 +83,17 @@ pub(crate) enum Command {
     /// Forget history before a relation's tick.
     Compact(Arc<[(RelationId, Tick)]>),
     /// A worker's share of a relation or of an index at a tick.
-    Read(RelationId, Tick, ReadReply),
+    Read(RelationId, Tick, Wanted, ReadReply),
     /// Follow a relation.
     Subscribe(RelationId, Tick, SubscriptionSink),
     /// How much state a relation takes here.
-    Measure(RelationId, std::sync::mpsc::Sender<StateSize>),
+    Measure(RelationId, SizeReply),
     /// The traces of a relation that is complete before the tick.
     Save(RelationId, Tick, std::sync::mpsc::Sender<(usize, Option<Vec<SavedTrace>>)>),
     /// How all relations stand here.
     Inspect(InspectReply),
     /// A view can go on no more: it and what reads it give this error from now on.
     Fail(RelationId, DataError),
-    /// The end.
-    Stop,
 }
 
 /// A view to install.
@@ -125,7 +136,6 @@ impl Installed {
 
 /// What only a view has.
 struct InstalledView {
-    name: String,
     reads: Vec<RelationId>,
     meter: Arc<Meter>,
     /// The shared arrangements that it uses, each once.
@@ -144,8 +154,8 @@ struct PendingRead {
 /// Everything a worker thread has.
 pub(crate) struct WorkerState<'w> {
     worker: &'w mut Worker,
-    compiler: Arc<dyn Compiler>,
-    progress: Arc<Progress>,
+    /// What all workers of this process have been given.
+    crew: CrewSpec,
     installed: HashMap<RelationId, Installed>,
     published: HashMap<RelationId, Rc<Publication>>,
     /// The arrangements that views and indexes share.
@@ -158,7 +168,6 @@ pub(crate) struct WorkerState<'w> {
     failed: BTreeMap<RelationId, DataError>,
     reads: Vec<PendingRead>,
     clock: Clock,
-    queues: Arc<Queues>,
     background: Background,
     /// All live relations are complete before this tick.
     live_upper: Tick,
@@ -168,17 +177,11 @@ pub(crate) struct WorkerState<'w> {
 
 impl<'w> WorkerState<'w> {
     /// A worker without dataflows.
-    pub(crate) fn new(
-        worker: &'w mut Worker,
-        compiler: Arc<dyn Compiler>,
-        progress: Arc<Progress>,
-        queues: Arc<Queues>,
-    ) -> Self {
+    pub(crate) fn new(worker: &'w mut Worker, crew: CrewSpec) -> Self {
         let (installed, published, shared, indexes, awaited, failed, reads, clock) = Default::default();
         WorkerState {
             worker,
-            compiler,
-            progress,
+            crew,
             installed,
             published,
             shared,
@@ -187,16 +190,17 @@ impl<'w> WorkerState<'w> {
             failed,
             reads,
             clock,
-            queues,
             background: Background::new(),
             live_upper: 0,
             turned: Instant::now(),
         }
     }
 
-    /// Runs until `Stop`, or until the engine's handles are gone.
-    pub(crate) fn run(mut self, commands: &Receiver<Command>) {
-        while let Some(taken) = self.take_commands(commands) {
+    /// Runs until the end, or until the engine's handles are gone.
+    pub(crate) fn run(mut self, commands: &Receiver<Command>, ending: &Ending) {
+        while let Some(taken) = self.take_commands(commands)
+            && !ending.is_over()
+        {
             // Work between commands never waits; without any, the worker parks until it is woken.
             let wait = self.turn();
             self.worker.step_or_park(if taken > 0 { Some(Duration::ZERO) } else { wait });
@@ -228,7 +232,7 @@ impl<'w> WorkerState<'w> {
     fn take_commands(&mut self, commands: &Receiver<Command>) -> Option<usize> {
         for taken in 0..COMMANDS_MAX {
             match commands.try_recv() {
-                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Disconnected) => return None,
                 Ok(command) => self.execute(command),
                 Err(TryRecvError::Empty) => return Some(taken),
             }
@@ -249,16 +253,15 @@ impl<'w> WorkerState<'w> {
             Command::Drop(ids) => ids.iter().for_each(|id| self.drop_relation(*id)),
             Command::Commit(tick, changes) => self.commit(tick, &changes),
             Command::Compact(relations) => self.compact(&relations),
-            Command::Read(relation, tick, reply) => self.read(relation, tick, reply),
+            Command::Read(relation, tick, _, reply) => self.read(relation, tick, reply),
             Command::Subscribe(relation, as_of, sink) => self.subscribe(relation, as_of, sink),
+            Command::Measure(relation, reply) => reply(self.measure(relation)),
             // Whoever asked may have gone: then nobody minds.
-            Command::Measure(relation, reply) => drop(reply.send(self.measure(relation))),
             Command::Save(relation, at, reply) => {
                 drop(reply.send((self.worker.index(), self.save(relation, at))));
             }
             Command::Inspect(reply) => reply(self.inspect()),
             Command::Fail(id, error) => self.fail(id, &error),
-            Command::Stop => {}
         }
     }
 
@@ -307,7 +310,7 @@ impl<'w> WorkerState<'w> {
         let token = Token::new(&self.background);
         let saved = installation.saved.get(self.worker.index()).map(|saved| saved.iter().cloned().collect());
         let parts =
-            Parts { compiler: self.compiler.as_ref(), relations: &self.published, clock: &self.clock };
+            Parts { compiler: self.crew.compiler.as_ref(), relations: &self.published, clock: &self.clock };
         let shared = &self.shared;
         let name = format!("view {}", installation.id);
         let rendered = self.worker.dataflow_named(&name, |scope| {
@@ -318,8 +321,8 @@ impl<'w> WorkerState<'w> {
         });
         match rendered {
             Ok(Rendered { publication, traces, borrowed }) => {
-                let (name, meter) = (installation.spec.name.clone(), Arc::clone(&installation.meter));
-                let view = Some(InstalledView { name, reads, meter, uses, measured: 0 });
+                let meter = Arc::clone(&installation.meter);
+                let view = Some(InstalledView { reads, meter, uses, measured: 0 });
                 self.add(
                     installation.id,
                     Installed { publication, token, input: None, traces, borrowed, view },
@@ -385,10 +388,10 @@ impl<'w> WorkerState<'w> {
     /// Nobody waits for a view that has failed: it is told to be complete for ever.
     fn set_failed(&mut self, id: RelationId, error: DataError) {
         self.failed.insert(id, error);
-        self.progress.report(id, self.worker.index(), Tick::MAX);
+        self.crew.progress.report(id, self.worker.index(), Tick::MAX);
     }
 
-    /// Finds views that hold more than they may, and has all workers stop them.
+    /// Measures views that have taken in enough since they were measured last: some hold more than they may.
     fn look_for_excess(&mut self) {
         let worker = self.worker.index();
         for (id, installed) in &mut self.installed {
@@ -396,23 +399,22 @@ impl<'w> WorkerState<'w> {
             let is_own = |(place, _): &(usize, &TraceHandle)| !borrowed.contains(place);
             let measure =
                 || traces.iter().enumerate().filter(is_own).map(|(_, trace)| size_of_trace(trace).1).sum();
-            if view.meter.finds_excess(worker, &mut view.measured, measure) {
-                tracing::warn!(view = view.name, "a view holds more than it may and is stopped");
-                self.queues.send(&Command::Fail(*id, DataError::memory_limit(&view.name)));
+            if view.meter.measure(worker, &mut view.measured, measure) {
+                (self.crew.on_measured)(*id, &view.meter);
             }
         }
     }
 
-    /// Sends this worker's part of the changes, then completes every table through `tick`.
+    /// Sends this worker's part of what its process got, then completes every table through `tick`.
     fn commit(&mut self, tick: Tick, changes: &[(RelationId, Vec<Delta>)]) {
+        let (place, workers) = (self.worker.index() - self.crew.first, self.crew.workers);
         for (id, deltas) in changes {
             let input = self.installed.get_mut(id).and_then(|installed| installed.input.as_mut());
             let Some(input) = input else { continue };
             if *input.time() < tick {
                 input.advance_to(tick);
             }
-            let parts =
-                deltas.iter().filter_map(|delta| part_of(delta, self.worker.index(), self.worker.peers()));
+            let parts = deltas.iter().filter_map(|delta| part_of(delta, place, workers));
             let mut container = Deltas { list: parts.map(Arc::new).collect() };
             if !container.list.is_empty() {
                 input.send_batch(&mut container);
@@ -465,7 +467,7 @@ impl<'w> WorkerState<'w> {
             return Some(Err(no_relation(relation, self.failed.get(&relation))));
         };
         let readable = is_readable(publication, tick)?;
-        let share = || publication.snapshot(tick).counted(Arc::clone(&self.progress.rows_read));
+        let share = || publication.snapshot(tick).counted(Arc::clone(&self.crew.progress.rows_read));
         Some(readable.map(|()| share()))
     }
 
@@ -500,18 +502,23 @@ impl<'w> WorkerState<'w> {
     fn hydration(&self, view: Option<&InstalledView>) -> (u64, u64) {
         let Some(view) = view else { return (0, 0) };
         let shared = view.uses.iter().filter_map(|key| self.shared.get(key));
-        // The view's own meter counts for all workers: one of them tells it.
-        let own = Some(&view.meter).filter(|_| self.worker.index() == 0);
+        // The view's own meter counts for all workers of the process: one of them tells it.
+        let own = Some(&view.meter).filter(|_| self.is_first());
         let meters = shared.map(|arrangement| &arrangement.meter).chain(own);
         meters.map(|meter| meter.hydration()).fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
+    }
+
+    /// Whether it is the first worker of its process.
+    fn is_first(&self) -> bool {
+        self.worker.index() == self.crew.first
     }
 
     fn inspect_one(&self, id: RelationId, installed: &Installed) -> RelationReport {
         let publication = &installed.publication;
         let mut state = self.measure(id);
         let (hydration_rows, hydration_rows_all) = self.hydration(installed.view.as_ref());
-        // What waits is counted over all workers: one of them tells it.
-        if let (Some(view), 0) = (&installed.view, self.worker.index()) {
+        // What waits is counted over all workers of the process: one of them tells it.
+        if let (Some(view), true) = (&installed.view, self.is_first()) {
             state.bytes += view.meter.waiting_bytes();
         }
         RelationReport {
@@ -555,7 +562,7 @@ impl<'w> WorkerState<'w> {
         self.live_upper = Tick::MAX;
         for (id, Installed { publication, token, .. }) in &self.installed {
             let upper = publication.upper();
-            moved |= self.progress.report(*id, worker, upper);
+            moved |= self.crew.progress.report(*id, worker, upper);
             if token.is_live() {
                 self.live_upper = self.live_upper.min(upper);
             } else if publication.is_hydrated() {
@@ -563,7 +570,7 @@ impl<'w> WorkerState<'w> {
             }
         }
         for (id, key) in &self.indexes {
-            moved |= self.progress.report(*id, worker, self.index_upper(key));
+            moved |= self.crew.progress.report(*id, worker, self.index_upper(key));
         }
         self.shared.values().filter(|shared| shared.is_hydrated()).for_each(|shared| shared.token.set_live());
         if moved {

@@ -3,6 +3,7 @@
 //!
 //! Invariant of every edge: a message's capability is at or before every tick inside it.
 
+use std::cell::Cell;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -55,6 +56,12 @@ impl Accountable for Deltas {
     }
 }
 
+thread_local! {
+    /// What `length_in_bytes` was asked of last on this thread, as bytes: timely asks for the length and then, of the
+    /// same container where it stands, for the bytes.
+    static ENCODED: Cell<Option<(usize, Vec<u8>)>> = const { Cell::new(None) };
+}
+
 impl ContainerBytes for Deltas {
     /// # Panics
     /// On bytes that another worker of this version did not write: the mesh checks versions.
@@ -63,13 +70,17 @@ impl ContainerBytes for Deltas {
     }
 
     fn length_in_bytes(&self) -> usize {
-        crate::ipc::encode_deltas(self).len().next_multiple_of(8)
+        let encoded = crate::ipc::encode_deltas(self);
+        let length = encoded.len().next_multiple_of(8);
+        ENCODED.set(Some((std::ptr::from_ref(self).addr(), encoded)));
+        length
     }
 
     /// # Panics
     /// Where the channel refuses bytes, which timely treats as fatal.
     fn into_bytes<W: Write>(&self, writer: &mut W) {
-        let encoded = crate::ipc::encode_deltas(self);
+        let kept = ENCODED.take().filter(|(of, _)| *of == std::ptr::from_ref(self).addr());
+        let encoded = kept.map_or_else(|| crate::ipc::encode_deltas(self), |(_, encoded)| encoded);
         let padding = encoded.len().next_multiple_of(8) - encoded.len();
         writer.write_all(&encoded).expect("the channel takes bytes");
         writer.write_all(&[0u8; 8][..padding]).expect("the channel takes bytes");

@@ -1,19 +1,21 @@
-//! `Meter`: what the operators of one view do and hold, over all workers.
+//! `Meter`: what the operators of one view do and hold, over all workers of this process.
 //!
 //! It counts the rows that they visit, so that a test can show that a view is incremental; the rows
 //! of its hydration; and bytes, so that a view that grows beyond its limit is found. State in traces is
 //! measured from time to time: a view is looked at again when it has taken in a part of its limit
 //! since. What waits for its tick is in no trace yet and is counted as it comes.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Traces are measured again when this part of the limit has been taken in since.
 const MEASURES: usize = 64;
 
-/// The counts of one view. Shared by its operators on all workers.
+/// The counts of one view. Shared by its operators on all workers of a process.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
+    name: String,
     visited: AtomicU64,
     /// Rows that imports have to give for the view's hydration, and those given.
     hydration_rows: AtomicU64,
@@ -24,6 +26,8 @@ pub(crate) struct Meter {
     taken_in: AtomicU64,
     /// Bytes in traces, each worker's as it measured them last.
     traces: Vec<AtomicUsize>,
+    /// Bytes in other processes, by their number.
+    elsewhere: Mutex<BTreeMap<usize, usize>>,
     bytes_max: Option<usize>,
     is_exceeded: AtomicBool,
     /// On which workers the view goes.
@@ -32,10 +36,20 @@ pub(crate) struct Meter {
 
 impl Meter {
     /// Of a view that may hold so many bytes on this many workers.
-    pub(crate) fn new(workers: usize, bytes_max: Option<usize>) -> Meter {
+    pub(crate) fn new(name: &str, workers: usize, bytes_max: Option<usize>) -> Meter {
         let traces = (0..workers).map(|_| AtomicUsize::new(0)).collect();
         let stopped = (0..workers).map(|_| AtomicBool::new(false)).collect();
-        Meter { traces, stopped, bytes_max, ..Meter::default() }
+        Meter { name: name.to_owned(), traces, stopped, bytes_max, ..Meter::default() }
+    }
+
+    /// What errors call the view.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The bytes that it may hold.
+    pub(crate) fn bytes_max(&self) -> Option<usize> {
+        self.bytes_max
     }
 
     /// Adds rows that an operator looked at.
@@ -68,14 +82,9 @@ impl Meter {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Whether the view, of which this worker last looked at `seen` bytes taken in, holds too much.
-    /// `measure` gives the bytes of its traces on this worker. True once, for one worker.
-    pub(crate) fn finds_excess(
-        &self,
-        worker: usize,
-        seen: &mut u64,
-        measure: impl FnOnce() -> usize,
-    ) -> bool {
+    /// Measures what a view that has a limit holds on this worker, where it has taken in enough beyond the `seen` bytes at
+    /// which this worker measured it last; whether it did. `measure` gives the bytes of its traces.
+    pub(crate) fn measure(&self, worker: usize, seen: &mut u64, measure: impl FnOnce() -> usize) -> bool {
         let Some(bytes_max) = self.bytes_max else { return false };
         let taken_in = self.taken_in.load(Ordering::Relaxed);
         if taken_in - *seen <= (bytes_max / MEASURES) as u64 {
@@ -85,8 +94,25 @@ impl Meter {
         if let Some(own) = self.traces.get(worker) {
             own.store(measure(), Ordering::Relaxed);
         }
+        true
+    }
+
+    /// The bytes that the view holds in this process, as they were measured last.
+    pub(crate) fn held(&self) -> usize {
         let in_traces: usize = self.traces.iter().map(|bytes| bytes.load(Ordering::Relaxed)).sum();
-        in_traces + self.waiting_bytes() > bytes_max && !self.is_exceeded.swap(true, Ordering::Relaxed)
+        in_traces + self.waiting_bytes()
+    }
+
+    /// Another process holds so many bytes of the view.
+    pub(crate) fn note_elsewhere(&self, process: usize, bytes: usize) {
+        self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).insert(process, bytes);
+    }
+
+    /// Whether the view holds more than it may, over all processes. True once.
+    pub(crate) fn is_exceeded(&self) -> bool {
+        let Some(bytes_max) = self.bytes_max else { return false };
+        let elsewhere: usize = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).values().sum();
+        self.held() + elsewhere > bytes_max && !self.is_exceeded.swap(true, Ordering::Relaxed)
     }
 
     /// From now on nothing is taken in any more on this worker: the view goes. Others may still have
@@ -161,33 +187,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_excess_is_found_once_and_counts_traces_and_what_waits() {
-        let meter = Arc::new(Meter::new(2, Some(6_400)));
+    fn an_excess_is_found_once_and_counts_traces_what_waits_and_other_processes() {
+        let meter = Arc::new(Meter::new("v", 2, Some(6_400)));
         let (mut waiting, mut seen) = (Waiting::new(&meter, 0), [0, 0]);
         waiting.set(100);
-        assert!(!meter.finds_excess(0, &mut seen[0], || unreachable!("too little came in")));
+        assert!(!meter.measure(0, &mut seen[0], || unreachable!("too little came in")));
         waiting.set(3_000);
-        assert!(!meter.finds_excess(0, &mut seen[0], || 3_400));
+        assert!(meter.measure(0, &mut seen[0], || 3_000) && !meter.is_exceeded());
         waiting.set(0);
         waiting.set(3_000);
-        assert!(meter.finds_excess(1, &mut seen[1], || 1));
+        assert!(meter.measure(1, &mut seen[1], || 1) && !meter.is_exceeded());
+        meter.note_elsewhere(1, 400);
+        assert!(meter.is_exceeded());
         waiting.set(6_000);
-        assert!(!meter.finds_excess(0, &mut seen[0], || 9_999));
+        assert!(meter.measure(0, &mut seen[0], || 9_999) && !meter.is_exceeded());
         drop(waiting);
         assert_eq!(meter.waiting_bytes(), 0);
     }
 
     #[test]
     fn a_view_goes_on_each_worker_by_itself() {
-        let meter = Arc::new(Meter::new(2, None));
+        let meter = Arc::new(Meter::new("v", 2, None));
         meter.stop(1);
         assert_eq!([0, 1].map(|worker| Waiting::new(&meter, worker).is_stopped()), [false, true]);
     }
 
     #[test]
     fn without_a_limit_nothing_is_measured() {
-        let meter = Arc::new(Meter::new(1, None));
+        let meter = Arc::new(Meter::new("v", 1, None));
         Waiting::new(&meter, 0).set(1 << 40);
-        assert!(!meter.finds_excess(0, &mut 0, || unreachable!("nothing to compare with")));
+        assert!(!meter.measure(0, &mut 0, || unreachable!("nothing to compare with")));
+        assert!(!meter.is_exceeded());
     }
 }

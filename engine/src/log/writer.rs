@@ -121,6 +121,18 @@ impl Log {
         Ok((log, replay))
     }
 
+    /// All records of a data folder's log, which may be open for appending: no group may be on its way.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn read(folder: &Path, disk: Arc<dyn Disk>) -> Result<Replay, EngineError> {
+        let replay = Replay::empty(disk.clone(), folder::log_folder(folder));
+        match folder::state(folder, disk.as_ref())? {
+            FolderState::Fresh => Ok(replay),
+            FolderState::Started => Ok(replay.of(recover(folder, disk.as_ref())?)),
+        }
+    }
+
     /// Writes records, all behind one fdatasync: when this returns they are durable, in this order.
     /// Their ticks ascend strictly and are after `last_tick`.
     ///

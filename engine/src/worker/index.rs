@@ -98,7 +98,7 @@ impl WorkerState<'_> {
         let Contents { rows, errors } = arrangement.contents();
         let of_relation = publication.contents().errors;
         let share = publication.snapshot_of(tick, Contents { rows, errors: of_relation });
-        let share = share.counted(Arc::clone(&self.progress.rows_read));
+        let share = share.counted(Arc::clone(&self.crew.progress.rows_read));
         Some(Ok(share.indexed(Lookup::new(key.types(), errors))))
     }
 

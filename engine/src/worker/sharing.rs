@@ -41,9 +41,9 @@ impl WorkerState<'_> {
     /// Builds a shared arrangement for a view or an index that wants it.
     fn arrange(&mut self, key: &ArrangementKey, user: &ViewSpec, as_of: Tick) -> Option<SharedArrangement> {
         let (token, export) = (Token::new(&self.background), Export::new(as_of));
-        let meter = Arc::new(Meter::new(self.worker.peers(), None));
+        let meter = Arc::new(Meter::new(&user.name, self.worker.peers(), None));
         let parts =
-            Parts { compiler: self.compiler.as_ref(), relations: &self.published, clock: &self.clock };
+            Parts { compiler: self.crew.compiler.as_ref(), relations: &self.published, clock: &self.clock };
         let nothing = HashMap::new();
         let name = format!("arrangement for {}", user.name);
         let rendered = self.worker.dataflow_named(&name, |scope| {

@@ -1,6 +1,6 @@
 //! An engine under test: tables filled from rows, reads and subscriptions as plain rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -9,11 +9,13 @@ use arrow::datatypes::{
     Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
 };
 use millrace_engine::{
-    DataError, DataType, Decimal, Delta, Engine, EngineConfig, EngineError, Expr, IndexSpec, Literal, Plan,
-    RelationId, Snapshot, SubscriptionEvent, TableSpec, Tick, ViewSpec, batch_of, column_of_literals,
+    DataError, DataType, Decimal, Delta, Engine, EngineConfig, EngineError, Expr, Formed, IndexSpec, Literal,
+    Plan, ProgressSink, RelationId, RowCodec, Snapshot, SubscriptionEvent, TableSpec, Tick, ViewSpec,
+    batch_of, column_of_literals, normalise_keys,
 };
 
 use crate::compiler::TestCompiler;
+use crate::mesh::cluster;
 
 /// A row as literals.
 pub(crate) type Row = Vec<Literal>;
@@ -30,23 +32,49 @@ pub(crate) struct Harness {
     uppers: Arc<(Mutex<BTreeMap<RelationId, Tick>>, Condvar)>,
 }
 
+/// How many processes, each with how many workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size(pub(crate) usize, pub(crate) usize);
+
 impl Harness {
     pub(crate) fn start(workers: usize) -> Harness {
         Harness::limited(workers, None)
     }
 
+    /// In a mesh where there is more than one process.
+    pub(crate) fn of(size: Size) -> Harness {
+        Harness::limited_of(size, None)
+    }
+
     /// With a limit of what views may hold.
     pub(crate) fn limited(workers: usize, view_bytes_max: Option<usize>) -> Harness {
+        Harness::limited_of(Size(1, workers), view_bytes_max)
+    }
+
+    /// The same, in a mesh where there is more than one process.
+    pub(crate) fn limited_of(size: Size, view_bytes_max: Option<usize>) -> Harness {
+        let Size(processes, workers) = size;
+        if processes > 1 {
+            return Harness::leading(cluster(size).form().unwrap(), view_bytes_max);
+        }
+        Harness::over(|sink| {
+            Engine::start(EngineConfig { workers, view_bytes_max }, Arc::new(TestCompiler), sink).unwrap()
+        })
+    }
+
+    /// Process 0 of a mesh.
+    pub(crate) fn leading(formed: Formed, view_bytes_max: Option<usize>) -> Harness {
+        Harness::over(|sink| Engine::lead(formed, view_bytes_max, Arc::new(TestCompiler), sink).unwrap())
+    }
+
+    fn over(start: impl FnOnce(ProgressSink) -> Engine) -> Harness {
         let uppers: Arc<(Mutex<BTreeMap<RelationId, Tick>>, Condvar)> = Arc::default();
         let reported = Arc::clone(&uppers);
         let sink = move |relation, upper| {
             reported.0.lock().unwrap().insert(relation, upper);
             reported.1.notify_all();
         };
-        let engine =
-            Engine::start(EngineConfig { workers, view_bytes_max }, Arc::new(TestCompiler), Arc::new(sink));
-        let engine = engine.unwrap();
-        Harness { engine, uppers }
+        Harness { engine: start(Arc::new(sink)), uppers }
     }
 
     pub(crate) fn table(&self, id: u64, columns: &[DataType], as_of: Tick) {
@@ -115,6 +143,24 @@ impl Harness {
     pub(crate) fn find(&self, id: u64, tick: Tick, keys: &[Row]) -> Result<Bag, DataError> {
         let shares = self.snapshots(id, tick).into_iter().map(Result::unwrap);
         rows_in(shares.map(|share| share.find(keys)).collect::<Result<_, _>>()?)
+    }
+
+    /// The same by their encoding, as all workers are asked for them at once.
+    pub(crate) fn find_encoded(&self, id: u64, tick: Tick, keys: &[Row]) -> Result<Bag, DataError> {
+        let types: Vec<DataType> = keys[0].iter().map(Literal::data_type).collect();
+        let column = |(index, data_type): (usize, &DataType)| {
+            column_of_literals(*data_type, keys.iter().map(|key| &key[index]))
+        };
+        let columns: Vec<_> = types.iter().enumerate().map(column).collect();
+        let encoded = RowCodec::new(&types).encode(&normalise_keys(&columns), keys.len())?;
+        let wanted: BTreeSet<Box<[u8]>> = encoded.iter().map(Box::from).collect();
+        let (reply, replies) = mpsc::channel();
+        let reply = Mutex::new(reply);
+        let sink = move |_, snapshot| drop(reply.lock().unwrap().send(snapshot));
+        self.engine.find(RelationId(id), tick, Arc::new(wanted.clone()), Arc::new(sink));
+        let wait = || replies.recv_timeout(std::time::Duration::from_secs(60)).expect("every worker answers");
+        let shares = (0..self.engine.workers()).map(|_| wait().unwrap().find_encoded(wanted.clone()));
+        rows_in(shares.collect::<Result<_, _>>()?)
     }
 
     /// Follows a relation; the events come through the channel.

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::harness::{Bag, Harness, Row, rows_of};
+use crate::harness::{Bag, Harness, Row, Size, rows_of};
 use crate::model::{Tables, evaluate};
 
 /// The columns of both tables.
@@ -475,9 +475,10 @@ fn compare(what: &str, got: Result<Bag, DataError>, expected: &Result<Bag, DataE
 }
 
 /// Runs a script and compares everything with the model.
-pub(crate) fn check(script: &Script, workers: usize, seen: &mut Seen) -> Result<(), String> {
+pub(crate) fn check(script: &Script, size: Size, seen: &mut Seen) -> Result<(), String> {
     let history = history(script);
-    let harness = Harness::start(workers);
+    let harness = Harness::of(size);
+    let workers = harness.engine.workers();
     harness.table(LEFT, &COLUMNS, START);
     harness.table(RIGHT, &COLUMNS, START);
     let over = inline(&script.over, &script.view);
@@ -508,11 +509,7 @@ pub(crate) fn check(script: &Script, workers: usize, seen: &mut Seen) -> Result<
         for (id, plan) in [(VIEW, &script.view), (OVER, &over)] {
             let expected = evaluate(plan, &history.contents[index]);
             if tick >= since {
-                compare(
-                    &format!("relation {id} at {tick}, {workers} workers"),
-                    harness.read(id, tick),
-                    &expected,
-                )?;
+                compare(&format!("relation {id} at {tick}, {size:?}"), harness.read(id, tick), &expected)?;
             }
             seen.note(&expected);
             if id == VIEW && index + 1 == script.ticks.len() && expected.is_ok_and(|bag| !bag.is_empty()) {
@@ -645,12 +642,12 @@ fn scripts() -> u32 {
 fn views_equal_the_model_at_every_tick() {
     let _alone = alone();
     let seen = Mutex::new(Seen::default());
-    for workers in [1, 2] {
-        runner(workers as u64)
+    for (seed, size) in (1..).zip([Size(1, 1), Size(1, 2), Size(2, 1), Size(3, 2)]) {
+        runner(seed)
             .run(&script(), |script| {
-                check(&script, workers, &mut seen.lock().unwrap()).map_err(TestCaseError::fail)
+                check(&script, size, &mut seen.lock().unwrap()).map_err(TestCaseError::fail)
             })
-            .unwrap_or_else(|failure| panic!("seed {workers}: {failure}"));
+            .unwrap_or_else(|failure| panic!("seed {seed}: {failure}"));
     }
     let seen = seen.into_inner().unwrap();
     println!("readings: {seen:?}");
@@ -717,7 +714,7 @@ fn every_planted_bug_is_found() {
         let found = (1..=500).find(|index| {
             let tree = (script(), 0usize..8).new_tree(&mut runner).unwrap();
             let (script, cut) = tree.current();
-            check(&script, 2, &mut Seen::default()).is_err()
+            check(&script, Size(1, 2), &mut Seen::default()).is_err()
                 || (index % 2 == 0 && check_restored(&script, 2, cut).is_err())
         });
         millrace_engine::plant(None);
