@@ -1,16 +1,22 @@
 //! Flags and environment variables: raw first, then resolved; nothing half-checked goes further in.
 
+use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::Parser;
+use millrace_engine::{MeshConfig, MeshSecret};
 
 use crate::start::StartError;
 
 /// The most worker threads.
 const WORKERS_MAX: usize = 1024;
+
+/// The most processes of a cluster.
+const PROCESSES_MAX: usize = 64;
 
 /// The most that --max-connections can be.
 const CONNECTIONS_MAX: usize = 100_000;
@@ -64,10 +70,28 @@ pub struct RawConfig {
     /// The most idempotency keys that are kept, each for 24 hours; new ones are refused then.
     #[arg(long, env = "MILLRACE_IDEMPOTENCY_KEYS", default_value_t = 1_000_000, value_name = "NUMBER")]
     pub idempotency_keys: usize,
+
+    /// Where each process of a cluster listens for the others, HOST:PORT, in the order of their numbers.
+    #[arg(
+        long,
+        env = "MILLRACE_PEERS",
+        value_delimiter = ',',
+        value_name = "ADDRESSES",
+        requires = "secret"
+    )]
+    pub peers: Vec<String>,
+
+    /// This process's number in its cluster. Process 0 has the data and serves clients; the others have workers only.
+    #[arg(long, env = "MILLRACE_PROCESS", default_value_t = 0, value_name = "NUMBER")]
+    pub process: usize,
+
+    /// A file with the secret by which the cluster's processes know each other; nobody else may be able to read it.
+    #[arg(long = "cluster-secret", env = "MILLRACE_CLUSTER_SECRET", value_name = "FILE")]
+    pub secret: Option<PathBuf>,
 }
 
 /// What the server works with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Where PostgreSQL clients connect. A loopback address.
     pub pg_addr: SocketAddr,
@@ -91,6 +115,74 @@ pub struct Config {
     pub http_body_bytes: usize,
     /// The most idempotency keys that are kept.
     pub idempotency_keys: usize,
+    /// The cluster that this process is of, where it is of one.
+    pub cluster: Option<Cluster>,
+}
+
+/// A process's place in its cluster.
+#[derive(Clone)]
+pub struct Cluster {
+    /// Its number.
+    pub process: usize,
+    /// Where each process listens for the others.
+    pub peers: Vec<String>,
+    secret: MeshSecret,
+}
+
+impl Cluster {
+    /// The same for the engine, where each process has so many workers.
+    pub fn mesh(&self, workers: usize) -> MeshConfig {
+        let Cluster { process, peers, secret } = self.clone();
+        MeshConfig { process, peers, workers, secret }
+    }
+
+    fn new(process: usize, peers: Vec<String>, secret: Option<&Path>) -> Result<Option<Cluster>, StartError> {
+        if peers.is_empty() {
+            return match process {
+                0 => Ok(None),
+                _ => Err(StartError::refused(
+                    "--process needs --peers: where the processes listen for each other",
+                )),
+            };
+        }
+        if !(2..=PROCESSES_MAX).contains(&peers.len()) || process >= peers.len() {
+            let (given, count) = (process, peers.len());
+            return Err(StartError::refused(format!(
+                "--peers names {count} processes and --process is {given}: there are 2 to {PROCESSES_MAX}, numbered from 0"
+            )));
+        }
+        if let Some(wrong) = peers.iter().find(|peer| !is_address(peer)) {
+            return Err(StartError::refused(format!("--peers: \"{wrong}\" is not HOST:PORT")));
+        }
+        let file = secret.ok_or_else(|| StartError::refused("--peers needs --cluster-secret"))?;
+        Ok(Some(Cluster { process, peers, secret: read_secret(file)? }))
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster")
+            .field("process", &self.process)
+            .field("peers", &self.peers)
+            .finish_non_exhaustive()
+    }
+}
+
+fn is_address(peer: &str) -> bool {
+    peer.rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0))
+}
+
+/// The secret in a file that nobody else can read.
+fn read_secret(file: &Path) -> Result<MeshSecret, StartError> {
+    let refused =
+        |reason: String| StartError::refused(format!("--cluster-secret {}: {reason}", file.display()));
+    let metadata = std::fs::metadata(file).map_err(|error| refused(error.to_string()))?;
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return Err(refused("others can read it; chmod 600 keeps it to its owner".to_owned()));
+    }
+    let content = std::fs::read(file).map_err(|error| refused(error.to_string()))?;
+    MeshSecret::new(&content).map_err(refused)
 }
 
 impl TryFrom<RawConfig> for Config {
@@ -120,6 +212,7 @@ impl TryFrom<RawConfig> for Config {
             http_allowed_hosts: raw.http_allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
             http_body_bytes: raw.http_body_bytes.clamp(1, HTTP_BODY_BYTES_MAX),
             idempotency_keys: raw.idempotency_keys,
+            cluster: Cluster::new(raw.process, raw.peers, raw.secret.as_deref())?,
         })
     }
 }
@@ -152,6 +245,32 @@ mod tests {
         assert_eq!(config.view_memory_bytes, Some(4 << 30));
         assert_eq!(resolve(&["--view-memory-bytes", "0"]).unwrap().view_memory_bytes, None);
         assert_eq!((config.max_connections, config.connect_time), (1_000, Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn a_cluster_has_addresses_numbers_and_a_secret_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        std::fs::write(&file, "a secret of the cluster\n").unwrap();
+        let secret = file.to_str().unwrap();
+        let cluster = |process: &str, peers: &str| {
+            resolve(&["--process", process, "--peers", peers, "--cluster-secret", secret])
+        };
+        let mode = |mode| std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o640);
+        assert!(cluster("1", "a:1,b:2").unwrap_err().message.contains("chmod 600"));
+        mode(0o600);
+        let config = cluster("1", "a:1,[::1]:2").unwrap().cluster.unwrap();
+        assert_eq!((config.process, config.peers), (1, vec!["a:1".to_owned(), "[::1]:2".to_owned()]));
+        for (process, peers) in
+            [("2", "a:1,b:2"), ("0", "a:1"), ("0", "a:1,b"), ("0", "a:1,:2"), ("0", "a:1,b:0")]
+        {
+            assert_eq!(cluster(process, peers).unwrap_err().exit_code, 78, "{process} of {peers}");
+        }
+        std::fs::write(&file, "short").unwrap();
+        assert!(cluster("1", "a:1,b:2").unwrap_err().message.contains("at least 16"));
+        assert_eq!(resolve(&["--process", "1"]).unwrap_err().exit_code, 78);
+        assert!(resolve(&[]).unwrap().cluster.is_none());
     }
 
     #[test]

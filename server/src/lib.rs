@@ -14,8 +14,11 @@ mod ingest; // bodies of requests into rows
 pub mod pgwire; // PostgreSQL's protocol
 pub mod portion; // rows between a session and its listener
 mod record; // groups of commits as records of the log
-pub mod health; // whether the workers live
+pub mod engines; // the workers of now, and those after them
 pub mod recovery; // the log, replayed
+pub mod generations; // workers that come and go
+pub mod member; // a process with workers only
+pub mod panics; // what is told of them
 pub mod run; // the order of start and stop
 pub mod sequences; // values of sequences at hand
 mod shares; // what workers have answered just now
@@ -26,6 +29,6 @@ pub mod subscription; // SUBSCRIBE
 
 pub use cli::{Cli, Command};
 pub use config::{Config, RawConfig};
-pub use health::watch_panics;
+pub use panics::watch_panics;
 pub use run::run;
 pub use start::StartError;

@@ -2,13 +2,16 @@
 //!
 //! Nobody reads history from before the start, so neighbouring commits are put together at the
 //! tick of the last: a million small commits come back as a few hundred batches. A change of the
-//! catalog ends such a batch. Memory is bounded: the replay waits while the engine is more than
+//! catalog ends such a batch. When workers are replaced while clients stay, the history that somebody
+//! still reads begins at the floor, and commits behind it come one by one. Memory is bounded: the replay waits while the engine is more than
 //! `lag_bytes` behind. Invariant: what cannot be applied refuses the start; nothing is skipped.
 
 use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
 
 use millrace_engine::{Delta, Engine, Record, RelationId, Replay, Tick};
 use millrace_sql::{Catalog, CatalogChange};
@@ -37,7 +40,20 @@ pub struct Recovered {
     pub answers: Answers,
 }
 
-/// Replays the log. Returns when the engine has been given everything; it may still be computing.
+/// How far the log is replayed, and how.
+pub struct Bounds {
+    /// Records beyond this tick are left out.
+    pub through: Tick,
+    /// Commits beyond this tick keep theirs: somebody reads that history.
+    pub floor: Tick,
+    /// The replay waits while the engine is more than this many bytes behind.
+    pub lag_bytes: usize,
+    /// Cancelled where the engine is lost.
+    pub lost: CancellationToken,
+}
+
+/// Replays the log. Returns when the engine has been given everything; it may still be computing. `None`: the
+/// engine was lost meanwhile.
 ///
 /// # Errors
 /// Exit code 78 where the log is damaged or a record cannot be applied.
@@ -45,34 +61,48 @@ pub async fn recover(
     replay: Replay,
     engine: &Engine,
     progress: &Progress,
-    lag_bytes: usize,
     answers: Answers,
-) -> Result<Recovered, StartError> {
+    bounds: Bounds,
+) -> Result<Option<Recovered>, StartError> {
     let mut recovery = Recovery {
         engine,
         progress,
-        lag: Lag::new(lag_bytes, std::iter::empty(), 0),
+        lag: Lag::new(bounds.lag_bytes, std::iter::empty(), 0),
+        floor: bounds.floor,
         catalog: Catalog::default(),
         newest: 0,
         answers,
         batch: Batch::default(),
     };
     let mut report = Report::start();
-    for record in replay {
-        let record = record?;
-        report.count(record.tick);
-        recovery.take_in(record).await?;
+    let replayed = async {
+        for record in replay {
+            let record = record?;
+            if record.tick > bounds.through || bounds.lost.is_cancelled() {
+                break;
+            }
+            report.count(record.tick);
+            recovery.take_in(record).await?;
+        }
+        recovery.flush().await
+    };
+    tokio::select! {
+        replayed = replayed => replayed?,
+        () = bounds.lost.cancelled() => return Ok(None),
     }
-    recovery.flush().await?;
+    if bounds.lost.is_cancelled() {
+        return Ok(None);
+    }
     report.end();
     let Recovery { catalog, newest, answers, .. } = recovery;
-    Ok(Recovered { catalog: Arc::new(catalog), newest, answers })
+    Ok(Some(Recovered { catalog: Arc::new(catalog), newest, answers }))
 }
 
 struct Recovery<'a> {
     engine: &'a Engine,
     progress: &'a Progress,
     lag: Lag,
+    floor: Tick,
     catalog: Catalog,
     newest: Tick,
     answers: Answers,
@@ -112,7 +142,8 @@ impl Recovery<'_> {
         self.answers.forget_old(tick);
         // How far a sequence is concerns the catalog only.
         let is_structural = changes.iter().any(CatalogChange::is_structural);
-        if is_structural {
+        let stands_alone = is_structural || tick > self.floor;
+        if stands_alone {
             self.flush().await?;
         }
         for change in &changes {
@@ -125,7 +156,7 @@ impl Recovery<'_> {
         }
         self.newest = tick;
         self.batch.add(record);
-        if !is_structural {
+        if !stands_alone {
             return if self.batch.is_full() { self.flush().await } else { Ok(()) };
         }
         let changed = mem::take(&mut self.batch);
@@ -145,9 +176,10 @@ impl Recovery<'_> {
         apply(self.engine, self.progress, &group)
             .map_err(|error| cannot_apply(group.tick, &error.to_string()))?;
         self.lag.committed(&group);
-        // Nobody reads yet, so all history may go.
+        // Nobody reads what lies before the floor.
+        let since = group.tick.min(self.floor);
         let since: Vec<(RelationId, Tick)> =
-            self.catalog.relations().map(|relation| (relation.id, group.tick)).collect();
+            self.catalog.relations().map(|relation| (relation.id, since)).collect();
         self.engine.compact(&since);
         self.take_progress();
         while self.lag.is_exceeded() {

@@ -1,7 +1,7 @@
 //! From a configuration to a running server and down again: the order of start and stop.
 //!
 //! ```text
-//! lock the folder ─► listen ─► open the log ─► start the workers ─► replay ─► serve
+//! lock the folder ─► listen ─► open the log ─► form a generation of workers ─► replay ─► serve
 //! signal ─► listeners close, sessions are told ─► the group in flight is settled ─► workers stop
 //! ```
 
@@ -10,8 +10,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_engine::{DataFolder, Engine, EngineConfig, Log, LogConfig, OsRandom, RealDisk, Replay};
-use millrace_sql::{ExprCompiler, SqlError};
+use millrace_engine::{DataFolder, Log, LogConfig, Mesh, OsRandom, RealDisk, Replay};
+use millrace_sql::SqlError;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -19,18 +19,23 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::config::Config;
-use crate::coordinator::{Answers, AppendGroup, CommitPath, Coordinator, Group, Holds, Parts, Progress};
+use crate::coordinator::{AppendGroup, CommitPath, Coordinator, Group, Holds, Parts};
+use crate::engines::Engines;
+use crate::generations::Generations;
 use crate::pgwire::Limits;
-use crate::recovery::{Recovered, recover};
+use crate::recovery::Recovered;
 use crate::server::Server;
 use crate::start::StartError;
-use crate::{health, http, pgwire, record, session};
+use crate::{http, member, pgwire, record, session};
 
 /// Runs the server until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// Why it did not start, or could not go on; with the process's exit code.
 pub async fn run(config: Config) -> Result<(), StartError> {
+    if let Some(cluster) = config.cluster.as_ref().filter(|cluster| cluster.process > 0) {
+        return member::run(&config, cluster).await;
+    }
     let running = Running::start(config).await?;
     let stop = told_to_stop()?;
     running.announce()?;
@@ -46,6 +51,8 @@ pub struct Running {
     server: Arc<Server>,
     folder: DataFolder,
     coordinator: CoordinatorTask,
+    generations: JoinHandle<StartError>,
+    mesh: Option<Arc<Mesh>>,
     commits_down: CancellationToken,
     listeners_down: CancellationToken,
     pg_task: JoinHandle<()>,
@@ -64,7 +71,10 @@ impl Running {
         let (log, replay) =
             Log::open(folder.path(), Arc::new(RealDisk), LogConfig::default(), Box::new(OsRandom))?;
         let commits_down = CancellationToken::new();
-        let (server, coordinator) = start(&config, log, replay, commits_down.clone()).await?;
+        let mesh = config.cluster.as_ref().map(|cluster| Mesh::listen(cluster.mesh(config.workers)));
+        let mesh = mesh.transpose()?.map(Arc::new);
+        let Started { server, coordinator, generations } =
+            start(&config, mesh.clone(), log, replay, commits_down.clone()).await?;
         session::drop_left(&server).await.map_err(|error| StartError::system(error.message))?;
         let listeners_down = CancellationToken::new();
         let limits = Limits { sessions: config.max_connections, opening_time: config.connect_time };
@@ -81,6 +91,8 @@ impl Running {
             server,
             folder,
             coordinator,
+            generations,
+            mesh,
             commits_down,
             listeners_down,
         })
@@ -98,7 +110,9 @@ impl Running {
     pub async fn serve_while<T>(mut self, work: impl Future<Output = T>) -> Result<T, StartError> {
         let done = tokio::select! {
             done = work => done,
-            () = health::dead_worker(self.server.engine()) => return Err(worker_died()),
+            ended = &mut self.generations => {
+                return Err(ended.unwrap_or_else(|error| StartError::internal(error.to_string())));
+            }
             ended = &mut self.coordinator => {
                 settled(ended)?;
                 return Err(StartError::internal("the coordinator has ended"));
@@ -111,6 +125,10 @@ impl Running {
         let _ = tokio::join!(self.pg_task, tokio::time::timeout(HTTP_STOP, self.http_task));
         self.commits_down.cancel();
         settled(self.coordinator.await)?;
+        // Nobody forms another generation, or waits for one.
+        self.generations.abort();
+        self.mesh.iter().for_each(|mesh| mesh.close());
+        self.server.engines().close();
         self.server.engine().shutdown();
         Ok(done)
     }
@@ -140,36 +158,46 @@ const HTTP_STOP: Duration = Duration::from_secs(5);
 /// The coordinator's task; it ends after its shutdown token, or with a defect.
 pub type CoordinatorTask = JoinHandle<Result<(), SqlError>>;
 
-/// Replays the log into workers and starts what sessions need: a server without listeners.
+/// A server without listeners.
+pub struct Started {
+    /// What sessions need.
+    pub server: Arc<Server>,
+    /// Commits.
+    pub coordinator: CoordinatorTask,
+    /// Sees to it that there are workers; ends with the reason where there can be none.
+    pub generations: JoinHandle<StartError>,
+}
+
+/// Forms the first generation of workers, replays the log into it and starts what sessions need.
 ///
 /// # Errors
-/// Where the log cannot be applied, or a worker died of it.
+/// Where the log cannot be applied, or workers die of it again and again.
 pub async fn start(
     config: &Config,
+    mesh: Option<Arc<Mesh>>,
     log: Log,
     replay: Replay,
     shutdown: CancellationToken,
-) -> Result<(Arc<Server>, CoordinatorTask), StartError> {
-    let progress = Arc::new(Progress::default());
-    let engine_config = EngineConfig { workers: config.workers, view_bytes_max: config.view_memory_bytes };
-    let engine = Engine::start(engine_config, Arc::new(ExprCompiler), progress.sink())?;
-    let answers = Answers::new(config.idempotency_keys);
-    let Recovered { catalog, newest, answers } = tokio::select! {
-        recovered = recover(replay, &engine, &progress, config.lag_bytes, answers) => recovered?,
-        () = health::dead_worker(&engine) => return Err(worker_died()),
-    };
+) -> Result<Started, StartError> {
+    let generations = Generations::new(config, mesh);
+    let (first, Recovered { catalog, newest, answers }) = generations.first(replay).await?;
     let holds = Arc::new(Holds::new(newest, catalog.clone()));
+    let progress = generations.progress().clone();
     let parts = Parts {
         path: CommitPath::new(catalog, newest, config.lag_bytes, answers),
         holds: holds.clone(),
         progress: progress.clone(),
-        engine: engine.clone(),
+        engine: first.engine.clone(),
         append: append_to(log),
     };
     let started = Coordinator::start(parts, shutdown);
     let (coordinator, task) =
         started.map_err(|error| StartError::system(format!("cannot start a thread: {error}")))?;
-    Ok((Arc::new(Server::new(coordinator, holds, progress, engine)), task))
+    let engines = Engines::new(first.engine.clone(), generations.processes());
+    let server = Arc::new(Server::new(coordinator, holds, progress, engines));
+    let kept = server.clone();
+    let generations = tokio::spawn(async move { generations.keep(kept, first).await });
+    Ok(Started { server, coordinator: task, generations })
 }
 
 /// What the log's thread does with a group.
@@ -204,10 +232,6 @@ pub fn told_to_stop() -> Result<impl Future<Output = ()>, StartError> {
             _ = interrupt.recv() => {}
         }
     })
-}
-
-fn worker_died() -> StartError {
-    StartError::internal("a worker has panicked; what was acknowledged is in the log, start again")
 }
 
 fn settled(ended: Result<Result<(), SqlError>, tokio::task::JoinError>) -> Result<(), StartError> {

@@ -8,6 +8,7 @@ use millrace_engine::Engine;
 use millrace_sql::Catalog;
 
 use crate::coordinator::{Coordinator, Holds, Moment, Progress};
+use crate::engines::Engines;
 use crate::sequences::Reserves;
 use crate::shares::Shares;
 use crate::subscription::Hubs;
@@ -17,7 +18,7 @@ pub struct Server {
     coordinator: Coordinator,
     holds: Arc<Holds>,
     progress: Arc<Progress>,
-    engine: Engine,
+    engines: Engines,
     reserves: Reserves,
     shares: Shares,
     hubs: Hubs,
@@ -33,14 +34,14 @@ impl Server {
         coordinator: Coordinator,
         holds: Arc<Holds>,
         progress: Arc<Progress>,
-        engine: Engine,
+        engines: Engines,
     ) -> Server {
         let connections = AtomicUsize::new(0);
         Server {
             coordinator,
             holds,
             progress,
-            engine,
+            engines,
             reserves: Reserves::default(),
             shares: Shares::default(),
             hubs: Hubs::default(),
@@ -65,9 +66,14 @@ impl Server {
         &self.progress
     }
 
-    /// The workers.
-    pub fn engine(&self) -> &Engine {
-        &self.engine
+    /// The workers' generations.
+    pub fn engines(&self) -> &Engines {
+        &self.engines
+    }
+
+    /// The workers of the newest generation, which may be lost.
+    pub fn engine(&self) -> Engine {
+        self.engines.newest()
     }
 
     /// Values of sequences at hand.

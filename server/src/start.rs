@@ -1,6 +1,6 @@
 //! Why the server does not start, and what its process then answers.
 
-use millrace_engine::EngineError;
+use millrace_engine::{EngineError, MeshError};
 
 /// A start that failed.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,17 @@ impl StartError {
     /// A defect of ours.
     pub fn internal(message: impl Into<String>) -> StartError {
         StartError { message: message.into(), exit_code: 70 }
+    }
+}
+
+impl From<MeshError> for StartError {
+    fn from(error: MeshError) -> StartError {
+        let exit_code = match &error {
+            MeshError::Disagrees(_) => 78,
+            MeshError::Io { .. } => 1,
+            MeshError::Closed => 0,
+        };
+        StartError { message: error.to_string(), exit_code }
     }
 }
 

@@ -8,6 +8,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod peers; // other processes of a cluster, and bad networks
 mod postgres; // a private PostgreSQL cluster
 mod process; // processes that end with their handle
 mod psql; // the real psql
@@ -15,6 +16,7 @@ mod random; // numbers out of a seed
 mod server; // the real millrace
 mod strace; // kills at the n-th fsync
 
+pub use peers::{Passage, Peers, Proxy};
 pub use postgres::Postgres;
 pub use process::{Process, signal};
 pub use psql::{Answer, Psql};

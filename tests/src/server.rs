@@ -6,12 +6,13 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
 use crate::PATIENCE;
+use crate::peers::Peers;
 use crate::process::{Process, signal};
 use crate::psql::Psql;
 
@@ -28,6 +29,8 @@ pub struct Launch {
     pub wrapper: Vec<String>,
     /// What the server writes to stderr is appended here.
     pub log: PathBuf,
+    /// The other processes of its cluster, where it is of one: they outlive restarts of the server.
+    pub cluster: Option<Arc<Peers>>,
 }
 
 /// A process that has ended before it listened.
@@ -65,18 +68,50 @@ pub fn binary() -> PathBuf {
 }
 
 impl Launch {
-    /// With two workers on this folder.
+    /// With two workers on this folder; with `MILLRACE_TEST_PROCESSES` these are spread over so many processes.
     pub fn on(data: impl Into<PathBuf>) -> Launch {
         let data = data.into();
         let mut log = OsString::from(&data);
         log.push(".stderr");
-        Launch { data, workers: 2, flags: Vec::new(), wrapper: Vec::new(), log: log.into() }
+        let launch = Launch {
+            data,
+            workers: 2,
+            flags: Vec::new(),
+            wrapper: Vec::new(),
+            log: log.into(),
+            cluster: None,
+        };
+        match processes() {
+            1 => launch,
+            processes => launch.processes(processes),
+        }
     }
 
-    /// With so many workers.
+    /// With so many workers; at least one in each process.
     pub fn workers(mut self, workers: usize) -> Launch {
         self.workers = workers;
         self
+    }
+
+    /// As process 0 of a cluster of so many; alone where that is one and the environment does not say otherwise.
+    pub fn processes(self, processes: usize) -> Launch {
+        if processes == 1 {
+            return self;
+        }
+        let peers = Peers::new(&self.data, processes);
+        self.with(peers)
+    }
+
+    /// As process 0 of a cluster.
+    pub fn with(mut self, peers: Peers) -> Launch {
+        self.cluster = Some(Arc::new(peers));
+        self
+    }
+
+    /// Worker threads of each process.
+    fn workers_each(&self) -> usize {
+        let processes = self.cluster.as_ref().map_or(1, |peers| peers.processes());
+        (self.workers / processes).max(1)
     }
 
     /// Run by another program.
@@ -95,6 +130,7 @@ impl Launch {
     /// # Errors
     /// The exit code and all that was written to stderr.
     pub fn try_start(self) -> Result<Server, Ended> {
+        self.cluster.iter().for_each(|peers| peers.start_missing(self.workers_each()));
         let log = OpenOptions::new().create(true).append(true).open(&self.log).unwrap();
         let told = log.metadata().unwrap().len();
         let install = "build it with ./test; strace comes with: apt-get install strace";
@@ -116,11 +152,23 @@ impl Launch {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).arg("--data").arg(&self.data);
         command.args(["--pg-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"]);
-        command.args(["--workers", &self.workers.to_string()]).args(&self.flags).stdin(Stdio::null());
-        for name in ["MILLRACE_PG_ADDR", "MILLRACE_HTTP_ADDR", "MILLRACE_DATA", "MILLRACE_WORKERS"] {
-            command.env_remove(name);
-        }
+        command.args(["--workers", &self.workers_each().to_string()]).args(&self.flags).stdin(Stdio::null());
+        self.cluster.iter().for_each(|peers| peers.name(0, &mut command));
+        without_variables(&mut command);
         command
+    }
+}
+
+/// How many processes a server has where its test does not say.
+fn processes() -> usize {
+    std::env::var("MILLRACE_TEST_PROCESSES")
+        .map_or(1, |processes| processes.parse().expect("a number of processes"))
+}
+
+/// What the tester's own environment says does not count.
+pub(crate) fn without_variables(command: &mut Command) {
+    for name in ["PG_ADDR", "HTTP_ADDR", "DATA", "WORKERS", "PEERS", "PROCESS", "CLUSTER_SECRET"] {
+        command.env_remove(format!("MILLRACE_{name}"));
     }
 }
 
@@ -191,6 +239,11 @@ impl Server {
     /// The data folder.
     pub fn data(&self) -> &Path {
         &self.launch.data
+    }
+
+    /// The other processes of its cluster.
+    pub fn peers(&self) -> &Peers {
+        self.launch.cluster.as_ref().expect("a server of a cluster")
     }
 
     /// The number of the process (of the wrapper, if there is one).

@@ -11,6 +11,8 @@
 //! - queries: all unless given (or `all`).
 //! - events: as many as suit the query (a second of work for the slower side) unless given.
 //!
+//! - instead of a profile `sizes`: our engine alone, with one worker, with two, and in two processes with a worker each.
+//!
 //! A line a query: events/s of both sides (all kinds of events are counted, also those that the query
 //! does not read: they are not even made) and the ratio, CPU seconds, peak memory, changes in the
 //! output; medians of the rounds, in which first ours runs and then theirs. Every measurement is a
@@ -28,6 +30,7 @@
 //! reaches, and why it is written like this: docs/decisions/2026-11-26-nexmark-rivals.md.
 
 mod consumer; // counts and hashes changes
+mod cluster; // another process with a worker
 mod events; // the events, by tick
 mod measure; // clocks, memory, processes
 mod ours; // our side
@@ -38,6 +41,7 @@ mod theirs; // what drives the hand-written programs
 
 use millrace_benches::median;
 
+use cluster::Size;
 use events::{Events, Profile, TICK_EVENTS};
 use measure::{Measured, Order, Side, What};
 use queries::Query;
@@ -51,11 +55,22 @@ fn main() {
         println!("{}", measure(&order).to_line());
         return;
     }
+    if cluster::is_asked_for(&arguments) {
+        return;
+    }
     let argument =
         |index: usize, default: &str| arguments.get(index).map_or(default, String::as_str).to_owned();
     let (profile, rounds, chosen) = (argument(0, "real"), argument(1, "3"), argument(2, "all"));
     let events = arguments.get(3).map(|text| text.parse().expect("a number of events"));
     let rounds: usize = rounds.parse().expect("a number of rounds");
+    let queries = || {
+        let chosen: Vec<String> = chosen.split(',').map(str::to_owned).collect();
+        let is_chosen = move |query: &Query| chosen.iter().any(|name| name == "all" || name == query.name());
+        Query::ALL.into_iter().filter(is_chosen)
+    };
+    if profile == "sizes" {
+        return queries().for_each(|query| sizes(query, events.unwrap_or_else(|| query.events()), rounds));
+    }
     let density = Profile::named(&profile).expect("profile: flink, real or feldera").events_per_second();
     println!(
         "profile {profile}: {density} events a second; {WORKERS} workers, a tick each {TICK_EVENTS} events"
@@ -64,17 +79,39 @@ fn main() {
         "{:8} {:>8}  {:>14} {:>7} {:>6}  {:>14} {:>16} {:>9}",
         "query", "M events", "ours M ev/s", "theirs", "ratio", "CPU s", "peak MiB", "changes"
     );
-    let chosen: Vec<&str> = chosen.split(',').collect();
-    for query in
-        Query::ALL.into_iter().filter(|query| chosen.contains(&"all") || chosen.contains(&query.name()))
-    {
+    for query in queries() {
         let events = events.unwrap_or_else(|| query.events());
         let both = |what| {
-            Side::ALL.map(|side| Order { what, side, query, events, profile: profile.clone() }.carry_out())
+            Side::BOTH.map(|side| Order { what, side, query, events, profile: profile.clone() }.carry_out())
         };
         let times: Vec<[Measured; 2]> = (0..rounds).map(|_| both(What::Time)).collect();
         report(query, events, &times, &both(What::Memory));
     }
+}
+
+/// Our engine in several sizes, in turn: events a second, and how the second and the third stand to the first.
+fn sizes(query: Query, events: u64, rounds: usize) {
+    let profile = "real".to_owned();
+    let one = |side| Order { what: What::Time, side, query, events, profile: profile.clone() }.carry_out();
+    let times: Vec<[Measured; 3]> = (0..rounds).map(|_| Side::SIZES.map(one)).collect();
+    for sizes in &times {
+        assert!(
+            sizes.iter().all(|size| size.fingerprint == sizes[0].fingerprint),
+            "{}: they differ",
+            query.name()
+        );
+    }
+    let seconds = |size: usize| move |sizes: &[Measured; 3]| sizes[size].elapsed.as_secs_f64();
+    let [alone, threads, processes] =
+        [0, 1, 2].map(|size| events as f64 / 1e6 / median(times.iter().map(seconds(size))));
+    let [of_threads, of_processes] =
+        [1, 2].map(|size| median(times.iter().map(|sizes| seconds(0)(sizes) / seconds(size)(sizes))));
+    println!(
+        "{:8} {:8.1} M events  1 worker {alone:7.2} M ev/s  2 workers {threads:7.2} ({of_threads:4.2})  \
+         2 processes {processes:7.2} ({of_processes:4.2})",
+        query.name(),
+        events as f64 / 1e6
+    );
 }
 
 /// The medians of the rounds on one line; the ratio is the median of the pairs' ratios.
@@ -101,7 +138,9 @@ fn measure(order: &Order) -> Measured {
     let profile = Profile::named(&order.profile).expect("a profile");
     let events = || Events::new(order.query, order.events, profile);
     match order.side {
-        Side::Ours => ours::measure(order.query, events(), order.what),
+        Side::Ours => ours::measure(order.query, events(), order.what, Size::Threads(WORKERS)),
+        Side::OursAlone => ours::measure(order.query, events(), order.what, Size::Threads(1)),
+        Side::OursInTwo => ours::measure(order.query, events(), order.what, Size::Processes(2)),
         Side::Theirs => theirs::measure(order.query, &events, order.what),
     }
 }

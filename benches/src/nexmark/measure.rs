@@ -13,6 +13,10 @@ use crate::queries::Query;
 pub(crate) enum Side {
     /// Our engine.
     Ours,
+    /// The same with one worker.
+    OursAlone,
+    /// The same in two processes with a worker each.
+    OursInTwo,
     /// The hand-written program.
     Theirs,
 }
@@ -28,12 +32,19 @@ pub(crate) enum What {
 }
 
 impl Side {
-    /// Both.
-    pub(crate) const ALL: [Side; 2] = [Side::Ours, Side::Theirs];
+    /// Both sides.
+    pub(crate) const BOTH: [Side; 2] = [Side::Ours, Side::Theirs];
+
+    /// Our engine in all its sizes.
+    pub(crate) const SIZES: [Side; 3] = [Side::OursAlone, Side::Ours, Side::OursInTwo];
+
+    const ALL: [Side; 4] = [Side::Ours, Side::OursAlone, Side::OursInTwo, Side::Theirs];
 
     fn name(self) -> &'static str {
         match self {
             Side::Ours => "ours",
+            Side::OursAlone => "ours-alone",
+            Side::OursInTwo => "ours-in-two",
             Side::Theirs => "theirs",
         }
     }

@@ -4,14 +4,10 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType as ArrowType, Decimal128Type, Int64Type, TimestampMicrosecondType};
-use millrace_engine::{
-    DataType, Delta, Engine, EngineConfig, RelationId, SubscriptionEvent, TableSpec, Tick, ViewSpec, batch_of,
-};
-use millrace_sql::{
-    Bound, Catalog, CatalogChange, Create, ExprCompiler, Parameters, Relation, RelationKind, bind, parse,
-};
+use millrace_engine::{DataType, Delta, RelationId, SubscriptionEvent, TableSpec, Tick, ViewSpec, batch_of};
+use millrace_sql::{Bound, Catalog, CatalogChange, Create, Parameters, Relation, RelationKind, bind, parse};
 
-use crate::WORKERS;
+use crate::cluster::{Cluster, Size};
 use crate::consumer::{RowHash, Seen};
 use crate::events::{Events, TickEvents, micros};
 use crate::measure::{Measured, Meter, What};
@@ -26,8 +22,8 @@ const AHEAD: Tick = 4;
 type Commit = Vec<(RelationId, Vec<Delta>)>;
 
 /// Runs the query over the events.
-pub(crate) fn measure(query: Query, events: Events, what: What) -> Measured {
-    let running = Running::start(query);
+pub(crate) fn measure(query: Query, events: Events, what: What, size: Size) -> Measured {
+    let running = Running::start(query, size);
     let commits = events.zip(CREATED + 1..).map(|(events, tick)| running.commit_of(&events, tick));
     let meter = match what {
         What::Time => {
@@ -42,14 +38,12 @@ pub(crate) fn measure(query: Query, events: Events, what: What) -> Measured {
             meter
         }
     };
-    let measured = meter.stop(&running.seen);
-    running.engine.shutdown();
-    measured
+    meter.stop(&running.seen)
 }
 
 /// An engine with the query's view and its consumer.
 struct Running {
-    engine: Engine,
+    cluster: Cluster,
     /// In the order of `TickEvents`.
     streams: Vec<Relation>,
     view: RelationId,
@@ -58,20 +52,19 @@ struct Running {
 }
 
 impl Running {
-    fn start(query: Query) -> Running {
+    fn start(query: Query, size: Size) -> Running {
         let mut catalog = Catalog::default();
         let streams: Vec<Relation> = STREAMS.iter().map(|sql| create(sql, &mut catalog)).collect();
         let view = create(&format!("CREATE MATERIALIZED VIEW v AS {}", query.sql()), &mut catalog);
         let RelationKind::MaterializedView { plan, .. } = view.kind else { panic!("a view was created") };
-        let config = EngineConfig { workers: WORKERS, view_bytes_max: None };
-        let engine =
-            Engine::start(config, Arc::new(ExprCompiler), Arc::new(|_, _| {})).expect("threads start");
+        let cluster = Cluster::start(size, Arc::new(|_, _| {}));
+        let engine = &cluster.engine;
         for stream in &streams {
             let spec = TableSpec { name: stream.name.clone(), columns: types(stream), keep_rows: false };
             engine.create_table(stream.id, spec, CREATED);
         }
         engine.install(view.id, plan, ViewSpec::default(), CREATED).expect("the plan is valid");
-        let (seen, consumed) = (Arc::<Seen>::default(), Arc::<Consumed>::default());
+        let (seen, consumed) = (Arc::<Seen>::default(), Arc::new(Consumed::of(engine.workers())));
         let (noted, told) = (Arc::clone(&seen), Arc::clone(&consumed));
         let sink = move |event| {
             if let SubscriptionEvent::Changes { worker, changes, errors, upper } = event {
@@ -82,7 +75,7 @@ impl Running {
             true
         };
         engine.subscribe(view.id, CREATED, Arc::new(sink));
-        Running { engine, streams, view: view.id, seen, consumed }
+        Running { cluster, streams, view: view.id, seen, consumed }
     }
 
     /// The events as rows of the streams.
@@ -101,10 +94,10 @@ impl Running {
     fn follow(&self, commits: impl Iterator<Item = Commit>) {
         let mut last = CREATED;
         for (commit, tick) in commits.zip(CREATED + 1..) {
-            self.engine.commit(tick, commit);
+            self.cluster.engine.commit(tick, commit);
             let relations = self.streams.iter().map(|stream| stream.id).chain([self.view]);
             let since: Vec<(RelationId, Tick)> = relations.map(|relation| (relation, tick - 1)).collect();
-            self.engine.compact(&since);
+            self.cluster.engine.compact(&since);
             self.consumed.wait(tick.saturating_sub(AHEAD));
             last = tick;
         }
@@ -113,13 +106,16 @@ impl Running {
 }
 
 /// How far the consumer has come, by worker.
-#[derive(Default)]
 struct Consumed {
-    uppers: Mutex<[Tick; WORKERS]>,
+    uppers: Mutex<Vec<Tick>>,
     advanced: Condvar,
 }
 
 impl Consumed {
+    fn of(workers: usize) -> Consumed {
+        Consumed { uppers: Mutex::new(vec![0; workers]), advanced: Condvar::new() }
+    }
+
     fn advance(&self, worker: usize, upper: Tick) {
         self.uppers.lock().expect("no holder panics")[worker] = upper;
         self.advanced.notify_all();
@@ -128,7 +124,7 @@ impl Consumed {
     /// Waits until all changes through `tick` have come.
     fn wait(&self, tick: Tick) {
         let uppers = self.uppers.lock().expect("no holder panics");
-        let is_behind = |uppers: &mut [Tick; WORKERS]| uppers.iter().any(|upper| *upper <= tick);
+        let is_behind = |uppers: &mut Vec<Tick>| uppers.iter().any(|upper| *upper <= tick);
         drop(self.advanced.wait_while(uppers, is_behind).expect("no holder panics"));
     }
 }

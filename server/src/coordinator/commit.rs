@@ -59,6 +59,8 @@ pub struct CommitPath {
     lag: Lag,
     /// What was answered to requests that are done once.
     answers: Answers,
+    /// There are no workers: no group is formed.
+    is_paused: bool,
 }
 
 /// The group that is being made durable.
@@ -88,6 +90,7 @@ impl CommitPath {
             alone_queue: VecDeque::new(),
             lag,
             answers,
+            is_paused: false,
         }
     }
 
@@ -99,6 +102,11 @@ impl CommitPath {
     /// Whether a group is being made durable.
     pub fn is_appending(&self) -> bool {
         self.in_flight.is_some()
+    }
+
+    /// Whether all requests wait for workers.
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
     }
 
     /// The number of requests that wait for their group.
@@ -137,6 +145,8 @@ impl CommitPath {
             Event::GroupDurable => self.settle(&mut effects),
             Event::GroupFailed { error } => self.give_up(&error, &mut effects),
             Event::Applied { relation, upper } => self.lag.applied(relation, upper),
+            Event::Paused => self.is_paused = true,
+            Event::Resumed => self.is_paused = false,
         }
         self.advance(now, &mut effects);
         effects
@@ -195,7 +205,7 @@ impl CommitPath {
             self.alone = self.alone_queue.pop_front();
             effects.extend(self.alone.map(|id| Effect::GrantAlone { id }));
         }
-        while self.in_flight.is_none() && !self.lag.is_exceeded() {
+        while self.in_flight.is_none() && !self.is_paused && !self.lag.is_exceeded() {
             let Some((id, request)) = self.take_next(|_| true) else { return };
             if request.catalog.is_empty() {
                 self.form_group(id, request, now, effects);

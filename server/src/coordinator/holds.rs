@@ -82,6 +82,12 @@ impl Holds {
         if tick < state.since { Err(state.since) } else { Ok(self.hold(&mut state, tick)) }
     }
 
+    /// A hold on this tick, also where since has passed it: since then stays where it is for as long. For what is read
+    /// again of a log that is replayed.
+    pub(crate) fn again(self: &Arc<Self>, tick: Tick) -> Hold {
+        self.hold(&mut self.lock(), tick)
+    }
+
     /// The newest tick.
     pub fn newest_tick(&self) -> Tick {
         self.lock().newest

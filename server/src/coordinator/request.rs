@@ -176,6 +176,10 @@ pub enum Event {
         /// The first tick that is not complete.
         upper: Tick,
     },
+    /// The workers are lost: all requests wait, but for the group that is being made durable.
+    Paused,
+    /// There are workers again, which have all that is durable.
+    Resumed,
 }
 
 /// What the commit path has others do, in this order.

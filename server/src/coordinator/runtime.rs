@@ -82,6 +82,8 @@ enum Control {
     Answered(Once, oneshot::Sender<Result<Option<Answer>, SqlError>>),
     RequestAlone(AloneId, oneshot::Sender<()>),
     EndAlone(AloneId),
+    Pause(oneshot::Sender<Tick>),
+    Resume(Engine),
 }
 
 /// The right to commit with nobody beside; given back when dropped.
@@ -141,6 +143,7 @@ impl Coordinator {
             replies: HashMap::new(),
             grants: HashMap::new(),
             counts: counts.clone(),
+            pausing: None,
         };
         let task = tokio::spawn(runtime.run(request_receiver, control_receiver, outcomes, shutdown));
         Ok((Coordinator { requests, control, next_id: AtomicU64::new(1), counts }, task))
@@ -198,6 +201,25 @@ impl Coordinator {
         Ok(alone)
     }
 
+    /// The workers are lost: no group goes to the log until `resume`. Returns once none is on its way: the tick of the
+    /// newest one. Commits wait meanwhile.
+    ///
+    /// # Errors
+    /// 57P01: the server goes down.
+    pub async fn pause(&self) -> Result<Tick, SqlError> {
+        let (reply, paused) = oneshot::channel();
+        self.control.send(Control::Pause(reply)).map_err(|_| shutting_down())?;
+        paused.await.map_err(|_| shutting_down())
+    }
+
+    /// These workers have all that is in the log: commits go on.
+    ///
+    /// # Errors
+    /// 57P01: the server goes down.
+    pub fn resume(&self, engine: Engine) -> Result<(), SqlError> {
+        self.control.send(Control::Resume(engine)).map_err(|_| shutting_down())
+    }
+
     /// What was committed since the start.
     pub fn counts(&self) -> &Counts {
         &self.counts
@@ -247,6 +269,8 @@ struct Runtime {
     replies: HashMap<CommitId, oneshot::Sender<Result<Tick, SqlError>>>,
     grants: HashMap<AloneId, oneshot::Sender<()>>,
     counts: Arc<Counts>,
+    /// Told once no group is on its way.
+    pausing: Option<oneshot::Sender<Tick>>,
 }
 
 impl Runtime {
@@ -275,7 +299,11 @@ impl Runtime {
                 let effects = self.path.close(&shutting_down());
                 self.perform(effects)?;
             }
-            self.compact();
+            self.settle();
+            // The next workers are given all history that somebody reads; these take nothing any more.
+            if !self.path.is_paused() {
+                self.compact();
+            }
         }
     }
 
@@ -287,6 +315,17 @@ impl Runtime {
             None => return Err(SqlError::internal("the log's thread has panicked")),
         };
         self.feed(event)
+    }
+
+    /// Tells whoever waits for it that no group is on its way.
+    fn settle(&mut self) {
+        if self.path.is_appending() {
+            return;
+        }
+        if let Some(reply) = self.pausing.take() {
+            // Whoever asked is gone only where the server goes down.
+            let _ = reply.send(self.holds.newest_tick());
+        }
     }
 
     fn on_submission(&mut self, submission: Submission) -> Result<(), SqlError> {
@@ -319,6 +358,14 @@ impl Runtime {
             Control::EndAlone(id) => {
                 self.grants.remove(&id);
                 self.feed(Event::AloneEnded { id })
+            }
+            Control::Pause(reply) => {
+                self.pausing = Some(reply);
+                self.feed(Event::Paused)
+            }
+            Control::Resume(engine) => {
+                self.engine = engine;
+                self.feed(Event::Resumed)
             }
         }
     }

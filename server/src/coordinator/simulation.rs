@@ -70,6 +70,8 @@ enum Op {
     Clock {
         by: i64,
     },
+    Pause,
+    Resume,
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -99,6 +101,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::AloneRequest),
         1 => (0..4usize).prop_map(|alone| Op::AloneEnd { alone }),
         1 => (-50..50i64).prop_map(|by| Op::Clock { by }),
+        1 => Just(Op::Pause),
+        2 => Just(Op::Resume),
     ]
 }
 
@@ -214,6 +218,8 @@ impl Model {
             }
             Op::AloneEnd { alone } => self.alone_end(alone),
             Op::Clock { by } => self.now = self.now.saturating_add_signed(by).max(1),
+            Op::Pause => self.feed(Event::Paused),
+            Op::Resume => self.feed(Event::Resumed),
         }
     }
 
@@ -421,6 +427,7 @@ impl Model {
         assert!(group.tick > self.last_tick, "ticks ascend, over failures too");
         assert!(group.tick >= self.now, "a tick is not before the clock");
         assert!(self.lag() <= LAG_BYTES, "back-pressure");
+        assert!(!self.path.is_paused(), "nothing goes to the log while there are no workers");
         if let Some(alone) = self.alone_granted {
             for change in changes_of_group(&group) {
                 let owner = self.owner(&change);
@@ -576,6 +583,7 @@ impl Model {
 
     /// Lets everything go its way; then every request has its answer.
     fn drain(&mut self) {
+        self.feed(Event::Resumed);
         for _ in 0..4 * self.requests.len() + 16 {
             self.durable();
             let ids: Vec<RelationId> = self.uppers.keys().copied().collect();

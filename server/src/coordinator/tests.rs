@@ -22,9 +22,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::record;
-use crate::recovery::{Recovered, recover};
+use crate::recovery::{Bounds, Recovered, recover};
 
 const LAG_BYTES: usize = 1 << 20;
+
+/// Everything, put together as a start does.
+fn bounds() -> Bounds {
+    Bounds { through: Tick::MAX, floor: Tick::MAX, lag_bytes: LAG_BYTES, lost: CancellationToken::new() }
+}
 
 /// A coordinator with workers below it.
 struct Bench {
@@ -61,7 +66,8 @@ impl Bench {
         let (engine, progress) = engine(2);
         let (mut log, replay) =
             Log::open(folder, Arc::new(RealDisk), LogConfig::default(), Box::new(OsRandom)).unwrap();
-        let recovered = recover(replay, &engine, &progress, LAG_BYTES, Answers::new(10)).await.unwrap();
+        let recovered =
+            recover(replay, &engine, &progress, Answers::new(10), bounds()).await.unwrap().unwrap();
         let append: AppendGroup = Box::new(move |group| {
             log.append_group(&[record::encode(group)?])
                 .map_err(|error| SqlError::new(error.sqlstate, error.message))

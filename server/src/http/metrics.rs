@@ -76,6 +76,20 @@ fn metrics_text(http: &Http) -> String {
         count(&subscriptions.written),
     );
     text.metric("millrace_workers", "gauge", "Worker threads.", server.engine().workers() as u64);
+    let engines = server.engines();
+    text.metric("millrace_processes", "gauge", "Processes of the cluster.", engines.processes() as u64);
+    text.metric(
+        "millrace_generation",
+        "counter",
+        "Times that the workers were formed.",
+        engines.generation(),
+    );
+    text.metric(
+        "millrace_workers_lost",
+        "gauge",
+        "1 while workers are lost and clients wait.",
+        u64::from(engines.loss().is_some()),
+    );
     let uptime_seconds = server.started().elapsed().as_secs();
     text.metric("millrace_uptime_seconds", "gauge", "Since the server was ready.", uptime_seconds);
     http_metrics(http, &mut text);

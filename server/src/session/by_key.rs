@@ -1,6 +1,7 @@
 //! The rows of a table that have some keys of an index, at a moment and with what the block has written.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
@@ -8,11 +9,12 @@ use millrace_engine::Snapshot;
 use millrace_sql::{Relation, RowKey, SqlError};
 
 use crate::coordinator::{Moment, is_provisional};
+use crate::engines::Wanted;
 use crate::session::Session;
 use crate::session::block::Block;
 use crate::session::keys::{Key, keys_of_rows};
 use crate::session::own::united;
-use crate::session::read::{read, read_error};
+use crate::session::read::read_error;
 
 /// More keys than this are looked for on a thread of its own, so that other connections go on.
 const KEYS_INLINE_MAX: usize = 256;
@@ -58,8 +60,9 @@ impl Session {
         if is_provisional(key.index) {
             return Ok(None);
         }
-        let answer = read(self.server.engine(), key.index, moment.tick).await;
-        let Ok(Ok(shares)) = answer else { return Ok(None) };
+        let wanted_keys = Wanted::Keys(Arc::new(wanted.clone()));
+        let mut reading = self.server.engines().read(key.index, moment.tick, wanted_keys, &moment.hold);
+        let Ok(shares) = reading.answer().await else { return Ok(None) };
         if !shares.iter().all(Snapshot::is_complete) {
             return Ok(None);
         }
@@ -78,9 +81,8 @@ impl Session {
         wanted: &BTreeSet<Key>,
         moment: &Moment,
     ) -> Result<Vec<RecordBatch>, SqlError> {
-        let answer = read(self.server.engine(), table.id, moment.tick).await;
-        let answer = answer.unwrap_or(Err(millrace_engine::EngineError::Stopped));
-        let shares = answer.map_err(|error| read_error(error, moment))?;
+        let mut reading = self.server.engines().read(table.id, moment.tick, Wanted::Rows, &moment.hold);
+        let shares = reading.answer().await.map_err(|error| read_error(error, moment))?;
         let shares = shares.into_iter().map(|share| share.shaped(table.shape())).collect();
         let mut found = Vec::new();
         for rows in rows_of(shares, usize::MAX).await? {

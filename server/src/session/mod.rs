@@ -57,7 +57,6 @@ use cursor::Cursors;
 use drawing::Drawing;
 use parameters::Parameters;
 use prepared::{Prepared, Store};
-pub(crate) use read::read;
 use read::{text_rows, text_table};
 use temporary::Temporary;
 pub(crate) use temporary::drop_left;

@@ -2,26 +2,23 @@
 //! query over them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use futures::{StreamExt, stream};
-use millrace_engine::{DataType, Engine, EngineError, RelationId, Snapshot, Tick, batch_bytes, batch_of};
+use millrace_engine::{DataType, EngineError, RelationId, Snapshot, batch_bytes, batch_of};
 use millrace_sql::{
     Catalog, Column, Query, Relation, RowKey, RowStream, Snapshots, Sources, SqlError, SystemRelation,
 };
-use tokio::sync::oneshot;
 
 use crate::coordinator::{Moment, Reads, is_provisional, tables_below};
+use crate::engines::Wanted;
 use crate::portion::Portion;
 use crate::server::Server;
 use crate::session::block::{Block, too_large};
 use crate::session::keys::{Key, hash_of, keys_looked_up};
 use crate::session::system::{self, Looking};
 use crate::session::{Response, Session};
-
-/// What one relation's workers answer.
-type Answer = Result<Vec<Snapshot>, EngineError>;
 
 impl Session {
     /// SELECT. Inside a block what it reads is noted.
@@ -52,7 +49,7 @@ impl Session {
             Block::None | Block::Failed { .. } => HashMap::new(),
         };
         let looking = Looking { path: self.path(), parameters: &self.parameters };
-        given.extend(snapshots(&self.server, sources, moment, &looking).await?);
+        given.extend(snapshots(&self.server, sources, &looked_up, moment, &looking).await?);
         for (relation, share) in own {
             let shares = given.remove(&relation).unwrap_or_default();
             given.insert(relation, Snapshot::united(shares.into_iter().chain([share])).into_iter().collect());
@@ -158,11 +155,11 @@ fn reads_of(
 async fn snapshots(
     server: &Server,
     sources: Sources,
+    looked_up: &BTreeMap<RelationId, BTreeSet<Key>>,
     moment: &Moment,
     looking: &Looking<'_>,
 ) -> Result<Snapshots, SqlError> {
     let Sources { mut relations, mut indexes } = sources;
-    let engine = server.engine();
     let mut snapshots = HashMap::with_capacity(relations.len() + indexes.len());
     indexes.retain(|index, relation| match server.shares().get(*index, moment.tick) {
         Some(shares) => {
@@ -172,26 +169,34 @@ async fn snapshots(
         None => true,
     });
     // All are asked before the first answer is awaited.
-    let ask = |relation: RelationId| (relation, read(engine, relation, moment.tick));
+    let ask = |relation: RelationId| {
+        (relation, server.engines().read(relation, moment.tick, Wanted::Rows, &moment.hold))
+    };
+    let ask_for_keys = |(index, relation): (RelationId, RelationId)| {
+        let keys = looked_up.get(&index).cloned().unwrap_or_default();
+        let wanted = Wanted::Keys(Arc::new(keys));
+        (relation, index, server.engines().read(index, moment.tick, wanted, &moment.hold))
+    };
     let is_stored = |relation: &RelationId| SystemRelation::of_id(*relation).is_none();
     let mut answers: Vec<_> = relations.iter().copied().filter(is_stored).map(ask).collect();
-    let by_key: Vec<_> = indexes.into_iter().map(|(index, relation)| (relation, ask(index))).collect();
+    let by_key: Vec<_> = indexes.into_iter().map(ask_for_keys).collect();
     for relation in relations.iter().copied().filter_map(SystemRelation::of_id) {
-        snapshots.insert(relation.id(), vec![system::snapshot(engine, relation, moment, looking).await?]);
+        snapshots.insert(relation.id(), vec![system::snapshot(server, relation, moment, looking).await?]);
     }
-    for (relation, (index, answer)) in by_key {
-        match answer.await {
-            Ok(Ok(shares)) if shares.iter().all(Snapshot::is_complete) => {
-                server.shares().keep(index, moment.tick, shares.clone());
+    for (relation, index, mut reading) in by_key {
+        match reading.answer().await {
+            Ok(shares) if shares.iter().all(Snapshot::is_complete) => {
+                if !shares.iter().any(Snapshot::is_found) {
+                    server.shares().keep(index, moment.tick, shares.clone());
+                }
                 drop(snapshots.insert(index, shaped(shares, relation, moment)))
             }
             _ if relations.insert(relation) => answers.push(ask(relation)),
             _ => {}
         }
     }
-    for (relation, answer) in answers {
-        let answer = answer.await.unwrap_or(Err(EngineError::Stopped));
-        let shares = answer.map_err(|error| read_error(error, moment))?;
+    for (relation, mut reading) in answers {
+        let shares = reading.answer().await.map_err(|error| read_error(error, moment))?;
         snapshots.insert(relation, shaped(shares, relation, moment));
     }
     Ok(snapshots)
@@ -202,45 +207,6 @@ fn shaped(shares: Vec<Snapshot>, relation: RelationId, moment: &Moment) -> Vec<S
     match moment.catalog.by_id(relation) {
         Some(relation) => shares.into_iter().map(|share| share.shaped(relation.shape())).collect(),
         None => shares,
-    }
-}
-
-/// Asks the workers; the answer comes when all have, or one failed.
-pub(crate) fn read(engine: &Engine, relation: RelationId, tick: Tick) -> oneshot::Receiver<Answer> {
-    let (sender, receiver) = oneshot::channel();
-    let gathering =
-        Mutex::new(Gathering { missing: engine.workers(), snapshots: Vec::new(), sender: Some(sender) });
-    let reply = Arc::new(move |_worker, share| {
-        gathering.lock().unwrap_or_else(PoisonError::into_inner).add(share);
-    });
-    engine.read(relation, tick, reply);
-    receiver
-}
-
-/// The workers' answers so far.
-struct Gathering {
-    missing: usize,
-    snapshots: Vec<Snapshot>,
-    sender: Option<oneshot::Sender<Answer>>,
-}
-
-impl Gathering {
-    fn add(&mut self, share: Result<Snapshot, EngineError>) {
-        self.missing = self.missing.saturating_sub(1);
-        let answer = match share {
-            Ok(snapshot) => {
-                self.snapshots.push(snapshot);
-                if self.missing > 0 {
-                    return;
-                }
-                Ok(std::mem::take(&mut self.snapshots))
-            }
-            Err(error) => Err(error),
-        };
-        if let Some(sender) = self.sender.take() {
-            // The reader may have been cancelled.
-            let _ = sender.send(answer);
-        }
     }
 }
 

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::coordinator::{Answers, AppendGroup, CommitPath, Coordinator, Holds, Parts, Progress};
+use crate::engines::Engines;
 
 /// A server whose workers stop with the test, also with one that fails.
 struct Running(Arc<Server>);
@@ -46,7 +47,7 @@ fn server_with(append: AppendGroup) -> Running {
     let parts =
         Parts { path, holds: holds.clone(), progress: progress.clone(), engine: engine.clone(), append };
     let (coordinator, _) = Coordinator::start(parts, CancellationToken::new()).unwrap();
-    Running(Arc::new(Server::new(coordinator, holds, progress, engine)))
+    Running(Arc::new(Server::new(coordinator, holds, progress, Engines::new(engine, 1))))
 }
 
 fn server() -> Running {

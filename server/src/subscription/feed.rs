@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use millrace_engine::{SubscriptionEvent, Tick};
+use millrace_engine::{SubscriptionEvent, SubscriptionSink, Tick};
 use millrace_sql::SqlError;
 use tokio::sync::Notify;
 
@@ -32,29 +32,35 @@ pub(super) struct Feed {
 }
 
 struct FeedState {
+    /// Counts the generations of workers that have told something.
+    generation: u64,
     fold: Fold,
     end: Option<End>,
 }
 
-/// The engine's end of a feed. The engine drops it when nothing more will come.
-pub(super) struct Sink(pub(super) Arc<Feed>);
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        self.0.end(End::Stopped);
-    }
-}
-
 impl Feed {
     pub(super) fn new(workers: usize, as_of: Tick) -> Feed {
-        let state = FeedState { fold: Fold::new(workers, as_of), end: None };
+        let state = FeedState { generation: 0, fold: Fold::new(workers, as_of), end: None };
         Feed { state: Mutex::new(state), told: Notify::new() }
     }
 
-    /// On a worker's thread: keeps the event, and answers whether more are wanted.
-    pub(super) fn take_in(&self, event: SubscriptionEvent) -> bool {
+    /// What the workers of a generation tell goes here.
+    pub(super) fn sink(self: &Arc<Self>) -> SubscriptionSink {
+        let (feed, generation) = (self.clone(), self.lock().generation);
+        Arc::new(move |event| feed.take_in(generation, event))
+    }
+
+    /// The workers are others now, and tell what came behind `as_of`: what is not complete is forgotten.
+    pub(super) fn begin_anew(&self, workers: usize, as_of: Tick) {
         let mut state = self.lock();
-        if state.end.is_some() {
+        state.generation += 1;
+        state.fold = Fold::new(workers, as_of);
+    }
+
+    /// On a worker's thread: keeps the event, and answers whether more are wanted.
+    fn take_in(&self, generation: u64, event: SubscriptionEvent) -> bool {
+        let mut state = self.lock();
+        if state.end.is_some() || generation != state.generation {
             return false;
         }
         match event {

@@ -9,17 +9,17 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use millrace_engine::{DataType, RelationId, Tick};
+use millrace_engine::{DataType, Engine, RelationId, Tick};
 use millrace_sql::{Relation, SqlError};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::changes::Changes;
-use super::feed::{End, Feed, Sink};
+use super::feed::{End, Feed};
 use super::fold::Step;
 use super::ring::{KEPT, Place, Ring, TooSlow};
 use super::rows::{cut, merge_tick};
-use crate::coordinator::Hold;
+use crate::coordinator::{Hold, Holds};
 use crate::server::Server;
 
 /// A server's hubs.
@@ -42,6 +42,8 @@ pub(crate) struct Counts {
 pub(super) struct Hub {
     /// Its columns when the hub began.
     types: Vec<DataType>,
+    /// The tick behind which it began.
+    as_of: Tick,
     state: Mutex<State>,
     feed: Arc<Feed>,
     /// Told when there are changes, or the end.
@@ -55,6 +57,8 @@ struct State {
     ring: Ring,
     /// Everything through this tick is in the ring, or was.
     complete: Tick,
+    /// Keeps the tick behind which the workers tell readable, until they have begun.
+    hold: Option<Arc<Hold>>,
     followers: usize,
     /// Since when nobody follows.
     left: Instant,
@@ -100,18 +104,37 @@ impl Hubs {
             return joined;
         }
         let hold = hold?.clone();
-        let hub = Arc::new(Hub::new(server.engine().workers(), types, as_of, self.counts.clone()));
+        let engine = server.engine();
+        let hub = Arc::new(Hub::new(engine.workers(), types, as_of, hold, self.counts.clone()));
         let seat = hub.join(as_of);
         hubs.entry(relation.id).or_default().push(hub.clone());
+        // Before `go_on` may look: a hub that it does not know has asked the generation after the lost one.
+        engine.subscribe(relation.id, as_of, hub.feed.sink());
         drop(hubs);
-        let sink = Sink(hub.feed.clone());
-        server.engine().subscribe(relation.id, as_of, Arc::new(move |event| sink.0.take_in(event)));
         let (hubs, relation, published) = (self.clone(), relation.id, server.holds().follow());
         tokio::spawn(async move {
-            hub.run(published, hold).await;
+            hub.run(published).await;
             hubs.forget(relation, &hub);
         });
         seat
+    }
+
+    /// The workers are lost: holds what is followed where each hub stands, and gives the first tick that must be
+    /// readable in the next generation.
+    pub(crate) fn hold(&self, holds: &Arc<Holds>) -> Tick {
+        let hubs = self.lock();
+        hubs.values().flatten().map(|hub| hub.hold(holds)).fold(holds.since(), Tick::min)
+    }
+
+    /// The next generation has what is held: it tells what comes behind it.
+    pub(crate) fn go_on(&self, engine: &Engine) {
+        for (relation, hubs) in self.lock().iter() {
+            for hub in hubs {
+                let as_of = hub.stands_at();
+                hub.feed.begin_anew(engine.workers(), as_of);
+                engine.subscribe(*relation, as_of, hub.feed.sink());
+            }
+        }
     }
 
     fn forget(&self, relation: RelationId, hub: &Arc<Hub>) {
@@ -130,11 +153,18 @@ impl Hubs {
 }
 
 impl Hub {
-    fn new(workers: usize, types: Vec<DataType>, as_of: Tick, counts: Arc<Counts>) -> Hub {
-        let state =
-            State { ring: Ring::new(as_of), complete: 0, followers: 0, left: Instant::now(), end: None };
+    fn new(workers: usize, types: Vec<DataType>, as_of: Tick, hold: Arc<Hold>, counts: Arc<Counts>) -> Hub {
+        let state = State {
+            ring: Ring::new(as_of),
+            complete: 0,
+            hold: Some(hold),
+            followers: 0,
+            left: Instant::now(),
+            end: None,
+        };
         Hub {
             types,
+            as_of,
             state: Mutex::new(state),
             feed: Arc::new(Feed::new(workers, as_of)),
             changed: watch::Sender::new(()),
@@ -157,16 +187,28 @@ impl Hub {
         Some(Seat { hub: self.clone(), place, changed, progressed })
     }
 
+    /// The tick behind which it has nothing yet.
+    fn stands_at(&self) -> Tick {
+        self.lock().complete.max(self.as_of)
+    }
+
+    /// Holds where it stands, also where that could not be read any more: where it stands.
+    fn hold(&self, holds: &Arc<Holds>) -> Tick {
+        let mut state = self.lock();
+        let tick = state.complete.max(self.as_of);
+        if state.end.is_some() {
+            return Tick::MAX;
+        }
+        state.hold = Some(Arc::new(holds.again(tick)));
+        tick
+    }
+
     /// Takes in what the workers tell until the end, or until nobody has followed for a while.
-    /// `hold` keeps the first tick readable until every worker has begun.
-    async fn run(&self, mut published: watch::Receiver<Tick>, hold: Arc<Hold>) {
-        let mut hold = Some(hold);
+    async fn run(&self, mut published: watch::Receiver<Tick>) {
         let end = loop {
             let newest = *published.borrow_and_update();
-            match self.take_steps(newest) {
-                Ok(true) => drop(hold.take()),
-                Ok(false) => {}
-                Err(end) => break end,
+            if let Err(end) = self.take_steps(newest) {
+                break end;
             }
             let Some(closing) = self.closing() else { break End::Left };
             tokio::select! {
@@ -186,14 +228,12 @@ impl Hub {
         self.progressed.send_replace(());
     }
 
-    /// Puts what is complete into the ring; whether there was something.
-    fn take_steps(&self, newest: Tick) -> Result<bool, End> {
-        let mut took = false;
+    /// Puts what is complete into the ring.
+    fn take_steps(&self, newest: Tick) -> Result<(), End> {
         while let Some(step) = self.feed.take_step(newest)? {
             self.take_in(&step).map_err(End::Error)?;
-            took = true;
         }
-        Ok(took)
+        Ok(())
     }
 
     fn take_in(&self, step: &Step) -> Result<(), SqlError> {
@@ -204,6 +244,8 @@ impl Hub {
         let now = Instant::now().into_std();
         let mut state = self.lock();
         state.complete = step.tick;
+        // Every worker has begun.
+        drop(state.hold.take());
         if has_changes {
             state.ring.push(Changes::new(step.tick, rows, self.counts.written.clone()), now);
         } else {

@@ -28,12 +28,11 @@ use std::sync::Arc;
 use futures::stream;
 use millrace_engine::{EngineError, Snapshot, Tick};
 use millrace_sql::{Relation, SqlError, Subscribe};
-use tokio::sync::oneshot;
 
-use crate::coordinator::{Hold, Moment};
+use crate::coordinator::Moment;
+use crate::engines::{Reading, Wanted};
 use crate::portion::{Portion, Portions};
 use crate::server::Server;
-use crate::session::read;
 use feed::End;
 use hub::{Found, Seat};
 use rows::{Shape, Share, SnapshotMerge};
@@ -74,7 +73,9 @@ pub(crate) fn follow(
     }
     let seat = server.hubs().join(server, &relation, as_of, hold.as_ref().ok());
     let (seat, opening) = match (seat, hold) {
-        (Some(seat), Ok(hold)) => (seat, Some(Opening::new(server, &relation, as_of, hold))),
+        (Some(seat), Ok(hold)) => {
+            (seat, Some(server.engines().read(relation.id, as_of, Wanted::Rows, &hold)))
+        }
         (Some(seat), Err(_)) => (seat, None),
         (None, hold) => return Err(gone(as_of, hold.err().unwrap_or(as_of), &relation)),
     };
@@ -82,6 +83,7 @@ pub(crate) fn follow(
         seat,
         opening,
         snapshot: None,
+        snapshot_waits: false,
         as_of,
         progressed: as_of,
         shape: Shape::new(subscribe),
@@ -103,19 +105,15 @@ fn gone(as_of: Tick, since: Tick, relation: &Relation) -> SqlError {
         .hint("Without AS OF a subscription starts with the rows of now.")
 }
 
-/// The workers' shares at the first tick, asked for and not come yet.
-struct Opening {
-    answer: oneshot::Receiver<Result<Vec<Snapshot>, EngineError>>,
-    /// Keeps the tick readable until they have come.
-    _hold: Arc<Hold>,
-}
-
 /// The client's end: a stream of rows.
 struct Follower {
     seat: Seat,
-    opening: Option<Opening>,
+    /// The workers' shares at the first tick, asked for and not come yet.
+    opening: Option<Reading>,
     /// The rows at `as_of` that were not sent yet.
     snapshot: Option<SnapshotMerge>,
+    /// Whether they come from another process.
+    snapshot_waits: bool,
     as_of: Tick,
     /// Everything through this tick was sent or waits to be sent.
     progressed: Tick,
@@ -142,7 +140,7 @@ impl Follower {
     async fn next_portion(&mut self) -> Result<Portion, SqlError> {
         loop {
             if let Some(opening) = &mut self.opening {
-                let shares = (&mut opening.answer).await.unwrap_or(Err(EngineError::Stopped));
+                let shares = opening.answer().await;
                 self.opening = None;
                 self.open(shares.map_err(|error| self.refused(error))?)?;
             }
@@ -191,17 +189,19 @@ impl Follower {
         if !self.wants_snapshot {
             return self.push_progress(self.as_of);
         }
+        self.snapshot_waits = shares.iter().any(Snapshot::is_elsewhere);
         let shares = shares.into_iter().map(|share| {
             let rows = share.shaped(self.relation.shape()).rows().map(|batch| batch.map_err(SqlError::from));
             Box::new(rows) as Share
         });
-        self.snapshot = Some(SnapshotMerge::new(self.shape.relation_types(), shares.collect())?);
+        let merge = || SnapshotMerge::new(self.shape.relation_types(), shares.collect());
+        self.snapshot = Some(waiting(self.snapshot_waits, merge)?);
         Ok(())
     }
 
     fn next_of_snapshot(&mut self) -> Result<Option<Portion>, SqlError> {
         let Some(merge) = &mut self.snapshot else { return Ok(None) };
-        if let Some((rows, diffs)) = merge.next()? {
+        if let Some((rows, diffs)) = waiting(self.snapshot_waits, || merge.next())? {
             return self.shape.data(self.as_of, &rows, &diffs).map(|rows| Some(Portion::alone(rows)));
         }
         self.snapshot = None;
@@ -243,10 +243,9 @@ impl Follower {
     }
 }
 
-impl Opening {
-    fn new(server: &Server, relation: &Relation, as_of: Tick, hold: Arc<Hold>) -> Opening {
-        Opening { answer: read(server.engine(), relation.id, as_of), _hold: hold }
-    }
+/// Does something, on a thread on which others do not wait for it where it waits itself.
+fn waiting<T>(waits: bool, act: impl FnOnce() -> T) -> T {
+    if waits { tokio::task::block_in_place(act) } else { act() }
 }
 
 fn stopped() -> SqlError {

@@ -28,6 +28,7 @@ const WAITING: &[(&str, &str)] = &[("row_values_distinct", "row values as argume
 /// How a file is run.
 #[derive(Clone, Copy)]
 struct Mode {
+    processes: usize,
     workers: usize,
     /// Whether views are made as soon as they can be, not at their queries.
     early: bool,
@@ -81,7 +82,8 @@ impl Run {
     /// Runs a file: what is wrong with it.
     async fn file(records: &[Record], mode: Mode) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
-        let server = Launch::on(folder.path().join("data")).workers(mode.workers).start();
+        let server =
+            Launch::on(folder.path().join("data")).workers(mode.workers).processes(mode.processes).start();
         let client = in_zone(server.connect().await).await;
         let views = records.iter().map(|_| None).collect();
         let mut run = Run { server, client, views, wrong: Vec::new() };
@@ -309,17 +311,18 @@ async fn run_all(mode: Mode) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_answer_with_views_made_at_their_queries() {
-    run_all(Mode { workers: 1, early: false, restart_after: None }).await;
+    run_all(Mode { processes: 1, workers: 1, early: false, restart_after: None }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_answer_with_views_that_live_through_all_changes() {
-    run_all(Mode { workers: 2, early: true, restart_after: None }).await;
+    run_all(Mode { processes: 1, workers: 2, early: true, restart_after: None }).await;
 }
 
+/// With two processes, of which the one with the data is killed and the other stays.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_answer_with_kills_between() {
-    run_all(Mode { workers: 2, early: true, restart_after: Some(8) }).await;
+    run_all(Mode { processes: 2, workers: 2, early: true, restart_after: Some(8) }).await;
 }
 
 #[test]

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use millrace_engine::{Log, LogConfig, OsRandom, RealDisk, Tick};
+use millrace_server::StartError;
 use millrace_server::config::Config;
-use millrace_server::run::{CoordinatorTask, start};
+use millrace_server::run::{CoordinatorTask, Started, start};
 use millrace_server::server::Server;
 use millrace_server::session::{Response, Session, TransactionStatus};
 use millrace_sql::{RowStream, SqlError};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::cluster::{Size, mesh};
 use crate::judge::Bag;
 
 /// What takes longer hangs.
@@ -26,12 +28,13 @@ const LOG: LogConfig = LogConfig { segment_bytes: 16 << 10, zero_bytes: 4 << 10 
 pub(crate) struct Database {
     server: Arc<Server>,
     coordinator: CoordinatorTask,
+    generations: JoinHandle<StartError>,
     session: Session,
 }
 
 impl Database {
     /// Starts on what the folder holds.
-    pub(crate) async fn start(folder: &Path, workers: usize) -> Result<Database, String> {
+    pub(crate) async fn start(folder: &Path, size: Size) -> Result<Database, String> {
         let address = ([127, 0, 0, 1], 0).into();
         let data = folder.to_owned();
         let (lag_bytes, view_memory_bytes) = (1 << 20, None);
@@ -39,7 +42,7 @@ impl Database {
             pg_addr: address,
             http_addr: address,
             data,
-            workers,
+            workers: size.workers,
             lag_bytes,
             view_memory_bytes,
             max_connections: 1,
@@ -47,22 +50,37 @@ impl Database {
             http_allowed_hosts: Vec::new(),
             http_body_bytes: 1 << 20,
             idempotency_keys: 10,
+            cluster: None,
         };
         let (log, replay) = Log::open(folder, Arc::new(RealDisk), LOG, Box::new(OsRandom))
             .map_err(|error| format!("the log does not open: {error}"))?;
-        let started = tokio::time::timeout(PATIENCE, start(&config, log, replay, CancellationToken::new()));
-        let started = started.await.map_err(|_| "the server does not start")?;
-        let (server, coordinator) = started.map_err(|error| format!("the server does not start: {error}"))?;
+        let started = start(&config, mesh(size), log, replay, CancellationToken::new());
+        let started =
+            tokio::time::timeout(PATIENCE, started).await.map_err(|_| "the server does not start")?;
+        let Started { server, coordinator, generations } =
+            started.map_err(|error| format!("the server does not start: {error}"))?;
         let session = Session::new(server.clone(), "ada".to_owned(), "millrace".to_owned());
-        Ok(Database { server, coordinator, session })
+        Ok(Database { server, coordinator, generations, session })
     }
 
     /// Ends without a farewell: nothing is flushed, nothing is said.
-    pub(crate) async fn kill(self) {
+    pub(crate) async fn kill(&mut self) {
+        // One that is being formed would take the processes of the cluster from the next server.
+        while self.server.engines().loss().is_some() {
+            tokio::task::yield_now().await;
+        }
+        self.generations.abort();
+        let _ = (&mut self.generations).await;
         self.coordinator.abort();
-        let _ = self.coordinator.await;
-        let engine = self.server.engine().clone();
+        let _ = (&mut self.coordinator).await;
+        let engine = self.server.engine();
         let _ = tokio::task::spawn_blocking(move || engine.shutdown()).await;
+    }
+
+    /// All workers are lost, while clients go on: returns at once.
+    pub(crate) fn lose(&self) {
+        let engine = self.server.engine();
+        tokio::task::spawn_blocking(move || engine.shutdown());
     }
 
     /// The newest tick that readers see.

@@ -8,6 +8,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use millrace_sql::SqlError;
 use tempfile::TempDir;
 
+use crate::cluster::Size;
 use crate::database::Database;
 use crate::follower::Follower;
 use crate::script::Script;
@@ -42,6 +43,7 @@ pub(crate) struct Seen {
     pub(crate) refused_texts: usize,
     pub(crate) beside: usize,
     pub(crate) restarts: usize,
+    pub(crate) losses: usize,
 }
 
 /// A view, its query as it can be asked ad hoc, and what was seen of it.
@@ -55,8 +57,8 @@ struct View {
 }
 
 /// Runs a script on a new folder; what is wrong, if anything.
-pub(crate) async fn judge(script: &Script, workers: usize, seen: &mut Seen) -> Result<(), String> {
-    let mut run = Run::start(workers).await?;
+pub(crate) async fn judge(script: &Script, size: Size, seen: &mut Seen) -> Result<(), String> {
+    let mut run = Run::start(size).await?;
     let mut outcome = Ok(());
     for line in &script.lines {
         outcome = run.line(line, seen).await.map_err(|wrong| format!("at: {line}\n{wrong}"));
@@ -73,7 +75,7 @@ pub(crate) async fn judge(script: &Script, workers: usize, seen: &mut Seen) -> R
 
 struct Run {
     folder: TempDir,
-    workers: usize,
+    size: Size,
     database: Database,
     views: Vec<View>,
     streams: Vec<String>,
@@ -87,13 +89,13 @@ struct Run {
 }
 
 impl Run {
-    async fn start(workers: usize) -> Result<Run, String> {
+    async fn start(size: Size) -> Result<Run, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let database = Database::start(folder.path(), workers).await?;
+        let database = Database::start(folder.path(), size).await?;
         let (views, streams, tables) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Run {
             folder,
-            workers,
+            size,
             database,
             views,
             streams,
@@ -133,6 +135,11 @@ impl Run {
             }
             "-- restart, resume" => self.restart(true, seen).await,
             "-- restart, forget" => self.restart(false, seen).await,
+            "-- lose" => {
+                self.database.lose();
+                seen.losses += 1;
+                Ok(())
+            }
             comment if comment.starts_with("--") || comment.is_empty() => Ok(()),
             text => self.text(text, seen).await,
         }
@@ -190,17 +197,16 @@ impl Run {
         Ok(())
     }
 
-    /// Starts a second server on a copy of the folder as it is, then ends the first one: the copy
-    /// is what `kill -9` leaves.
+    /// Ends the server and starts one on a copy of the folder as it was before: that is what `kill -9` leaves.
     async fn restart(&mut self, resume: bool, seen: &mut Seen) -> Result<(), String> {
         let tick = self.database.tick();
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         copy(self.folder.path(), folder.path()).map_err(|error| error.to_string())?;
         if !resume {
-            self.workers = 3 - self.workers;
+            self.size = self.size.other();
         }
-        let new = Database::start(folder.path(), self.workers).await?;
-        std::mem::replace(&mut self.database, new).kill().await;
+        self.database.kill().await;
+        self.database = Database::start(folder.path(), self.size).await?;
         self.folder = folder;
         if self.database.tick() != tick {
             return Err(format!("restarted at tick {} instead of {tick}", self.database.tick()));

@@ -1,5 +1,6 @@
 //! Scripts that once failed, run again for good: `tests/regressions/*.sql`.
 
+use crate::cluster::Size;
 use crate::judge::{Seen, judge};
 use crate::random::{alone, kept_folder, runtime};
 use crate::script::Script;
@@ -17,9 +18,9 @@ fn what_once_failed_stays_right() {
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         let script = Script { lines: text.lines().map(str::to_owned).collect() };
-        for workers in [1, 2] {
-            let judged = runtime.block_on(judge(&script, workers, &mut Seen::default()));
-            judged.unwrap_or_else(|wrong| panic!("{}, {workers} workers: {wrong}", file.display()));
+        for size in Size::ALL {
+            let judged = runtime.block_on(judge(&script, size, &mut Seen::default()));
+            judged.unwrap_or_else(|wrong| panic!("{}, {size}: {wrong}", file.display()));
         }
     }
 }

@@ -12,6 +12,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod cluster; // several processes
 mod database; // a server in this process, and its end without a farewell
 mod expressions; // SQL expressions out of genes
 mod follower; // a subscription, folded

@@ -2,6 +2,7 @@
 
 use millrace_engine::{Bug, plant};
 
+use crate::cluster::Size;
 use crate::judge::{Seen, judge};
 use crate::random::{alone, runtime, scripts};
 use crate::script::Script;
@@ -18,7 +19,9 @@ fn every_planted_bug_is_found() {
     let mut missed = Vec::new();
     for bug in Bug::ALL.into_iter().filter(|bug| !BELOW_SQL.contains(bug)) {
         plant(Some(bug));
-        let is_wrong = |script: &Script| runtime.block_on(judge(script, 2, &mut Seen::default())).is_err();
+        let is_wrong = |script: &Script| {
+            runtime.block_on(judge(script, Size::threads(2), &mut Seen::default())).is_err()
+        };
         let found = scripts(bug as u64).take(500).enumerate().find(|(_, script)| is_wrong(script));
         plant(None);
         println!("{bug:?}: found by script {:?}", found.as_ref().map(|(index, _)| index));
@@ -27,7 +30,7 @@ fn every_planted_bug_is_found() {
             continue;
         };
         // What fails without the bug, too, shows nothing of it.
-        if let Err(wrong) = runtime.block_on(judge(&script, 2, &mut Seen::default())) {
+        if let Err(wrong) = runtime.block_on(judge(&script, Size::threads(2), &mut Seen::default())) {
             missed.push(format!("where {bug:?} was found nothing was planted:\n{script:?}\n{wrong}"));
         }
     }

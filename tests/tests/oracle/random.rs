@@ -8,6 +8,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 use tokio::runtime::Runtime;
 
+use crate::cluster::Size;
 use crate::judge::{Seen, judge};
 use crate::script::{Script, script};
 
@@ -41,19 +42,19 @@ pub(crate) fn scripts(seed: u64) -> impl Iterator<Item = Script> {
 }
 
 /// Runs so many scripts; panics with the smallest that fails, and keeps it.
-fn run(seed: u64, cases: u32, workers: usize) -> Seen {
+fn run(seed: u64, cases: u32, size: Size) -> Seen {
     let runtime = runtime();
     let seen = Mutex::new(Seen::default());
     let outcome = runner(seed, cases).run(&script(), |script| {
         let mut seen = seen.lock().unwrap();
-        runtime.block_on(judge(&script, workers, &mut seen)).map_err(TestCaseError::fail)
+        runtime.block_on(judge(&script, size, &mut seen)).map_err(TestCaseError::fail)
     });
     match outcome {
         Ok(()) => {}
         Err(TestError::Fail(reason, script)) => {
-            let file = kept_folder().join(format!("seed-{seed}-workers-{workers}.sql"));
-            std::fs::write(&file, format!("-- workers {workers}\n{script:?}\n")).unwrap();
-            panic!("seed {seed}, {workers} workers, kept as {}:\n{script:?}\n{reason}", file.display());
+            let file = kept_folder().join(format!("seed-{seed}-{size}.sql"));
+            std::fs::write(&file, format!("-- processes and workers {size}\n{script:?}\n")).unwrap();
+            panic!("seed {seed}, {size}, kept as {}:\n{script:?}\n{reason}", file.display());
         }
         Err(TestError::Abort(reason)) => panic!("seed {seed}: {reason}"),
     }
@@ -72,18 +73,19 @@ fn seed_from_environment(default: u64) -> u64 {
 #[test]
 fn views_equal_their_queries_and_their_subscriptions() {
     let _alone = alone();
-    for workers in [1, 2] {
-        let seed = seed_from_environment(20 + workers as u64);
-        let cases = 250 * effort();
+    for (number, size) in (21..).zip(Size::ALL) {
+        let seed = seed_from_environment(number);
+        let cases = 200 * effort();
         let started = std::time::Instant::now();
-        let seen = run(seed, cases, workers);
-        println!("seed {seed}, {workers} workers, {:?}: {seen:?}", started.elapsed());
+        let seen = run(seed, cases, size);
+        println!("seed {seed}, {size}, {:?}: {seen:?}", started.elapsed());
         let enough = |found: usize, hundredths: usize| found * 100 >= seen.views * hundredths;
         assert!(
             enough(seen.non_empty, 50) && enough(seen.with_retractions, 15) && enough(seen.in_error, 5),
             "a weak generator: {seen:?}"
         );
         assert!(seen.restarts * 4 > seen.scripts, "too few restarts: {seen:?}");
+        assert!(seen.losses * 5 > seen.scripts, "workers are lost too seldom: {seen:?}");
         assert!(seen.refused_texts * 2 < seen.commits, "too many texts are refused: {seen:?}");
         assert!(seen.refused_views * 10 < seen.views, "too many views are refused: {seen:?}");
     }

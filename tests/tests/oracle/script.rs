@@ -7,6 +7,7 @@
 //! -- judge                                   from here on views are compared after each text
 //! -- restart, resume                         killed and started; subscriptions go on AS OF
 //! -- restart, forget                         the same with another number of workers; they begin anew
+//! -- lose                                    all workers are lost at once with the next line; clients and subscriptions stay
 //! -- beside: text                            from another client, at once with the next text or view
 //! DROP MATERIALIZED VIEW name                a view that no other reads
 //! anything else                              a text for the server, one transaction
@@ -60,6 +61,8 @@ struct ScriptGene {
     late_view: Option<[usize; 3]>,
     /// The texts that come from clients of their own, a bit each.
     beside: u8,
+    /// Where workers are lost.
+    lose: Option<usize>,
 }
 
 /// Any script.
@@ -72,9 +75,10 @@ pub(crate) fn script() -> impl Strategy<Value = Script> {
     let views = prop::collection::vec(view_gene(), 1..4);
     let late_view = prop::option::weighted(0.3, prop::array::uniform3(0usize..8));
     let beside = prop_oneof![3 => Just(0u8), 1 => any::<u8>()];
-    (tables, views, texts(0..3), any::<bool>(), texts(3..9), restart, late_view, beside).prop_map(
-        |(tables, views, before, wait, after, restart, late_view, beside)| {
-            ScriptGene { tables, views, before, wait, after, restart, late_view, beside }.render()
+    let lose = prop::option::weighted(0.4, 0usize..8);
+    (tables, views, texts(0..3), any::<bool>(), texts(3..9), restart, late_view, (beside, lose)).prop_map(
+        |(tables, views, before, wait, after, restart, late_view, (beside, lose))| {
+            ScriptGene { tables, views, before, wait, after, restart, late_view, beside, lose }.render()
         },
     )
 }
@@ -122,6 +126,9 @@ impl ScriptGene {
         if let Some((place, resume)) = self.restart {
             let way = if resume { "resume" } else { "forget" };
             after.insert(place % (after.len() + 1), format!("-- restart, {way}"));
+        }
+        if let Some(place) = self.lose {
+            after.insert(place % (after.len() + 1), "-- lose".to_owned());
         }
         lines.append(&mut creations);
         lines.push("-- judge".to_owned());

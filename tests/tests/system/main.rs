@@ -5,6 +5,7 @@
 mod alter; // ALTER TABLE while the table lives
 mod bounds; // what comes behind each bound of the wire
 mod catalogs; // psql's backslash commands, pg_catalog
+mod cluster; // several processes, of which some are killed, stopped or cut off
 mod clients; // what six clients do, step by step
 mod commands;
 mod crash; // kill -9 at every sync

@@ -16,18 +16,17 @@ mod names; // pg_tables, pg_views and their kin
 mod sequences; // pg_sequence and its kin
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray};
-use millrace_engine::{
-    DataError, DataType, Engine, EngineError, RelationReport, RowShape, Snapshot, Tick, batch_of,
-};
+use millrace_engine::{DataError, DataType, EngineError, RelationReport, RowShape, Snapshot, Tick, batch_of};
 use millrace_sql::{Catalog, Relation, RelationKind, SearchPath, SqlError, SystemRelation};
-use tokio::sync::oneshot;
 
 use super::parameters::Parameters;
-use super::read::{read, read_error};
+use super::read::read_error;
 use crate::coordinator::{Moment, is_provisional};
+use crate::engines::{Engines, Wanted};
+use crate::server::Server;
 use cells::Table;
 
 /// What of a session its system relations show.
@@ -43,7 +42,7 @@ pub(super) struct Looking<'s> {
 /// # Errors
 /// 57P01 where the workers have stopped.
 pub(super) async fn snapshot(
-    engine: &Engine,
+    server: &Server,
     relation: SystemRelation,
     moment: &Moment,
     session: &Looking<'_>,
@@ -51,10 +50,10 @@ pub(super) async fn snapshot(
     let (catalog, path) = (&moment.catalog, &session.path);
     let of = |table: Table| table.columns(relation);
     let columns = match relation {
-        SystemRelation::Frontiers => frontiers(&reports(engine, &moment.catalog).await?, moment),
-        SystemRelation::Hydration => hydration(&reports(engine, &moment.catalog).await?, moment),
-        SystemRelation::ViewErrors => view_errors(&errors(engine, moment).await?),
-        SystemRelation::Sizes => of(names::sizes(catalog, engine)),
+        SystemRelation::Frontiers => frontiers(&reports(server.engines(), &moment.catalog).await?, moment),
+        SystemRelation::Hydration => hydration(&reports(server.engines(), &moment.catalog).await?, moment),
+        SystemRelation::ViewErrors => view_errors(&errors(server.engines(), moment).await?),
+        SystemRelation::Sizes => of(names::sizes(catalog, &reports(server.engines(), catalog).await?)),
         SystemRelation::Names => of(names::names(catalog, path)),
         SystemRelation::Definitions => of(constraints::definitions(catalog)),
         SystemRelation::AccessMethods => of(fixed::access_methods()),
@@ -99,24 +98,10 @@ pub(super) async fn snapshot(
 /// # Errors
 /// 57P01 where the workers have stopped.
 pub(crate) async fn reports(
-    engine: &Engine,
+    engines: &Engines,
     catalog: &Catalog,
 ) -> Result<Vec<(Arc<Relation>, RelationReport)>, SqlError> {
-    let (sender, receiver) = oneshot::channel();
-    let workers = engine.workers();
-    let gathering = Mutex::new((Vec::with_capacity(workers), Some(sender)));
-    engine.inspect(Arc::new(move |report| {
-        let mut gathering = gathering.lock().unwrap_or_else(PoisonError::into_inner);
-        gathering.0.push(report);
-        if gathering.0.len() == workers
-            && let Some(sender) = gathering.1.take()
-        {
-            // Whoever asked may have been cancelled.
-            let _ = sender.send(std::mem::take(&mut gathering.0));
-        }
-    }));
-    let answers = receiver.await.map_err(|_| stopped())?;
-    // A relation that was dropped since has no name to be shown under.
+    let answers = engines.inspect().await.map_err(|_| stopped())?;
     let named = |report: RelationReport| Some((catalog.by_id(report.relation)?.clone(), report));
     Ok(RelationReport::merge(answers).into_iter().filter_map(named).collect())
 }
@@ -184,7 +169,7 @@ fn hydration(reports: &[(Arc<Relation>, RelationReport)], moment: &Moment) -> Ve
 type ErrorKey = ([String; 2], DataError, Option<String>);
 
 /// How many rows have which error at the moment.
-async fn errors(engine: &Engine, moment: &Moment) -> Result<BTreeMap<ErrorKey, i64>, SqlError> {
+async fn errors(engines: &Engines, moment: &Moment) -> Result<BTreeMap<ErrorKey, i64>, SqlError> {
     // All are asked before the first answer is awaited. What the same transaction has created cannot
     // be read yet.
     let relations: Vec<&Arc<Relation>> = moment
@@ -195,12 +180,12 @@ async fn errors(engine: &Engine, moment: &Moment) -> Result<BTreeMap<ErrorKey, i
             has_rows && !is_provisional(relation.id)
         })
         .collect();
-    let answers: Vec<_> =
-        relations.iter().map(|relation| (relation, read(engine, relation.id, moment.tick))).collect();
+    let ask = |relation: &Relation| engines.read(relation.id, moment.tick, Wanted::Errors, &moment.hold);
+    let readings: Vec<_> = relations.iter().map(|relation| (relation, ask(relation))).collect();
     let mut found = BTreeMap::new();
-    for (relation, answer) in answers {
+    for (relation, mut reading) in readings {
         let name = || [moment.catalog.schema_of(relation).to_owned(), relation.name.clone()];
-        match answer.await.unwrap_or(Err(EngineError::Stopped)) {
+        match reading.answer().await {
             Ok(snapshots) => {
                 for (operator, error, count) in snapshots.iter().flat_map(Snapshot::errors) {
                     *found.entry((name(), error, Some(operator))).or_default() += count;

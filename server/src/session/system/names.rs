@@ -1,6 +1,9 @@
 //! PostgreSQL's views for people: `pg_tables`, `pg_views`, `pg_matviews`, `pg_indexes`; and how names are shown.
 
-use millrace_engine::Engine;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use millrace_engine::{RelationId, RelationReport};
 use millrace_sql::{
     Catalog, OWNER, Relation, RelationKind, Schema, SearchPath, SystemRelation, oid_of, oid_of_schema, quoted,
 };
@@ -85,8 +88,10 @@ pub(super) fn names(catalog: &Catalog, path: &SearchPath) -> Table {
 }
 
 /// `millrace.sizes`: what each relation holds in memory, and what its indexes do.
-pub(super) fn sizes(catalog: &Catalog, engine: &Engine) -> Table {
-    let bytes = |relation: &Relation| engine.state_size(relation.id).bytes;
+pub(super) fn sizes(catalog: &Catalog, reports: &[(Arc<Relation>, RelationReport)]) -> Table {
+    let sizes: HashMap<RelationId, usize> =
+        reports.iter().map(|(relation, report)| (relation.id, report.state.bytes)).collect();
+    let bytes = |relation: &Relation| sizes.get(&relation.id).copied().unwrap_or_default();
     let rows = catalog.relations().map(|relation| {
         let indexes: usize = catalog.indexes(relation.id).map(|index| bytes(index)).sum();
         row![oid_of(relation.id), bytes(relation), indexes]
