@@ -4,6 +4,7 @@
 //! expression (in a dataflow, ad hoc) therefore compute the same. What is not in it does not exist.
 
 mod array; // arrays
+mod array_fill;
 mod arithmetic; // + - * / % on integers and floats
 mod bits; // & | # ~ << >>
 mod bytes; // bytea and uuid
@@ -14,6 +15,7 @@ mod date; // dates and intervals
 mod inputs; // a kernel's arguments
 mod json; // parts of json and jsonb
 mod json_build; // to_json, json_build_object
+mod json_elements; // arrays of JSON as arrays
 mod json_path; // paths as arrays, changes along them
 mod like; // LIKE and ILIKE
 mod make; // make_date and its kin
@@ -55,7 +57,7 @@ pub(crate) use decimal::{FRACTION, limited};
 pub(crate) use inputs::Inputs;
 pub(crate) use numeric::{overflow as numeric_overflow, rescale};
 pub(crate) use resolve::{Unresolved, common_type, comparison_type, resolve_function, resolve_operator};
-pub(crate) use sets::{gives_rows, set_function};
+pub(crate) use sets::{ONE_ROW, gives_rows, set_function};
 pub(crate) use table::sql_function;
 use table::{FUNCTIONS, GENERIC};
 pub(crate) use time::extract_scale;

@@ -9,6 +9,7 @@
 
 mod array; // arrays in expressions
 pub(crate) mod binder; // WITH, VALUES, ORDER BY, LIMIT
+mod call_in_from; // functions in FROM
 mod catalog_function; // functions over the catalogs
 pub(crate) mod change; // INSERT, UPDATE, DELETE
 mod comparing; // comparisons, BETWEEN, IN
@@ -24,6 +25,7 @@ mod names; // names of unaliased columns
 mod parts; // sums of numerics by their parts
 mod placeholders; // plans for any values
 mod outer; // what stands for something outside the relation below
+mod record; // the columns of json_to_record
 pub(crate) mod rel; // the bound query
 mod rows; // row values
 pub(crate) mod scope; // what a name can mean
