@@ -30,6 +30,7 @@ mod decimal_math; // its roots, powers, logarithms
 mod overlaps; // OVERLAPS
 mod read_moment; // to_date, to_timestamp
 mod resolve; // which overload a call means
+mod regression; // the parts of corr and regr_…
 mod regex; // ~ and ~*, regexp_…, SIMILAR TO
 mod row; // the one row of a scalar sub-query
 mod sets; // functions that give rows
@@ -56,6 +57,7 @@ pub(crate) use date::fold_moment;
 pub(crate) use decimal::{FRACTION, limited};
 pub(crate) use inputs::Inputs;
 pub(crate) use numeric::{overflow as numeric_overflow, rescale};
+pub(crate) use regression::{PARTS, Part, regression_of};
 pub(crate) use resolve::{Unresolved, common_type, comparison_type, resolve_function, resolve_operator};
 pub(crate) use sets::{ONE_ROW, gives_rows, set_function};
 pub(crate) use table::sql_function;

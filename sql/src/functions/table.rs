@@ -5,7 +5,7 @@ use millrace_engine::{DataType, Element};
 use super::{
     Function, Kernel, Kind, Returns, arithmetic, array, array_fill, bits, bytes, clock, comparison, date,
     decimal, decimal_math, json, json_build, json_elements, json_path, like, limits, make, math, numeric,
-    overlaps, read_moment, regex, row, span, strings, text, time, to_char, to_char_interval,
+    overlaps, read_moment, regex, regression, row, span, strings, text, time, to_char, to_char_interval,
     to_char_number, to_number, trigonometry, words, zoned,
 };
 
@@ -70,6 +70,7 @@ pub(super) const GENERIC: &[(&str, Kernel)] = &[
     ("concat_all", strings::concat_all),
     ("concat_ws", strings::concat_ws),
     ("overlaps", overlaps::overlaps),
+    ("regression", regression::regression),
 ];
 
 const INT2: Returns = Returns::Fixed(DataType::Int16);
@@ -498,6 +499,8 @@ pub(super) static FUNCTIONS: &[Function] = {
         entry("jsonb_set", &[Jsonb, Array, Jsonb], JSONB, json_path::set),
         entry("jsonb_insert", &[Jsonb, Array, Jsonb], JSONB, json_path::insert),
         entry("jsonb_insert", &[Jsonb, Array, Jsonb, Boolean], JSONB, json_path::insert),
+        entry("regression_part", &[Float64, Float64, Int32, Int32], Returns::Whole, regression::part),
+        entry("regression_pair", &[Float64, Float64, Boolean], BYTEA, regression::pair),
         entry("normalize", &[Numeric], DECIMAL, comparison::normalize_stored),
         entry("normalize", &[Float64], FLOAT8, comparison::normalize),
         entry("normalize", &[Float32], FLOAT4, comparison::normalize_reals),

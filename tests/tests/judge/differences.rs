@@ -33,7 +33,8 @@ const DIFFERENCES: &[Difference] = &[
         rule: "Values of type double precision are compared with 13 significant digits, those of type real with 6, -0 \
                as 0.",
         reason: "Sums and means of floats are exact here and rounded once, so that neither the order of the rows nor a \
-                 retraction shows; PostgreSQL rounds after each row. Of two equal keys 0 and -0 PostgreSQL shows the one \
+                 retraction shows; PostgreSQL rounds after each row. So equal doubles have no spread here, and their corr is NULL, where \
+                 PostgreSQL may find 1 in what rounding has left. Of two equal keys 0 and -0 PostgreSQL shows the one \
                  that came first, we always 0.",
     },
     Difference {
