@@ -26,7 +26,8 @@ const DIFFERENCES: &[Difference] = &[
         what: "More than 38 digits of numeric(p, s)",
         rule: "Random numerics are small.",
         reason: "Sums, differences and products of numeric(p, s) are computed with 38 digits and are 22003 beyond them; \
-                 of numeric they have any number, as in PostgreSQL. A numeric(p, s) of up to 38 digits has no NaN.",
+                 of numeric they have any number, as in PostgreSQL. A numeric(p, s) of up to 38 digits has no NaN: 0A000 \
+                 where it is cast or assigned to one; numeric, and numeric(p, s) of more digits, have it.",
     },
     Difference {
         what: "The last digits of a double or a real",
