@@ -188,9 +188,9 @@ impl Moments {
         use Regression as R;
         let n = IBig::from(self.count);
         let centred = Centred {
-            xx: &n * &sums.xx - (&sums.x).pow(2),
+            xx: &n * &sums.xx - sums.x.pow(2),
             xy: &n * &sums.xy - &sums.x * &sums.y,
-            yy: &n * &sums.yy - (&sums.y).pow(2),
+            yy: &n * &sums.yy - sums.y.pow(2),
         };
         let Centred { xx, xy, yy } = &centred;
         // A column of equal values has no spread, if all are numbers.
