@@ -83,10 +83,13 @@ impl<'a> CallsInFrom<'a> {
     /// 42601 where both tell them, or they are those of several calls.
     fn definitions<'c>(&'c self, call: &'c CallInFrom) -> Result<&'c [TableAliasColumnDef], SqlError> {
         let of_alias = self.alias.map_or(&[][..], |alias| &alias.columns);
-        if of_alias.iter().all(|column| column.data_type.is_none()) {
-            return Ok(&call.columns);
-        }
         let wrong = |message: &str| SqlError::new("42601", message);
+        if of_alias.iter().all(|column| column.data_type.is_none()) {
+            return match self.alias {
+                Some(alias) if fold(&alias.name) == NAMELESS => Err(wrong("syntax error at or near \"(\"")),
+                _ => Ok(&call.columns),
+            };
+        }
         if self.calls.iter().any(|call| !call.columns.is_empty()) {
             return Err(wrong("multiple column definition lists are not allowed for the same function"));
         }

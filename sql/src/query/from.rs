@@ -22,7 +22,7 @@ use crate::bind::is_an_index;
 use crate::bound::Origin;
 use crate::catalog::{Found, Known, PUBLIC_PATH, Relation, RelationKind};
 use crate::error::SqlError;
-use crate::parse;
+use crate::parse::{self, NAMELESS};
 use crate::system::SystemRelation;
 
 /// FROM clauses with more tables are refused, so that no walk over the joins exhausts the stack.
@@ -390,6 +390,9 @@ fn join_kind(operator: &JoinOperator) -> Result<(JoinKind, &JoinConstraint), Sql
 fn renamed(source: Source, alias: Option<&TableAlias>) -> Bound {
     let mut typed =
         alias.iter().flat_map(|alias| &alias.columns).filter_map(|column| column.data_type.as_ref());
+    if alias.is_some_and(|alias| fold(&alias.name) == NAMELESS) {
+        return Err(SqlError::new("42601", "syntax error at or near \"(\""));
+    }
     match typed.next() {
         Some(data_type) => Err(SqlError::new(
             "42601",
