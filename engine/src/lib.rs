@@ -17,6 +17,7 @@ mod decimal; // numerics of any number of digits as stored bytes
 mod array; // arrays as stored bytes
 mod span; // sums of intervals
 mod spread; // exact variances
+mod regression; // exact covariances, and the lines through points
 mod joined; // texts joined by delimiters
 mod state; // sorted runs of updates: batches, merging, collecting, reading
 mod lookup; // rows of an index by key
@@ -54,6 +55,7 @@ pub use plan::{
 pub use planted::Bug;
 #[cfg(feature = "planted-bugs")]
 pub use planted::plant;
+pub use regression::{Moments, Regression, Sums};
 pub use sets::{CalledRows, CallsInStep, SetFunction, SetRows, row_bytes};
 pub use shape::RowShape;
 pub use snapshot::Snapshot;

@@ -15,10 +15,10 @@ use crate::exact::scale;
 use crate::plan::AggregateFunction;
 
 /// The fixed point of doubles in the window: units of 2^-64.
-const FIXED_BITS: i32 = 64;
+pub(crate) const FIXED_BITS: i32 = 64;
 
 /// The unit of doubles outside the window: 2^-1074, the least of all.
-const FAR_BITS: i32 = 1074;
+pub(crate) const FAR_BITS: i32 = 1074;
 
 /// Which value a spread is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,7 +195,7 @@ fn of_limbs(limbs: &[i64]) -> IBig {
 }
 
 /// A finite double as ± mantissa × 2^(shift - 1074).
-fn parts(value: f64) -> (i128, i32) {
+pub(crate) fn parts(value: f64) -> (i128, i32) {
     let bits = value.to_bits();
     let biased = ((bits >> 52) & 0x7ff) as i32;
     let mantissa = (bits & ((1 << 52) - 1)) as i128 | if biased == 0 { 0 } else { 1 << 52 };
@@ -236,7 +236,7 @@ fn shifted(numerator: &UBig, denominator: &UBig, up: i64) -> (UBig, bool) {
 }
 
 /// The double nearest to `numerator` / `denominator` × 2^-`bits`.
-fn nearest(numerator: &UBig, denominator: &UBig, bits: i32) -> f64 {
+pub(crate) fn nearest(numerator: &UBig, denominator: &UBig, bits: i32) -> f64 {
     if numerator.is_zero() {
         return 0.0;
     }
@@ -246,7 +246,7 @@ fn nearest(numerator: &UBig, denominator: &UBig, bits: i32) -> f64 {
 }
 
 /// The double nearest to the root of `numerator` / `denominator` × 2^(-2 × `bits`).
-fn nearest_root(numerator: &UBig, denominator: &UBig, bits: i32) -> f64 {
+pub(crate) fn nearest_root(numerator: &UBig, denominator: &UBig, bits: i32) -> f64 {
     if numerator.is_zero() {
         return 0.0;
     }

@@ -65,6 +65,17 @@ pub struct Relation {
 }
 
 impl Relation {
+    /// What becomes of it when a transaction commits.
+    pub fn on_commit(&self) -> OnCommit {
+        match &self.kind {
+            RelationKind::Table { rules, .. } => rules.on_commit,
+            RelationKind::View { .. }
+            | RelationKind::MaterializedView { .. }
+            | RelationKind::Index { .. }
+            | RelationKind::Sequence(_) => OnCommit::PreserveRows,
+        }
+    }
+
     /// The relations that a view reads, by its own text or by what others bring in; none for other kinds.
     pub fn reads(&self) -> Vec<RelationId> {
         match &self.kind {
@@ -274,6 +285,28 @@ pub struct TableRules {
     /// again.
     #[serde(default)]
     pub altered: Tick,
+    /// What becomes of a temporary table when a transaction commits.
+    #[serde(default, skip_serializing_if = "OnCommit::keeps_all")]
+    pub on_commit: OnCommit,
+}
+
+/// What becomes of a temporary table when a transaction commits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnCommit {
+    /// ON COMMIT PRESERVE ROWS: nothing.
+    #[default]
+    PreserveRows,
+    /// ON COMMIT DELETE ROWS: its rows go, so that none is ever committed.
+    DeleteRows,
+    /// ON COMMIT DROP: it goes with the transaction that created it.
+    Drop,
+}
+
+impl OnCommit {
+    /// Whether table and rows stay.
+    pub fn keeps_all(&self) -> bool {
+        *self == OnCommit::PreserveRows
+    }
 }
 
 /// A column whose default is the next value of a sequence.

@@ -31,9 +31,9 @@ pub use bound::{
     Subscribe, Terms, Violation,
 };
 pub use catalog::{
-    Catalog, CatalogChange, Check, Column, Drawn, Generated, IndexKey, Known, OnError, Owned, PUBLIC_PATH,
-    Relation, RelationKind, SchemaChange, SchemaId, SearchPath, TableRules, Uniqueness, UserSchema,
-    ViewOptions,
+    Catalog, CatalogChange, Check, Column, Drawn, Generated, IndexKey, Known, OnCommit, OnError, Owned,
+    PUBLIC_PATH, Relation, RelationKind, SchemaChange, SchemaId, SearchPath, TableRules, Uniqueness,
+    UserSchema, ViewOptions,
 };
 pub use compile::ExprCompiler;
 pub use error::{About, SqlError};

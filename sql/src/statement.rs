@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast;
 use millrace_engine::DataType;
 
 use crate::bound::CopyFormat;
-use crate::catalog::{Column, Generated, ViewOptions};
+use crate::catalog::{Column, Generated, OnCommit, ViewOptions};
 use crate::error::SqlError;
 use crate::parse::Source;
 
@@ -299,6 +299,8 @@ pub struct CreateTable {
     pub constraints: Vec<TableConstraint>,
     /// False for a stream.
     pub keep_rows: bool,
+    /// What becomes of it when a transaction commits.
+    pub on_commit: OnCommit,
 }
 
 /// CREATE TABLE [IF NOT EXISTS] name [(columns)] AS query [WITH [NO] DATA].
@@ -314,6 +316,8 @@ pub struct CreateTableAs {
     pub query: Arc<ast::Query>,
     /// Whether the rows are taken, and not only their columns.
     pub with_data: bool,
+    /// What becomes of it when a transaction commits.
+    pub on_commit: OnCommit,
 }
 
 /// A column of CREATE TABLE.

@@ -50,6 +50,11 @@ pub fn is_temporary(catalog: &Catalog, relation: &Relation) -> bool {
     is_temporary_schema(catalog.schema_of(relation))
 }
 
+/// Whether a name tells that it is in a session's schema.
+pub(crate) fn is_in_temporary(name: &RelationName) -> bool {
+    name.schema.as_deref().is_some_and(|schema| schema == ALIAS || is_temporary_schema(schema))
+}
+
 /// The name of something that CREATE TEMP creates.
 ///
 /// # Errors
@@ -57,7 +62,7 @@ pub fn is_temporary(catalog: &Catalog, relation: &Relation) -> bool {
 pub(crate) fn in_temporary(name: RelationName) -> Result<RelationName, SqlError> {
     match &name.schema {
         None => Ok(RelationName { schema: Some(ALIAS.to_owned()), ..name }),
-        Some(schema) if schema == ALIAS || is_temporary_schema(schema) => Ok(name),
+        Some(_) if is_in_temporary(&name) => Ok(name),
         Some(_) => {
             let message = "cannot create temporary relation in non-temporary schema";
             Err(SqlError::new("42P16", message).position(name.position))

@@ -201,7 +201,9 @@ impl Transaction {
     /// tables that it dropped goes with them; what it has read of them stays noted, as it may have been copied.
     fn into_request(self) -> Option<(Request, Moment)> {
         let moment = self.moment?;
-        let writes = self.own.into_writes(|table| moment.catalog.by_id(table).is_some());
+        let writes = self.own.into_writes(|table| {
+            moment.catalog.by_id(table).is_some_and(|table| table.on_commit().keeps_all())
+        });
         if writes.is_empty() && self.changes.is_empty() {
             return None;
         }
@@ -447,6 +449,12 @@ impl Session {
 
     /// Commits what the block gathered; the block is over, however that goes.
     pub(super) async fn commit_block(&mut self) -> Result<(), SqlError> {
+        if let Err(error) = self.drop_on_commit().await {
+            self.fail();
+            self.block = Block::None;
+            self.cursors.roll_back();
+            return Err(error);
+        }
         let Block::Open(transaction) = mem::replace(&mut self.block, Block::None) else { return Ok(()) };
         let (saved, locals) = (transaction.saved_parameters.clone(), transaction.locals.clone());
         let committed = self.commit_transaction(*transaction).await;

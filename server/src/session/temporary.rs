@@ -6,12 +6,14 @@
 use std::sync::Arc;
 
 use millrace_sql::{
-    Catalog, SqlError, create_temporary_schema, is_temporary_schema, quoted, temporary_schema_name,
+    Catalog, CatalogChange, OnCommit, Relation, SqlError, create_temporary_schema, is_temporary_schema,
+    quoted, temporary_schema_name,
 };
 
+use crate::coordinator::Write;
 use crate::server::Server;
 use crate::session::block::Block;
-use crate::session::write::Task;
+use crate::session::write::{Prepared, Task};
 use crate::session::{Response, Session};
 
 /// Who drops what is left.
@@ -48,6 +50,32 @@ impl Session {
         let task = || Task::Bound(create_temporary_schema(&name));
         let moment = self.moment();
         self.perform(task(), |_| Ok(task()), moment).await?;
+        Ok(())
+    }
+
+    /// Drops, as a part of the block, the tables that go when it commits.
+    pub(super) async fn drop_on_commit(&mut self) -> Result<(), SqlError> {
+        if !self.temporary.is_made || !matches!(self.block, Block::Open(_)) {
+            return Ok(());
+        }
+        let catalog = self.catalog();
+        let goes = |relation: &&Arc<Relation>| {
+            relation.on_commit() == OnCommit::Drop && catalog.schema_of(relation) == &*self.temporary.name
+        };
+        let schema = quoted(&self.temporary.name);
+        let names = catalog.relations().filter(goes);
+        let names: Vec<String> =
+            names.map(|relation| format!("{schema}.{}", quoted(&relation.name))).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let notices = std::mem::take(&mut self.notices);
+        for statement in self.parse(&format!("DROP TABLE {} CASCADE", names.join(", ")))? {
+            let moment = self.moment();
+            let bound = self.bind(&statement, &[], None, &moment.catalog)?;
+            self.change(&statement, &[], bound, moment).await?;
+        }
+        self.notices = notices;
         Ok(())
     }
 
@@ -103,6 +131,29 @@ async fn drop_schema(server: &Arc<Server>, name: &str) -> Result<(), SqlError> {
         let _: Response = session.execute(&statement, &[]).await?;
     }
     Ok(())
+}
+
+/// Leaves away what a statement that commits by itself has done to tables whose rows go at its commit, or which go
+/// themselves.
+pub(super) fn forget_what_goes(prepared: &mut Prepared, catalog: &Catalog) {
+    let created: Vec<&Relation> = prepared.changes.iter().filter_map(relation_of).collect();
+    let is_dropped = created.iter().any(|relation| relation.on_commit() == OnCommit::Drop);
+    let stays = |write: &Write| {
+        let own = created.iter().find(|relation| relation.id == write.relation).copied();
+        own.or_else(|| catalog.by_id(write.relation).map(Arc::as_ref))
+            .is_none_or(|relation| relation.on_commit().keeps_all())
+    };
+    prepared.writes.retain(stays);
+    if is_dropped {
+        prepared.changes.clear();
+    }
+}
+
+fn relation_of(change: &CatalogChange) -> Option<&Relation> {
+    match change {
+        CatalogChange::Create(relation) => Some(relation),
+        _ => None,
+    }
 }
 
 fn drop_text(schema: &str) -> String {

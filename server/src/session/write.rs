@@ -13,6 +13,7 @@ use crate::coordinator::{Alone, Moment, Once, Reads, Request, Write};
 use crate::portion::Portion;
 use crate::session::block::{Block, command};
 use crate::session::drawing::Attempt;
+use crate::session::temporary::forget_what_goes;
 use crate::session::{Notice, Response, Session, ddl};
 
 /// How often a lone statement starts again beside others.
@@ -123,6 +124,7 @@ impl Session {
         let mut retries = 0;
         loop {
             let mut prepared = self.prepare(&task, &moment).await?;
+            forget_what_goes(&mut prepared, &moment.catalog);
             prepared.tick = moment.tick;
             if !prepared.is_effective() {
                 return Ok(prepared);

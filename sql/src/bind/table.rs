@@ -49,7 +49,14 @@ pub(super) fn create(create: &CreateTable, scope: &Scope) -> Result<Bound, SqlEr
     let indexes = indexes(create, &relation, scope)?;
     relation.kind = RelationKind::Table {
         keep_rows: create.keep_rows,
-        rules: TableRules { defaults, checks, drawn, owned, ..TableRules::default() },
+        rules: TableRules {
+            defaults,
+            checks,
+            drawn,
+            owned,
+            on_commit: create.on_commit,
+            ..TableRules::default()
+        },
     };
     let mut terms = terms(create.if_not_exists);
     terms.chosen_name = !sequences.is_empty()
@@ -64,7 +71,8 @@ pub(super) fn create(create: &CreateTable, scope: &Scope) -> Result<Bound, SqlEr
 pub(super) fn create_as(create: &CreateTableAs, scope: &Scope) -> Result<Bound, SqlError> {
     let query = scope.plan(&create.query)?;
     let columns = named(query.columns(), &create.columns)?;
-    let kind = RelationKind::Table { keep_rows: true, rules: TableRules::default() };
+    let rules = TableRules { on_commit: create.on_commit, ..TableRules::default() };
+    let kind = RelationKind::Table { keep_rows: true, rules };
     match created(&create.name, terms(create.if_not_exists), columns, kind, scope)? {
         Bound::Create(table) => Ok(Bound::CreateAs(table, create.with_data.then_some(query))),
         other => Ok(other),

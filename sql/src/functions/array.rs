@@ -26,18 +26,21 @@ pub(super) fn arrays(input: &Input) -> impl Fn(usize) -> Result<Array, DataError
 }
 
 /// The array of a row; `None` where it is NULL.
-fn optional_arrays(input: &Input) -> impl Fn(usize) -> Result<Option<Array>, DataError> + '_ {
+pub(super) fn optional_arrays(input: &Input) -> impl Fn(usize) -> Result<Option<Array>, DataError> + '_ {
     let array = arrays(input);
     move |row| if input.is_null(row) { Ok(None) } else { array(row).map(Some) }
 }
 
 /// The value of a row; `None` where it is NULL.
-fn optional_values(input: &Input) -> impl Fn(usize) -> Result<Option<Literal>, DataError> + '_ {
+pub(super) fn optional_values(input: &Input) -> impl Fn(usize) -> Result<Option<Literal>, DataError> + '_ {
     move |row| input.literal(row)
 }
 
 /// Builds arrays by row.
-fn build(inputs: &Inputs, compute: impl Fn(usize) -> Result<Option<Array>, DataError>) -> Computed {
+pub(super) fn build(
+    inputs: &Inputs,
+    compute: impl Fn(usize) -> Result<Option<Array>, DataError>,
+) -> Computed {
     let rows = (0..inputs.rows()).map(|row| Ok(compute(row)?.map(|array| array.encode())));
     Ok(Arc::new(rows.collect::<Result<Vec<_>, DataError>>()?.into_iter().collect::<BinaryViewArray>()))
 }
@@ -60,7 +63,7 @@ fn column(result: DataType, values: Vec<Option<Literal>>) -> ArrayRef {
 }
 
 /// What arrays of a type are of.
-fn element_of(result: DataType) -> Result<Element, DataError> {
+pub(super) fn element_of(result: DataType) -> Result<Element, DataError> {
     match result {
         DataType::Array(element) => Ok(element),
         other => Err(DataError::new("XX000", format!("{other} is no array"))),
@@ -113,7 +116,7 @@ fn stacked(element: Element, parts: Vec<Option<Array>>) -> Result<Array, DataErr
     Ok(Array { element, dimensions, values: parts.into_iter().flat_map(|part| part.values).collect() })
 }
 
-fn check_dimensions(count: usize) -> Result<(), DataError> {
+pub(super) fn check_dimensions(count: usize) -> Result<(), DataError> {
     const MAX: usize = millrace_engine::DIMENSIONS_MAX;
     if count > MAX {
         let message = format!("number of array dimensions ({count}) exceeds the maximum allowed ({MAX})");

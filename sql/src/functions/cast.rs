@@ -383,8 +383,9 @@ fn field_overflow() -> DataError {
 /// A double's 15 significant digits, or a real's 6, as PostgreSQL casts it to numeric.
 fn float_to_numeric(value: f64, digits: usize, precision: u8, scale: u8) -> Result<i128, DataError> {
     if !value.is_finite() {
-        let name = shown(|out| text_form::write_float64(value, out));
-        return Err(DataError::new("0A000", format!("numeric {name} is not supported with a precision")));
+        let number =
+            if value.is_nan() { millrace_engine::Decimal::NaN } else { millrace_engine::Decimal::Infinity };
+        return Err(text_form::without_fixed_scale(&number));
     }
     let digits = text_form::significant_digits(value, digits);
     text_form::parse_decimal(&digits)?.fit(precision, scale).ok_or_else(field_overflow)

@@ -474,10 +474,10 @@ pub(super) fn to_float<T: ArrowPrimitiveType>(
 /// The number in units of 10^-`scale`, where `precision` digits hold it.
 ///
 /// # Errors
-/// 22003; 0A000 for NaN and the infinities, which a fixed scale does not have.
+/// 22003, for the infinities as well; 0A000 for NaN, which a fixed scale does not have.
 pub(super) fn fixed(number: Decimal, precision: u8, scale: u8) -> Result<i128, DataError> {
     let Decimal::Number { unscaled, scale: own } = number else {
-        return Err(DataError::new("0A000", format!("numeric {number} is not supported with a precision")));
+        return Err(text_form::without_fixed_scale(&number));
     };
     let value = i128::try_from(rescaled(unscaled, own.into(), scale.into())).ok();
     let fits = |value: &i128| value.unsigned_abs() < 10u128.pow(precision.into());

@@ -4,6 +4,7 @@
 //! expression (in a dataflow, ad hoc) therefore compute the same. What is not in it does not exist.
 
 mod array; // arrays
+mod array_fill;
 mod arithmetic; // + - * / % on integers and floats
 mod bits; // & | # ~ << >>
 mod bytes; // bytea and uuid
@@ -14,6 +15,7 @@ mod date; // dates and intervals
 mod inputs; // a kernel's arguments
 mod json; // parts of json and jsonb
 mod json_build; // to_json, json_build_object
+mod json_elements; // arrays of JSON as arrays
 mod json_path; // paths as arrays, changes along them
 mod like; // LIKE and ILIKE
 mod make; // make_date and its kin
@@ -28,6 +30,7 @@ mod decimal_math; // its roots, powers, logarithms
 mod overlaps; // OVERLAPS
 mod read_moment; // to_date, to_timestamp
 mod resolve; // which overload a call means
+mod regression; // the parts of corr and regr_…
 mod regex; // ~ and ~*, regexp_…, SIMILAR TO
 mod row; // the one row of a scalar sub-query
 mod sets; // functions that give rows
@@ -54,8 +57,9 @@ pub(crate) use date::fold_moment;
 pub(crate) use decimal::{FRACTION, limited};
 pub(crate) use inputs::Inputs;
 pub(crate) use numeric::{overflow as numeric_overflow, rescale};
+pub(crate) use regression::{PARTS, Part, regression_of};
 pub(crate) use resolve::{Unresolved, common_type, comparison_type, resolve_function, resolve_operator};
-pub(crate) use sets::{gives_rows, set_function};
+pub(crate) use sets::{ONE_ROW, gives_rows, set_function};
 pub(crate) use table::sql_function;
 use table::{FUNCTIONS, GENERIC};
 pub(crate) use time::extract_scale;

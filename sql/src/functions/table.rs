@@ -3,10 +3,10 @@
 use millrace_engine::{DataType, Element};
 
 use super::{
-    Function, Kernel, Kind, Returns, arithmetic, array, bits, bytes, clock, comparison, date, decimal,
-    decimal_math, json, json_build, json_path, like, limits, make, math, numeric, overlaps, read_moment,
-    regex, row, span, strings, text, time, to_char, to_char_interval, to_char_number, to_number,
-    trigonometry, words, zoned,
+    Function, Kernel, Kind, Returns, arithmetic, array, array_fill, bits, bytes, clock, comparison, date,
+    decimal, decimal_math, json, json_build, json_elements, json_path, like, limits, make, math, numeric,
+    overlaps, read_moment, regex, regression, row, span, strings, text, time, to_char, to_char_interval,
+    to_char_number, to_number, trigonometry, words, zoned,
 };
 
 /// Functions of any number of arguments of one kind, whichever.
@@ -36,6 +36,7 @@ pub(super) const GENERIC: &[(&str, Kernel)] = &[
     ("array_contained", array::contained),
     ("array_overlaps", array::overlaps),
     ("array_dims", array::dimensions),
+    ("array_fill", array_fill::fill),
     ("array_length", array::length),
     ("array_lower", array::lower),
     ("array_ndims", array::dimension_count),
@@ -69,6 +70,7 @@ pub(super) const GENERIC: &[(&str, Kernel)] = &[
     ("concat_all", strings::concat_all),
     ("concat_ws", strings::concat_ws),
     ("overlaps", overlaps::overlaps),
+    ("regression", regression::regression),
 ];
 
 const INT2: Returns = Returns::Fixed(DataType::Int16);
@@ -467,6 +469,10 @@ pub(super) static FUNCTIONS: &[Function] = {
         entry("concat", &[Jsonb, Jsonb], JSONB, json::concat),
         entry("subtract", &[Jsonb, Text], JSONB, json::without_key),
         entry("subtract", &[Jsonb, Int32], JSONB, json::without_element),
+        entry("json_elements", &[Json, Text], TEXTS, json_elements::parts),
+        entry("json_elements", &[Jsonb, Text], TEXTS, json_elements::stored_parts),
+        entry("json_element_texts", &[Json, Text], TEXTS, json_elements::texts),
+        entry("json_element_texts", &[Jsonb, Text], TEXTS, json_elements::stored_texts),
         entry("json_typeof", &[Json], TEXT, json::json_type_name),
         entry("jsonb_typeof", &[Jsonb], TEXT, json::type_name),
         entry("json_array_length", &[Json], INT4, json::json_array_length),
@@ -493,6 +499,8 @@ pub(super) static FUNCTIONS: &[Function] = {
         entry("jsonb_set", &[Jsonb, Array, Jsonb], JSONB, json_path::set),
         entry("jsonb_insert", &[Jsonb, Array, Jsonb], JSONB, json_path::insert),
         entry("jsonb_insert", &[Jsonb, Array, Jsonb, Boolean], JSONB, json_path::insert),
+        entry("regression_part", &[Float64, Float64, Int32, Int32], Returns::Whole, regression::part),
+        entry("regression_pair", &[Float64, Float64, Boolean], BYTEA, regression::pair),
         entry("normalize", &[Numeric], DECIMAL, comparison::normalize_stored),
         entry("normalize", &[Float64], FLOAT8, comparison::normalize),
         entry("normalize", &[Float32], FLOAT4, comparison::normalize_reals),

@@ -13,6 +13,7 @@ use super::depth::RECURSION_MAX;
 use super::dialect::BoundedDialect;
 use super::expand_array;
 use super::names;
+use super::rows_from;
 use super::source::{Source, too_deep};
 use crate::error::SqlError;
 use crate::statement::{Name, RelationName};
@@ -35,7 +36,7 @@ impl<'a> Cursor<'a> {
     ) -> Cursor<'a> {
         let parser = Parser::new(dialect)
             .with_recursion_limit(RECURSION_MAX)
-            .with_tokens_with_locations(tokens.to_vec());
+            .with_tokens_with_locations(rows_from::spelled_out(tokens));
         Cursor { parser, dialect, source, tokens }
     }
 
@@ -345,7 +346,7 @@ impl<'a> Cursor<'a> {
 }
 
 /// A word that is not quoted, in lower case.
-fn unquoted(token: &Token) -> Option<String> {
+pub(super) fn unquoted(token: &Token) -> Option<String> {
     match token {
         Token::Word(Word { value, quote_style: None, .. }) => Some(value.to_lowercase()),
         _ => None,

@@ -23,6 +23,7 @@ mod names; // folding, reserved words, the parts of a name
 mod portal; // DECLARE, FETCH, MOVE, CLOSE
 mod prepare; // PREPARE, EXECUTE
 mod refused; // clauses of queries that we refuse
+mod rows_from; // ROWS FROM, and calls with the columns of a record
 mod schema; // CREATE SCHEMA, ALTER SCHEMA, DROP SCHEMA
 mod sequence; // CREATE SEQUENCE, ALTER SEQUENCE
 mod session; // BEGIN and its kin, DEALLOCATE, DISCARD
@@ -46,6 +47,7 @@ pub use self::copy::copy_into;
 use self::cursor::Cursor;
 use self::dialect::BoundedDialect;
 pub use self::names::quoted;
+pub(crate) use self::rows_from::{NAMELESS, ROWS_FROM, column_definitions};
 pub(crate) use self::sequence::not_a_sequence_type;
 pub(crate) use self::source::Source;
 pub use self::subscribe::subscribe_to;

@@ -9,13 +9,14 @@ use millrace_engine::DataType;
 
 use super::cursor::Cursor;
 use super::setting::option;
-use crate::catalog::{Column, Generated};
+use crate::catalog::{Column, Generated, OnCommit};
 use crate::error::SqlError;
 use crate::query::types::{Named, named};
 use crate::statement::{
     ColumnDefinition, ConstraintKind, CreateTable, CreateTableAs, Name, SequenceOption, SequenceOptions,
     StatementKind, TableConstraint,
 };
+use crate::temporary::is_in_temporary;
 
 /// What may begin an element of the list that we do not have.
 const TABLE_CONSTRAINTS: &[&str] = &["foreign key", "exclude", "like", "watermark for"];
@@ -48,38 +49,45 @@ pub(super) fn create(cursor: &mut Cursor) -> Result<StatementKind, SqlError> {
     cursor.expect("table")?;
     let if_not_exists = cursor.accept("if not exists");
     let name = cursor.created(temporary)?;
+    let temporary = is_in_temporary(&name);
     if matches!(cursor.peek_word().as_deref(), Some("as" | "on")) || cursor.comes_list_of_names() {
         let columns = cursor.names_in_parentheses()?;
-        on_commit(cursor, temporary)?;
+        let on_commit = on_commit(cursor, temporary)?.unwrap_or_default();
         cursor.expect("as")?;
         let query = cursor.query()?;
         let with_data = cursor.accept_one_of(&["with data", "with no data"]) != Some("with no data");
-        let create = CreateTableAs { name, if_not_exists, columns, query, with_data };
+        let create = CreateTableAs { name, if_not_exists, columns, query, with_data, on_commit };
         return Ok(StatementKind::CreateTableAs(create));
     }
     cursor.refuse(&["of", "partition of"], "CREATE TABLE")?;
     let elements = elements(cursor, &name.value)?;
-    let mut keep_rows = true;
+    let (mut keep_rows, mut at_commit) = (true, OnCommit::default());
     while !cursor.at_end() {
-        if on_commit(cursor, temporary)? {
+        if let Some(told) = on_commit(cursor, temporary)? {
+            at_commit = told;
             continue;
         }
         cursor.refuse(TABLE_CLAUSES, "CREATE TABLE")?;
         keep_rows = !is_stream(cursor)?;
     }
     let Elements { columns, constraints } = elements;
-    let create = CreateTable { name, if_not_exists, columns, constraints, keep_rows };
+    let on_commit = at_commit;
+    let create = CreateTable { name, if_not_exists, columns, constraints, keep_rows, on_commit };
     Ok(StatementKind::CreateTable(create))
 }
 
-/// `ON COMMIT PRESERVE ROWS`: passed if it comes, and says what is so anyway.
-fn on_commit(cursor: &mut Cursor, temporary: bool) -> Result<bool, SqlError> {
+/// `ON COMMIT {PRESERVE ROWS | DELETE ROWS | DROP}`, if it comes.
+fn on_commit(cursor: &mut Cursor, temporary: bool) -> Result<Option<OnCommit>, SqlError> {
     if cursor.comes("on commit") && !temporary {
         let message = "ON COMMIT can only be used on temporary tables";
         return Err(SqlError::new("42P16", message).position(cursor.position()));
     }
-    cursor.refuse(&["on commit delete rows", "on commit drop"], "CREATE TABLE")?;
-    Ok(cursor.accept("on commit preserve rows"))
+    let told = cursor.accept_one_of(&["on commit preserve rows", "on commit delete rows", "on commit drop"]);
+    Ok(told.map(|told| match told {
+        "on commit delete rows" => OnCommit::DeleteRows,
+        "on commit drop" => OnCommit::Drop,
+        _ => OnCommit::PreserveRows,
+    }))
 }
 
 /// What stands in the parentheses.

@@ -40,6 +40,8 @@ const FUNCTIONS: &[(&str, &[Part], Part)] = &[
     ("array_append", &[Part::Array, One], Part::Array),
     ("array_cat", &[Part::Array, Part::Array], Part::Array),
     ("array_dims", &[Part::Array], Text),
+    ("array_fill", &[One, Ints], Part::Array),
+    ("array_fill", &[One, Ints, Ints], Part::Array),
     ("array_length", &[Part::Array, Int], Int),
     ("array_lower", &[Part::Array, Int], Int),
     ("array_ndims", &[Part::Array], Int),
@@ -283,8 +285,8 @@ impl ExprBinder<'_> {
         }
         let own = pairs().filter(|(_, part)| **part == One).map(|(known, _)| known);
         let types: Vec<_> = of_array.into_iter().map(Some).chain(own).collect();
-        let needs_array = parts.contains(&Part::Array);
-        Some(self.array_call(name, operands, parts, *result, if needs_array { &types } else { &[] }))
+        let is_of_elements = parts.iter().any(|part| matches!(part, Part::Array | One));
+        Some(self.array_call(name, operands, parts, *result, if is_of_elements { &types } else { &[] }))
     }
 
     fn array_call(
@@ -304,6 +306,10 @@ impl ExprBinder<'_> {
             ));
         }
         let common = common_type(types).map_err(|_| missing())?;
+        if is_array(Some(common)) {
+            let message = format!("could not find array type for data type {}", display(common));
+            return Err(SqlError::new("42704", message));
+        }
         let element = element_of(common)?;
         if name == "array_to_string" && element == Element::TimestampTz {
             return Err(SqlError::unsupported("array_to_string of timestamps with time zone"));

@@ -9,11 +9,11 @@ use datafusion::sql::sqlparser::ast::{
 use millrace_engine::{DataType, Expr};
 
 use super::binder::{Binder, BoundQuery, Environment};
+use super::call_in_from::CallsInFrom;
 use super::expr::{ExprBinder, call};
 use super::exprs::columns_of;
 use super::rel::{JoinKind, Rel};
 use super::scope::{Scope, ScopeColumn, TableName, fold, fold_name};
-use super::set_function::{CallInFrom, arguments_in_from};
 use super::surroundings::Frame;
 use super::typed::Typed;
 use super::unnest::{self, Sides};
@@ -22,7 +22,7 @@ use crate::bind::is_an_index;
 use crate::bound::Origin;
 use crate::catalog::{Found, Known, PUBLIC_PATH, Relation, RelationKind};
 use crate::error::SqlError;
-use crate::parse;
+use crate::parse::{self, NAMELESS};
 use crate::system::SystemRelation;
 
 /// FROM clauses with more tables are refused, so that no walk over the joins exhausts the stack.
@@ -118,46 +118,20 @@ impl Binder<'_> {
             TableFactor::Table {
                 name, args: Some(arguments), alias, with_ordinality, sample: None, ..
             } => {
-                let (name, arguments) = (fold_name(name), arguments_in_from(&arguments.args)?);
-                self.bind_named_set(name, arguments, *with_ordinality, alias.as_ref(), environment)
+                let calls = CallsInFrom::new(name, &arguments.args, *with_ordinality, alias.as_ref())?;
+                self.bind_calls(&calls, environment)
             }
             TableFactor::Function { name, args, with_ordinality, alias, .. } => {
-                let (name, arguments) = (fold_name(name), arguments_in_from(args)?);
-                self.bind_named_set(name, arguments, *with_ordinality, alias.as_ref(), environment)
+                let calls = CallsInFrom::new(name, args, *with_ordinality, alias.as_ref())?;
+                self.bind_calls(&calls, environment)
             }
             TableFactor::UNNEST { array_exprs, with_offset: false, with_ordinality, alias, .. } => {
-                let (name, arguments) = (vec!["unnest".to_owned()], array_exprs.iter().collect());
-                self.bind_named_set(name, arguments, *with_ordinality, alias.as_ref(), environment)
+                let calls = CallsInFrom::unnest(array_exprs, *with_ordinality, alias.as_ref());
+                self.bind_calls(&calls, environment)
             }
             TableFactor::TableFunction { .. } => Err(SqlError::unsupported("TABLE(…)")),
             other => Err(SqlError::unsupported(format_args!("FROM {other}"))),
         }
-    }
-
-    fn bind_named_set(
-        &self,
-        mut name: Vec<String>,
-        arguments: Vec<&ast::Expr>,
-        with_ordinality: bool,
-        alias: Option<&TableAlias>,
-        environment: &Environment,
-    ) -> Bound {
-        let last = name.pop().unwrap_or_default();
-        if !matches!(name.as_slice(), [] | [_]) || name.first().is_some_and(|schema| schema != "pg_catalog") {
-            return Err(SqlError::unsupported(format_args!("{}.{last}()", name.join("."))));
-        }
-        if let Some(columns) = never_a_row(&last, &arguments) {
-            let name = alias.map_or(last, |alias| fold(&alias.name));
-            let types = columns.iter().map(|(_, data_type)| *data_type).collect();
-            let named = columns.iter().map(|(own, data_type)| {
-                let own = if columns.len() == 1 { name.as_str() } else { own };
-                (own.to_owned(), *data_type)
-            });
-            let scope = Scope::of_table(&name, named);
-            let rel = Rel::Values { rows: Vec::new(), columns: types };
-            return renamed(Source { rel, scope }, alias);
-        }
-        self.bind_set(&CallInFrom { name: last, arguments, with_ordinality, alias }, environment)
     }
 
     fn bind_table(&self, name: &[String], alias: Option<&TableAlias>, environment: &Environment) -> Bound {
@@ -360,27 +334,6 @@ impl Binder<'_> {
     }
 }
 
-/// The columns of what psql asks for row by row and what has no rows here: the parts of a table, and the elements
-/// of what is NULL in every row of the catalogs.
-fn never_a_row(name: &str, arguments: &[&ast::Expr]) -> Option<&'static [(&'static str, DataType)]> {
-    let is_option = |argument: &ast::Expr| match argument {
-        ast::Expr::CompoundIdentifier(idents) => {
-            idents.last().is_some_and(|ident| fold(ident) == "reloptions")
-        }
-        _ => false,
-    };
-    match (name, arguments) {
-        ("pg_partition_tree", [_]) => Some(&[
-            ("relid", DataType::Int64),
-            ("parentrelid", DataType::Int64),
-            ("isleaf", DataType::Boolean),
-            ("level", DataType::Int32),
-        ]),
-        ("unnest", [argument]) if is_option(argument) => Some(&[("unnest", DataType::Text)]),
-        _ => None,
-    }
-}
-
 fn typed(column: &ScopeColumn) -> Typed {
     Typed::Known(Expr::Column(column.position), column.data_type)
 }
@@ -433,8 +386,24 @@ fn join_kind(operator: &JoinOperator) -> Result<(JoinKind, &JoinConstraint), Sql
     })
 }
 
-/// Applies the column names of an alias: `AS t (a, b)`.
-pub(super) fn renamed(mut source: Source, alias: Option<&TableAlias>) -> Bound {
+/// Applies the column names of an alias: `AS t (a, b)`. Only those of calls have types, too.
+fn renamed(source: Source, alias: Option<&TableAlias>) -> Bound {
+    let mut typed =
+        alias.iter().flat_map(|alias| &alias.columns).filter_map(|column| column.data_type.as_ref());
+    if alias.is_some_and(|alias| fold(&alias.name) == NAMELESS) {
+        return Err(SqlError::new("42601", "syntax error at or near \"(\""));
+    }
+    match typed.next() {
+        Some(data_type) => Err(SqlError::new(
+            "42601",
+            format!("syntax error at or near \"{}\"", data_type.to_string().to_lowercase()),
+        )),
+        None => with_names_of(source, alias),
+    }
+}
+
+/// Applies the column names of an alias, whatever types stand beside them.
+pub(super) fn with_names_of(mut source: Source, alias: Option<&TableAlias>) -> Bound {
     let Some(alias) = alias else { return Ok(source) };
     let available = source.scope.columns.len();
     if alias.columns.len() > available {

@@ -7,8 +7,10 @@
 //! Names, types and errors are settled in the binder, by PostgreSQL's rules; from `Rel` on there
 //! are only positions.
 
+mod aggregate; // calls of aggregates
 mod array; // arrays in expressions
 pub(crate) mod binder; // WITH, VALUES, ORDER BY, LIMIT
+mod call_in_from; // functions in FROM
 mod catalog_function; // functions over the catalogs
 pub(crate) mod change; // INSERT, UPDATE, DELETE
 mod comparing; // comparisons, BETWEEN, IN
@@ -17,13 +19,15 @@ pub(crate) mod expr; // scalar expressions
 pub(crate) mod exprs; // walks over expressions
 mod forms; // LIKE, TRIM, INTERVAL, EXTRACT
 mod from; // tables and joins
-mod function; // calls and aggregates
+mod function; // calls
 mod grouping; // GROUP BY and its sets
 mod json; // calls that make JSON
 mod names; // names of unaliased columns
 mod parts; // sums of numerics by their parts
 mod placeholders; // plans for any values
 mod outer; // what stands for something outside the relation below
+mod regression; // aggregates of two columns
+mod record; // the columns of json_to_record
 pub(crate) mod rel; // the bound query
 mod rows; // row values
 pub(crate) mod scope; // what a name can mean

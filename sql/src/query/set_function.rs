@@ -1,105 +1,30 @@
-//! Functions that give rows: in FROM, where they see the tables to their left, and in the select list, where those of
-//! one SELECT go in step.
+//! Functions that give rows: what they take and give, and those of a select list, which go in step. (call_in_from.rs
+//! has those of FROM.)
 
-use std::cell::RefCell;
-
-use datafusion::sql::sqlparser::ast::{self, FunctionArg, FunctionArgExpr};
+use datafusion::sql::sqlparser::ast;
 use millrace_engine::{DataType, Element, Expr, Literal, RowCalls, SetCall};
 
-use super::binder::{Binder, Environment};
+use super::call_in_from::IN_FROM;
 use super::expr::{Bound, ExprBinder};
 use super::exprs::map_columns;
-use super::from::{Source, renamed};
 use super::function::{ambiguous_function, no_function};
+use super::record::gives_records;
 use super::rel::Rel;
-use super::scope::{Scope, fold};
 use super::typed::{Typed, becomes};
-use super::unnest;
 use crate::error::SqlError;
-use crate::functions::{self, gives_rows, numeric_type};
+use crate::functions::{self, numeric_type};
 
 /// While calls are collected, the column that stands for the n-th is this plus n.
 pub(crate) const SET_BASE: usize = 1 << 34;
 
-/// A call in FROM.
-pub(super) struct CallInFrom<'a> {
-    pub(super) name: String,
-    pub(super) arguments: Vec<&'a ast::Expr>,
-    pub(super) with_ordinality: bool,
-    pub(super) alias: Option<&'a ast::TableAlias>,
-}
-
 /// What a call gives: of several arrays as many calls, which go in step.
-struct Set {
-    calls: Vec<SetCall>,
-    columns: Vec<(String, DataType)>,
+pub(super) struct Set {
+    pub(super) calls: Vec<SetCall>,
+    pub(super) columns: Vec<(String, DataType)>,
+    /// What the columns are, over those of the calls; `None`: they are those.
+    pub(super) fields: Option<Vec<Expr>>,
     /// Whether the alias of the call is its column's name, too.
-    takes_alias: bool,
-}
-
-/// The arguments of a call in FROM.
-///
-/// # Errors
-/// 0A000 for those with names.
-pub(super) fn arguments_in_from(arguments: &[FunctionArg]) -> Result<Vec<&ast::Expr>, SqlError> {
-    let plain = |argument| match argument {
-        &FunctionArg::Unnamed(FunctionArgExpr::Expr(ref expr)) => Ok(expr),
-        other => Err(SqlError::unsupported(format_args!("the argument {other}"))),
-    };
-    arguments.iter().map(plain).collect()
-}
-
-impl Binder<'_> {
-    /// Binds a call in FROM: for each row of the tables to its left, if it reads them.
-    ///
-    /// # Errors
-    /// 42883 where there is no such function.
-    pub(super) fn bind_set(&self, set: &CallInFrom, environment: &Environment) -> Result<Source, SqlError> {
-        let (scope, subqueries) = (Scope::default(), RefCell::default());
-        let environment = environment.lateral();
-        let binder = ExprBinder::new(&scope, &self.parameters, "functions in FROM").within(
-            self,
-            &environment,
-            &subqueries,
-        );
-        let (rel, mut columns, takes_alias) = if gives_rows(&set.name) {
-            let arguments = binder.bind_all(&set.arguments)?;
-            let Set { mut calls, columns, takes_alias } = binder.set(&set.name, arguments)?;
-            let arguments = calls.iter().flat_map(|call| call.arguments.iter().cloned()).collect();
-            let (input, arguments) = unnest::attach(Rel::unit(), arguments, &subqueries.take())?;
-            let mut attached = arguments.into_iter();
-            let slots = calls.iter_mut().flat_map(|call| &mut call.arguments);
-            slots.zip(&mut attached).for_each(|(slot, argument)| *slot = argument);
-            let calls = RowCalls { kept: Vec::new(), calls, numbered: set.with_ordinality, outer: false };
-            (Rel::FlatMap { input: Box::new(input), calls }, columns, takes_alias)
-        } else {
-            let (rel, column) = self.one_row(set, &binder, &subqueries)?;
-            (rel, vec![column], true)
-        };
-        if let ([(name, _)], true, Some(alias)) = (columns.as_mut_slice(), takes_alias, set.alias) {
-            *name = fold(&alias.name);
-        }
-        if set.with_ordinality {
-            columns.push(("ordinality".to_owned(), DataType::Int64));
-        }
-        let table = set.alias.map_or_else(|| set.name.clone(), |alias| fold(&alias.name));
-        renamed(Source { rel, scope: Scope::of_table(&table, columns) }, set.alias)
-    }
-
-    /// Any other function in FROM: one row of its value.
-    fn one_row(
-        &self,
-        set: &CallInFrom,
-        binder: &ExprBinder,
-        subqueries: &RefCell<Vec<unnest::Subquery>>,
-    ) -> Result<(Rel, (String, DataType)), SqlError> {
-        let typed = binder.plain_call(&set.name, &set.arguments)?;
-        let data_type = typed.full_type().unwrap_or(DataType::Text);
-        let mut outputs = vec![self.parameters.as_type(typed, data_type)?];
-        outputs.extend(set.with_ordinality.then_some(Expr::Literal(Literal::Int64(1))));
-        let (input, outputs) = unnest::attach(Rel::unit(), outputs, &subqueries.take())?;
-        Ok((input.project(outputs), (set.name.clone(), data_type)))
-    }
+    pub(super) takes_alias: bool,
 }
 
 /// Puts calls over the rows of `rel`; `exprs` are changed to read what they give.
@@ -126,6 +51,7 @@ impl ExprBinder<'_> {
                 "the argument of an aggregate function" => {
                     "aggregate function calls cannot contain set-returning function calls".to_owned()
                 }
+                IN_FROM => "set-returning functions must appear at top level of FROM".to_owned(),
                 clause => format!("set-returning functions are not allowed in {clause}"),
             };
             return Err(SqlError::new("0A000", message));
@@ -171,7 +97,11 @@ impl ExprBinder<'_> {
         Ok(bound)
     }
 
-    fn set(&self, name: &str, arguments: Vec<Typed>) -> Result<Set, SqlError> {
+    /// The set that a call of a function that gives rows is.
+    ///
+    /// # Errors
+    /// 42883 where there is none for such arguments.
+    pub(super) fn set(&self, name: &str, arguments: Vec<Typed>) -> Result<Set, SqlError> {
         let types: Vec<_> = arguments.iter().map(Typed::data_type).collect();
         match (name, arguments.len()) {
             ("unnest", 1..) => self.unnest(arguments),
@@ -188,6 +118,12 @@ impl ExprBinder<'_> {
                 };
                 Ok(one(name, self.all_as(arguments, DataType::Text)?, given))
             }
+            (name, 1) if gives_records(name) => {
+                let message = format!("could not determine row type for result of {name}");
+                Err(SqlError::new("0A000", message).hint(
+                    "Provide a non-null record argument, or call the function in the FROM clause using a column definition list.",
+                ))
+            }
             (name, 1) if name.starts_with("json") => {
                 let to = if name.starts_with("jsonb") { DataType::Jsonb } else { DataType::Json };
                 if types[0].is_some_and(|known| known != to) {
@@ -201,7 +137,7 @@ impl ExprBinder<'_> {
 
     /// `unnest(array, …)`: shorter ones end in NULLs.
     fn unnest(&self, arguments: Vec<Typed>) -> Result<Set, SqlError> {
-        let mut set = Set { calls: Vec::new(), columns: Vec::new(), takes_alias: true };
+        let mut set = Set { calls: Vec::new(), columns: Vec::new(), fields: None, takes_alias: true };
         for argument in arguments {
             let element = match argument.data_type() {
                 Some(DataType::Array(element)) => element,
@@ -270,9 +206,9 @@ impl ExprBinder<'_> {
 }
 
 /// A call of one column, which is called like it.
-fn one(name: &str, arguments: Vec<Expr>, data_type: DataType) -> Set {
+pub(super) fn one(name: &str, arguments: Vec<Expr>, data_type: DataType) -> Set {
     let columns = vec![(name.to_owned(), data_type)];
-    Set { calls: vec![call(name, arguments, vec![data_type])], columns, takes_alias: true }
+    Set { calls: vec![call(name, arguments, vec![data_type])], columns, fields: None, takes_alias: true }
 }
 
 fn call(name: &str, arguments: Vec<Expr>, columns: Vec<DataType>) -> SetCall {
@@ -289,7 +225,7 @@ fn json(name: &str, arguments: Vec<Expr>, of: DataType) -> Set {
         _ => (vec![key, value], false),
     };
     let types = columns.iter().map(|(_, data_type)| *data_type).collect();
-    Set { calls: vec![call(name, arguments, types)], columns, takes_alias }
+    Set { calls: vec![call(name, arguments, types)], columns, fields: None, takes_alias }
 }
 
 fn is_whole(data_type: DataType) -> bool {

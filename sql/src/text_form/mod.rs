@@ -35,7 +35,7 @@ pub use interval::{Interval, parse_interval, write_interval};
 pub(crate) use interval::{IntervalField, interval_out_of_range, parse_interval_of};
 pub(crate) use limit::cut_to;
 pub use limit::{fitted, round_time, round_timestamp};
-pub(crate) use numeric::{parse_decimal, parse_digits, significant_digits};
+pub(crate) use numeric::{parse_decimal, parse_digits, significant_digits, without_fixed_scale};
 pub use numeric::{parse_numeric, parse_unlimited, write_numeric};
 pub use time::{parse_time, write_time};
 pub(crate) use timestamp::{FIRST_DAY, MICROS_PER_DAY, civil_from_days, days_from_civil, days_in_month};

@@ -18,9 +18,25 @@ const LIMIT: u128 = 10u128.pow(38);
 /// `numeric(precision, scale)`: the unscaled value, rounded half away from zero.
 ///
 /// # Errors
-/// 22P02; 22003 with the field's bounds as detail; 0A000 for NaN and the infinities
+/// 22P02; 22003 with the field's bounds as detail; 0A000 for NaN
 pub fn parse_numeric(text: &str, precision: u8, scale: u8) -> Result<i128, SqlError> {
+    if let Some(Decimal::Infinity | Decimal::NegativeInfinity) = word_for(trim(text)) {
+        let field =
+            format!("A field with precision {precision}, scale {scale} cannot hold an infinite value.");
+        return Err(SqlError::from(without_fixed_scale(&Decimal::Infinity)).detail(field));
+    }
     parse_decimal(text)?.fit(precision, scale).ok_or_else(|| field_overflow(precision, scale))
+}
+
+/// What is no number cannot have a fixed scale: no column can hold an infinite one, and none of ours NaN, as its 38
+/// digits leave no value for it.
+pub(crate) fn without_fixed_scale(number: &Decimal) -> DataError {
+    match number {
+        Decimal::Infinity | Decimal::NegativeInfinity => DataError::new("22003", "numeric field overflow"),
+        Decimal::NaN | Decimal::Number { .. } => {
+            DataError::new("0A000", "numeric NaN is not supported with a precision of up to 38 digits")
+        }
+    }
 }
 
 /// A numeric with the digits behind the point as they stand: of a fixed scale where 38 digits hold it.
@@ -46,13 +62,20 @@ pub(crate) fn parse_digits(text: &str) -> Result<Literal, DataError> {
 /// 22P02, 22003
 pub fn parse_unlimited(text: &str) -> Result<Decimal, DataError> {
     let word = trim(text);
-    match word.to_ascii_lowercase().as_str() {
-        "nan" => return Ok(Decimal::NaN),
-        "infinity" | "+infinity" | "inf" | "+inf" => return Ok(Decimal::Infinity),
-        "-infinity" | "-inf" => return Ok(Decimal::NegativeInfinity),
-        _ => {}
+    match word_for(word) {
+        Some(number) => Ok(number),
+        None => Written::parse(word).ok_or_else(|| invalid_syntax("numeric", text))?.exact(),
     }
-    Written::parse(word).ok_or_else(|| invalid_syntax("numeric", text))?.exact()
+}
+
+/// What is no number, of a word.
+fn word_for(word: &str) -> Option<Decimal> {
+    match word.to_ascii_lowercase().as_str() {
+        "nan" => Some(Decimal::NaN),
+        "infinity" | "+infinity" | "inf" | "+inf" => Some(Decimal::Infinity),
+        "-infinity" | "-inf" => Some(Decimal::NegativeInfinity),
+        _ => None,
+    }
 }
 
 /// So many significant digits of a finite float, without zeros at the end, as PostgreSQL casts it to numeric.
@@ -67,13 +90,10 @@ pub(crate) fn significant_digits(value: f64, digits: usize) -> String {
 /// A decimal number as it is written, not yet fitted to a precision and scale.
 pub(crate) fn parse_decimal(text: &str) -> Result<Written, DataError> {
     let word = trim(text);
-    if matches!(
-        word.to_ascii_lowercase().as_str(),
-        "nan" | "infinity" | "-infinity" | "+infinity" | "inf" | "-inf" | "+inf"
-    ) {
-        return Err(DataError::new("0A000", format!("numeric {word} is not supported with a precision")));
+    match word_for(word) {
+        Some(number) => Err(without_fixed_scale(&number)),
+        None => Written::parse(word).ok_or_else(|| invalid_syntax("numeric", text)),
     }
-    Written::parse(word).ok_or_else(|| invalid_syntax("numeric", text))
 }
 
 fn field_overflow(precision: u8, scale: u8) -> SqlError {
@@ -211,6 +231,9 @@ mod tests {
             assert_eq!(code(parse_numeric(text, 5, 2)), "22P02", "{text}");
         }
         assert_eq!(code(parse_numeric("NaN", 5, 2)), "0A000");
+        let infinite = parse_numeric(" -inf", 5, 2).expect_err("no field holds it");
+        let detail = "A field with precision 5, scale 2 cannot hold an infinite value.";
+        assert_eq!((infinite.sqlstate.as_str(), infinite.detail.as_deref()), ("22003", Some(detail)));
     }
 
     #[test]

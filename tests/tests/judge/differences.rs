@@ -26,14 +26,16 @@ const DIFFERENCES: &[Difference] = &[
         what: "More than 38 digits of numeric(p, s)",
         rule: "Random numerics are small.",
         reason: "Sums, differences and products of numeric(p, s) are computed with 38 digits and are 22003 beyond them; \
-                 of numeric they have any number, as in PostgreSQL. A numeric(p, s) of up to 38 digits has no NaN.",
+                 of numeric they have any number, as in PostgreSQL. A numeric(p, s) of up to 38 digits has no NaN: 0A000 \
+                 where it is cast or assigned to one; numeric, and numeric(p, s) of more digits, have it.",
     },
     Difference {
         what: "The last digits of a double or a real",
         rule: "Values of type double precision are compared with 13 significant digits, those of type real with 6, -0 \
                as 0.",
         reason: "Sums and means of floats are exact here and rounded once, so that neither the order of the rows nor a \
-                 retraction shows; PostgreSQL rounds after each row. Of two equal keys 0 and -0 PostgreSQL shows the one \
+                 retraction shows; PostgreSQL rounds after each row. So equal doubles have no spread here, and their corr is NULL, where \
+                 PostgreSQL may find 1 in what rounding has left. Of two equal keys 0 and -0 PostgreSQL shows the one \
                  that came first, we always 0.",
     },
     Difference {

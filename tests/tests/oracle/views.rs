@@ -431,7 +431,8 @@ fn aggregate(choice: usize, gene: &Gene, scope: &[Column]) -> (String, Type) {
     let any = scope[choice % scope.len()].data_type;
     let ordered = if any.has_extremes() { any } else { Type::Int };
     let condition = || expression(&gene.kid(2), Type::Bool, scope);
-    match choice % 63 {
+    let other = |data_type| expression(&gene.kid(1), data_type, scope);
+    match choice % 67 {
         0 => ("count(*)".to_owned(), Type::Big),
         1 => (format!("bool_or({} >= 2)", of(Type::Int)), Type::Bool),
         2 => (format!("count({})", of(any)), Type::Big),
@@ -489,6 +490,13 @@ fn aggregate(choice: usize, gene: &Gene, scope: &[Column]) -> (String, Type) {
         59 => (format!("stddev_pop({})", of(Type::Exact)), Type::Exact),
         60 => (format!("sum(DISTINCT {})", of(Type::Exact)), Type::Exact),
         61 => (format!("avg(DISTINCT {})", of(Type::Exact)), Type::Exact),
+        62 => (format!("regr_slope({}, {})", of(Type::Double), other(Type::Double)), Type::Double),
+        63 => (
+            format!("corr({}, {}) FILTER (WHERE {})", of(Type::Double), other(Type::Int), condition()),
+            Type::Double,
+        ),
+        64 => (format!("covar_samp(DISTINCT {}, {})", of(Type::Int), other(Type::Double)), Type::Double),
+        65 => (format!("regr_intercept({}, {})", of(Type::Numeric), other(Type::Real)), Type::Double),
         _ => (format!("stddev_pop({})", of(Type::Numeric)), Type::Numeric),
     }
 }

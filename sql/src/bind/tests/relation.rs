@@ -20,17 +20,17 @@ fn create_table() {
         ],
         expect![[r#"
             CREATE TABLE t (a int not null, b text)
-                create t (a integer not null, b text) table TableRules { defaults: [None, None], checks: [], drawn: [], owned: [], missing: [], order: [], altered: 0 }
+                create t (a integer not null, b text) table TableRules { defaults: [None, None], checks: [], drawn: [], owned: [], missing: [], order: [], altered: 0, on_commit: PreserveRows }
             CREATE TABLE t (a int) WITH (append_only, retention = '0')
                 create t (a integer) stream
             CREATE TABLE IF NOT EXISTS readings (a int)
-                create if not exists readings (a integer) table TableRules { defaults: [None], checks: [], drawn: [], owned: [], missing: [], order: [], altered: 0 }
+                create if not exists readings (a integer) table TableRules { defaults: [None], checks: [], drawn: [], owned: [], missing: [], order: [], altered: 0, on_commit: PreserveRows }
             CREATE TABLE readings (a int)
                 error 42P07: relation "readings" already exists
             CREATE TABLE hot (a int)
                 error 42P07: relation "hot" already exists
             CREATE TABLE "Readings" (a int)
-                create Readings (a integer) table TableRules { defaults: [None], checks: [], drawn: [], owned: [], missing: [], order: [], altered: 0 }
+                create Readings (a integer) table TableRules { defaults: [None], checks: [], drawn: [], owned: [], missing: [], order: [], altered: 0, on_commit: PreserveRows }
         "#]],
     );
     assert!(

@@ -5,6 +5,7 @@
 
 mod json; // the elements and fields of JSON
 mod lists; // of arrays and texts
+mod record; // the objects of json_to_record
 mod series; // generate_series
 
 use std::sync::Arc;
@@ -31,11 +32,19 @@ const LISTS: &[(&str, MakeRows)] = &[
     ("jsonb_each", json::parts),
     ("jsonb_each_text", json::parts),
     ("jsonb_object_keys", json::parts),
+    ("json_to_record", record::record),
+    ("json_to_recordset", record::records),
+    ("jsonb_to_record", record::stored_record),
+    ("jsonb_to_recordset", record::stored_records),
+    (ONE_ROW, record::one_row),
     ("regexp_matches", lists::regexp_matches),
     ("regexp_split_to_table", lists::regexp_split),
     ("string_to_table", lists::split_text),
     ("unnest", lists::unnest),
 ];
+
+/// Gives one row of its argument: what a function that gives no rows is in ROWS FROM. SQL cannot call it.
+pub(crate) const ONE_ROW: &str = "one row";
 
 const SERIES: &str = "generate_series";
 

@@ -278,6 +278,8 @@ fn tables_that_we_do_not_have() {
             "create table t (a int) with (fillfactor = 70)",
             "create table t (a int) with (append_only = false, retention = '0')",
             "create temp table t (a int)",
+            "create temp table t (a int) on commit drop",
+            "create temp table t on commit delete rows as select 1",
             "create unlogged table t (a int)",
             "create stream t (a int)",
         ],
@@ -364,6 +366,10 @@ fn tables_that_we_do_not_have() {
                   detail: Together they make a stream, a table that keeps no rows.
             create temp table t (a int)
                 table pg_temp.t@19 (a integer)
+            create temp table t (a int) on commit drop
+                table pg_temp.t@19 (a integer) on commit Drop
+            create temp table t on commit delete rows as select 1
+                table pg_temp.t@19 () as SELECT 1 with data true on commit DeleteRows
             create unlogged table t (a int)
                 refused 0A000 at 1: CREATE UNLOGGED TABLE is not supported
             create stream t (a int)

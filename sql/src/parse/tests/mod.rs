@@ -10,7 +10,7 @@ use crate::error::SqlError;
 use crate::parse::parse;
 use datafusion::sql::sqlparser::ast::SelectItem;
 
-use crate::catalog::Column;
+use crate::catalog::{Column, OnCommit};
 use crate::statement::{
     Assignment, ConstraintKind, CopySource, CreateView, CursorSource, Declare, Explain, IndexItem, Name,
     RelationName, Statement, StatementKind, Subscribe, TableConstraint, ViewKind,
@@ -42,6 +42,10 @@ pub(crate) fn failure(word: &str, error: &SqlError) -> String {
     lines
 }
 
+fn at_commit(on_commit: OnCommit) -> String {
+    if on_commit.keeps_all() { String::new() } else { format!(" on commit {on_commit:?}") }
+}
+
 /// A statement in one line, queries as sqlparser writes them.
 fn summary(statement: &Statement) -> String {
     match &statement.kind {
@@ -59,12 +63,14 @@ fn summary(statement: &Statement) -> String {
                 .collect();
             let stream = if create.keep_rows { "" } else { " stream" };
             let exists = if create.if_not_exists { " if not exists" } else { "" };
-            format!("table{exists} {} ({}){stream}", whole(&create.name), columns.join(", "))
+            let at_commit = at_commit(create.on_commit);
+            format!("table{exists} {} ({}){stream}{at_commit}", whole(&create.name), columns.join(", "))
         }
         StatementKind::CreateTableAs(create) => {
             let columns: Vec<String> = create.columns.iter().map(place).collect();
             let (name, columns) = (whole(&create.name), columns.join(", "));
-            format!("table {name} ({columns}) as {} with data {}", create.query, create.with_data)
+            let at_commit = at_commit(create.on_commit);
+            format!("table {name} ({columns}) as {} with data {}{at_commit}", create.query, create.with_data)
         }
         StatementKind::CreateView(create) => view(create),
         StatementKind::CreateIndex(create) => {
