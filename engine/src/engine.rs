@@ -27,7 +27,7 @@ use crate::progress::Progress;
 use crate::shape::RowShape;
 use crate::snapshot::Snapshot;
 use crate::types::{DataType, RelationId, Tick};
-use crate::worker::crew::{Communication, Crew, CrewSpec, Queues};
+use crate::worker::crew::{Communication, Crew, CrewSpec, MeasuredSink, Queues};
 use crate::worker::{Command, Installation, Wanted};
 
 /// What `Engine::start` needs to know.
@@ -222,20 +222,19 @@ impl Engine {
         ending: Ending,
         workers: usize,
     ) -> Result<Engine, EngineError> {
-        let (to_all, on_measured) = excess_sink();
+        let queues = Arc::new(Queues::with(remotes));
         let spec = CrewSpec {
             first: 0,
             workers: config.workers,
             compiler: Arc::clone(&compiler),
             progress: Arc::clone(&progress),
-            on_measured,
+            on_measured: stop_excess(Arc::downgrade(&queues)),
         };
-        let crew = Crew::start(spec, communication, Queues::with(remotes), ending);
+        let crew = Crew::start(spec, communication, queues, ending);
         let crew = crew.map_err(|error| {
             tracing::warn!(%error, "the workers could not be started");
             EngineError::Stopped
         })?;
-        *lock(&to_all) = Arc::downgrade(crew.queues());
         let (meters, leaving) = Default::default();
         let shared = Shared { compiler, progress, meters, leaving, crew, config, workers };
         Ok(Engine { shared: Arc::new(shared) })
@@ -472,19 +471,15 @@ impl Engine {
     }
 }
 
-/// Has all workers stop a view that holds more than it may; where commands go is put in later.
-fn excess_sink() -> (Arc<Mutex<Weak<Queues>>>, Arc<dyn Fn(RelationId, &Meter) + Send + Sync>) {
-    let to_all: Arc<Mutex<Weak<Queues>>> = Arc::default();
-    let queues = Arc::clone(&to_all);
-    let on_measured = move |view: RelationId, meter: &Meter| {
+/// Has all workers stop a view that holds more than it may.
+fn stop_excess(queues: Weak<Queues>) -> MeasuredSink {
+    Arc::new(move |view, meter| {
         if meter.is_exceeded() {
             tracing::warn!(view = meter.name(), "a view holds more than it may and is stopped");
-            let queues = lock(&queues).upgrade();
             let fail = Command::Fail(view, DataError::memory_limit(meter.name()));
-            queues.iter().for_each(|queues| queues.send(&fail));
+            queues.upgrade().iter().for_each(|queues| queues.send(&fail));
         }
-    };
-    (to_all, Arc::new(on_measured))
+    })
 }
 
 /// Compiles every expression of the plan, to refuse it here and not on a worker.

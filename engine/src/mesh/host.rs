@@ -43,7 +43,7 @@ fn serve(formed: Formed, compiler: Arc<dyn Compiler>, ending: &Ending) -> io::Re
         Arc::new(move |view: RelationId, meter: &Meter| told.send(&Up::Held(view, meter.held())));
     let spec = CrewSpec { first, workers, compiler, progress: Arc::clone(&progress), on_measured };
     let mesh = Communication::Mesh { process, links };
-    let crew = Crew::start(spec, mesh, Queues::default(), ending.clone())?;
+    let crew = Crew::start(spec, mesh, Arc::default(), ending.clone())?;
     let queues = Arc::clone(crew.queues());
     let host = Host { all: workers * processes, queues, progress, out, shares, followed: Mutex::default() };
     read_frames(0, socket, ending, |down| host.execute(down));

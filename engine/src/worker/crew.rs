@@ -152,7 +152,7 @@ impl Crew {
     pub(crate) fn start(
         spec: CrewSpec,
         communication: Communication,
-        queues: Queues,
+        queues: Arc<Queues>,
         ending: Ending,
     ) -> io::Result<Crew> {
         let workers = spec.workers;
@@ -178,7 +178,6 @@ impl Crew {
         let mut threads: Vec<(usize, Thread)> = starts.iter().take(workers).collect();
         threads.sort_by_key(|(place, _)| *place);
         *queues.lock() = senders.into_iter().zip(threads.into_iter().map(|(_, thread)| thread)).collect();
-        let queues = Arc::new(queues);
         let woken = Arc::downgrade(&queues);
         ending.tell(Box::new(move |_| woken.upgrade().iter().for_each(|queues| queues.wake())));
         Ok(Crew { queues, guards: Mutex::new(Some(guards)), ending })
