@@ -202,7 +202,7 @@ impl Engine {
         };
         let remote = |(peer, socket): &(usize, std::net::TcpStream)| {
             let out = channel::open(*peer, socket, &ending)?;
-            Ok(Remote::new(*peer, processes, workers, out))
+            Ok(Remote::new(*peer, processes, workers, out, &progress))
         };
         let remotes = controls.iter().map(remote).collect::<std::io::Result<Vec<_>>>().map_err(stopped)?;
         let mesh = Communication::Mesh { process, links };

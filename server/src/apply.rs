@@ -34,7 +34,9 @@ pub async fn run(arguments: &RunArguments) -> Result<(), StartError> {
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
     let defaults = RawConfig::parse_from(["millrace"]);
     let data = arguments.data.clone().unwrap_or_else(|| defaults.data.clone());
-    let raw = RawConfig { data, pg_addr: any_port, http_addr: any_port, ..defaults };
+    // The workers of other processes, if there are some, are not needed for that.
+    let (peers, process) = (Vec::new(), 0);
+    let raw = RawConfig { data, pg_addr: any_port, http_addr: any_port, peers, process, ..defaults };
     let running = Running::start(Config::try_from(raw)?).await?;
     let address = running.pg.to_string();
     running.serve_while(run_all(&scripts, &address)).await?

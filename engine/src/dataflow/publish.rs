@@ -382,10 +382,17 @@ pub(crate) fn publish<'scope>(
     let shared = Rc::clone(&publication);
     let mut negative = spec.checks_counts.then(|| NegativeRows::new(&spec.name));
     let mut sealing = Sealing::default();
+    // Rows with columns of which this worker has not been told: another one may be ahead of it in the sequence. It is told
+    // before it is told of their commit, and so before their tick is sealed.
+    let mut early: Vec<Arc<Delta>> = Vec::new();
     builder.build(move |_capabilities| {
         move |frontiers: &[MutableAntichain<Tick>]| {
             codec.follow(&shared.shape.borrow());
-            rows.for_each(|_, deltas| row_half.insert(std::mem::take(&mut deltas.list), &mut codec));
+            row_half.insert(codec.known(std::mem::take(&mut early), &mut early), &mut codec);
+            rows.for_each(|_, deltas| {
+                let known = codec.known(std::mem::take(&mut deltas.list), &mut early);
+                row_half.insert(known, &mut codec);
+            });
             errors.for_each(|_, deltas| {
                 let named =
                     std::mem::take(&mut deltas.list).into_iter().map(|d| in_relation(d, &shared.name));
@@ -447,6 +454,14 @@ impl Codec {
         if self.shape != *shape {
             *self = Codec::new(shape.clone());
         }
+    }
+
+    /// The deltas whose columns are all known; the others wait.
+    fn known(&self, deltas: Vec<Arc<Delta>>, early: &mut Vec<Arc<Delta>>) -> Vec<Arc<Delta>> {
+        let width = self.shape.columns().len();
+        let (known, others) = deltas.into_iter().partition(|delta| delta.rows.num_columns() <= width);
+        early.extend::<Vec<Arc<Delta>>>(others);
+        known
     }
 
     /// Inserts a delta's rows as whole rows of a multiset.

@@ -33,7 +33,7 @@ fn serve(formed: Formed, compiler: Arc<dyn Compiler>, ending: &Ending) -> io::Re
     let Formed { process, processes, workers, controls, links, .. } = formed;
     let (_, socket) = controls.into_iter().next().ok_or(io::ErrorKind::NotConnected)?;
     let out = channel::open(0, &socket, ending)?;
-    let shares = Arc::new(Shares::new(workers, &out)?);
+    let shares = Arc::new(Shares::new(workers, &out, ending)?);
     let first = process * workers;
     let told = out.clone();
     let upper = move |relation: RelationId, upper: Tick| told.send(&Up::Upper(relation, upper));

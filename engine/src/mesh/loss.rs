@@ -11,7 +11,7 @@
 //! is written and says nothing, and keeps its reader waiting until no worker is left.
 
 use std::net::{Shutdown, TcpStream};
-use std::panic::PanicHookInfo;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -139,8 +139,16 @@ pub fn is_of_lost_connection(panic: &PanicHookInfo<'_>) -> bool {
         .any(|start| message.starts_with(start))
 }
 
+/// Does something on a thread that others rely on: a panic of it ends the generation, as a defect.
+pub(crate) fn guarded(what: &str, ending: &Ending, act: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(act)) {
+        let reason = format!("{what} has panicked: {}", message_of(panic.as_ref()));
+        ending.end(Loss { reason, is_defect: true });
+    }
+}
+
 /// What a panic said.
-pub(crate) fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
+fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "it did not say why".to_owned())

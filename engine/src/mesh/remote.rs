@@ -6,12 +6,13 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::channel::{Outgoing, read_frames};
 use super::frame::{Bytes, Chunk, Down, InstallForm, ReadFailure, Rows, ShareForm, ShareRows, Up, Want};
-use super::loss::Ending;
+use super::loss::{Ending, guarded};
 use super::scan::RemoteShare;
 use crate::delta::Delta;
 use crate::engine::{InspectReply, Meters, ReadReply, SizeReply, SubscriptionEvent, SubscriptionSink};
@@ -32,6 +33,8 @@ pub(crate) struct Remote {
     workers: std::ops::Range<usize>,
     out: Outgoing,
     asked: Mutex<Asked>,
+    /// The updates that readers have looked at.
+    rows_read: Arc<AtomicU64>,
 }
 
 /// What was asked and not answered, by number.
@@ -51,7 +54,7 @@ type AskedRead = (Arc<Reading>, usize);
 
 struct Reading {
     tick: Tick,
-    of_errors: bool,
+    wanted: Wanted,
     reply: ReadReply,
 }
 
@@ -75,9 +78,16 @@ impl Asked {
 
 impl Remote {
     /// The process of this number, each of which has so many workers.
-    pub(crate) fn new(process: usize, processes: usize, workers: usize, out: Outgoing) -> Arc<Remote> {
+    pub(crate) fn new(
+        process: usize,
+        processes: usize,
+        workers: usize,
+        out: Outgoing,
+        progress: &Progress,
+    ) -> Arc<Remote> {
         let workers = process * workers..(process + 1) * workers;
-        Arc::new(Remote { process, processes, workers, out, asked: Mutex::default() })
+        let rows_read = Arc::clone(&progress.rows_read);
+        Arc::new(Remote { process, processes, workers, out, asked: Mutex::default(), rows_read })
     }
 
     /// Reads what the process says, on a thread of its own, until the generation is over.
@@ -86,7 +96,9 @@ impl Remote {
     /// Where the thread cannot be started.
     pub(crate) fn listen(self: Arc<Self>, socket: TcpStream, ending: Ending, home: Home) -> io::Result<()> {
         let read = move || {
-            read_frames(self.process, socket, &ending, |up| self.take_in(up, &home));
+            guarded("what another process tells", &ending, || {
+                read_frames(self.process, socket, &ending, |up| self.take_in(up, &home));
+            });
             self.forget();
         };
         std::thread::Builder::new().name("mesh:read".to_owned()).spawn(read).map(drop)
@@ -149,8 +161,7 @@ impl Remote {
     ) -> Option<Down> {
         let mut asked = self.open()?;
         let request = asked.number();
-        let of_errors = matches!(wanted, Wanted::Errors);
-        let reading = Reading { tick, of_errors, reply: Arc::clone(reply) };
+        let reading = Reading { tick, wanted: wanted.clone(), reply: Arc::clone(reply) };
         asked.reads.insert(request, (Arc::new(reading), self.workers.len()));
         let want = match wanted {
             Wanted::Rows => Want::Rows,
@@ -195,7 +206,7 @@ impl Remote {
             Up::Read { request, worker, answer } => self.answer_read(request, worker, answer)?,
             Up::Snapshot { subscription, worker, share } => {
                 let Some((_, as_of)) = self.subscription(subscription) else { return Ok(()) };
-                let snapshot = self.snapshot(share, as_of, false)?;
+                let snapshot = self.snapshot(share, as_of, &Wanted::Rows)?;
                 self.pass_on(subscription, SubscriptionEvent::Snapshot { worker, snapshot });
             }
             Up::Changes { subscription, worker, changes, errors, upper } => {
@@ -235,7 +246,7 @@ impl Remote {
     ) -> io::Result<()> {
         let Some(reading) = answered(&mut self.lock().reads, request) else { return Ok(()) };
         let answer = match answer {
-            Ok(share) => Ok(self.snapshot(share, reading.tick, reading.of_errors)?),
+            Ok(share) => Ok(self.snapshot(share, reading.tick, &reading.wanted)?),
             Err(failure) => Err(EngineError::from(failure)),
         };
         (reading.reply)(worker, answer);
@@ -243,19 +254,27 @@ impl Remote {
     }
 
     /// A share of this process's as readers get it.
-    fn snapshot(self: &Arc<Self>, share: ShareForm, tick: Tick, of_errors: bool) -> io::Result<Snapshot> {
+    fn snapshot(self: &Arc<Self>, share: ShareForm, tick: Tick, wanted: &Wanted) -> io::Result<Snapshot> {
         let ShareForm { name, shape, error, is_complete, rows } = share;
         let shape = shape.shape().map_err(io::Error::other)?;
         let told = Told { errors: error.into_iter().collect(), is_complete };
-        let empty = |rows, errors| Snapshot::new(Vec::new(), tick, rows, errors);
-        let snapshot = match rows {
-            ShareRows::There(number) => {
-                empty(Vec::new(), Vec::new()).elsewhere(Arc::new(RemoteShare::new(Arc::clone(self), number)))
+        let here = |rows, errors| Snapshot::new(Vec::new(), tick, rows, errors);
+        if let ShareRows::Here(chunk) = &rows {
+            self.rows_read.fetch_add(chunk.visited, Ordering::Relaxed);
+        }
+        let snapshot = match (rows, wanted) {
+            (ShareRows::There(number), _) => {
+                let there = Arc::new(RemoteShare::new(Arc::clone(self), number));
+                here(Vec::new(), Vec::new()).elsewhere(there)
             }
-            ShareRows::Here(chunk) if of_errors => empty(Vec::new(), chunk.batch().into_iter().collect()),
-            ShareRows::Here(chunk) => empty(chunk.batch().into_iter().collect(), Vec::new()).found(),
+            (ShareRows::Here(chunk), Wanted::Errors) => here(Vec::new(), chunk.batch().into_iter().collect()),
+            (ShareRows::Here(chunk), Wanted::Keys(_) | Wanted::Rows) => {
+                here(chunk.batch().into_iter().collect(), Vec::new())
+            }
         };
-        Ok(snapshot.shaped(shape).named(name.into()).told(told))
+        let snapshot = snapshot.shaped(shape).named(name.into()).told(told);
+        let snapshot = snapshot.counted(Arc::clone(&self.rows_read));
+        Ok(if matches!(wanted, Wanted::Keys(_)) { snapshot.found() } else { snapshot })
     }
 
     fn subscription(&self, number: u64) -> Option<(SubscriptionSink, Tick)> {

@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::channel::Outgoing;
 use super::frame::{Chunk, ReadFailure, ShareForm, ShareRows, Up, Want, share_form};
+use super::loss::{Ending, guarded};
 use crate::error::{DataError, EngineError};
 use crate::lookup::FoundRows;
 use crate::snapshot::Snapshot;
@@ -19,12 +20,36 @@ use crate::snapshot::Snapshot;
 const CHUNK_BYTES: usize = 1 << 20;
 const CHUNK_ROWS: usize = 8_192;
 
+/// Rows that come with the answer to a read by key take no more than this, or are no more; else they are scanned.
+const FOUND_BYTES: usize = 8 << 20;
+const FOUND_ROWS: usize = 65_536;
+
 /// The shares that are read.
 pub(super) struct Shares {
     out: Outgoing,
-    kept: Mutex<HashMap<u64, Snapshot>>,
-    last: AtomicU64,
+    kept: Arc<Kept>,
     readers: Vec<Sender<Job>>,
+}
+
+/// Shares to be scanned, by the numbers that process 0 knows them by.
+#[derive(Default)]
+struct Kept {
+    by_number: Mutex<HashMap<u64, Snapshot>>,
+    last: AtomicU64,
+}
+
+impl Kept {
+    /// Keeps a share: what process 0 is told of it.
+    fn keep(&self, share: Snapshot) -> ShareForm {
+        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let form = share_form(&share, ShareRows::There(number));
+        self.lock().insert(number, share);
+        form
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Snapshot>> {
+        self.by_number.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Work for a reader's thread.
@@ -40,15 +65,17 @@ impl Shares {
     ///
     /// # Errors
     /// Where threads cannot be started.
-    pub(super) fn new(readers: usize, out: &Outgoing) -> io::Result<Shares> {
+    pub(super) fn new(readers: usize, out: &Outgoing, ending: &Ending) -> io::Result<Shares> {
+        let kept: Arc<Kept> = Arc::default();
         let start = |_| {
             let (jobs, queue) = mpsc::channel();
-            let out = out.clone();
-            std::thread::Builder::new().name("mesh:scan".to_owned()).spawn(move || read(&queue, &out))?;
+            let (out, ending, kept) = (out.clone(), ending.clone(), Arc::clone(&kept));
+            let read = move || guarded("a reader of shares", &ending, || read(&queue, &out, &kept));
+            std::thread::Builder::new().name("mesh:scan".to_owned()).spawn(read)?;
             Ok(jobs)
         };
         let readers = (0..readers).map(start).collect::<io::Result<_>>()?;
-        Ok(Shares { out: out.clone(), kept: Mutex::default(), last: AtomicU64::new(0), readers })
+        Ok(Shares { out: out.clone(), kept, readers })
     }
 
     /// Answers a read, on a worker's thread.
@@ -71,18 +98,15 @@ impl Shares {
 
     /// Keeps a share to be scanned.
     pub(super) fn keep(&self, share: Snapshot) -> ShareForm {
-        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
-        let form = share_form(&share, ShareRows::There(number));
-        self.lock().insert(number, share);
-        form
+        self.kept.keep(share)
     }
 
     pub(super) fn release(&self, share: u64) {
-        self.lock().remove(&share);
+        self.kept.lock().remove(&share);
     }
 
     pub(super) fn scan(&self, share: u64, scan: u64, skip: u64) {
-        let found = self.lock().get(&share).cloned();
+        let found = self.kept.lock().get(&share).cloned();
         if let Some(share) = found {
             self.give(scan, Job::Scan { scan, share, skip });
         }
@@ -99,17 +123,13 @@ impl Shares {
     /// What has one number goes to one thread, in order.
     fn give(&self, number: u64, job: Job) {
         let reader = &self.readers[number as usize % self.readers.len()];
-        // A reader that has panicked takes no jobs: its scans then wait, until the generation is over.
+        // One that has panicked takes no jobs, and has ended the generation.
         let _ = reader.send(job);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Snapshot>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A reader's thread.
-fn read(queue: &Receiver<Job>, out: &Outgoing) {
+fn read(queue: &Receiver<Job>, out: &Outgoing, kept: &Kept) {
     let mut scans: HashMap<u64, FoundRows> = HashMap::new();
     for job in queue {
         match job {
@@ -131,7 +151,7 @@ fn read(queue: &Receiver<Job>, out: &Outgoing) {
             Job::End(scan) => drop(scans.remove(&scan)),
             Job::Answer { request, worker, share, want } => {
                 let answer =
-                    found(share, &want).map_err(|error| ReadFailure::from(EngineError::Failed(error)));
+                    found(share, &want, kept).map_err(|error| ReadFailure::from(EngineError::Failed(error)));
                 out.send(&Up::Read { request, worker, answer });
             }
         }
@@ -139,17 +159,19 @@ fn read(queue: &Receiver<Job>, out: &Outgoing) {
 }
 
 /// A share with the rows that are wanted of it.
-fn found(share: Snapshot, want: &Want) -> Result<ShareForm, DataError> {
-    let all = |mut rows: FoundRows| ShareRows::Here(next_chunk(&mut rows, usize::MAX, usize::MAX));
+fn found(share: Snapshot, want: &Want, kept: &Kept) -> Result<ShareForm, DataError> {
     Ok(match want {
         Want::Keys(keys) if share.is_complete() => {
             let share = share.find_encoded(keys.iter().map(|key| key.0.as_slice().into()).collect())?;
-            let rows = all(share.found_rows());
-            share_form(&share, rows)
+            let chunk = next_chunk(&mut share.found_rows(), FOUND_ROWS, FOUND_BYTES);
+            match chunk.is_last {
+                true => share_form(&share, ShareRows::Here(chunk)),
+                false => kept.keep(share),
+            }
         }
         Want::Errors => {
-            let rows = all(share.error_rows());
-            share_form(&share, rows)
+            let chunk = next_chunk(&mut share.error_rows(), usize::MAX, usize::MAX);
+            share_form(&share, ShareRows::Here(chunk))
         }
         Want::Keys(_) | Want::Rows => share_form(&share, ShareRows::Here(Chunk::default())),
     })

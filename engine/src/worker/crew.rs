@@ -20,7 +20,7 @@ use crate::dataflow::meter::Meter;
 use crate::delta::Delta;
 use crate::expr::Compiler;
 use crate::mesh::link::{Link, keep_alive};
-use crate::mesh::loss::{Ending, Loss, message_of};
+use crate::mesh::loss::{Ending, Loss, guarded};
 use crate::mesh::remote::{Remote, part_of_process};
 use crate::progress::Progress;
 use crate::types::RelationId;
@@ -211,11 +211,7 @@ impl Drop for Crew {
 /// What a worker's thread does.
 fn work(worker: &mut Worker, commands: &Receiver<Command>, spec: CrewSpec, ending: &Ending) {
     let index = worker.index();
-    let outcome = catch_unwind(AssertUnwindSafe(|| WorkerState::new(worker, spec).run(commands, ending)));
-    if let Err(panic) = &outcome {
-        let reason = format!("worker {index} has panicked: {}", message_of(panic.as_ref()));
-        ending.end(Loss { reason, is_defect: true });
-    }
+    guarded(&format!("worker {index}"), ending, || WorkerState::new(worker, spec).run(commands, ending));
     // Else timely would wait for the other workers to complete them.
     let dropped = catch_unwind(AssertUnwindSafe(|| {
         worker.installed_dataflows().into_iter().for_each(|dataflow| worker.drop_dataflow(dataflow));

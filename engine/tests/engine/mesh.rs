@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use millrace_engine::{
-    DataType, Expr, Literal, Loss, Mesh, MeshConfig, MeshError, MeshSecret, Plan, PlanRef, RelationId, host,
+    DataType, Delta, Engine, EngineConfig, Expr, Literal, Loss, Mesh, MeshConfig, MeshError, MeshSecret,
+    Plan, PlanRef, RelationId, RowShape, TableSpec, host,
 };
 
 use crate::compiler::TestCompiler;
-use crate::harness::{Bag, Harness, Row, Size};
+use crate::harness::{Bag, Harness, Row, Size, delta};
 use crate::oracle::alone;
 
 const PAIR: [DataType; 2] = [DataType::Int32, DataType::Int32];
@@ -140,6 +141,15 @@ fn an_index_is_asked_for_keys_in_all_processes() {
     let found = harness.find_encoded(2, 20, &keys).unwrap();
     let wanted: Vec<(Row, i64)> = many(1_000).into_iter().step_by(3).collect();
     assert_eq!(found, bag(&wanted));
+    // More rows than an answer has: they are scanned.
+    let of_40_keys: Vec<(Row, i64)> = (0..400_000).map(|row| (pair(row, row % 40), 1)).collect();
+    harness.table(3, &PAIR, 20);
+    harness.index(4, 3, &PAIR, &[Expr::Column(1)], 20);
+    harness.commit(30, &[(3, &PAIR, of_40_keys.clone())]);
+    harness.wait(4, 31);
+    let keys: Vec<Row> = (0..41).map(|key| vec![Literal::Int32(key)]).collect();
+    let found = harness.find_encoded(4, 30, &keys).unwrap();
+    assert!(found == bag(&of_40_keys), "{} rows", found.len());
 }
 
 #[test]
@@ -171,6 +181,37 @@ fn a_process_that_goes_ends_the_generation_and_the_next_one_begins_empty() {
         assert!(events.iter().count() < 100);
     }
     member.close();
+}
+
+/// Also where there is no other process: its fellow workers would wait for it for ever.
+#[test]
+fn a_worker_that_panics_ends_the_generation_and_nobody_else() {
+    let _alone = alone();
+    let cluster = Cluster::start(Size(2, 1));
+    for in_mesh in [false, true] {
+        let sink = Arc::new(|relation, upper| {
+            assert!(relation != RelationId(1) || upper <= 30, "a panic that the test wants");
+        });
+        let compiler = Arc::new(TestCompiler);
+        let engine = match in_mesh {
+            true => Engine::lead(cluster.leader.form().unwrap(), None, compiler, sink),
+            false => Engine::start(EngineConfig { workers: 2, view_bytes_max: None }, compiler, sink),
+        };
+        let engine = engine.unwrap();
+        let (told, loss) = mpsc::channel();
+        engine.on_loss(move |loss| told.send(loss).unwrap_or_default());
+        let spec = TableSpec { name: "t".to_owned(), columns: PAIR.to_vec(), keep_rows: true };
+        engine.create_table(RelationId(1), spec, 10);
+        for tick in [20, 30, 40] {
+            engine.commit(tick, vec![(RelationId(1), vec![delta(&PAIR, &many(100), tick)])]);
+        }
+        let loss = loss.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert!(loss.is_defect && loss.reason.contains("a panic that the test wants"), "{loss:?}");
+        engine.shutdown();
+        let (reply, replies) = mpsc::channel();
+        engine.read(RelationId(1), 40, Arc::new(move |_, _| reply.send(()).unwrap_or_default()));
+        assert_eq!(replies.iter().count(), 0);
+    }
 }
 
 #[test]
@@ -228,6 +269,33 @@ fn strangers_and_those_who_do_not_agree_are_kept_out() {
     let _lost = follow(&member);
     assert_eq!(forming.join().unwrap().unwrap(), 1);
     member.close();
+}
+
+/// Rows come from another process before this one has heard that their table has more columns: it is still busy with
+/// what it was told before.
+#[test]
+fn rows_of_a_widened_table_may_come_before_the_command() {
+    let _alone = alone();
+    let cluster = Cluster::start(Size(3, 1));
+    let harness = cluster.harness();
+    let wide = [PAIR[0], PAIR[1], DataType::Int32];
+    let wider = |row: &(Row, i64)| ([row.0.clone(), vec![Literal::Int32(7)]].concat(), row.1);
+    let rows: Vec<(Row, i64)> = many(20).iter().map(wider).collect();
+    let long = delta(&PAIR, &many(300_000), 0).rows;
+    harness.table(100, &PAIR, 1);
+    for table in 1..=20 {
+        let tick = 10 * table;
+        harness.table(table, &PAIR, tick);
+        harness.commit(tick + 1, &[(table, &PAIR, many(20))]);
+        let shape = RowShape::with_missing(&wide, vec![Literal::Int32(0)]).unwrap();
+        harness
+            .engine
+            .commit(tick + 2, vec![(RelationId(100), vec![Delta::uniform(long.clone(), 1, tick + 2)])]);
+        harness.engine.widen(RelationId(table), shape);
+        harness.commit(tick + 3, &[(table, &wide, rows.clone())]);
+        let read = harness.read(table, tick + 3).unwrap();
+        assert_eq!(read.values().sum::<i64>(), 40, "table {table}: {read:?}");
+    }
 }
 
 /// A view's rows are in another process for the most part; the limit is of all of them.

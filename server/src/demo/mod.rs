@@ -75,6 +75,8 @@ pub async fn run(arguments: &DemoArguments) -> Result<(), StartError> {
         pg_addr: arguments.pg_addr,
         http_addr: arguments.http_addr,
         workers: arguments.workers,
+        peers: Vec::new(),
+        process: 0,
         ..RawConfig::parse_from(["millrace"])
     };
     let running = Running::start(Config::try_from(raw)?).await?;

@@ -97,11 +97,12 @@ impl Session {
 
 /// All rows of shares; `keys` says how many were looked for.
 pub(super) async fn rows_of(shares: Vec<Snapshot>, keys: usize) -> Result<Vec<RecordBatch>, SqlError> {
+    let is_elsewhere = shares.iter().any(Snapshot::is_elsewhere);
     let collect = move || {
         let rows = shares.iter().flat_map(Snapshot::rows).collect::<Result<Vec<RecordBatch>, _>>();
         rows.map_err(SqlError::from)
     };
-    if keys <= KEYS_INLINE_MAX {
+    if keys <= KEYS_INLINE_MAX && !is_elsewhere {
         return collect();
     }
     tokio::task::spawn_blocking(collect).await.map_err(SqlError::internal)?
