@@ -5,6 +5,8 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::iter::Sum;
+use std::ops::AddAssign;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 
@@ -429,10 +431,7 @@ impl Engine {
         let (reply, replies) = mpsc::channel();
         // Whoever asked has not gone: it waits.
         self.send(&Command::Measure(relation, Arc::new(move |size| reply.send(size).unwrap_or_default())));
-        replies.iter().take(self.workers()).fold(StateSize::default(), |total, size: StateSize| StateSize {
-            updates: total.updates + size.updates,
-            bytes: total.bytes + size.bytes,
-        })
+        replies.iter().take(self.workers()).sum()
     }
 
     /// The state of a view that is complete before `at` and no further; `None` where it is not.
@@ -536,6 +535,25 @@ pub struct StateSize {
     pub updates: usize,
     /// Bytes held.
     pub bytes: usize,
+    /// Batches in which they are: what readers merge.
+    pub batches: usize,
+}
+
+impl AddAssign for StateSize {
+    fn add_assign(&mut self, other: StateSize) {
+        self.updates += other.updates;
+        self.bytes += other.bytes;
+        self.batches += other.batches;
+    }
+}
+
+impl Sum for StateSize {
+    fn sum<I: Iterator<Item = StateSize>>(sizes: I) -> StateSize {
+        sizes.fold(StateSize::default(), |mut total, size| {
+            total += size;
+            total
+        })
+    }
 }
 
 /// How a relation stands on a worker, or on all.
@@ -577,8 +595,7 @@ impl RelationReport {
         self.upper = self.upper.min(other.upper);
         self.since = self.since.max(other.since);
         self.is_hydrated &= other.is_hydrated;
-        self.state.updates += other.state.updates;
-        self.state.bytes += other.state.bytes;
+        self.state += other.state;
         self.hydration_rows += other.hydration_rows;
         self.hydration_rows_all += other.hydration_rows_all;
         self.failure = self.failure.take().or(other.failure);

@@ -397,8 +397,9 @@ impl<'w> WorkerState<'w> {
         for (id, installed) in &mut self.installed {
             let Installed { traces, borrowed, view: Some(view), .. } = installed else { continue };
             let is_own = |(place, _): &(usize, &TraceHandle)| !borrowed.contains(place);
-            let measure =
-                || traces.iter().enumerate().filter(is_own).map(|(_, trace)| size_of_trace(trace).1).sum();
+            let measure = || {
+                traces.iter().enumerate().filter(is_own).map(|(_, trace)| size_of_trace(trace).bytes).sum()
+            };
             if view.meter.measure(worker, &mut view.measured, measure) {
                 (self.crew.on_measured)(*id, &view.meter);
             }
@@ -637,10 +638,7 @@ fn is_readable(publication: &Publication, tick: Tick) -> Option<Result<(), Engin
 
 /// What traces hold.
 fn size_of<'t>(traces: impl Iterator<Item = &'t TraceHandle>) -> StateSize {
-    traces.map(size_of_trace).fold(StateSize::default(), |total, (updates, bytes)| StateSize {
-        updates: total.updates + updates,
-        bytes: total.bytes + bytes,
-    })
+    traces.map(size_of_trace).sum()
 }
 
 /// A worker's part of a delta: one of `peers` even pieces.

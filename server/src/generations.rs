@@ -19,7 +19,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use millrace_engine::{
-    Engine, EngineConfig, Log, Loss, Mesh, MeshError, ProgressSink, RealDisk, Replay, Tick,
+    Engine, EngineConfig, EngineError, Log, Loss, Mesh, MeshError, ProgressSink, RealDisk, Replay, Tick,
 };
 use millrace_sql::ExprCompiler;
 use tokio::runtime::Handle;
@@ -188,16 +188,9 @@ impl Generations {
             own(relation, upper);
             all(relation, upper);
         });
-        let compiler = Arc::new(ExprCompiler);
         let engine = match &self.mesh {
-            None => Engine::start(self.config, compiler, sink)?,
-            Some(mesh) => {
-                let (mesh, view_bytes_max) = (mesh.clone(), self.config.view_bytes_max);
-                let lead = move || Ok(Engine::lead(mesh.form()?, view_bytes_max, compiler, sink));
-                let led: Result<_, MeshError> =
-                    spawn_blocking(lead).await.map_err(|error| StartError::internal(error.to_string()))?;
-                led??
-            }
+            None => Engine::start(self.config, Arc::new(ExprCompiler), sink)?,
+            Some(mesh) => self.lead(mesh, sink).await?,
         };
         let lost = Lost::default();
         let told = lost.clone();
@@ -206,6 +199,20 @@ impl Generations {
             told.token.cancel();
         });
         Ok(Generation { engine, lost })
+    }
+
+    /// Forms a mesh, again where a process of it is lost before it has begun.
+    async fn lead(&self, mesh: &Arc<Mesh>, sink: ProgressSink) -> Result<Engine, StartError> {
+        loop {
+            let (mesh, sink, view_bytes_max) = (mesh.clone(), sink.clone(), self.config.view_bytes_max);
+            let lead = move || Ok(Engine::lead(mesh.form()?, view_bytes_max, Arc::new(ExprCompiler), sink));
+            let led: Result<_, MeshError> =
+                spawn_blocking(lead).await.map_err(|error| StartError::internal(error.to_string()))?;
+            match led? {
+                Err(EngineError::Stopped) => tokio::time::sleep(PAUSE_MIN).await,
+                led => return Ok(led?),
+            }
+        }
     }
 
     async fn replay(&self) -> Result<Replay, StartError> {

@@ -31,6 +31,7 @@ use timely::progress::{Antichain, Stamp};
 
 use super::meter::{Meter, Waiting};
 use super::turns::Turns;
+use crate::engine::StateSize;
 use crate::state::{RowSpine, Shared, UpdateBatcher, Updates};
 use crate::types::Tick;
 
@@ -275,11 +276,10 @@ fn release(trace: &mut TraceHandle) {
     trace.set_physical_compaction(AntichainRef::new(&[]));
 }
 
-/// What a trace holds: updates and bytes.
-pub(crate) fn size_of_trace(trace: &TraceHandle) -> (usize, usize) {
-    batches_of(trace)
-        .iter()
-        .fold((0, 0), |(updates, bytes), batch| (updates + batch.len(), bytes + batch.bytes()))
+/// What a trace holds.
+pub(crate) fn size_of_trace(trace: &TraceHandle) -> StateSize {
+    let of = |batch: &Shared| StateSize { updates: batch.len(), bytes: batch.bytes(), batches: 1 };
+    batches_of(trace).iter().map(of).sum()
 }
 
 /// How much a trace merges while nothing arrives (spines do not by themselves).

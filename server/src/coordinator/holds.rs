@@ -88,6 +88,11 @@ impl Holds {
         self.hold(&mut self.lock(), tick)
     }
 
+    /// How many holds there are.
+    pub fn count(&self) -> usize {
+        self.lock().held.values().sum()
+    }
+
     /// The newest tick.
     pub fn newest_tick(&self) -> Tick {
         self.lock().newest

@@ -65,6 +65,14 @@ fn metrics_text(http: &Http) -> String {
     );
     text.metric("millrace_newest_tick", "gauge", "The newest tick.", server.holds().newest_tick());
     text.metric("millrace_since_tick", "gauge", "The first tick that can be read.", server.holds().since());
+    text.metric("millrace_holds", "gauge", "Holds on ticks.", server.holds().count() as u64);
+    let buffered = server.hubs().buffered_bytes() as u64;
+    text.metric(
+        "millrace_subscription_buffer_bytes",
+        "gauge",
+        "Bytes of changes kept for subscribers.",
+        buffered,
+    );
     text.metric("millrace_connections", "gauge", "Clients connected.", server.connections() as u64);
     let subscriptions = server.hubs().counts();
     let followers = subscriptions.followers.load(Ordering::Relaxed) as u64;
@@ -138,6 +146,10 @@ fn relation_metrics(server: &Server, text: &mut Text) {
         catalog.relations().map(|relation| (relation, server.engine().state_size(relation.id))).collect();
     for (relation, size) in &sizes {
         text.of_relation("millrace_relation_state_bytes", &catalog, relation, size.bytes as u64);
+    }
+    text.family("millrace_relation_state_batches", "gauge", "Batches of state.");
+    for (relation, size) in &sizes {
+        text.of_relation("millrace_relation_state_batches", &catalog, relation, size.batches as u64);
     }
     text.family("millrace_relation_state_updates", "gauge", "Updates held in state.");
     for (relation, size) in &sizes {

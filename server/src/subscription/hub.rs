@@ -119,6 +119,11 @@ impl Hubs {
         seat
     }
 
+    /// The bytes of changes that are kept for followers.
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        self.lock().values().flatten().map(|hub| hub.lock().ring.bytes()).sum()
+    }
+
     /// The workers are lost: holds what is followed where each hub stands, and gives the first tick that must be
     /// readable in the next generation.
     pub(crate) fn hold(&self, holds: &Arc<Holds>) -> Tick {

@@ -52,6 +52,11 @@ struct Slot {
 }
 
 impl Ring {
+    /// The bytes of the changes that are kept.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// For the changes after a tick.
     pub(super) fn new(floor: Tick) -> Ring {
         Ring { slots: VecDeque::new(), first: 1, passed: 1, before: 0, floor, bytes: 0 }

@@ -238,11 +238,41 @@ async fn a_killed_process_is_waited_for_and_nothing_is_lost() {
     load.wait_more();
     load.check(&stage.server).await;
     let metrics = stage.server.get("/metrics").1;
-    for metric in
-        ["millrace_processes 2", "millrace_generation 5", "millrace_workers 2", "millrace_workers_lost 0"]
-    {
+    for metric in ["millrace_processes 2", "millrace_workers 2", "millrace_workers_lost 0"] {
         assert!(metrics.contains(metric), "{metric}");
     }
+    let generation = metrics.lines().find_map(|line| line.strip_prefix("millrace_generation "));
+    assert!(generation.unwrap().parse::<u64>().unwrap() >= 5, "{generation:?}");
+}
+
+/// Whoever waits can be told that it takes too long, and the server can be stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_process_can_give_up() {
+    let mut stage = Stage::of_two();
+    let client = stage.server.connect().await;
+    client.batch_execute("CREATE TABLE t (x int)").await.unwrap();
+    stage.server.peers().kill(1);
+    stage.wait_lost();
+    client.batch_execute("SET statement_timeout = 300").await.unwrap();
+    for text in ["SELECT count(*) FROM t", "INSERT INTO t VALUES (1)"] {
+        let error = client.batch_execute(text).await.unwrap_err();
+        assert_eq!(error.code().map(|code| code.code()), Some("57014"), "{text}: {error:?}");
+    }
+    let (status, body) = stage.server.get("/health");
+    assert!(status == 503 && body.contains("\"waiting\":\"") && body.contains("process 1"), "{body}");
+    let http = ureq::post(&format!("http://{}/v1/tables/t", stage.server.http()))
+        .config()
+        .http_status_as_error(false)
+        .build();
+    assert_eq!(http.header("Content-Type", "application/json").send("{\"x\": 2}").unwrap().status(), 429);
+    let waiting = tokio::spawn(async move {
+        client.batch_execute("SET statement_timeout = 0").await?;
+        client.query_one("SELECT count(*) FROM t", &[]).await
+    });
+    assert_eq!(stage.server.stop(), Some(0));
+    assert!(waiting.await.unwrap().is_err());
+    stage.server.restart();
+    assert_eq!(stage.server.query("SELECT count(*) FROM t"), "0");
 }
 
 /// Its connections stand, and nothing comes.
