@@ -298,7 +298,7 @@ fn silence_is_broken_in_time() {
     until(&mut socket, b"\"changes\":[]}");
     // A ping without a content.
     until(&mut socket, &[0x89, 0]);
-    until(&mut events, b"\n\n3\r\n:\n\n\r\n");
+    until(&mut events, b"\r\n3\r\n:\n\n\r\n");
     let mut answer = String::new();
     body.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("08P01"), "{answer}");
