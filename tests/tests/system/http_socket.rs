@@ -252,7 +252,8 @@ fn who_does_not_read_is_cut_and_nobody_else() {
     signal("STOP", lazy.process.id());
     let mut lazy_events = Events::open(&server, "t", None).unwrap();
     let (mut socket, mut events) = (Socket::open(&server, "t"), Events::open(&server, "t", None).unwrap());
-    (socket.changes(), events.changes());
+    socket.changes();
+    events.changes();
     for n in 0..ROWS {
         server.query(&format!("insert into t values ({n}, repeat('x', 8388608))"));
         let (of_socket, of_events) = (socket.changes().0, events.changes().0);
