@@ -1,5 +1,7 @@
 //! What several benches share: the CPU clock, medians, plans without SQL.
 
+pub mod following; // one view, many who follow it
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -18,7 +18,7 @@ const WORKERS_MAX: usize = 1024;
 /// The most processes of a cluster.
 const PROCESSES_MAX: usize = 64;
 
-/// The most that --max-connections can be.
+/// The most that --max-connections and --max-http-connections can be.
 const CONNECTIONS_MAX: usize = 100_000;
 
 /// The most that --http-body-bytes can be: what a body holds, one commit must hold.
@@ -54,6 +54,10 @@ pub struct RawConfig {
     /// The most PostgreSQL clients at once; further ones are refused.
     #[arg(long, env = "MILLRACE_MAX_CONNECTIONS", default_value_t = 1_000, value_name = "NUMBER")]
     pub max_connections: usize,
+
+    /// The most HTTP connections at once; further ones are closed at once.
+    #[arg(long, env = "MILLRACE_MAX_HTTP_CONNECTIONS", default_value_t = 4_096, value_name = "NUMBER")]
+    pub max_http_connections: usize,
 
     /// A client that has not asked for its session, or not sent the head of its HTTP request, by then is dropped.
     #[arg(long, env = "MILLRACE_CONNECT_SECONDS", default_value_t = 10, value_name = "SECONDS")]
@@ -107,6 +111,8 @@ pub struct Config {
     pub view_memory_bytes: Option<usize>,
     /// The most PostgreSQL clients at once, at least 1.
     pub max_connections: usize,
+    /// The most HTTP connections at once, at least 1.
+    pub max_http_connections: usize,
     /// How long a client may take to ask for its session, or to send the head of its HTTP request.
     pub connect_time: Duration,
     /// Further names by which HTTP may be asked for, in lower case.
@@ -194,11 +200,13 @@ impl TryFrom<RawConfig> for Config {
         if !(1..=WORKERS_MAX).contains(&workers) {
             return Err(StartError::refused(format!("--workers is 1 to {WORKERS_MAX}, not {workers}")));
         }
-        if !(1..=CONNECTIONS_MAX).contains(&raw.max_connections) {
-            let given = raw.max_connections;
-            return Err(StartError::refused(format!(
-                "--max-connections is 1 to {CONNECTIONS_MAX}, not {given}"
-            )));
+        for (flag, given) in
+            [("--max-connections", raw.max_connections), ("--max-http-connections", raw.max_http_connections)]
+        {
+            if !(1..=CONNECTIONS_MAX).contains(&given) {
+                let message = format!("{flag} is 1 to {CONNECTIONS_MAX}, not {given}");
+                return Err(StartError::refused(message));
+            }
         }
         Ok(Config {
             pg_addr: loopback("--pg-addr", raw.pg_addr)?,
@@ -208,6 +216,7 @@ impl TryFrom<RawConfig> for Config {
             lag_bytes: raw.lag_bytes,
             view_memory_bytes: Some(raw.view_memory_bytes).filter(|bytes| *bytes > 0),
             max_connections: raw.max_connections,
+            max_http_connections: raw.max_http_connections,
             connect_time: Duration::from_secs(raw.connect_seconds.clamp(1, 3_600)),
             http_allowed_hosts: raw.http_allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
             http_body_bytes: raw.http_body_bytes.clamp(1, HTTP_BODY_BYTES_MAX),
@@ -244,7 +253,8 @@ mod tests {
         assert!(resolve(&["--pg-addr", "[::1]:6432"]).is_ok());
         assert_eq!(config.view_memory_bytes, Some(4 << 30));
         assert_eq!(resolve(&["--view-memory-bytes", "0"]).unwrap().view_memory_bytes, None);
-        assert_eq!((config.max_connections, config.connect_time), (1_000, Duration::from_secs(10)));
+        assert_eq!((config.max_connections, config.max_http_connections), (1_000, 4_096));
+        assert_eq!(config.connect_time, Duration::from_secs(10));
     }
 
     #[test]
@@ -277,6 +287,7 @@ mod tests {
     fn what_cannot_be_is_refused() {
         assert_eq!(resolve(&["--workers", "0"]).unwrap_err().exit_code, 78);
         assert_eq!(resolve(&["--max-connections", "0"]).unwrap_err().exit_code, 78);
+        assert_eq!(resolve(&["--max-http-connections", "100001"]).unwrap_err().exit_code, 78);
         let error = resolve(&["--pg-addr", "0.0.0.0:6432"]).unwrap_err();
         assert!(error.message.contains("loopback"), "{error}");
         assert!(resolve(&["--http-addr", "192.168.1.1:80"]).is_err());

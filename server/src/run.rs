@@ -80,6 +80,7 @@ impl Running {
         let limits = Limits { sessions: config.max_connections, opening_time: config.connect_time };
         let settings = http::Settings {
             head_time: config.connect_time,
+            connections_max: config.max_http_connections,
             allowed_hosts: config.http_allowed_hosts,
             body_bytes_max: config.http_body_bytes,
         };

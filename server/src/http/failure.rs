@@ -1,6 +1,6 @@
 //! Errors as answers: JSON with PostgreSQL's fields, and the status that fits the SQLSTATE.
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use millrace_sql::SqlError;
@@ -10,6 +10,9 @@ use crate::ingest::BadRow;
 
 /// How many seconds an overloaded server asks for.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// The one version of WebSocket that there is.
+const WEBSOCKET_VERSION: HeaderValue = HeaderValue::from_static("13");
 
 /// A request that failed.
 #[derive(Debug)]
@@ -56,6 +59,11 @@ impl Failure {
         Failure { error: Box::new(self.error.hint(hint)), ..self }
     }
 
+    /// SQLSTATE and message.
+    pub(super) fn told(&self) -> (&str, &str) {
+        (&self.error.sqlstate, &self.error.message)
+    }
+
     /// The answer in the words of InfluxDB: version 1 has one text as `error`, version 2 `code` and `message`.
     pub(super) fn into_influx_response(self) -> Response {
         let place = match (self.line, &self.column) {
@@ -83,6 +91,9 @@ impl Failure {
         let mut response = (self.status, [(CONTENT_TYPE, "application/json")], text).into_response();
         if self.status == StatusCode::TOO_MANY_REQUESTS {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        if self.status == StatusCode::UPGRADE_REQUIRED {
+            response.headers_mut().insert(SEC_WEBSOCKET_VERSION, WEBSOCKET_VERSION);
         }
         response
     }

@@ -55,6 +55,8 @@ const USER: &str = "http";
 pub struct Settings {
     /// How long a client may take to send the head of a request.
     pub head_time: Duration,
+    /// The most connections at once, at least 1; further ones are closed at once.
+    pub connections_max: usize,
     /// Further names of this machine, in lower case.
     pub allowed_hosts: Vec<String>,
     /// The longest body.

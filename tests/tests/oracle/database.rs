@@ -46,6 +46,7 @@ impl Database {
             lag_bytes,
             view_memory_bytes,
             max_connections: 1,
+            max_http_connections: 1,
             connect_time: PATIENCE,
             http_allowed_hosts: Vec::new(),
             http_body_bytes: 1 << 20,

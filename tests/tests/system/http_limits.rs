@@ -143,3 +143,36 @@ fn the_server_stops_though_a_client_keeps_its_connection() {
     assert_eq!(&answer, b"HTTP/1.1 200");
     assert_eq!(server.stop(), Some(0));
 }
+
+/// The view is quadratic in the rows of its table, so that each batch keeps it busy for about four times as long as the
+/// one before, until a commit has waited for more than five seconds.
+#[test]
+fn commits_over_http_wait_for_views_and_are_asked_to_come_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = launch(&folder, &["--lag-bytes", "1"]);
+    server.query("create table t (k int, n int)");
+    server.query("create materialized view pairs as select count(*) as n from t a join t b on a.k = b.k and a.n <> b.n");
+    let http = Http::of(&server);
+    let mut next = 0;
+    let mut add = |count: usize| {
+        let rows: Vec<String> = (next..next + count).map(|n| format!("{{\"k\":1,\"n\":{n}}}")).collect();
+        let reply = http.json("t", &format!("[{}]", rows.join(",")));
+        if reply.status == 200 {
+            next += count;
+        }
+        reply
+    };
+    let mut count = 500;
+    let reply = loop {
+        let reply = add(count);
+        if reply.status != 200 {
+            break reply;
+        }
+        count *= 2;
+    };
+    assert_eq!(reply.error(), (429, "53000".to_owned(), None, None));
+    assert_eq!(reply.retry_after.as_deref(), Some("1"));
+    millrace_tests::wait_for("the view to be there", || (add(1).status == 200).then_some(()));
+    // What was refused was not done.
+    assert_eq!(server.query("select count(*) from t"), next.to_string());
+}

@@ -7,17 +7,17 @@ use serde_json::{Value, json};
 
 /// An event as a client gets it: only what has its end.
 #[derive(Debug)]
-struct Event {
-    kind: String,
+pub(crate) struct Event {
+    pub(crate) kind: String,
     id: Option<String>,
-    data: Value,
+    pub(crate) data: Value,
 }
 
 /// The events of one subscription.
-struct Events(BufReader<ureq::BodyReader<'static>>);
+pub(crate) struct Events(BufReader<ureq::BodyReader<'static>>);
 
 impl Events {
-    fn open(server: &Server, path: &str, last: Option<&str>) -> Result<Events, (u16, Value)> {
+    pub(crate) fn open(server: &Server, path: &str, last: Option<&str>) -> Result<Events, (u16, Value)> {
         let config =
             ureq::Agent::config_builder().http_status_as_error(false).timeout_recv_body(Some(PATIENCE));
         let agent: ureq::Agent = config.build().into();
@@ -36,7 +36,7 @@ impl Events {
     }
 
     /// The next event; none at the end.
-    fn next(&mut self) -> Option<Event> {
+    pub(crate) fn next(&mut self) -> Option<Event> {
         let (mut kind, mut id, mut data) = ("message".to_owned(), None, None);
         loop {
             let mut line = String::new();
@@ -58,7 +58,7 @@ impl Events {
     }
 
     /// The changes of the next event, and its id.
-    fn changes(&mut self) -> (Value, String) {
+    pub(crate) fn changes(&mut self) -> (Value, String) {
         let event = self.next().expect("an event");
         assert_eq!(event.kind, "message", "{event:?}");
         let id = event.id.expect("an id");
@@ -67,11 +67,11 @@ impl Events {
     }
 }
 
-fn row(diff: i64, k: i64, n: i64) -> Value {
+pub(crate) fn row(diff: i64, k: i64, n: i64) -> Value {
     json!({ "diff": diff, "row": { "k": k, "n": n } })
 }
 
-fn start() -> Server {
+pub(crate) fn start() -> Server {
     let server = Server::start();
     server.query(
         "create table t (k int, v int); \

@@ -14,6 +14,7 @@ mod http; // rows over HTTP: forms, errors, kills, concurrency
 mod http_client; // an HTTP client of other hands
 mod http_influx;
 mod http_limits; // who may ask, how long, how much
+mod http_socket; // WebSockets
 mod http_sql; // statements over HTTP
 mod http_subscribe; // server-sent events
 mod idle; // no work without a cause

@@ -3,7 +3,7 @@
 //!
 //! The page's terminals: `sh server` and `sh kill` are the server's, `sh watch` and `sh load` go on
 //! while the next blocks run, `sh` and `sql` run to their end. What differs here is only where the
-//! server listens.
+//! server listens, and that `sh fetch` finds its files on this machine.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,22 @@ use millrace_tests::{Launch, Postgres, Process, Psql, Server, wait_for};
 
 use crate::page::{Answers, Block, blocks, root};
 
-const FILE: &str = "machine_temperature_system_failure.csv";
+const FILE: &str = "nab/machine_temperature_system_failure.csv";
+
+/// What is compared with PostgreSQL.
+const RELATIONS: [&str; 11] = [
+    "readings",
+    "hourly",
+    "hot",
+    "sensors",
+    "measurements",
+    "latest",
+    "hours",
+    "profiles",
+    "outliers",
+    "board",
+    "peaks",
+];
 
 /// How many commits of the load are acknowledged at least before the kill.
 const LOADED_BEFORE_KILL: usize = 300;
@@ -26,11 +41,13 @@ struct Walk {
     server: Option<Server>,
     watch: Option<(Process, BufReader<ChildStdout>)>,
     load: Option<Process>,
-    /// Whether the file is the one whose numbers stand on the page.
-    is_real: bool,
+    /// Where the files are whose numbers stand on the page; generated ones have others.
+    real: Option<PathBuf>,
     answers: Answers,
     /// What the last block printed.
     output: String,
+    /// The statements that made and filled the tables of the nine sensors.
+    tables: String,
     /// The statements that made the views.
     views: String,
     /// Behind everything that lives in it: fields go in this order.
@@ -40,16 +57,29 @@ struct Walk {
 impl Walk {
     fn new() -> Walk {
         let folder = tempfile::tempdir().unwrap();
-        let real = root().parent().unwrap().join("shared/data/nab").join(FILE);
-        let is_real = real.exists();
-        if is_real {
-            std::fs::copy(&real, folder.path().join(FILE)).unwrap();
-        } else {
-            std::fs::write(folder.path().join(FILE), generated()).unwrap();
-        }
-        let (output, views) = (String::new(), String::new());
+        let real = root().ancestors().map(|above| above.join("shared/data/nab")).find(|files| files.exists());
+        let (output, tables, views) = Default::default();
         let answers = Answers::of(root().join("docs/quickstart.md"));
-        Walk { folder, server: None, watch: None, load: None, is_real, answers, output, views }
+        Walk { folder, server: None, watch: None, load: None, real, answers, output, tables, views }
+    }
+
+    /// Runs a block with a curl that takes what it is asked for from this machine.
+    fn fetch(&self, block: &Block) {
+        let from = match &self.real {
+            Some(files) => format!("{}/\"$name\"", files.display()),
+            None => {
+                std::fs::write(self.folder.path().join("generated"), generated()).unwrap();
+                "generated".to_owned()
+            }
+        };
+        let curl =
+            format!("curl() {{ name=$(basename \"${{@: -1}}\"); mkdir -p nab; cp {from} nab/\"$name\"; }}");
+        let script = format!("{curl}\n{}", block.text);
+        let mut command = Command::new("bash");
+        let output =
+            command.args(["-euc", &script]).current_dir(self.folder.path()).output().expect("install bash");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stderr}fetch it into the folder of the others:\n{}", block.text);
     }
 
     fn server(&self) -> &Server {
@@ -74,6 +104,7 @@ impl Walk {
 
     fn run(&mut self, block: &Block) {
         match block.kind.as_str() {
+            "sh fetch" => self.fetch(block),
             "sh server" => self.start(),
             "text server" => self.compare(block, &self.told()),
             "sh" => {
@@ -117,12 +148,13 @@ impl Walk {
         self.output = String::from_utf8(output.stdout).unwrap();
         if block.text.contains("CREATE MATERIALIZED VIEW") {
             self.views.push_str(&block.text);
+        } else if ["INTO sensors", "INTO measurements"].iter().any(|writes| block.text.contains(writes)) {
+            self.tables.push_str(&block.text);
         }
     }
 
-    /// The numbers on the page are those of the real file; a generated one has others.
     fn compare(&mut self, block: &Block, output: &str) {
-        if self.is_real {
+        if self.real.is_some() {
             self.answers.check(block, output);
         }
     }
@@ -197,23 +229,36 @@ fn assert_agree(server: &Server, postgres: &Postgres, relation: &str) {
     }
 }
 
-/// The same table in PostgreSQL, by way of the client's own ledger: the file, less what the page
-/// deletes, and the first `loaded` rows of the load.
-fn postgres_with(folder: &Path, loaded: usize, views: &str) -> Postgres {
+/// The same tables in PostgreSQL, by way of the client's own ledger: the file, less what the page
+/// deletes, and the first `loaded` rows of the load; and all files.
+fn postgres_with(folder: &Path, loaded: usize, tables: &str, views: &str) -> Postgres {
     let postgres = Postgres::start();
     let file = std::fs::read_to_string(folder.join(FILE)).unwrap();
     let later = file.lines().skip(1).take(loaded).map(|line| line.replacen("201", "203", 1) + "\n");
     std::fs::write(folder.join("later.csv"), later.collect::<String>()).unwrap();
+    std::fs::write(folder.join("all.csv"), all_measurements(&folder.join("nab"))).unwrap();
     let script = format!(
         "CREATE TABLE readings (ts timestamp NOT NULL, value double precision);\n\
          \\copy readings FROM '{folder}/{FILE}' WITH (FORMAT csv, HEADER)\n\
          DELETE FROM readings WHERE value > 105;\n\
-         \\copy readings FROM '{folder}/later.csv' WITH (FORMAT csv)\n{views}",
+         \\copy readings FROM '{folder}/later.csv' WITH (FORMAT csv)\n{tables}\
+         \\copy measurements FROM '{folder}/all.csv' WITH (FORMAT csv)\n{views}",
         folder = folder.display()
     );
     let answer = postgres.psql().script(&["-q", "-v", "ON_ERROR_STOP=1"], &script);
     assert!(answer.success, "{}", answer.stderr);
     postgres
+}
+
+/// The lines of all files, each with the name of its file in front.
+fn all_measurements(nab: &Path) -> String {
+    let files = std::fs::read_dir(nab).unwrap().map(|file| file.unwrap().path());
+    let lines = files.flat_map(|file| {
+        let sensor = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(file).unwrap();
+        text.lines().skip(1).map(|line| format!("{sensor},{line}\n")).collect::<Vec<_>>()
+    });
+    lines.collect()
 }
 
 #[test]
@@ -233,8 +278,8 @@ fn the_quickstart_works_as_it_is_written() {
     answers.finish();
     let server = walk.server();
     let loaded = server.query("SELECT count(*) FROM readings WHERE ts >= '2033-01-01'").parse().unwrap();
-    let postgres = postgres_with(walk.folder.path(), loaded, &walk.views);
-    for relation in ["readings", "hourly", "hot"] {
+    let postgres = postgres_with(walk.folder.path(), loaded, &walk.tables, &walk.views);
+    for relation in RELATIONS {
         assert_agree(server, &postgres, relation);
     }
 }

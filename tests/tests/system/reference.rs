@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 
 use millrace_tests::{Process, Server};
 
+use crate::clients::libraries;
 use crate::page::{Answers, Block, blocks, root};
 
 /// A psql that reads its script from a file, with what it prints in the order in which it happens.
@@ -34,11 +35,15 @@ fn run(server: &Server, text: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What a script of curls prints.
+/// What a script of curls prints; its Python is that of the clients, with their libraries.
 fn curl(server: &Server, text: &str) -> String {
     let text = text.replace("127.0.0.1:8432", &server.http().to_string());
+    let mut path = libraries().join("python/bin").into_os_string();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
     let mut command = Command::new("bash");
-    let output = command.args(["-c", &text]).stdin(Stdio::null()).env("LC_ALL", "C.UTF-8").output().unwrap();
+    command.args(["-c", &text]).stdin(Stdio::null()).env("LC_ALL", "C.UTF-8").env("PATH", path);
+    let output = command.output().unwrap();
     String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
 }
 

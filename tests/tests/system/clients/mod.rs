@@ -16,7 +16,7 @@ use millrace_tests::{PATIENCE, Process, Server, binary};
 use crate::page::root;
 
 /// What to do where a client's libraries are missing.
-const INSTALL: &str = "run ./test, which installs the clients' libraries";
+pub(crate) const INSTALL: &str = "run ./test, which installs the clients' libraries";
 
 /// The clients, as steps.txt names them.
 const CLIENTS: [&str; 6] = ["psql", "psycopg", "asyncpg", "node", "jdbc", "tokio-postgres"];
