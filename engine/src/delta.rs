@@ -191,6 +191,12 @@ impl Delta {
         }
     }
 
+    /// One of `parts` even pieces; `None` where it is empty.
+    pub(crate) fn part(&self, place: usize, parts: usize) -> Option<Delta> {
+        let (from, to) = (self.len() * place / parts, self.len() * (place + 1) / parts);
+        (to > from).then(|| self.slice(from, to - from))
+    }
+
     /// The same changes with other columns (of the same number of rows).
     pub fn with_rows(&self, rows: RecordBatch) -> Delta {
         debug_assert_eq!(rows.num_rows(), self.len());

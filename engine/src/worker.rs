@@ -415,7 +415,7 @@ impl<'w> WorkerState<'w> {
             if *input.time() < tick {
                 input.advance_to(tick);
             }
-            let parts = deltas.iter().filter_map(|delta| part_of(delta, place, workers));
+            let parts = deltas.iter().filter_map(|delta| delta.part(place, workers));
             let mut container = Deltas { list: parts.map(Arc::new).collect() };
             if !container.list.is_empty() {
                 input.send_batch(&mut container);
@@ -639,11 +639,4 @@ fn is_readable(publication: &Publication, tick: Tick) -> Option<Result<(), Engin
 /// What traces hold.
 fn size_of<'t>(traces: impl Iterator<Item = &'t TraceHandle>) -> StateSize {
     traces.map(size_of_trace).sum()
-}
-
-/// A worker's part of a delta: one of `peers` even pieces.
-fn part_of(delta: &Delta, worker: usize, peers: usize) -> Option<Delta> {
-    let from = delta.len() * worker / peers;
-    let to = delta.len() * (worker + 1) / peers;
-    (to > from).then(|| delta.slice(from, to - from))
 }

@@ -208,8 +208,7 @@ impl What {
 
     /// One worker's share in the generation after a lost one.
     async fn share_after(&self, lost: &Engine, worker: usize) -> Result<Snapshot, EngineError> {
-        self.engines.after(lost).await?;
-        let engine = self.engines.newest();
+        let engine = self.engines.after(lost).await?;
         let mut reading = Reading { answer: self.ask(&engine), engine, what: self.clone() };
         let shares = reading.numbered().await?;
         shares.into_iter().find(|(of, _)| *of == worker).map(|(_, share)| share).ok_or(EngineError::Stopped)

@@ -151,7 +151,7 @@ impl Generations {
                 (generation, Some(_)) => {
                     // Who begins to follow from now on asks the new one; `go_on` sees to all who began before.
                     server.engines().publish(generation.engine.clone());
-                    server.hubs().go_on(&generation.engine);
+                    server.hubs().go_on(&generation.engine, server.holds());
                     server.coordinator().resume(generation.engine.clone()).map_err(stopped)?;
                     let milliseconds = began.elapsed().as_millis();
                     info!(milliseconds, generation = server.engines().generation(), "the workers go on");

@@ -3,8 +3,9 @@
 //! Nobody reads history from before the start, so neighbouring commits are put together at the
 //! tick of the last: a million small commits come back as a few hundred batches. A change of the
 //! catalog ends such a batch. When workers are replaced while clients stay, the history that somebody
-//! still reads begins at the floor, and commits behind it come one by one. Memory is bounded: the replay waits while the engine is more than
-//! `lag_bytes` behind. Invariant: what cannot be applied refuses the start; nothing is skipped.
+//! still reads begins at the floor, and commits behind it come one by one. Memory is bounded: the
+//! replay waits while the engine is more than `lag_bytes` behind. Invariant: what cannot be applied
+//! refuses the start; nothing is skipped.
 
 use std::collections::BTreeMap;
 use std::mem;

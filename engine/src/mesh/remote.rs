@@ -331,7 +331,5 @@ pub(crate) fn part_of_process(delta: &Delta, process: usize, processes: usize) -
     if delta.len() < SPREAD_ROWS_MIN {
         return (process == 0).then(|| delta.clone());
     }
-    let from = delta.len() * process / processes;
-    let to = delta.len() * (process + 1) / processes;
-    (to > from).then(|| delta.slice(from, to - from))
+    delta.part(process, processes)
 }

@@ -26,13 +26,14 @@ pub(super) enum End {
 /// It has no bound of its own: the task takes what is complete at once, and commits wait while more
 /// than `--lag-bytes` of them are not.
 pub(super) struct Feed {
+    workers: usize,
     state: Mutex<FeedState>,
     /// Told at each event.
     pub(super) told: Notify,
 }
 
 struct FeedState {
-    /// Counts the generations of workers that have told something.
+    /// How often it has begun anew.
     generation: u64,
     fold: Fold,
     end: Option<End>,
@@ -41,20 +42,21 @@ struct FeedState {
 impl Feed {
     pub(super) fn new(workers: usize, as_of: Tick) -> Feed {
         let state = FeedState { generation: 0, fold: Fold::new(workers, as_of), end: None };
-        Feed { state: Mutex::new(state), told: Notify::new() }
+        Feed { workers, state: Mutex::new(state), told: Notify::new() }
     }
 
-    /// What the workers of a generation tell goes here.
+    /// What workers tell goes here, until it begins anew.
     pub(super) fn sink(self: &Arc<Self>) -> SubscriptionSink {
         let (feed, generation) = (self.clone(), self.lock().generation);
         Arc::new(move |event| feed.take_in(generation, event))
     }
 
-    /// The workers are others now, and tell what came behind `as_of`: what is not complete is forgotten.
-    pub(super) fn begin_anew(&self, workers: usize, as_of: Tick) {
+    /// Forgets what was not taken: other workers tell what came behind `as_of`. How often it has begun anew.
+    pub(super) fn begin_anew(&self, as_of: Tick) -> u64 {
         let mut state = self.lock();
         state.generation += 1;
-        state.fold = Fold::new(workers, as_of);
+        state.fold = Fold::new(self.workers, as_of);
+        state.generation
     }
 
     /// On a worker's thread: keeps the event, and answers whether more are wanted.
@@ -83,15 +85,16 @@ impl Feed {
         self.told.notify_one();
     }
 
-    /// The next complete tick; what was complete before the end comes before it.
+    /// The next complete tick, and how often the feed has begun anew before it; what was complete before the end comes
+    /// before it.
     ///
     /// # Errors
     /// The end.
-    pub(super) fn take_step(&self, newest: Tick) -> Result<Option<Step>, End> {
+    pub(super) fn take_step(&self, newest: Tick) -> Result<Option<(u64, Step)>, End> {
         let mut state = self.lock();
         match state.fold.next(newest) {
             Ok(None) => state.end.clone().map_or(Ok(None), Err),
-            Ok(step) => Ok(step),
+            Ok(Some(step)) => Ok(Some((state.generation, step))),
             Err(error) => Err(End::Error(error.into())),
         }
     }

@@ -57,6 +57,8 @@ struct State {
     ring: Ring,
     /// Everything through this tick is in the ring, or was.
     complete: Tick,
+    /// How often the feed has begun anew.
+    generation: u64,
     /// Keeps the tick behind which the workers tell readable, until they have begun.
     hold: Option<Arc<Hold>>,
     followers: usize,
@@ -128,16 +130,16 @@ impl Hubs {
     /// readable in the next generation.
     pub(crate) fn hold(&self, holds: &Arc<Holds>) -> Tick {
         let hubs = self.lock();
-        hubs.values().flatten().map(|hub| hub.hold(holds)).fold(holds.since(), Tick::min)
+        hubs.values().flatten().filter_map(|hub| hub.begin_anew(holds)).fold(holds.since(), Tick::min)
     }
 
-    /// The next generation has what is held: it tells what comes behind it.
-    pub(crate) fn go_on(&self, engine: &Engine) {
+    /// The next generation has what is held: it tells what comes behind it, also to those who have come meanwhile.
+    pub(crate) fn go_on(&self, engine: &Engine, holds: &Arc<Holds>) {
         for (relation, hubs) in self.lock().iter() {
             for hub in hubs {
-                let as_of = hub.stands_at();
-                hub.feed.begin_anew(engine.workers(), as_of);
-                engine.subscribe(*relation, as_of, hub.feed.sink());
+                if let Some(as_of) = hub.begin_anew(holds) {
+                    engine.subscribe(*relation, as_of, hub.feed.sink());
+                }
             }
         }
     }
@@ -162,6 +164,7 @@ impl Hub {
         let state = State {
             ring: Ring::new(as_of),
             complete: 0,
+            generation: 0,
             hold: Some(hold),
             followers: 0,
             left: Instant::now(),
@@ -192,20 +195,17 @@ impl Hub {
         Some(Seat { hub: self.clone(), place, changed, progressed })
     }
 
-    /// The tick behind which it has nothing yet.
-    fn stands_at(&self) -> Tick {
-        self.lock().complete.max(self.as_of)
-    }
-
-    /// Holds where it stands, also where that could not be read any more: where it stands.
-    fn hold(&self, holds: &Arc<Holds>) -> Tick {
+    /// Forgets what it has not taken in, and holds where it stands, also where that could not be read any more: where it
+    /// stands. `None`: it has ended.
+    fn begin_anew(&self, holds: &Arc<Holds>) -> Option<Tick> {
         let mut state = self.lock();
-        let tick = state.complete.max(self.as_of);
         if state.end.is_some() {
-            return Tick::MAX;
+            return None;
         }
+        let tick = state.complete.max(self.as_of);
         state.hold = Some(Arc::new(holds.again(tick)));
-        tick
+        state.generation = self.feed.begin_anew(tick);
+        Some(tick)
     }
 
     /// Takes in what the workers tell until the end, or until nobody has followed for a while.
@@ -235,19 +235,23 @@ impl Hub {
 
     /// Puts what is complete into the ring.
     fn take_steps(&self, newest: Tick) -> Result<(), End> {
-        while let Some(step) = self.feed.take_step(newest)? {
-            self.take_in(&step).map_err(End::Error)?;
+        while let Some((generation, step)) = self.feed.take_step(newest)? {
+            self.take_in(generation, &step).map_err(End::Error)?;
         }
         Ok(())
     }
 
-    fn take_in(&self, step: &Step) -> Result<(), SqlError> {
+    fn take_in(&self, generation: u64, step: &Step) -> Result<(), SqlError> {
         let changes: Vec<_> =
             step.changes.iter().map(|delta| cut(delta, &self.types)).collect::<Result<_, _>>()?;
         let rows = merge_tick(&self.types, &changes)?;
         let has_changes = !rows.is_empty();
         let now = Instant::now().into_std();
         let mut state = self.lock();
+        if generation != state.generation {
+            // The feed has begun anew since the step was taken: it comes again.
+            return Ok(());
+        }
         state.complete = step.tick;
         // Every worker has begun.
         drop(state.hold.take());

@@ -102,6 +102,7 @@ pub(crate) async fn reports(
     catalog: &Catalog,
 ) -> Result<Vec<(Arc<Relation>, RelationReport)>, SqlError> {
     let answers = engines.inspect().await.map_err(|_| stopped())?;
+    // A relation that was dropped since has no name to be shown under.
     let named = |report: RelationReport| Some((catalog.by_id(report.relation)?.clone(), report));
     Ok(RelationReport::merge(answers).into_iter().filter_map(named).collect())
 }
