@@ -86,3 +86,5 @@ SET application_name = 'x'
 CREATE TABLE later (a int)
 DROP TABLE nowhere
 DECLARE c CURSOR FOR SELECT a FROM d WHERE b = $1
+CREATE TABLE made AS SELECT a, $1::int AS more, t FROM d WHERE b = $2 AND c < $3
+CREATE TABLE made AS SELECT nothing FROM d

@@ -120,7 +120,7 @@ pub fn bind(statement: &Statement, catalog: &Catalog, parameters: Parameters) ->
 }
 
 /// What a client learns of a statement before it runs. As in PostgreSQL, only queries and changes of
-/// rows are looked at: a CREATE or DROP may be prepared before what it names exists. The columns of EXECUTE and of
+/// rows are looked at: any other CREATE or DROP may be prepared before what it names exists. The columns of EXECUTE and of
 /// FETCH only the session knows.
 ///
 /// # Errors
@@ -147,6 +147,9 @@ pub fn describe(
         StatementKind::Insert(insert) => of_change(&change::insert(insert, &scope)?),
         StatementKind::Update(update) => of_change(&change::update(update, &scope)?),
         StatementKind::Delete(delete) => of_change(&change::delete(delete, &scope)?),
+        StatementKind::CreateTableAs(create) => {
+            Description { parameters: scope.plan(&create.query)?.parameter_types().to_vec(), columns: None }
+        }
         StatementKind::Subscribe(subscribe) => rows(follow::subscribe(subscribe, &scope)?.columns),
         StatementKind::Explain(_) => rows(vec![text_column("QUERY PLAN")]),
         StatementKind::Show { name } => rows(shown_columns(name)),
@@ -157,7 +160,6 @@ pub fn describe(
         | StatementKind::DropSchema(_)
         | StatementKind::CreateTable(_)
         | StatementKind::CreateView(_)
-        | StatementKind::CreateTableAs(_)
         | StatementKind::CreateIndex(_)
         | StatementKind::CreateSequence(_)
         | StatementKind::AlterSequence(_)

@@ -160,6 +160,23 @@ async fn parameter_types_are_inferred_from_their_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_is_made_of_a_query_with_parameters() {
+    let mut server = Server::start();
+    let client = server.connect().await;
+    table(&client, 3).await;
+    let sql = "CREATE TABLE made AS SELECT a * $1 AS times, b FROM t WHERE a > $2";
+    let statement = client.prepare(sql).await.unwrap();
+    assert_eq!((statement.params(), statement.columns().len()), (&[Type::INT4, Type::INT4][..], 0));
+    assert_eq!(client.execute(&statement, &[&7i32, &0i32]).await.unwrap(), 2);
+    assert_eq!(code(client.execute(&statement, &[&7i32, &0i32]).await), "42P07");
+    assert_eq!(code(client.execute("CREATE TABLE other AS SELECT 1 / $1 AS n", &[&0i32]).await), "22012");
+    assert_eq!(code(client.batch_execute("SELECT * FROM other").await), "42P01");
+    server.restart();
+    let client = server.connect().await;
+    assert_eq!(texts(&client, "SELECT * FROM made ORDER BY times").await, ["7|row 1", "14|row 2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_portal_gives_its_rows_in_portions() {
     let server = Server::start();
     let mut client = server.connect().await;
