@@ -47,7 +47,7 @@ pub use statement::{
     CopySource, CopyTo, CursorSource, Declare, Direction, Execute, Fetch, Prepare, Reach, SavepointAction,
     Setting, Statement, StatementKind,
 };
-pub use system::{DATABASE, OWNER, Schema, SystemRelation, oid_of, oid_of_schema};
+pub use system::{Builtins, DATABASE, OWNER, Schema, SystemRelation, oid_of, oid_of_schema};
 pub use temporary::{
     create_temporary_schema, creates_temporary, is_temporary, is_temporary_schema, temporary_schema_name,
 };

@@ -18,7 +18,7 @@ use super::volatile::relation_by_name;
 use crate::bind::no_schema;
 use crate::error::SqlError;
 use crate::parse::expression;
-use crate::system::{DATABASE, Schema, oid_of, oid_of_schema};
+use crate::system::{DATABASE, Schema, SystemRelation, is_builtin, oid_of, oid_of_schema};
 
 /// The definition of what has the oid `$1`.
 const DEFINITION: &str = "(SELECT \" text\" FROM (SELECT oid AS \" oid\", part AS \" part\", definition AS \
@@ -52,6 +52,10 @@ const FORMAT_TYPE: &str = "CASE $1 WHEN 16 THEN 'boolean' WHEN 17 THEN 'bytea' W
      WHEN 1187 THEN 'interval[]' WHEN 1231 THEN 'numeric[]' WHEN 1014 THEN 'character[]' \
      WHEN 1015 THEN 'character varying[]' WHEN 199 THEN 'json[]' WHEN 2951 THEN 'uuid[]' \
      WHEN 3807 THEN 'jsonb[]' \
+     WHEN 24 THEN 'regproc' WHEN 2205 THEN 'regclass' WHEN 2249 THEN 'record' WHEN 2275 THEN 'cstring' \
+     WHEN 2276 THEN '\"any\"' WHEN 2277 THEN 'anyarray' WHEN 2278 THEN 'void' WHEN 2281 THEN 'internal' \
+     WHEN 2283 THEN 'anyelement' WHEN 2776 THEN 'anynonarray' WHEN 5077 THEN 'anycompatible' \
+     WHEN 5078 THEN 'anycompatiblearray' WHEN 5079 THEN 'anycompatiblenonarray' \
      WHEN 0 THEN '-' ELSE '???' END";
 
 /// The name of a relation or schema as SQL writes it, with its schema where an unqualified name would not find it.
@@ -80,7 +84,25 @@ const PSEUDO_TYPES: [(&str, i64); 4] =
 /// Arrays of the catalogs are texts in PostgreSQL's text form, and no element of one has a quote.
 const ARRAY_TO_STRING: &str = "replace(btrim($1, '{}'), ',', $2)";
 
-/// There are no functions or statistics of users'.
+/// What functions take and give, and whether there is one, or an operator, of an oid: an unqualified name means each.
+const ARGUMENTS: &str = "(SELECT \" text\" FROM (SELECT oid AS \" oid\", arguments AS \" text\" FROM \
+     millrace.signatures) AS \" s\" WHERE \" oid\" = $1)";
+const IDENTITY: &str = "(SELECT \" text\" FROM (SELECT oid AS \" oid\", identity AS \" text\" FROM \
+     millrace.signatures) AS \" s\" WHERE \" oid\" = $1)";
+const RESULT: &str = "(SELECT \" text\" FROM (SELECT oid AS \" oid\", result AS \" text\" FROM \
+     millrace.signatures) AS \" s\" WHERE \" oid\" = $1)";
+const FUNCTION_IS_VISIBLE: &str = "(SELECT true FROM (SELECT oid AS \" oid\" FROM pg_catalog.pg_proc) AS \" p\" \
+     WHERE \" oid\" = $1)";
+const OPERATOR_IS_VISIBLE: &str = "(SELECT true FROM (SELECT oid AS \" oid\" FROM pg_catalog.pg_operator) AS \" o\" \
+     WHERE \" oid\" = $1)";
+
+/// The name of what has an oid; the oid where nothing has it.
+const NAME_OF_FUNCTION: &str = "CASE WHEN $1 = 0 THEN '-' ELSE coalesce((SELECT \" name\" FROM (SELECT oid AS \" oid\", \
+     proname AS \" name\" FROM pg_catalog.pg_proc) AS \" p\" WHERE \" oid\" = $1), $1::text) END";
+const NAME_OF_OPERATOR: &str = "CASE WHEN $1 = 0 THEN '0' ELSE coalesce((SELECT \" name\" FROM (SELECT oid AS \" oid\", \
+     oprname AS \" name\" FROM pg_catalog.pg_operator) AS \" o\" WHERE \" oid\" = $1), $1::text) END";
+
+/// There are no statistics, triggers or rules.
 const NOTHING: &str = "NULL::text";
 
 /// What was said of a relation, or of a column of it.
@@ -155,14 +177,14 @@ const FUNCTIONS: &[(&str, usize, &str)] = &[
     ("pg_conversion_is_visible", 1, VACANT_VISIBLE),
     ("pg_database_size", 1, SIZE_OF_DATABASE),
     ("pg_encoding_to_char", 1, "CASE $1 WHEN 6 THEN 'UTF8' ELSE '' END"),
-    ("pg_function_is_visible", 1, VACANT_VISIBLE),
+    ("pg_function_is_visible", 1, FUNCTION_IS_VISIBLE),
     ("pg_get_constraintdef", 1, DEFINITION_OF_CONSTRAINT),
     ("pg_get_constraintdef", 2, DEFINITION_OF_CONSTRAINT),
     ("pg_get_expr", 2, "$1::text"),
     ("pg_get_expr", 3, "$1::text"),
-    ("pg_get_function_arguments", 1, NOTHING),
-    ("pg_get_function_identity_arguments", 1, NOTHING),
-    ("pg_get_function_result", 1, NOTHING),
+    ("pg_get_function_arguments", 1, ARGUMENTS),
+    ("pg_get_function_identity_arguments", 1, IDENTITY),
+    ("pg_get_function_result", 1, RESULT),
     ("pg_get_function_sqlbody", 1, NOTHING),
     ("pg_get_indexdef", 1, DEFINITION),
     ("pg_get_indexdef", 3, DEFINITION_OF_PART),
@@ -181,7 +203,7 @@ const FUNCTIONS: &[(&str, usize, &str)] = &[
     ("pg_indexes_size", 1, SIZE_OF_INDEXES),
     ("pg_is_in_recovery", 0, "false"),
     ("pg_opclass_is_visible", 1, VACANT_VISIBLE),
-    ("pg_operator_is_visible", 1, VACANT_VISIBLE),
+    ("pg_operator_is_visible", 1, OPERATOR_IS_VISIBLE),
     ("pg_opfamily_is_visible", 1, VACANT_VISIBLE),
     ("pg_relation_is_publishable", 1, "false"),
     ("pg_relation_size", 1, SIZE),
@@ -210,6 +232,7 @@ pub(super) enum OidType {
     Type,
     Schema,
     Function,
+    Operator,
 }
 
 impl OidType {
@@ -228,7 +251,8 @@ impl OidType {
             "regclass" => OidType::Relation,
             "regtype" => OidType::Type,
             "regnamespace" => OidType::Schema,
-            "regproc" | "regprocedure" | "regoper" | "regoperator" => OidType::Function,
+            "regproc" | "regprocedure" => OidType::Function,
+            "regoper" | "regoperator" => OidType::Operator,
             _ => return None,
         })
     }
@@ -239,15 +263,17 @@ impl OidType {
             OidType::Type => "regtype",
             OidType::Schema => "regnamespace",
             OidType::Function => "regproc",
+            OidType::Operator => "regoper",
         }
     }
 
-    /// The name of what has the oid `$1`. Functions have no oids here: what stands for one is its name.
+    /// The name of what has the oid `$1`.
     fn name_of(self) -> &'static str {
         match self {
             OidType::Relation | OidType::Schema => NAME_OF_OID,
             OidType::Type => FORMAT_TYPE,
-            OidType::Function => "$1::text",
+            OidType::Function => NAME_OF_FUNCTION,
+            OidType::Operator => NAME_OF_OPERATOR,
         }
     }
 }
@@ -360,6 +386,7 @@ impl ExprBinder<'_> {
                 let modifier = ast::Expr::Value(Value::Number("-1".to_owned(), false).into());
                 self.instance(to.name_of(), &[expr, &modifier])
             }
+            // Catalogs name functions, where others have their oids.
             (_, Some(DataType::Text)) if to == OidType::Function => Ok(typed),
             (_, Some(DataType::Text) | None) => Err(SqlError::unsupported(format_args!(
                 "a cast to {} of what is neither a constant nor an oid",
@@ -384,9 +411,7 @@ impl ExprBinder<'_> {
             (Err(_), OidType::Relation) => self.oid_of_relation(name)?,
             (Err(_), OidType::Schema) => self.oid_of_schema(name)?,
             (Err(_), OidType::Type) => return self.oid_of_type(name),
-            (Err(_), OidType::Function) => {
-                return Err(SqlError::new("42883", format!("function \"{name}\" does not exist")));
-            }
+            (Err(_), OidType::Function | OidType::Operator) => return builtin_by_name(name, to),
         };
         Ok(Typed::literal(Literal::Int64(oid)))
     }
@@ -444,6 +469,23 @@ impl ExprBinder<'_> {
             ControlFlow::Continue(())
         });
         self.bind(&expr)
+    }
+}
+
+/// The name of a function or operator that is built in, which stands for its oid. With the types of arguments it is that
+/// name all the same.
+fn builtin_by_name(text: &str, to: OidType) -> Bound {
+    let relation =
+        if to == OidType::Operator { SystemRelation::Operators } else { SystemRelation::Functions };
+    let name = text.split('(').next().unwrap_or(text);
+    let name = name.strip_prefix("pg_catalog.").unwrap_or(name).trim();
+    let name = if to == OidType::Operator { name.to_owned() } else { parts_of(name).concat() };
+    match is_builtin(relation, &name) {
+        true => Ok(Typed::literal(Literal::Text(name))),
+        false if to == OidType::Operator => {
+            Err(SqlError::new("42883", format!("operator does not exist: {text}")))
+        }
+        false => Err(SqlError::new("42883", format!("function \"{text}\" does not exist"))),
     }
 }
 
@@ -521,7 +563,7 @@ mod tests {
 
     #[test]
     fn every_expression_parses() {
-        let casts = [OidType::Relation, OidType::Type, OidType::Schema, OidType::Function];
+        let casts = [OidType::Relation, OidType::Type, OidType::Schema, OidType::Function, OidType::Operator];
         let texts =
             FUNCTIONS.iter().map(|(_, _, text)| *text).chain(casts.map(OidType::name_of)).chain([SETTING]);
         texts.for_each(|text| drop(expression(text).unwrap()));

@@ -38,4 +38,8 @@ pub(super) static RELATIONS: &[Description] = &[
         relation: SystemRelation::Sizes, schema: Schema::Millrace, oid: 16016, name: "sizes",
         columns: &[("oid", OID), ("bytes", BIGINT), ("indexes", BIGINT)],
     },
+    Description {
+        relation: SystemRelation::Signatures, schema: Schema::Millrace, oid: 16017, name: "signatures",
+        columns: &[("oid", OID), ("arguments", TEXT), ("identity", TEXT), ("result", TEXT)],
+    },
 ];

@@ -10,6 +10,7 @@
 //!     16,384 …        16,384 + the relation's id, which the log keeps: the same after a restart
 //! ```
 
+mod builtin; // functions, operators, casts
 mod information_schema;
 mod millrace;
 mod pg_catalog;
@@ -19,6 +20,8 @@ mod vacant; // what never has a row
 use millrace_engine::{DataType, RelationId};
 
 use crate::catalog::{Column, SchemaId};
+pub use builtin::Builtins;
+pub(crate) use builtin::is_builtin;
 
 /// The one database.
 pub const DATABASE: &str = "millrace";
@@ -89,12 +92,16 @@ pub enum SystemRelation {
     Names,
     /// `millrace.sizes`: what each relation holds in memory.
     Sizes,
+    /// `millrace.signatures`: the arguments and results of functions as messages write them.
+    Signatures,
     /// `pg_am`
     AccessMethods,
     /// `pg_attrdef`
     Defaults,
     /// `pg_attribute`
     Attributes,
+    /// `pg_cast`
+    Casts,
     /// `pg_class`
     Classes,
     /// `pg_collation`
@@ -109,12 +116,18 @@ pub enum SystemRelation {
     Descriptions,
     /// `pg_index`
     Indexes,
+    /// `pg_language`
+    Languages,
     /// `pg_indexes`
     IndexTexts,
     /// `pg_matviews`
     MaterializedViews,
     /// `pg_namespace`
     Namespaces,
+    /// `pg_operator`
+    Operators,
+    /// `pg_proc`
+    Functions,
     /// `pg_roles`
     Roles,
     /// `pg_sequence`

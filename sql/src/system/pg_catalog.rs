@@ -189,4 +189,39 @@ pub(super) static RELATIONS: &[Description] = &[
             ("objoid", OID), ("classoid", OID), ("objsubid", INT), ("description", TEXT),
         ],
     },
+    Description {
+        relation: SystemRelation::Casts, schema: Schema::PgCatalog, oid: 2605, name: "pg_cast",
+        columns: &[
+            ("oid", OID), ("castsource", OID), ("casttarget", OID), ("castfunc", OID), ("castcontext", TEXT),
+            ("castmethod", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Languages, schema: Schema::PgCatalog, oid: 2612, name: "pg_language",
+        columns: &[
+            ("oid", OID), ("lanname", TEXT), ("lanowner", OID), ("lanispl", BOOL), ("lanpltrusted", BOOL),
+            ("lanplcallfoid", OID), ("laninline", OID), ("lanvalidator", OID), ("lanacl", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Functions, schema: Schema::PgCatalog, oid: 1255, name: "pg_proc",
+        columns: &[
+            ("oid", OID), ("proname", TEXT), ("pronamespace", OID), ("proowner", OID), ("prolang", OID),
+            ("procost", FLOAT), ("prorows", FLOAT), ("provariadic", OID), ("prosupport", TEXT),
+            ("prokind", TEXT), ("prosecdef", BOOL), ("proleakproof", BOOL), ("proisstrict", BOOL),
+            ("proretset", BOOL), ("provolatile", TEXT), ("proparallel", TEXT), ("pronargs", INT),
+            ("pronargdefaults", INT), ("prorettype", OID), ("proargtypes", TEXT), ("proallargtypes", TEXT),
+            ("proargmodes", TEXT), ("proargnames", TEXT), ("proargdefaults", TEXT), ("protrftypes", TEXT),
+            ("prosrc", TEXT), ("probin", TEXT), ("prosqlbody", TEXT), ("proconfig", TEXT), ("proacl", TEXT),
+        ],
+    },
+    Description {
+        relation: SystemRelation::Operators, schema: Schema::PgCatalog, oid: 2617, name: "pg_operator",
+        columns: &[
+            ("oid", OID), ("oprname", TEXT), ("oprnamespace", OID), ("oprowner", OID), ("oprkind", TEXT),
+            ("oprcanmerge", BOOL), ("oprcanhash", BOOL), ("oprleft", OID), ("oprright", OID),
+            ("oprresult", OID), ("oprcom", OID), ("oprnegate", OID), ("oprcode", OID), ("oprrest", OID),
+            ("oprjoin", OID),
+        ],
+    },
 ];

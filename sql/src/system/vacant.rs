@@ -14,13 +14,6 @@ pub(super) static RELATIONS: &[Description] = &[
         ],
     },
     Description {
-        relation: SystemRelation::Vacant(2605), schema: Schema::PgCatalog, oid: 2605, name: "pg_cast",
-        columns: &[
-            ("oid", OID), ("castsource", OID), ("casttarget", OID), ("castfunc", OID), ("castcontext", TEXT),
-            ("castmethod", TEXT),
-        ],
-    },
-    Description {
         relation: SystemRelation::Vacant(3501), schema: Schema::PgCatalog, oid: 3501, name: "pg_enum",
         columns: &[
             ("oid", OID), ("enumtypid", OID), ("enumsortorder", FLOAT), ("enumlabel", TEXT),
@@ -67,13 +60,6 @@ pub(super) static RELATIONS: &[Description] = &[
         ],
     },
     Description {
-        relation: SystemRelation::Vacant(2612), schema: Schema::PgCatalog, oid: 2612, name: "pg_language",
-        columns: &[
-            ("oid", OID), ("lanname", TEXT), ("lanowner", OID), ("lanispl", BOOL), ("lanpltrusted", BOOL),
-            ("lanplcallfoid", OID), ("laninline", OID), ("lanvalidator", OID), ("lanacl", TEXT),
-        ],
-    },
-    Description {
         relation: SystemRelation::Vacant(3350), schema: Schema::PgCatalog, oid: 3350, name: "pg_partitioned_table",
         columns: &[
             ("partrelid", OID), ("partstrat", TEXT), ("partnatts", INT), ("partdefid", OID),
@@ -85,18 +71,6 @@ pub(super) static RELATIONS: &[Description] = &[
         columns: &[
             ("oid", OID), ("polname", TEXT), ("polrelid", OID), ("polcmd", TEXT), ("polpermissive", BOOL),
             ("polroles", TEXT), ("polqual", TEXT), ("polwithcheck", TEXT),
-        ],
-    },
-    Description {
-        relation: SystemRelation::Vacant(1255), schema: Schema::PgCatalog, oid: 1255, name: "pg_proc",
-        columns: &[
-            ("oid", OID), ("proname", TEXT), ("pronamespace", OID), ("proowner", OID), ("prolang", OID),
-            ("procost", FLOAT), ("prorows", FLOAT), ("provariadic", OID), ("prosupport", TEXT),
-            ("prokind", TEXT), ("prosecdef", BOOL), ("proleakproof", BOOL), ("proisstrict", BOOL),
-            ("proretset", BOOL), ("provolatile", TEXT), ("proparallel", TEXT), ("pronargs", INT),
-            ("pronargdefaults", INT), ("prorettype", OID), ("proargtypes", TEXT), ("proallargtypes", TEXT),
-            ("proargmodes", TEXT), ("proargnames", TEXT), ("proargdefaults", TEXT), ("protrftypes", TEXT),
-            ("prosrc", TEXT), ("probin", TEXT), ("prosqlbody", TEXT), ("proconfig", TEXT), ("proacl", TEXT),
         ],
     },
     Description {
@@ -212,15 +186,6 @@ pub(super) static RELATIONS: &[Description] = &[
         columns: &[
             ("oid", OID), ("opcmethod", OID), ("opcname", TEXT), ("opcnamespace", OID), ("opcowner", OID),
             ("opcfamily", OID), ("opcintype", OID), ("opcdefault", BOOL), ("opckeytype", OID),
-        ],
-    },
-    Description {
-        relation: SystemRelation::Vacant(2617), schema: Schema::PgCatalog, oid: 2617, name: "pg_operator",
-        columns: &[
-            ("oid", OID), ("oprname", TEXT), ("oprnamespace", OID), ("oprowner", OID), ("oprkind", TEXT),
-            ("oprcanmerge", BOOL), ("oprcanhash", BOOL), ("oprleft", OID), ("oprright", OID),
-            ("oprresult", OID), ("oprcom", OID), ("oprnegate", OID), ("oprcode", OID), ("oprrest", OID),
-            ("oprjoin", OID),
         ],
     },
     Description {

@@ -24,3 +24,4 @@ mod script; // random scripts
 mod duel; // runs them on both sides
 mod minimise; // makes what fails small
 mod changes; // changes of rows on both sides
+mod builtins; // pg_proc, pg_operator, pg_cast

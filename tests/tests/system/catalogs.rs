@@ -1,7 +1,7 @@
 //! PostgreSQL's catalogs: what psql's backslash commands show, and that oids outlive a restart.
 
 use expect_test::expect;
-use millrace_tests::Server;
+use millrace_tests::{Postgres, Psql, Server};
 
 /// A server with one of each kind of relation.
 fn server() -> Server {
@@ -190,6 +190,64 @@ fn relations_are_described_and_a_restart_changes_nothing() {
     server.query("drop view big; create view big as select 1 as one");
     let oid_of_big = "select oid from pg_class where relname = 'big'";
     assert!(!before.1.contains(&format!("{}|", server.query(oid_of_big))), "an oid is given again");
+}
+
+#[test]
+fn what_is_built_in_is_listed_as_by_postgresql() {
+    let (server, postgres) = (Server::start(), Postgres::start());
+    let lines = |psql: &Psql, command: &str| {
+        let told = psql.run(&["-XAt", "-c", command]).stdout;
+        // Comments on what is built in, the last column of two of the lists, are PostgreSQL's own.
+        let without_comment = |line: &str| match &command[..3] {
+            "\\da" | "\\do" => line.rsplit_once('|').map_or("", |(line, _)| line).to_owned(),
+            _ => line.to_owned(),
+        };
+        told.lines().map(without_comment).collect::<Vec<_>>()
+    };
+    for command in
+        ["\\dfS date_bin", "\\dfS jsonb_set", "\\daS regr_*", "\\doS ->>", "\\dC jsonb", "\\dC date"]
+    {
+        let (our, their) = (lines(&server.psql(), command), lines(&postgres.psql(), command));
+        assert_eq!(our, their, "{command}");
+        assert!(!our.is_empty(), "{command}");
+    }
+    for command in ["\\df", "\\da", "\\do", "\\dfS no_such_function"] {
+        assert_eq!(lines(&server.psql(), command), [""; 0], "{command}");
+    }
+    for (sql, answer) in [
+        ("SELECT count(*) > 900 FROM pg_proc", "t"),
+        (
+            "SELECT pg_get_function_identity_arguments(oid) FROM pg_proc WHERE proname = 'jsonb_insert'",
+            "jsonb_in jsonb, path text[], replacement jsonb, insert_after boolean",
+        ),
+        (
+            "SELECT count(*) FROM pg_type WHERE NOT EXISTS (SELECT FROM pg_proc WHERE proname = typreceive)",
+            "0",
+        ),
+        (
+            "SELECT typname FROM pg_type WHERE typinput = 'array_in(cstring,integer,oid)'::regprocedure AND typelem = 23",
+            "_int4",
+        ),
+        (
+            "SELECT count(*) FROM pg_cast WHERE castfunc <> 0 AND castfunc NOT IN (SELECT oid FROM pg_proc)",
+            "0",
+        ),
+        ("SELECT count(*) FROM pg_operator WHERE oprcode NOT IN (SELECT oid FROM pg_proc)", "0"),
+        ("SELECT 1598::regproc, 96::regoper, 0::regproc, 'random'::regproc", "random|=|-|random"),
+        (
+            "SELECT lanname FROM pg_language JOIN pg_proc ON prolang = pg_language.oid WHERE proname = 'random'",
+            "internal",
+        ),
+    ] {
+        assert_eq!(server.query(sql), answer, "{sql}");
+    }
+    for (sql, code) in [
+        ("SELECT 'no_such_function'::regproc", "42883: function \"no_such_function\" does not exist"),
+        ("SELECT '<->'::regoper", "42883: operator does not exist: <->"),
+    ] {
+        let told = server.psql().run(&["-X", "-v", "VERBOSITY=verbose", "-c", sql]).stderr;
+        assert!(told.contains(code), "{told}");
+    }
 }
 
 #[test]

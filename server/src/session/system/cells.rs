@@ -67,15 +67,15 @@ pub(super) use row;
 
 /// Rows of some columns of a relation; the others are NULL.
 pub(super) struct Table {
-    names: &'static [&'static str],
+    names: Vec<&'static str>,
     rows: Vec<Vec<Cell>>,
     /// What the columns are that are the same in each row.
     constants: Vec<(&'static str, Cell)>,
 }
 
 impl Table {
-    pub(super) fn new(names: &'static [&'static str], rows: Vec<Vec<Cell>>) -> Table {
-        Table { names, rows, constants: Vec::new() }
+    pub(super) fn new(names: &[&'static str], rows: Vec<Vec<Cell>>) -> Table {
+        Table { names: names.to_vec(), rows, constants: Vec::new() }
     }
 
     /// No rows.

@@ -7,6 +7,7 @@
 //! answers come through callbacks, so nothing waits on a thread. Rows in error are read at the query's
 //! tick, as any read of the relations would be.
 
+mod builtin; // functions, operators, casts
 mod cells; // rows by the names of their columns
 mod classes; // pg_class, pg_attribute, pg_attrdef, pg_type
 mod constraints; // pg_index, pg_constraint, and the texts of both
@@ -55,10 +56,12 @@ pub(super) async fn snapshot(
         SystemRelation::ViewErrors => view_errors(&errors(server.engines(), moment).await?),
         SystemRelation::Sizes => of(names::sizes(catalog, &reports(server.engines(), catalog).await?)),
         SystemRelation::Names => of(names::names(catalog, path)),
+        SystemRelation::Signatures => of(builtin::signatures()),
         SystemRelation::Definitions => of(constraints::definitions(catalog)),
         SystemRelation::AccessMethods => of(fixed::access_methods()),
         SystemRelation::Defaults => of(classes::defaults(catalog, path)),
         SystemRelation::Attributes => of(classes::attributes(catalog)),
+        SystemRelation::Casts => of(builtin::casts()),
         SystemRelation::Classes => of(classes::classes(catalog)),
         SystemRelation::Collations => of(fixed::collations()),
         SystemRelation::Constraints => of(constraints::constraints(catalog)),
@@ -67,8 +70,11 @@ pub(super) async fn snapshot(
         SystemRelation::Descriptions => of(classes::comments(catalog)),
         SystemRelation::Indexes => of(constraints::indexes(catalog)),
         SystemRelation::IndexTexts => of(names::indexes(catalog)),
+        SystemRelation::Functions => of(builtin::functions()),
+        SystemRelation::Languages => of(builtin::languages()),
         SystemRelation::MaterializedViews => of(names::materialized_views(catalog)),
         SystemRelation::Namespaces => of(fixed::namespaces(catalog)),
+        SystemRelation::Operators => of(builtin::operators()),
         SystemRelation::Roles => of(fixed::roles()),
         SystemRelation::Sequences => of(sequences::sequences(catalog)),
         SystemRelation::SequenceTexts => of(sequences::texts(catalog)),
