@@ -1,56 +1,36 @@
-//! Deltas as bytes: Arrow IPC, with diffs and ticks that are not the same for all rows as further columns.
+//! Deltas as bytes: Arrow IPC record batches, with diffs and ticks that are not the same for all rows as further
+//! columns.
 //!
 //! ```text
-//!   delta = what is constant (bit 0: the diff, bit 1: the tick), u64 │ diff, i64 │ tick, u64 │ an IPC stream of the rest
+//!   container = count, u64 │ 0, u64 │ a part a delta
+//!   part      = what is constant (bit 0: the diff, bit 1: the tick), u64 │ diff, i64 │ tick, u64
+//!             │ lengths of types, message, body, u32 each │ 0, u32 │ types (postcard) │ message │ body
 //! ```
-//! Used between the processes of a mesh. The log has its own, versioned form.
+//! Each of the three is padded to `ALIGNMENT`, so that arrays can stand in the container's own memory. There is no schema
+//! message, which would be a kilobyte: the types tell the schema. Used between the processes of a mesh. The log has its
+//! own, versioned form.
 
+use std::collections::HashMap;
+use std::io::{self, Write};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, UInt64Array};
-use arrow::datatypes::{DataType as ArrowType, Field, Schema};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
+use arrow::buffer::Buffer;
+use arrow::datatypes::DataType as ArrowType;
 use arrow::error::ArrowError;
-use arrow::ipc::reader::StreamReader;
-use arrow::ipc::writer::StreamWriter;
+use arrow::ipc::reader::read_record_batch;
+use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
+use arrow::ipc::{MetadataVersion, root_as_message};
 
-use crate::delta::{Col, Delta, Deltas};
-use crate::types::DataType;
+use crate::delta::{Col, Delta, Deltas, batch_of};
+use crate::types::{DataType, schema_of};
 
-/// The container's batches, each as {length, IPC stream}.
-pub(crate) fn encode_deltas(deltas: &Deltas) -> Vec<u8> {
-    let mut bytes = (deltas.list.len() as u64).to_le_bytes().to_vec();
-    for delta in &deltas.list {
-        // Writing to memory fails only where a batch breaks its own schema.
-        let encoded = encode(delta).expect("a delta agrees with its schema");
-        bytes.extend((encoded.len() as u64).to_le_bytes());
-        bytes.extend(encoded);
-    }
-    bytes
-}
+/// What begins in a container does so at a multiple of this: enough for every type.
+const ALIGNMENT: usize = 16;
 
-/// The container that `encode_deltas` wrote; bytes behind it are padding.
-pub(crate) fn decode_deltas(bytes: &[u8]) -> Result<Deltas, ArrowError> {
-    let mut rest = bytes;
-    let count = take_length(&mut rest)?;
-    let mut list = Vec::new();
-    for _ in 0..count {
-        let length = take_length(&mut rest)?;
-        let (encoded, after) = rest.split_at_checked(length).ok_or_else(truncated)?;
-        list.push(Arc::new(decode(encoded)?));
-        rest = after;
-    }
-    Ok(Deltas { list })
-}
-
-fn take_length(rest: &mut &[u8]) -> Result<usize, ArrowError> {
-    let (length, after) = rest.split_first_chunk::<8>().ok_or_else(truncated)?;
-    *rest = after;
-    usize::try_from(u64::from_le_bytes(*length)).map_err(|_| truncated())
-}
-
-fn truncated() -> ArrowError {
-    ArrowError::IpcError("a container of deltas ends early".to_owned())
-}
+/// Bytes before a container's first part, and before a part's types.
+const CONTAINER_HEAD: usize = 16;
+const PART_HEAD: usize = 40;
 
 /// The diff of all rows is said once.
 const CONST_DIFF: u64 = 1;
@@ -58,8 +38,64 @@ const CONST_DIFF: u64 = 1;
 /// The tick of all rows is said once.
 const CONST_TICK: u64 = 2;
 
-/// Bytes before the IPC stream.
-const HEAD: usize = 24;
+/// A container as it will be written.
+pub(crate) struct Encoded {
+    parts: Vec<Part>,
+}
+
+struct Part {
+    head: Vec<u8>,
+    types: Vec<u8>,
+    message: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl Part {
+    fn sections(&self) -> [&[u8]; 4] {
+        [&self.head, &self.types, &self.message, &self.body]
+    }
+}
+
+impl Encoded {
+    /// Of a container.
+    ///
+    /// # Panics
+    /// Where a batch breaks its own schema, or is longer than Arrow allows.
+    pub(crate) fn of(deltas: &Deltas) -> Encoded {
+        let part = |delta: &Arc<Delta>| encode(delta).expect("a delta agrees with its schema");
+        Encoded { parts: deltas.list.iter().map(part).collect() }
+    }
+
+    /// Its length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        let sections = self.parts.iter().flat_map(Part::sections);
+        CONTAINER_HEAD + sections.map(|section| section.len().next_multiple_of(ALIGNMENT)).sum::<usize>()
+    }
+
+    /// Writes as many bytes.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub(crate) fn write(&self, writer: &mut impl Write) -> io::Result<()> {
+        let mut head = [0; CONTAINER_HEAD];
+        head[..8].copy_from_slice(&(self.parts.len() as u64).to_le_bytes());
+        writer.write_all(&head)?;
+        for section in self.parts.iter().flat_map(Part::sections) {
+            writer.write_all(section)?;
+            let padding = section.len().next_multiple_of(ALIGNMENT) - section.len();
+            writer.write_all(&[0; ALIGNMENT][..padding])?;
+        }
+        Ok(())
+    }
+
+    /// The bytes.
+    pub(crate) fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.len());
+        // Memory takes all.
+        let _ = self.write(&mut bytes);
+        bytes
+    }
+}
 
 /// A column's constant, and its flag; nothing of one without: then it needs a column of its own.
 fn constant<X: Copy + Default>(column: &Col<X>, flag: u64) -> (u64, X) {
@@ -69,63 +105,117 @@ fn constant<X: Copy + Default>(column: &Col<X>, flag: u64) -> (u64, X) {
     }
 }
 
-fn encode(delta: &Delta) -> Result<Vec<u8>, ArrowError> {
-    let mut fields: Vec<Field> =
-        delta.rows.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
-    let mut columns: Vec<ArrayRef> = delta.rows.columns().to_vec();
+fn encode(delta: &Delta) -> Result<Part, ArrowError> {
+    let unknown = |column: &ArrayRef| ArrowError::IpcError(format!("a column of {}", column.data_type()));
+    let type_of = |column: &ArrayRef| DataType::from_arrow(column.data_type()).ok_or_else(|| unknown(column));
+    let mut columns: Vec<ArrayRef> = delta.rows.columns().iter().map(compact).collect();
     let (diff_flag, diff) = constant(&delta.diffs, CONST_DIFF);
-    // Rows without columns are counted by that of their ticks.
-    let (tick_flag, tick) = if columns.is_empty() { (0, 0) } else { constant(&delta.ticks, CONST_TICK) };
+    let (tick_flag, tick) = constant(&delta.ticks, CONST_TICK);
     if diff_flag == 0 {
-        fields.push(Field::new("diff", ArrowType::Int64, false));
         columns.push(Arc::new(Int64Array::from_iter_values(delta.diffs.iter())));
     }
     if tick_flag == 0 {
-        fields.push(Field::new("tick", ArrowType::UInt64, false));
-        columns.push(Arc::new(UInt64Array::from_iter_values(delta.ticks.iter())));
+        columns.push(Arc::new(Int64Array::from_iter_values(delta.ticks.iter().map(u64::cast_signed))));
     }
-    let mut bytes = (diff_flag | tick_flag).to_le_bytes().to_vec();
-    bytes.extend(diff.to_le_bytes());
-    bytes.extend(tick.to_le_bytes());
-    let schema = Arc::new(Schema::new(fields));
-    let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
-    let mut writer = StreamWriter::try_new(bytes, &schema)?;
-    writer.write(&batch)?;
-    writer.into_inner()
+    let types = columns.iter().map(type_of).collect::<Result<Vec<_>, _>>()?;
+    let batch = batch_of(&types, columns, delta.len())?;
+    let options = IpcWriteOptions::try_new(ALIGNMENT, false, MetadataVersion::V5)?;
+    let (tracker, context) = (&mut DictionaryTracker::new(false), &mut IpcWriteContext::default());
+    let (_, encoded) = IpcDataGenerator::default().encode(&batch, tracker, &options, context)?;
+    let types = postcard::to_stdvec(&types).map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
+    let mut head = Vec::with_capacity(PART_HEAD);
+    [diff_flag | tick_flag, diff.cast_unsigned(), tick]
+        .iter()
+        .for_each(|word| head.extend(word.to_le_bytes()));
+    for length in [types.len(), encoded.ipc_message.len(), encoded.arrow_data.len(), 0] {
+        head.extend(u32::try_from(length).map_err(|_| truncated())?.to_le_bytes());
+    }
+    Ok(Part { head, types, message: encoded.ipc_message, body: encoded.arrow_data })
 }
 
-fn decode(bytes: &[u8]) -> Result<Delta, ArrowError> {
-    let (head, stream) = bytes.split_at_checked(HEAD).ok_or_else(truncated)?;
-    let mut words = head.chunks_exact(8).map(|word| word.try_into().map_or(0, u64::from_le_bytes));
-    let mut word = || words.next().ok_or_else(truncated);
-    let (flags, diff, tick) = (word()?, word()? as i64, word()?);
-    let mut reader = StreamReader::try_new(stream, None)?;
-    let batch = reader.next().ok_or_else(truncated)??;
+/// The column without bytes that none of its rows has: rows that were taken from views share the memory of all.
+fn compact(column: &ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        ArrowType::BinaryView => Arc::new(column.as_binary_view().gc()),
+        ArrowType::Utf8View => Arc::new(column.as_string_view().gc()),
+        _ => Arc::clone(column),
+    }
+}
+
+/// The container whose bytes these are; others behind them are padding.
+pub(crate) fn decode_deltas(bytes: &[u8]) -> Result<Deltas, ArrowError> {
+    // One copy, which the arrays are parts of.
+    let mut sections = Sections { bytes: Buffer::from(bytes), at: 0 };
+    let count = words(&sections.take(CONTAINER_HEAD)?)[0];
+    let mut list = Vec::new();
+    for _ in 0..count {
+        list.push(Arc::new(decode(&mut sections)?));
+    }
+    Ok(Deltas { list })
+}
+
+/// What follows in a container.
+struct Sections {
+    bytes: Buffer,
+    at: usize,
+}
+
+impl Sections {
+    fn take(&mut self, length: usize) -> Result<Buffer, ArrowError> {
+        let behind =
+            self.at.checked_add(length).filter(|end| *end <= self.bytes.len()).ok_or_else(truncated)?;
+        let section = self.bytes.slice_with_length(self.at, length);
+        self.at = behind.next_multiple_of(ALIGNMENT);
+        Ok(section)
+    }
+}
+
+fn words(bytes: &Buffer) -> Vec<u64> {
+    bytes.chunks_exact(8).map(|word| word.try_into().map_or(0, u64::from_le_bytes)).collect()
+}
+
+fn truncated() -> ArrowError {
+    ArrowError::IpcError("a container of deltas ends early".to_owned())
+}
+
+fn decode(sections: &mut Sections) -> Result<Delta, ArrowError> {
+    let [flags, diff, tick, lengths, body] = words(&sections.take(PART_HEAD)?)[..] else {
+        return Err(truncated());
+    };
+    let [types, message, body] =
+        [lengths & 0xffff_ffff, lengths >> 32, body & 0xffff_ffff].map(|length| length as usize);
+    let types = sections.take(types)?;
+    let mut types: Vec<DataType> =
+        postcard::from_bytes(&types).map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
+    let message = sections.take(message)?;
+    let message = root_as_message(&message).map_err(|error| ArrowError::IpcError(error.to_string()))?;
+    let batch = message.header_as_record_batch().ok_or_else(truncated)?;
+    let body = sections.take(body)?;
+    let batch =
+        read_record_batch(&body, batch, schema_of(&types), &HashMap::new(), None, &message.version())?;
     let (rows, mut columns) = (batch.num_rows(), batch.columns().to_vec());
+    let mut numbers = || -> Result<Int64Array, ArrowError> {
+        types.pop();
+        let column = columns.pop().ok_or_else(truncated)?;
+        column.as_primitive_opt().cloned().ok_or_else(truncated)
+    };
     let ticks = match flags & CONST_TICK {
-        0 => {
-            let column = columns.pop().ok_or_else(truncated)?;
-            collect(column.as_any().downcast_ref::<UInt64Array>().ok_or_else(truncated)?.values())
-        }
+        0 => collect(numbers()?.values().iter().map(|tick| tick.cast_unsigned())),
         _ => Col::Const(tick, rows),
     };
     let diffs = match flags & CONST_DIFF {
-        0 => {
-            let column = columns.pop().ok_or_else(truncated)?;
-            collect(column.as_any().downcast_ref::<Int64Array>().ok_or_else(truncated)?.values())
-        }
-        _ => Col::Const(diff, rows),
+        0 => collect(numbers()?.values().iter().copied()),
+        _ => Col::Const(diff.cast_signed(), rows),
     };
-    let types = columns.iter().map(|column| DataType::from_arrow(column.data_type()).ok_or_else(truncated));
-    let rows = crate::delta::batch_of(&types.collect::<Result<Vec<_>, _>>()?, columns, rows)?;
-    Ok(Delta { rows, diffs, ticks })
+    Ok(Delta { rows: batch_of(&types, columns, rows)?, diffs, ticks })
 }
 
 /// A column that is constant again if it was.
-fn collect<X: Copy + PartialEq>(values: &[X]) -> Col<X> {
-    match values.first() {
-        Some(first) if values.iter().all(|value| value == first) => Col::Const(*first, values.len()),
-        _ => Col::Each(values.to_vec()),
+fn collect<X: Copy + PartialEq>(mut values: impl ExactSizeIterator<Item = X> + Clone) -> Col<X> {
+    let (len, mut rest) = (values.len(), values.clone());
+    match rest.next() {
+        Some(first) if rest.all(|value| value == first) => Col::Const(first, len),
+        _ => Col::Each(values.by_ref().collect()),
     }
 }
 
@@ -133,24 +223,48 @@ fn collect<X: Copy + PartialEq>(values: &[X]) -> Col<X> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use arrow::array::StringArray;
+    use crate::array::Element;
+    use arrow::array::{BinaryViewArray, BooleanArray, Decimal128Array, StringArray};
+
+    fn container() -> Deltas {
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from(vec![Some("a"), None, Some("")])),
+            Arc::new(BooleanArray::from(vec![Some(true), Some(false), None])),
+            Arc::new(Decimal128Array::from(vec![1, -2, 3]).with_precision_and_scale(38, 2).unwrap()),
+        ];
+        let types = [DataType::Text, DataType::Boolean, DataType::Numeric { precision: 38, scale: 2 }];
+        let rows = batch_of(&types, columns, 3).unwrap();
+        let mixed = Delta { rows: rows.clone(), diffs: Col::Each(vec![1, -1, 2]), ticks: Col::Const(7, 3) };
+        let each = Delta { rows, diffs: Col::Const(-1, 3), ticks: Col::Each(vec![7, u64::MAX, 8]) };
+        let bare = Delta::uniform(batch_of(&[], Vec::new(), 4).unwrap(), 1, 9);
+        let ticks = Delta { ticks: Col::Each(vec![1, 2, 3, 4]), ..bare.clone() };
+        Deltas { list: [mixed, each, bare, ticks].map(Arc::new).into() }
+    }
 
     #[test]
     fn a_container_comes_back_as_it_was() {
-        let column: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, Some("")]));
-        let rows = crate::delta::batch_of(&[DataType::Text], vec![column], 3).unwrap();
-        let mixed = Delta { rows: rows.clone(), diffs: Col::Each(vec![1, -1, 2]), ticks: Col::Const(7, 3) };
-        let bare = Delta::uniform(crate::delta::batch_of(&[], Vec::new(), 4).unwrap(), 1, 9);
-        let deltas = Deltas { list: vec![Arc::new(mixed), Arc::new(bare)] };
-        let mut bytes = encode_deltas(&deltas);
+        let encoded = Encoded::of(&container());
+        let mut bytes = encoded.to_vec();
+        assert_eq!(bytes.len(), encoded.len());
         bytes.extend([0; 5]);
-        assert_eq!(decode_deltas(&bytes).unwrap().list, deltas.list);
+        assert_eq!(decode_deltas(&bytes).unwrap().list, container().list);
+        assert_eq!(decode_deltas(&Encoded::of(&Deltas::default()).to_vec()).unwrap().list, []);
     }
 
     #[test]
     fn every_cut_is_an_error() {
-        let rows = crate::delta::batch_of(&[], Vec::new(), 1).unwrap();
-        let bytes = encode_deltas(&Deltas { list: vec![Arc::new(Delta::uniform(rows, 1, 1))] });
-        (0..bytes.len() - 8).for_each(|cut| assert!(decode_deltas(&bytes[..cut]).is_err()));
+        let bytes = Encoded::of(&container()).to_vec();
+        (0..bytes.len() - ALIGNMENT).for_each(|cut| assert!(decode_deltas(&bytes[..cut]).is_err()));
+    }
+
+    #[test]
+    fn rows_that_were_taken_leave_the_others_bytes() {
+        let long = "x".repeat(1_000);
+        let column: ArrayRef = Arc::new(BinaryViewArray::from_iter_values(vec![long.as_bytes(); 1_000]));
+        let rows = batch_of(&[DataType::Array(Element::Text)], vec![column], 1_000).unwrap();
+        let part = Delta::uniform(rows, 1, 1).take(&[3, 5]).unwrap();
+        let bytes = Encoded::of(&Deltas::one(part.clone())).to_vec();
+        assert!(bytes.len() < 3_000, "{}", bytes.len());
+        assert_eq!(*decode_deltas(&bytes).unwrap().list[0], part);
     }
 }

@@ -19,6 +19,7 @@ use timely::progress::Stamp;
 
 use super::placement::{hash_rows, worker_of};
 use crate::delta::{Delta, Deltas};
+use crate::ipc::{Encoded, decode_deltas};
 use crate::planted::{self, Bug};
 use crate::types::Tick;
 
@@ -57,21 +58,21 @@ impl Accountable for Deltas {
 }
 
 thread_local! {
-    /// What `length_in_bytes` was asked of last on this thread, as bytes: timely asks for the length and then, of the
+    /// What `length_in_bytes` was asked of last on this thread, encoded: timely asks for the length and then, of the
     /// same container where it stands, for the bytes.
-    static ENCODED: Cell<Option<(usize, Vec<u8>)>> = const { Cell::new(None) };
+    static ENCODED: Cell<Option<(usize, Encoded)>> = const { Cell::new(None) };
 }
 
 impl ContainerBytes for Deltas {
     /// # Panics
     /// On bytes that another worker of this version did not write: the mesh checks versions.
     fn from_bytes(bytes: timely::bytes::arc::Bytes) -> Self {
-        crate::ipc::decode_deltas(&bytes).expect("a peer of the same version sent this container")
+        decode_deltas(&bytes).expect("a peer of the same version sent this container")
     }
 
     fn length_in_bytes(&self) -> usize {
-        let encoded = crate::ipc::encode_deltas(self);
-        let length = encoded.len().next_multiple_of(8);
+        let encoded = Encoded::of(self);
+        let length = encoded.len();
         ENCODED.set(Some((std::ptr::from_ref(self).addr(), encoded)));
         length
     }
@@ -80,10 +81,8 @@ impl ContainerBytes for Deltas {
     /// Where the channel refuses bytes, which timely treats as fatal.
     fn into_bytes<W: Write>(&self, writer: &mut W) {
         let kept = ENCODED.take().filter(|(of, _)| *of == std::ptr::from_ref(self).addr());
-        let encoded = kept.map_or_else(|| crate::ipc::encode_deltas(self), |(_, encoded)| encoded);
-        let padding = encoded.len().next_multiple_of(8) - encoded.len();
-        writer.write_all(&encoded).expect("the channel takes bytes");
-        writer.write_all(&[0u8; 8][..padding]).expect("the channel takes bytes");
+        let encoded = kept.map_or_else(|| Encoded::of(self), |(_, encoded)| encoded);
+        encoded.write(writer).expect("the channel takes bytes");
     }
 }
 

@@ -15,25 +15,28 @@ use super::link::is_timeout;
 use super::loss::{Ending, Loss};
 use super::{BEAT, SILENCE};
 
+/// A frame that waits. The thread that sends it makes it into bytes: who tells something, a worker or a session,
+/// does not wait for that.
+trait Waiting: Send {
+    fn encode(&self) -> io::Result<Vec<u8>>;
+}
+
+impl<T: Serialize + Send> Waiting for T {
+    fn encode(&self) -> io::Result<Vec<u8>> {
+        frame::encode(self)
+    }
+}
+
 /// The sending half.
 #[derive(Clone)]
 pub(crate) struct Outgoing {
-    frames: Sender<Vec<u8>>,
+    frames: Sender<Box<dyn Waiting>>,
 }
 
 impl Outgoing {
     /// Sends a frame. Where the generation is over it is dropped, as all that waits is.
-    pub(crate) fn send(&self, frame: &impl Serialize) {
-        match frame::encode(frame) {
-            Ok(bytes) => self.send_bytes(bytes),
-            // Unreachable: all frames are plain data.
-            Err(error) => tracing::error!(%error, "a frame cannot be written"),
-        }
-    }
-
-    /// Sends the bytes of a frame.
-    pub(crate) fn send_bytes(&self, bytes: Vec<u8>) {
-        let _ = self.frames.send(bytes);
+    pub(crate) fn send(&self, frame: impl Serialize + Send + 'static) {
+        let _ = self.frames.send(Box::new(frame));
     }
 }
 
@@ -56,16 +59,16 @@ pub(crate) fn open(peer: usize, socket: &TcpStream, ending: &Ending) -> io::Resu
     Ok(Outgoing { frames })
 }
 
-fn write_frames(socket: TcpStream, waiting: &Receiver<Vec<u8>>) -> io::Result<()> {
+fn write_frames(socket: TcpStream, waiting: &Receiver<Box<dyn Waiting>>) -> io::Result<()> {
     let mut writer = BufWriter::with_capacity(1 << 16, socket);
     loop {
         match waiting.recv_timeout(BEAT) {
-            Ok(frame) => writer.write_all(&frame)?,
+            Ok(frame) => writer.write_all(&frame.encode()?)?,
             Err(RecvTimeoutError::Timeout) => frame::write_beat(&mut writer)?,
             Err(RecvTimeoutError::Disconnected) => return writer.flush(),
         }
         while let Ok(frame) = waiting.try_recv() {
-            writer.write_all(&frame)?;
+            writer.write_all(&frame.encode()?)?;
         }
         writer.flush()?;
     }

@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
 
 use serde::de::{DeserializeOwned, Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -14,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::delta::{Col, Delta, Deltas};
 use crate::engine::{IndexSpec, RelationReport, StateSize, TableSpec, ViewSpec};
 use crate::error::{DataError, EngineError};
-use crate::ipc::{decode_deltas, encode_deltas};
+use crate::ipc::{Encoded, decode_deltas};
 use crate::plan::PlanRef;
 use crate::shape::RowShape;
 use crate::snapshot::Snapshot;
@@ -275,14 +276,31 @@ impl ShapeForm {
     }
 }
 
-/// Deltas as Arrow IPC.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Rows(Bytes);
+/// Deltas: as they are where they are sent, as Arrow IPC where they came.
+#[derive(Debug)]
+pub(crate) enum Rows {
+    Sent(Deltas),
+    Came(Bytes),
+}
+
+impl Serialize for Rows {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Rows::Sent(deltas) => serializer.serialize_bytes(&Encoded::of(deltas).to_vec()),
+            Rows::Came(bytes) => bytes.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Rows {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
+        Bytes::deserialize(deserializer).map(Rows::Came)
+    }
+}
 
 impl Rows {
     pub(crate) fn new(deltas: Vec<Delta>) -> Rows {
-        let list = deltas.into_iter().map(std::sync::Arc::new).collect();
-        Rows(Bytes(encode_deltas(&Deltas { list })))
+        Rows::Sent(Deltas { list: deltas.into_iter().map(Arc::new).collect() })
     }
 
     /// The deltas.
@@ -290,9 +308,13 @@ impl Rows {
     /// # Errors
     /// Where the bytes are no deltas.
     pub(crate) fn deltas(&self) -> io::Result<Vec<Delta>> {
-        let deltas =
-            decode_deltas(&self.0.0).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
-        Ok(deltas.list.into_iter().map(std::sync::Arc::unwrap_or_clone).collect())
+        let deltas = match self {
+            Rows::Sent(deltas) => deltas.clone(),
+            Rows::Came(bytes) => {
+                decode_deltas(&bytes.0).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?
+            }
+        };
+        Ok(deltas.list.into_iter().map(Arc::unwrap_or_clone).collect())
     }
 }
 
@@ -383,7 +405,6 @@ mod tests {
     use super::*;
     use crate::delta::batch_of;
     use arrow::array::Int64Array;
-    use std::sync::Arc;
 
     fn chunk() -> Chunk {
         let mut chunk = Chunk::default();

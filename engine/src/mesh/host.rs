@@ -36,11 +36,11 @@ fn serve(formed: Formed, compiler: Arc<dyn Compiler>, ending: &Ending) -> io::Re
     let shares = Arc::new(Shares::new(workers, &out, ending)?);
     let first = process * workers;
     let told = out.clone();
-    let upper = move |relation: RelationId, upper: Tick| told.send(&Up::Upper(relation, upper));
+    let upper = move |relation: RelationId, upper: Tick| told.send(Up::Upper(relation, upper));
     let progress = Arc::new(Progress::new(first..first + workers, Arc::new(upper)));
     let told = out.clone();
     let on_measured =
-        Arc::new(move |view: RelationId, meter: &Meter| told.send(&Up::Held(view, meter.held())));
+        Arc::new(move |view: RelationId, meter: &Meter| told.send(Up::Held(view, meter.held())));
     let spec = CrewSpec { first, workers, compiler, progress: Arc::clone(&progress), on_measured };
     let mesh = Communication::Mesh { process, links };
     let crew = Crew::start(spec, mesh, Arc::default(), ending.clone())?;
@@ -94,11 +94,11 @@ impl Host {
             }
             Down::Measure { request, relation } => {
                 let out = self.out.clone();
-                Command::Measure(relation, Arc::new(move |size| out.send(&Up::Measured { request, size })))
+                Command::Measure(relation, Arc::new(move |size| out.send(Up::Measured { request, size })))
             }
             Down::Inspect { request } => {
                 let out = self.out.clone();
-                Command::Inspect(Arc::new(move |reports| out.send(&Up::Inspected { request, reports })))
+                Command::Inspect(Arc::new(move |reports| out.send(Up::Inspected { request, reports })))
             }
             Down::Fail(id, error) => Command::Fail(id, error),
             Down::Scan { share, scan, skip } => return self.scans(|shares| shares.scan(share, scan, skip)),
@@ -136,7 +136,7 @@ impl Host {
         let sink = move |event| {
             let is_followed = followed.load(Ordering::Relaxed);
             if is_followed {
-                out.send(&told(subscription, event, &shares));
+                out.send(told(subscription, event, &shares));
             }
             is_followed
         };

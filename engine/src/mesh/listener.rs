@@ -17,6 +17,9 @@ const STRANGERS_MAX: usize = 64;
 /// The most data connections that nobody has taken yet.
 const LINKS_MAX: usize = 1024;
 
+/// At most one stranger is told of in the log within this time.
+const QUIET: Duration = Duration::from_secs(1);
+
 /// A generation: of the start of process 0 that formed it, and its number since.
 pub(super) type Generation = (u64, u64);
 
@@ -27,7 +30,27 @@ pub(super) struct Arrivals {
     state: Mutex<State>,
     changed: Condvar,
     strangers: AtomicUsize,
+    told: Mutex<Told>,
     accepting: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// When a stranger was told of last, and how many were not since: whoever knocks often shall not fill the log.
+#[derive(Default)]
+struct Told {
+    last: Option<Instant>,
+    unsaid: u64,
+}
+
+impl Told {
+    /// One more has come. `Some`: it is to be told, with how many others there were since the last one that was.
+    fn again(&mut self, now: Instant) -> Option<u64> {
+        if self.last.is_some_and(|last| now.duration_since(last) < QUIET) {
+            self.unsaid += 1;
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.unsaid))
+    }
 }
 
 #[derive(Default)]
@@ -48,8 +71,8 @@ impl Arrivals {
         own: Hello,
         secret: MeshSecret,
     ) -> std::io::Result<Arc<Arrivals>> {
-        let (state, changed, strangers, accepting) = Default::default();
-        let arrivals = Arc::new(Arrivals { own, secret, state, changed, strangers, accepting });
+        let (state, changed, strangers, told, accepting) = Default::default();
+        let arrivals = Arc::new(Arrivals { own, secret, state, changed, strangers, told, accepting });
         let accepting = Arc::clone(&arrivals);
         let accept = move || {
             for stream in listener.incoming() {
@@ -147,7 +170,10 @@ impl Arrivals {
             Ok(hello) => self.add(&hello, stream),
             Err(Refusal::Disagrees(reason)) => tracing::warn!(address, reason, "refused another process"),
             Err(Refusal::Failed(error)) => {
-                tracing::warn!(address, %error, "dropped a connection that is not of the cluster");
+                let unsaid = self.told.lock().unwrap_or_else(PoisonError::into_inner).again(Instant::now());
+                if let Some(others) = unsaid {
+                    tracing::warn!(address, %error, others, "dropped a connection that is not of the cluster");
+                }
             }
         }
     }
@@ -172,5 +198,18 @@ impl Arrivals {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_are_told_of_once_a_second() {
+        let (mut told, began) = (Told::default(), Instant::now());
+        let at = |millis| began + Duration::from_millis(millis);
+        let answers = [0, 10, 999, 1_000, 1_500, 5_000, 9_000].map(|millis| told.again(at(millis)));
+        assert_eq!(answers, [Some(0), None, None, Some(2), None, Some(1), Some(0)]);
     }
 }

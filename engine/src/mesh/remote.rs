@@ -148,7 +148,7 @@ impl Remote {
     }
 
     /// Tells the process something that was prepared.
-    pub(crate) fn tell(&self, down: &Down) {
+    pub(crate) fn tell(&self, down: Down) {
         self.out.send(down);
     }
 
@@ -188,14 +188,14 @@ impl Remote {
         let scan = asked.number();
         asked.scans.insert(scan, chunks);
         drop(asked);
-        self.tell(&Down::Scan { share, scan, skip });
+        self.tell(Down::Scan { share, scan, skip });
         Some(scan)
     }
 
     /// A scan's reader wants no more.
     pub(super) fn end_scan(&self, scan: u64) {
         if self.lock().scans.remove(&scan).is_some() {
-            self.tell(&Down::EndScan { scan });
+            self.tell(Down::EndScan { scan });
         }
     }
 
@@ -285,7 +285,7 @@ impl Remote {
         let Some((sink, _)) = self.subscription(number) else { return };
         if !sink(event) {
             self.lock().subscriptions.remove(&number);
-            self.tell(&Down::Unsubscribe(number));
+            self.tell(Down::Unsubscribe(number));
         }
     }
 

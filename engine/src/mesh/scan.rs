@@ -50,7 +50,7 @@ impl Elsewhere {
 
 impl Drop for RemoteShare {
     fn drop(&mut self) {
-        self.remote.tell(&Down::Release { share: self.number });
+        self.remote.tell(Down::Release { share: self.number });
     }
 }
 
@@ -117,7 +117,7 @@ impl ShareScan {
 
     fn ask(&self) {
         if let Some(scan) = self.scan {
-            self.of.share.remote.tell(&Down::More { scan });
+            self.of.share.remote.tell(Down::More { scan });
         }
     }
 }

@@ -93,7 +93,7 @@ impl Shares {
                 return self.give(request, Job::Answer { request, worker, share, want: want.clone() });
             }
         };
-        self.out.send(&Up::Read { request, worker, answer: share });
+        self.out.send(Up::Read { request, worker, answer: share });
     }
 
     /// Keeps a share to be scanned.
@@ -146,13 +146,13 @@ fn read(queue: &Receiver<Job>, out: &Outgoing, kept: &Kept) {
                 if chunk.is_last {
                     scans.remove(&scan);
                 }
-                out.send(&Up::Chunk { scan, chunk });
+                out.send(Up::Chunk { scan, chunk });
             }
             Job::End(scan) => drop(scans.remove(&scan)),
             Job::Answer { request, worker, share, want } => {
                 let answer =
                     found(share, &want, kept).map_err(|error| ReadFailure::from(EngineError::Failed(error)));
-                out.send(&Up::Read { request, worker, answer });
+                out.send(Up::Read { request, worker, answer });
             }
         }
     }

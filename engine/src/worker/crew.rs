@@ -78,12 +78,11 @@ impl Queues {
         if self.remotes.is_empty() {
             return give(&self.lock(), command);
         }
-        // What takes long is done before the lock is taken.
         let told: Vec<_> = self.remotes.iter().map(|remote| remote.prepare(command)).collect();
         let own = self.own_part(command);
         let workers = self.lock();
         for (remote, down) in self.remotes.iter().zip(told) {
-            down.iter().for_each(|down| remote.tell(down));
+            down.into_iter().for_each(|down| remote.tell(down));
         }
         give(&workers, own.as_ref().unwrap_or(command));
     }
