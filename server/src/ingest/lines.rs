@@ -392,6 +392,31 @@ mod tests {
     }
 
     proptest! {
+        /// A right body of which some bytes are others, or gone, is answered; what is no text is refused.
+        #[test]
+        fn changed_points_are_answered(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+            end in any::<prop::sample::Index>(),
+        ) {
+            let right = "m,a=x,b=\\ y f=1.5,g=2i,s=\"say \\\"é\\\"\" 60\n# m\nm\\,x h=t,i=-1e3 1465839830\n";
+            let mut body = right.as_bytes().to_vec();
+            prop_assert_eq!(read(right).map(|points| points.len()), Ok(2));
+            changes.iter().for_each(|(at, byte)| body[at.index(right.len())] = *byte);
+            body.truncate(end.index(right.len()) + 1);
+            match Points::new(body.clone().into(), Precision::Nanoseconds, 0) {
+                Ok(points) => {
+                    let columns = [Column::new("a", millrace_engine::DataType::Text, true)];
+                    let mut rows = PointRows::new(&columns);
+                    let _ = points.for_each(|point| rows.append(point));
+                    let _ = rows.finish();
+                }
+                Err(error) => {
+                    prop_assert!(std::str::from_utf8(&body).is_err());
+                    prop_assert_eq!(error.sqlstate.as_str(), "22021");
+                }
+            }
+        }
+
         /// Whatever comes, there is an answer.
         #[test]
         fn no_text_is_too_odd(text in "[mf=, \"\\\\\n#1itu.-]{0,60}") {

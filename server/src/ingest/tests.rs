@@ -287,7 +287,75 @@ fn batches_are_bounded() {
     assert_eq!(sizes, [4096, 4096, 1808]);
 }
 
+/// Changes of a body: what is done, where, to how many bytes, with which byte.
+type Edits = Vec<(u8, prop::sample::Index, usize, u8)>;
+
+fn edits() -> impl Strategy<Value = Edits> {
+    let byte = prop_oneof![any::<u8>(), prop::sample::select(b"\"'\\{}[],:\n\r 0-.eE\0\xff".to_vec())];
+    prop::collection::vec((0u8..5, any::<prop::sample::Index>(), 1usize..9, byte), 1..6)
+}
+
+/// The body with the changes: bytes are replaced, put in, taken out, repeated, or all behind them is gone.
+fn edited(mut body: Vec<u8>, edits: &Edits) -> Vec<u8> {
+    for (what, at, length, byte) in edits {
+        let at = at.index(body.len() + 1);
+        let range = at..(at + length).min(body.len());
+        match what {
+            0 => body[range].fill(*byte),
+            1 => drop(body.splice(at..at, std::iter::repeat_n(*byte, *length))),
+            2 => drop(body.drain(range)),
+            3 => {
+                let again = body[range].to_vec();
+                drop(body.splice(at..at, again));
+            }
+            _ => body.truncate(at),
+        }
+    }
+    body
+}
+
+/// A right body of each form.
+fn right_bodies() -> [(Form, Vec<u8>); 4] {
+    let objects = "{\"a\":1,\"b\":\"x\\u00e9\",\"n\":-1.5e3}\n{\"j\":{\"k\":[1,null]},\"l\":[\"p\",null]}\n\
+                   {\"t\":\"2026-01-01 10:00\",\"a\":null}\n";
+    let array = format!("[{}]", objects.trim_end().replace('\n', ",\n"));
+    let csv = "a,b,n,j,l,t\n1,\"x, \"\"y\"\"\",2.5,[1],\"{p,q}\",2026-01-01\n,,,,,\n";
+    let words: DictionaryArray<Int32Type> = vec![Some("x"), None].into_iter().collect();
+    let lists = ListArray::from_iter_primitive::<Int64Type, _, _>([Some(vec![Some(1), None]), None]);
+    let stream = stream(vec![
+        ("t", Arc::new(TimestampNanosecondArray::from(vec![Some(1_500), Some(0)])) as ArrayRef),
+        ("b", Arc::new(words)),
+        ("l", Arc::new(lists)),
+        ("j", Arc::new(LargeStringArray::from(vec!["[1]", "{}"]))),
+    ]);
+    [
+        (Form::Json, array.into()),
+        (Form::Ndjson, objects.into()),
+        (Form::Csv, csv.into()),
+        (Form::Arrow, stream),
+    ]
+}
+
+#[test]
+fn right_bodies_are_right() {
+    for (form, body) in right_bodies() {
+        let rows: usize = read(form, body).unwrap().iter().map(|given| given.batch.num_rows()).sum();
+        assert!(rows >= 2, "{form:?}");
+    }
+}
+
 proptest! {
+    /// A right body with some changes gives rows, each with its line, or an error; in each form.
+    #[test]
+    fn changed_bodies_are_answered(edits in edits()) {
+        for (form, body) in right_bodies() {
+            for given in read(form, edited(body, &edits)).unwrap_or_default() {
+                prop_assert_eq!(given.lines.len(), given.batch.num_rows());
+                prop_assert_eq!(given.columns.len(), given.batch.num_columns());
+            }
+        }
+    }
+
     /// Any bytes give rows or an error, and nothing else.
     #[test]
     fn any_bytes_are_answered(
