@@ -4,22 +4,23 @@
 //! ```text
 //!   container = count, u64 │ 0, u64 │ a part a delta
 //!   part      = what is constant (bit 0: the diff, bit 1: the tick), u64 │ diff, i64 │ tick, u64
-//!             │ lengths of types, message, body, u32 each │ 0, u32 │ types (postcard) │ message │ body
+//!             │ length of types, u64 │ length of message, u64 │ 0, u64 │ types (postcard) │ message and its body
 //! ```
-//! Each of the three is padded to `ALIGNMENT`, so that arrays can stand in the container's own memory. There is no schema
-//! message, which would be a kilobyte: the types tell the schema. Used between the processes of a mesh. The log has its
-//! own, versioned form.
+//! Everything begins at a multiple of `ALIGNMENT`, so that arrays can stand in the container's own memory, and what is
+//! encoded shares the arrays' memory until it is written. There is no schema message, which would be a kilobyte: the types
+//! tell the schema. Used between the processes of a mesh. The log has its own, versioned form.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::buffer::Buffer;
 use arrow::datatypes::DataType as ArrowType;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::read_record_batch;
-use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
+use arrow::ipc::writer::{IpcWriteOptions, StreamEncoder};
 use arrow::ipc::{MetadataVersion, root_as_message};
 
 use crate::delta::{Col, Delta, Deltas, batch_of};
@@ -30,7 +31,13 @@ const ALIGNMENT: usize = 16;
 
 /// Bytes before a container's first part, and before a part's types.
 const CONTAINER_HEAD: usize = 16;
-const PART_HEAD: usize = 40;
+const PART_HEAD: usize = 48;
+
+/// Bytes before a message: a mark, and the length behind it, i32.
+const MESSAGE_HEAD: usize = 8;
+
+/// A thread keeps so many encoders.
+const ENCODERS_MAX: usize = 64;
 
 /// The diff of all rows is said once.
 const CONST_DIFF: u64 = 1;
@@ -44,16 +51,9 @@ pub(crate) struct Encoded {
 }
 
 struct Part {
-    head: Vec<u8>,
+    head: [u64; PART_HEAD / 8],
     types: Vec<u8>,
-    message: Vec<u8>,
-    body: Vec<u8>,
-}
-
-impl Part {
-    fn sections(&self) -> [&[u8]; 4] {
-        [&self.head, &self.types, &self.message, &self.body]
-    }
+    message: Vec<Buffer>,
 }
 
 impl Encoded {
@@ -68,8 +68,11 @@ impl Encoded {
 
     /// Its length in bytes.
     pub(crate) fn len(&self) -> usize {
-        let sections = self.parts.iter().flat_map(Part::sections);
-        CONTAINER_HEAD + sections.map(|section| section.len().next_multiple_of(ALIGNMENT)).sum::<usize>()
+        let part = |part: &Part| {
+            let message: usize = part.message.iter().map(Buffer::len).sum();
+            PART_HEAD + part.types.len().next_multiple_of(ALIGNMENT) + message.next_multiple_of(ALIGNMENT)
+        };
+        CONTAINER_HEAD + self.parts.iter().map(part).sum::<usize>()
     }
 
     /// Writes as many bytes.
@@ -77,18 +80,21 @@ impl Encoded {
     /// # Errors
     /// The writer's.
     pub(crate) fn write(&self, writer: &mut impl Write) -> io::Result<()> {
-        let mut head = [0; CONTAINER_HEAD];
-        head[..8].copy_from_slice(&(self.parts.len() as u64).to_le_bytes());
-        writer.write_all(&head)?;
-        for section in self.parts.iter().flat_map(Part::sections) {
-            writer.write_all(section)?;
-            let padding = section.len().next_multiple_of(ALIGNMENT) - section.len();
-            writer.write_all(&[0; ALIGNMENT][..padding])?;
+        let padding = |length: usize| &[0; ALIGNMENT][..length.next_multiple_of(ALIGNMENT) - length];
+        writer.write_all(&(self.parts.len() as u64).to_le_bytes())?;
+        writer.write_all(&0u64.to_le_bytes())?;
+        for Part { head, types, message } in &self.parts {
+            head.iter().try_for_each(|word| writer.write_all(&word.to_le_bytes()))?;
+            writer.write_all(types)?;
+            writer.write_all(padding(types.len()))?;
+            message.iter().try_for_each(|buffer| writer.write_all(buffer))?;
+            writer.write_all(padding(message.iter().map(Buffer::len).sum()))?;
         }
         Ok(())
     }
 
     /// The bytes.
+    #[cfg(test)]
     pub(crate) fn to_vec(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.len());
         // Memory takes all.
@@ -119,18 +125,34 @@ fn encode(delta: &Delta) -> Result<Part, ArrowError> {
     }
     let types = columns.iter().map(type_of).collect::<Result<Vec<_>, _>>()?;
     let batch = batch_of(&types, columns, delta.len())?;
-    let options = IpcWriteOptions::try_new(ALIGNMENT, false, MetadataVersion::V5)?;
-    let (tracker, context) = (&mut DictionaryTracker::new(false), &mut IpcWriteContext::default());
-    let (_, encoded) = IpcDataGenerator::default().encode(&batch, tracker, &options, context)?;
     let types = postcard::to_stdvec(&types).map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
-    let mut head = Vec::with_capacity(PART_HEAD);
-    [diff_flag | tick_flag, diff.cast_unsigned(), tick]
-        .iter()
-        .for_each(|word| head.extend(word.to_le_bytes()));
-    for length in [types.len(), encoded.ipc_message.len(), encoded.arrow_data.len(), 0] {
-        head.extend(u32::try_from(length).map_err(|_| truncated())?.to_le_bytes());
-    }
-    Ok(Part { head, types, message: encoded.ipc_message, body: encoded.arrow_data })
+    let message = message(&types, &batch)?;
+    let length = message.iter().map(Buffer::len).sum::<usize>() as u64;
+    let head = [diff_flag | tick_flag, diff.cast_unsigned(), tick, types.len() as u64, length, 0];
+    Ok(Part { head, types, message })
+}
+
+thread_local! {
+    /// Encoders that have told their schema, by the types in it: it is told once only.
+    static ENCODERS: RefCell<HashMap<Vec<u8>, StreamEncoder>> = RefCell::default();
+}
+
+/// The message of a batch of these types, and its body.
+fn message(types: &[u8], batch: &RecordBatch) -> Result<Vec<Buffer>, ArrowError> {
+    ENCODERS.with_borrow_mut(|encoders| {
+        if let Some(encoder) = encoders.get_mut(types) {
+            return encoder.encode(batch);
+        }
+        let options = IpcWriteOptions::try_new(ALIGNMENT, false, MetadataVersion::V5)?;
+        let mut encoder = StreamEncoder::try_new_with_options(&batch.schema(), options)?;
+        encoder.encode(&batch.slice(0, 0))?;
+        let encoded = encoder.encode(batch);
+        if encoders.len() >= ENCODERS_MAX {
+            encoders.clear();
+        }
+        encoders.insert(types.to_vec(), encoder);
+        encoded
+    })
 }
 
 /// The column without bytes that none of its rows has: rows that were taken from views share the memory of all.
@@ -145,27 +167,35 @@ fn compact(column: &ArrayRef) -> ArrayRef {
 /// The container whose bytes these are; others behind them are padding.
 pub(crate) fn decode_deltas(bytes: &[u8]) -> Result<Deltas, ArrowError> {
     // One copy, which the arrays are parts of.
-    let mut sections = Sections { bytes: Buffer::from(bytes), at: 0 };
+    decode_next(&mut Sections::of(Buffer::from(bytes)))
+}
+
+/// The next of the containers that stand one behind the other.
+pub(crate) fn decode_next(sections: &mut Sections) -> Result<Deltas, ArrowError> {
     let count = words(&sections.take(CONTAINER_HEAD)?)[0];
     let mut list = Vec::new();
     for _ in 0..count {
-        list.push(Arc::new(decode(&mut sections)?));
+        list.push(Arc::new(decode(sections)?));
     }
     Ok(Deltas { list })
 }
 
-/// What follows in a container.
-struct Sections {
+/// Bytes that are taken from the front: what is decoded of them are parts of their memory.
+pub(crate) struct Sections {
     bytes: Buffer,
     at: usize,
 }
 
 impl Sections {
+    /// Of these bytes, which begin at a multiple of `ALIGNMENT` where arrays are not to be copied.
+    pub(crate) fn of(bytes: Buffer) -> Sections {
+        Sections { bytes, at: 0 }
+    }
+
     fn take(&mut self, length: usize) -> Result<Buffer, ArrowError> {
-        let behind =
-            self.at.checked_add(length).filter(|end| *end <= self.bytes.len()).ok_or_else(truncated)?;
+        let end = self.at.checked_add(length).filter(|end| *end <= self.bytes.len()).ok_or_else(truncated)?;
         let section = self.bytes.slice_with_length(self.at, length);
-        self.at = behind.next_multiple_of(ALIGNMENT);
+        self.at = end.next_multiple_of(ALIGNMENT);
         Ok(section)
     }
 }
@@ -179,18 +209,15 @@ fn truncated() -> ArrowError {
 }
 
 fn decode(sections: &mut Sections) -> Result<Delta, ArrowError> {
-    let [flags, diff, tick, lengths, body] = words(&sections.take(PART_HEAD)?)[..] else {
+    let [flags, diff, tick, types, length, _] = words(&sections.take(PART_HEAD)?)[..] else {
         return Err(truncated());
     };
-    let [types, message, body] =
-        [lengths & 0xffff_ffff, lengths >> 32, body & 0xffff_ffff].map(|length| length as usize);
-    let types = sections.take(types)?;
+    let types = sections.take(types as usize)?;
     let mut types: Vec<DataType> =
         postcard::from_bytes(&types).map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
-    let message = sections.take(message)?;
+    let (message, body) = split_message(&sections.take(length as usize)?)?;
     let message = root_as_message(&message).map_err(|error| ArrowError::IpcError(error.to_string()))?;
     let batch = message.header_as_record_batch().ok_or_else(truncated)?;
-    let body = sections.take(body)?;
     let batch =
         read_record_batch(&body, batch, schema_of(&types), &HashMap::new(), None, &message.version())?;
     let (rows, mut columns) = (batch.num_rows(), batch.columns().to_vec());
@@ -208,6 +235,14 @@ fn decode(sections: &mut Sections) -> Result<Delta, ArrowError> {
         _ => Col::Const(diff.cast_signed(), rows),
     };
     Ok(Delta { rows: batch_of(&types, columns, rows)?, diffs, ticks })
+}
+
+/// A message without its head, and its body.
+fn split_message(bytes: &Buffer) -> Result<(Buffer, Buffer), ArrowError> {
+    let length = bytes.get(4..MESSAGE_HEAD).and_then(|length| length.try_into().ok()).map(i32::from_le_bytes);
+    let length = length.and_then(|length| usize::try_from(length).ok()).ok_or_else(truncated)?;
+    let end = MESSAGE_HEAD.checked_add(length).filter(|end| *end <= bytes.len()).ok_or_else(truncated)?;
+    Ok((bytes.slice_with_length(MESSAGE_HEAD, length), bytes.slice(end)))
 }
 
 /// A column that is constant again if it was.
@@ -249,6 +284,25 @@ mod tests {
         bytes.extend([0; 5]);
         assert_eq!(decode_deltas(&bytes).unwrap().list, container().list);
         assert_eq!(decode_deltas(&Encoded::of(&Deltas::default()).to_vec()).unwrap().list, []);
+        // The thread's encoders have told their schemas by now.
+        assert_eq!(Encoded::of(&container()).to_vec(), encoded.to_vec());
+    }
+
+    #[test]
+    fn small_containers_are_small() {
+        let rows = batch_of(&[DataType::Int64], vec![Arc::new(Int64Array::from(vec![1]))], 1).unwrap();
+        let length = Encoded::of(&Deltas::one(Delta::uniform(rows, 1, 1))).len();
+        assert!(length < 300, "{length}");
+    }
+
+    #[test]
+    fn containers_follow_each_other() {
+        let bytes = [Encoded::of(&container()).to_vec(), Encoded::of(&Deltas::default()).to_vec()].concat();
+        let mut sections = Sections::of(Buffer::from_vec([bytes.clone(), bytes].concat()));
+        for expected in [container(), Deltas::default(), container(), Deltas::default()] {
+            assert_eq!(decode_next(&mut sections).unwrap().list, expected.list);
+        }
+        assert!(decode_next(&mut sections).is_err());
     }
 
     #[test]

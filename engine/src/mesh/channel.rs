@@ -7,23 +7,24 @@ use std::io::{self, BufReader, BufWriter, ErrorKind, Write};
 use std::net::TcpStream;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::frame;
+use super::frame::{self, Frame};
 use super::link::is_timeout;
 use super::loss::{Ending, Loss};
 use super::{BEAT, SILENCE};
 
+type Writer = BufWriter<TcpStream>;
+
 /// A frame that waits. The thread that sends it makes it into bytes: who tells something, a worker or a session,
 /// does not wait for that.
 trait Waiting: Send {
-    fn encode(&self) -> io::Result<Vec<u8>>;
+    fn write(&mut self, writer: &mut Writer) -> io::Result<()>;
 }
 
-impl<T: Serialize + Send> Waiting for T {
-    fn encode(&self) -> io::Result<Vec<u8>> {
-        frame::encode(self)
+impl<T: Frame + Send> Waiting for T {
+    fn write(&mut self, writer: &mut Writer) -> io::Result<()> {
+        frame::write(self, writer)
     }
 }
 
@@ -35,7 +36,7 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     /// Sends a frame. Where the generation is over it is dropped, as all that waits is.
-    pub(crate) fn send(&self, frame: impl Serialize + Send + 'static) {
+    pub(crate) fn send(&self, frame: impl Frame + Send + 'static) {
         let _ = self.frames.send(Box::new(frame));
     }
 }
@@ -63,19 +64,19 @@ fn write_frames(socket: TcpStream, waiting: &Receiver<Box<dyn Waiting>>) -> io::
     let mut writer = BufWriter::with_capacity(1 << 16, socket);
     loop {
         match waiting.recv_timeout(BEAT) {
-            Ok(frame) => writer.write_all(&frame.encode()?)?,
+            Ok(mut frame) => frame.write(&mut writer)?,
             Err(RecvTimeoutError::Timeout) => frame::write_beat(&mut writer)?,
             Err(RecvTimeoutError::Disconnected) => return writer.flush(),
         }
-        while let Ok(frame) = waiting.try_recv() {
-            writer.write_all(&frame.encode()?)?;
+        while let Ok(mut frame) = waiting.try_recv() {
+            frame.write(&mut writer)?;
         }
         writer.flush()?;
     }
 }
 
 /// Gives each frame that comes to `take_in`, until the generation is over: then tells its end.
-pub(crate) fn read_frames<T: DeserializeOwned>(
+pub(crate) fn read_frames<T: Frame + DeserializeOwned>(
     peer: usize,
     socket: TcpStream,
     ending: &Ending,

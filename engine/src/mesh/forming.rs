@@ -199,7 +199,8 @@ impl Mesh {
     fn try_form(&self, controls: BTreeMap<usize, TcpStream>, number: u64) -> io::Result<Formed> {
         let deadline = Instant::now() + FORM_TIME;
         let incarnation = self.incarnation;
-        let form = frame::encode(&Down::Form { incarnation, generation: number })?;
+        let mut form = Vec::new();
+        frame::write(&mut Down::Form { incarnation, generation: number }, &mut form)?;
         for control in controls.values() {
             control.set_write_timeout(Some(FORM_TIME))?;
             io::Write::write_all(&mut &*control, &form)?;
@@ -234,7 +235,7 @@ impl Mesh {
         };
         let ending = Ending::default();
         let links = self.links((incarnation, generation), Instant::now() + FORM_TIME, &ending)?;
-        io::Write::write_all(&mut control, &frame::encode(&Up::Formed { generation })?)?;
+        frame::write(&mut Up::Formed { generation }, &mut control)?;
         Ok(self.formed(generation, vec![(0, control)], links, ending))
     }
 

@@ -1,21 +1,22 @@
 //! What process 0 tells the others, and what they answer: the frames of a `Channel`.
 //!
 //! ```text
-//!   frame = length, u64 │ postcard of `Down` or `Up`                 length 0: a sign of life
+//!   frame = length, u64 │ length of rows, u64 │ postcard of `Down` or `Up` │ rows        both 0: a sign of life
 //! ```
-//! Rows travel as Arrow IPC (changes) or as they are stored (shares). Never kept: both sides are of one version.
+//! Rows travel as Arrow IPC behind their frame (changes) or as they are stored (shares). Never kept: both sides are of one version.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 
+use arrow::buffer::Buffer;
 use serde::de::{DeserializeOwned, Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::delta::{Col, Delta, Deltas};
 use crate::engine::{IndexSpec, RelationReport, StateSize, TableSpec, ViewSpec};
 use crate::error::{DataError, EngineError};
-use crate::ipc::{Encoded, decode_deltas};
+use crate::ipc::{Encoded, Sections, decode_next};
 use crate::plan::PlanRef;
 use crate::shape::RowShape;
 use crate::snapshot::Snapshot;
@@ -276,45 +277,45 @@ impl ShapeForm {
     }
 }
 
-/// Deltas: as they are where they are sent, as Arrow IPC where they came.
-#[derive(Debug)]
-pub(crate) enum Rows {
-    Sent(Deltas),
-    Came(Bytes),
-}
-
-impl Serialize for Rows {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Rows::Sent(deltas) => serializer.serialize_bytes(&Encoded::of(deltas).to_vec()),
-            Rows::Came(bytes) => bytes.serialize(serializer),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Rows {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Rows, D::Error> {
-        Bytes::deserialize(deserializer).map(Rows::Came)
-    }
+/// Deltas. They stand behind their frame as Arrow IPC, so that neither side copies them; within it there is nothing of them.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Rows {
+    #[serde(skip)]
+    deltas: Deltas,
 }
 
 impl Rows {
     pub(crate) fn new(deltas: Vec<Delta>) -> Rows {
-        Rows::Sent(Deltas { list: deltas.into_iter().map(Arc::new).collect() })
+        Rows { deltas: Deltas { list: deltas.into_iter().map(Arc::new).collect() } }
     }
 
     /// The deltas.
-    ///
-    /// # Errors
-    /// Where the bytes are no deltas.
-    pub(crate) fn deltas(&self) -> io::Result<Vec<Delta>> {
-        let deltas = match self {
-            Rows::Sent(deltas) => deltas.clone(),
-            Rows::Came(bytes) => {
-                decode_deltas(&bytes.0).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?
-            }
-        };
-        Ok(deltas.list.into_iter().map(Arc::unwrap_or_clone).collect())
+    pub(crate) fn deltas(self) -> Vec<Delta> {
+        self.deltas.list.into_iter().map(Arc::unwrap_or_clone).collect()
+    }
+}
+
+/// What is told over a channel.
+pub(crate) trait Frame: Serialize {
+    /// The rows in it, in order.
+    fn rows(&mut self) -> Vec<&mut Rows>;
+}
+
+impl Frame for Down {
+    fn rows(&mut self) -> Vec<&mut Rows> {
+        match self {
+            Down::Commit(_, changes) => changes.iter_mut().map(|(_, rows)| rows).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Frame for Up {
+    fn rows(&mut self) -> Vec<&mut Rows> {
+        match self {
+            Up::Changes { changes, .. } => vec![changes],
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -352,40 +353,66 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-/// A frame's bytes; of nothing, a sign of life.
+/// Bytes before a frame: its own length and that of its rows.
+const HEAD: usize = 16;
+
+/// A length that was told is allocated at once up to here; what is beyond grows with what comes.
+const ALLOCATED_MAX: usize = 16 << 20;
+
+/// Writes a frame.
 ///
 /// # Errors
-/// Where it cannot be written, which is a defect.
-pub(crate) fn encode<T: Serialize>(frame: &T) -> io::Result<Vec<u8>> {
-    let mut bytes = postcard::to_extend(frame, vec![0; 8]).map_err(io::Error::other)?;
-    let length = (bytes.len() - 8) as u64;
-    bytes[..8].copy_from_slice(&length.to_le_bytes());
-    Ok(bytes)
+/// The writer's; where it cannot be encoded, which is a defect.
+pub(crate) fn write(frame: &mut impl Frame, writer: &mut impl Write) -> io::Result<()> {
+    let mut bytes = postcard::to_extend(&*frame, vec![0; HEAD]).map_err(io::Error::other)?;
+    let rows: Vec<Encoded> = frame.rows().into_iter().map(|rows| Encoded::of(&rows.deltas)).collect();
+    let lengths = [bytes.len() - HEAD, rows.iter().map(Encoded::len).sum()];
+    for (place, length) in bytes.chunks_exact_mut(8).zip(lengths) {
+        place.copy_from_slice(&(length as u64).to_le_bytes());
+    }
+    writer.write_all(&bytes)?;
+    rows.iter().try_for_each(|rows| rows.write(writer))
 }
 
 /// Writes a sign of life.
+///
+/// # Errors
+/// The writer's.
 pub(crate) fn write_beat(writer: &mut impl Write) -> io::Result<()> {
-    writer.write_all(&[0; 8])
+    writer.write_all(&[0; HEAD])
 }
 
 /// The next frame; `None` of a sign of life.
 ///
 /// # Errors
 /// The reader's; `InvalidData` where the bytes are no such frame; `UnexpectedEof` at the end.
-pub(crate) fn read<T: DeserializeOwned>(reader: &mut impl Read) -> io::Result<Option<T>> {
-    let mut length = [0; 8];
-    reader.read_exact(&mut length)?;
-    let length = u64::from_le_bytes(length);
+pub(crate) fn read<T: Frame + DeserializeOwned>(reader: &mut impl Read) -> io::Result<Option<T>> {
+    let mut head = [[0; 8]; 2];
+    reader.read_exact(head.as_flattened_mut())?;
+    let [length, length_of_rows] = head.map(u64::from_le_bytes);
     if length == 0 {
         return Ok(None);
     }
-    let mut bytes = Vec::new();
-    // Grows with what comes, whatever length was told.
-    reader.take(length).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 != length {
-        return Err(ErrorKind::UnexpectedEof.into());
+    let invalid =
+        |error: Box<dyn std::error::Error + Send + Sync>| io::Error::new(ErrorKind::InvalidData, error);
+    let bytes = read_bytes(reader, length)?;
+    let mut frame: T = postcard::from_bytes(&bytes).map_err(|error| invalid(error.into()))?;
+    if length_of_rows > 0 {
+        let mut sections = Sections::of(Buffer::from_vec(read_bytes(reader, length_of_rows)?));
+        for rows in frame.rows() {
+            rows.deltas = decode_next(&mut sections).map_err(|error| invalid(error.into()))?;
+        }
     }
-    postcard::from_bytes(&bytes).map(Some).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
+    Ok(Some(frame))
+}
+
+fn read_bytes(reader: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(length.min(ALLOCATED_MAX as u64) as usize);
+    reader.take(length).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 == length {
+        true => Ok(bytes),
+        false => Err(ErrorKind::UnexpectedEof.into()),
+    }
 }
 
 /// What a share tells of itself, beside its rows.
@@ -416,8 +443,14 @@ mod tests {
     fn frames_come_back_as_they_were() {
         let batch = batch_of(&[DataType::Int64], vec![Arc::new(Int64Array::from(vec![1, 2]))], 2).unwrap();
         let delta = Delta::uniform(batch, -1, 7);
-        let frames = [
-            Down::Commit(7, vec![(RelationId(3), Rows::new(vec![delta.clone()]))]),
+        let mut frames = [
+            Down::Commit(
+                7,
+                vec![
+                    (RelationId(3), Rows::new(vec![delta.clone(), delta.clone()])),
+                    (RelationId(4), Rows::default()),
+                ],
+            ),
             Down::Read {
                 request: 1,
                 relation: RelationId(3),
@@ -425,11 +458,13 @@ mod tests {
                 want: Want::Keys(vec![Bytes(b"k".to_vec())]),
             },
         ];
-        let mut bytes: Vec<u8> = frames.iter().flat_map(|frame| encode(frame).unwrap()).collect();
+        let mut bytes = Vec::new();
+        frames.iter_mut().for_each(|frame| write(frame, &mut bytes).unwrap());
         write_beat(&mut bytes).unwrap();
         let mut wire = bytes.as_slice();
         let Some(Down::Commit(7, changes)) = read(&mut wire).unwrap() else { panic!("not the first frame") };
-        assert_eq!(changes[0].1.deltas().unwrap(), [delta]);
+        let changes: Vec<_> = changes.into_iter().map(|(id, rows)| (id, rows.deltas())).collect();
+        assert_eq!(changes, [(RelationId(3), vec![delta.clone(), delta]), (RelationId(4), Vec::new())]);
         assert!(matches!(read(&mut wire).unwrap(), Some(Down::Read { want: Want::Keys(_), .. })));
         assert!(read::<Down>(&mut wire).unwrap().is_none());
         assert_eq!(read::<Down>(&mut wire).unwrap_err().kind(), ErrorKind::UnexpectedEof);
@@ -445,7 +480,8 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_frame_are_errors() {
-        let whole = encode(&Up::Chunk { scan: 1, chunk: chunk() }).unwrap();
+        let mut whole = Vec::new();
+        write(&mut Up::Chunk { scan: 1, chunk: chunk() }, &mut whole).unwrap();
         for cut in 0..whole.len() {
             assert!(read::<Up>(&mut &whole[..cut]).is_err());
             let mut rotten = whole.clone();

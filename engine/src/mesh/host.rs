@@ -12,7 +12,6 @@ use super::loss::{Ending, Loss};
 use super::shares::Shares;
 use crate::dataflow::arrangement::Start;
 use crate::dataflow::meter::Meter;
-use crate::delta::Delta;
 use crate::engine::SubscriptionEvent;
 use crate::expr::Compiler;
 use crate::progress::Progress;
@@ -81,7 +80,9 @@ impl Host {
                 ids.iter().for_each(|id| self.progress.forget(*id));
                 Command::Drop(ids.into())
             }
-            Down::Commit(tick, changes) => Command::Commit(tick, decoded(&changes)?.into()),
+            Down::Commit(tick, changes) => {
+                Command::Commit(tick, changes.into_iter().map(|(id, rows)| (id, rows.deltas())).collect())
+            }
             Down::Compact(relations) => Command::Compact(relations.into()),
             Down::Read { request, relation, tick, want } => self.read(request, relation, tick, want),
             Down::Subscribe { subscription, relation, as_of } => {
@@ -160,8 +161,4 @@ fn told(subscription: u64, event: SubscriptionEvent, shares: &Shares) -> Up {
         SubscriptionEvent::Dropped => Up::Dropped { subscription },
         SubscriptionEvent::Failed(error) => Up::Failed { subscription, error },
     }
-}
-
-fn decoded(changes: &[(RelationId, Rows)]) -> io::Result<Vec<(RelationId, Vec<Delta>)>> {
-    changes.iter().map(|(id, rows)| Ok((*id, rows.deltas()?))).collect()
 }

@@ -7,7 +7,7 @@
 //! off; timely's threads never see the connection break (`loss.rs` says why): once its generation is over, a link takes
 //! what is written and says nothing, and a reader is kept waiting until no worker of this process is left.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
@@ -32,15 +32,21 @@ pub(crate) struct Link {
 /// The writing half: whole frames, one at a time.
 struct Writer {
     socket: TcpStream,
-    frame: Vec<u8>,
 }
 
 impl Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.frame.clear();
-        self.frame.extend((bytes.len() as u32).to_le_bytes());
-        self.frame.extend(bytes);
-        self.socket.write_all(&self.frame)
+        let length = (bytes.len() as u32).to_le_bytes();
+        let mut parts = &mut [IoSlice::new(&length), IoSlice::new(bytes)][..];
+        while !parts.is_empty() {
+            match self.socket.write_vectored(parts) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => IoSlice::advance_slices(&mut parts, written),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -54,7 +60,7 @@ impl Link {
         socket.set_read_timeout(Some(SILENCE))?;
         socket.set_write_timeout(Some(SILENCE))?;
         ending.guard(socket.try_clone()?);
-        let writer = Arc::new(Mutex::new(Writer { socket: socket.try_clone()?, frame: Vec::new() }));
+        let writer = Arc::new(Mutex::new(Writer { socket: socket.try_clone()? }));
         Ok(Link { peer, socket, writer, ending: ending.clone(), unread: 0 })
     }
 

@@ -210,7 +210,7 @@ impl Remote {
                 self.pass_on(subscription, SubscriptionEvent::Snapshot { worker, snapshot });
             }
             Up::Changes { subscription, worker, changes, errors, upper } => {
-                let changes = changes.deltas()?;
+                let changes = changes.deltas();
                 self.pass_on(subscription, SubscriptionEvent::Changes { worker, changes, errors, upper });
             }
             Up::Dropped { subscription } => self.pass_on(subscription, SubscriptionEvent::Dropped),
