@@ -15,6 +15,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
 use bytes::{Bytes, BytesMut};
 use millrace_engine::{DataType, MOMENT_ZONE, batch_of};
+use millrace_sql::text_form::has_values_of;
 use millrace_sql::{Column, SqlError, Zone};
 
 use super::{BadRow, Columns, Given};
@@ -109,7 +110,8 @@ fn converted(array: &ArrayRef, column: &Column, zone: &Zone) -> Result<ArrayRef,
     }
     let natural = natural(array.data_type()).ok_or_else(|| at_row(0)(foreign()))?;
     let own = cast(array, &natural).map_err(|error| at_row(0)(foreign().detail(format!("{error}."))))?;
-    if is_stored_so(column.data_type) && DataType::from_arrow(&natural) == Some(column.data_type) {
+    let is_of_type = DataType::from_arrow(&natural) == Some(column.data_type);
+    if is_of_type && has_values_of(column.data_type, &own) {
         check_texts(&own)?;
         return Ok(own);
     }
@@ -125,22 +127,6 @@ fn converted(array: &ArrayRef, column: &Column, zone: &Zone) -> Result<ArrayRef,
         builder.append(value, zone).map_err(at_row(row))?;
     }
     builder.finish().map_err(at_row(0))
-}
-
-/// Types of which every value of their Arrow type is one. (Not every number of microseconds is a timestamp.)
-fn is_stored_so(data_type: DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Boolean
-            | DataType::Int16
-            | DataType::Int32
-            | DataType::Int64
-            | DataType::Float32
-            | DataType::Float64
-            | DataType::Text
-            | DataType::Uuid
-            | DataType::Bytea
-    )
 }
 
 /// Arrow's texts may have a NUL in them, ours not.

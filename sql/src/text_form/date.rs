@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 
 use millrace_engine::DataError;
 
+use super::iso::Iso;
 use super::timestamp::{FIRST_DAY, Parts, write_day};
 use super::trim;
 
@@ -42,6 +43,9 @@ pub fn write_date(days: i32, out: &mut impl Write) {
 /// # Errors
 /// 22007, 22008; 0A000 for the infinities
 pub fn parse_date(text: &str) -> Result<i32, DataError> {
+    if let Some(days) = Iso::read(text).and_then(|iso| i32::try_from(iso.days).ok()) {
+        return Ok(days);
+    }
     let word = trim(text).to_ascii_lowercase();
     match word.as_str() {
         "infinity" | "-infinity" => {

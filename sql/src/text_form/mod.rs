@@ -9,8 +9,10 @@ mod bytes; // bytea and uuid
 mod date; // date, and names of months
 mod float; // double precision and real
 mod interval; // interval
+mod iso; // the usual form of dates and timestamps
 mod limit; // varchar(n), char(n), timestamp(p)
 mod numeric; // numeric
+mod range; // which values are a type's
 mod time; // time of day
 mod timestamp; // timestamps with and without time zone, and the calendar
 mod written_zone; // the zone behind a time
@@ -37,6 +39,7 @@ pub(crate) use limit::cut_to;
 pub use limit::{fitted, round_time, round_timestamp};
 pub(crate) use numeric::{parse_decimal, parse_digits, significant_digits, without_fixed_scale};
 pub use numeric::{parse_numeric, parse_unlimited, write_numeric};
+pub use range::has_values_of;
 pub use time::{parse_time, write_time};
 pub(crate) use timestamp::{FIRST_DAY, MICROS_PER_DAY, civil_from_days, days_from_civil, days_in_month};
 pub use timestamp::{parse_timestamp, parse_timestamptz, write_timestamp, write_timestamptz};

@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use millrace_engine::DataError;
 
+use super::iso::Iso;
 use super::written_zone::WrittenZone;
 use super::{invalid_syntax, trim};
 use crate::zone::{Zone, write_offset};
@@ -101,6 +102,9 @@ pub(crate) fn days_in_month(year: i64, month: i64) -> i64 {
 /// # Errors
 /// 22007, 22008; 0A000 for the infinities
 pub fn parse_timestamp(text: &str) -> Result<i64, DataError> {
+    if let Some(iso) = Iso::read(text) {
+        return Ok(iso.micros());
+    }
     let word = trim(text).to_ascii_lowercase();
     match word.as_str() {
         "infinity" | "-infinity" => {
@@ -118,6 +122,15 @@ pub fn parse_timestamp(text: &str) -> Result<i64, DataError> {
 /// # Errors
 /// 22007, 22008, 22009, 22023; 0A000 for the infinities
 pub fn parse_timestamptz(text: &str, zone: &Zone) -> Result<i64, DataError> {
+    if let Some(iso) = Iso::read(text) {
+        let moment = match iso.offset {
+            Some(seconds) => Some(iso.micros() - seconds * MICROS_PER_SECOND),
+            None => zone.moment(iso.micros()),
+        };
+        if let Some(moment) = moment {
+            return Ok(moment);
+        }
+    }
     let word = trim(text).to_ascii_lowercase();
     match word.as_str() {
         "infinity" | "-infinity" => {
@@ -280,7 +293,16 @@ impl Parts {
         days_from_civil(self.astronomical_year(), self.month, self.day)
     }
 
-    fn micros(&self) -> Option<i64> {
+    /// Seconds east of Greenwich, where that is what the zone says.
+    #[cfg(test)]
+    pub(super) fn offset(&self) -> Option<i64> {
+        match self.zone {
+            Some(WrittenZone::Offset(seconds)) => Some(seconds),
+            Some(WrittenZone::Named(_)) | None => None,
+        }
+    }
+
+    pub(super) fn micros(&self) -> Option<i64> {
         let days = self.days();
         let seconds = self.hour * 3600 + self.minute * 60 + self.second;
         (days >= FIRST_DAY)
