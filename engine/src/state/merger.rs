@@ -2,7 +2,8 @@
 //!
 //! One pass merges, advances ticks to since and consolidates. Ticks up to since become since,
 //! which keeps (key, value, tick) sorted, so what falls together comes one after the other.
-//! Updates of one source that lie before the other's next one are copied together, column by column.
+//! Updates of one source that lie before the other's next one are copied together, column by column; how many these are
+//! is found by steps that double, since rows of one key often come in order of time: then few comparisons do for many.
 //! One that may fall together with another waits: others of its (key, value, tick) are added to
 //! it, and it is written, if not all zero, when a different one comes.
 //!
@@ -14,6 +15,7 @@ use std::cmp::Ordering;
 use differential_dataflow::trace::implementations::spine_fueled::Merger;
 use timely::progress::frontier::AntichainRef;
 
+use crate::delta::Col;
 use crate::types::Tick;
 
 use super::batch::{Batch, Shared};
@@ -36,6 +38,8 @@ pub struct BatchMerger {
     rows: [usize; 2],
     since: Tick,
     waiting: Option<Waiting>,
+    /// The source whose next update is known to lie behind the other's by (key, value).
+    behind: Option<usize>,
     /// The lanes of all updates that fell together with the waiting one.
     sum: Vec<i64>,
     builder: BatchBuilder,
@@ -89,14 +93,37 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// How many updates, from the next one on, can be copied as they are: their prefixes lie before
-    /// `end`, they are in this run, and none falls together with another; `most` at most.
+    /// How many updates, from the next one on, can be copied as they are: their (key, value) lies before that of the
+    /// other's next, they are in this run, and none falls together with another; `most` at most. And whether the update
+    /// behind them is known to lie behind the other's next.
     #[inline]
-    fn alone(&self, end: Option<u64>, since: Tick, most: usize) -> usize {
-        let prefixes = &self.run.prefixes[self.at..];
-        let most = most.min(prefixes.len());
-        let is_before = |row: usize| end.is_none_or(|end| prefixes[row] < end);
-        (0..most).take_while(|row| is_before(*row) && !self.may_fall_together(*row, since)).count()
+    fn alone(&self, other: Option<&Source<'_>>, since: Tick, most: usize) -> (usize, bool) {
+        let most = most.min(self.run.len() - self.at);
+        let (before, next) = match other {
+            Some(other) => self.before(other, most),
+            None => (most, None),
+        };
+        // Where all have one tick, no two of the run are one.
+        let alone = match &self.run.ticks {
+            Col::Const(..) if self.at + before < self.run.len() => before,
+            Col::Const(..) => before - usize::from(before > 0 && self.may_fall_together(before - 1, since)),
+            Col::Each(_) => (0..before).take_while(|row| !self.may_fall_together(*row, since)).count(),
+        };
+        (alone, alone == before && next == Some(Ordering::Greater))
+    }
+
+    /// How many of the next `most` updates lie before the other's next one by (key, value), and how the one behind them
+    /// compares with it where it is one of these.
+    #[inline]
+    fn before(&self, other: &Source<'_>, most: usize) -> (usize, Option<Ordering>) {
+        let (prefixes, end) = (&self.run.prefixes[self.at..self.at + most], other.prefix());
+        let (clear, next) = gallop(most, |row| prefixes[row].cmp(&end));
+        if next != Some(Ordering::Equal) {
+            return (clear, next);
+        }
+        let compare = |row| self.batch.compare_row(self.row + clear + row, other.batch, other.row);
+        let (more, next) = gallop(most - clear, compare);
+        (clear + more, next)
     }
 
     /// Whether the update so many behind the next one may be one with its successor at `since`.
@@ -112,6 +139,24 @@ impl<'a> Source<'a> {
             && run.keys.get(row) == run.keys.get(row + 1)
             && run.values.get(row) == run.values.get(row + 1)
     }
+}
+
+/// How many of `len` come before something, which then none behind them does, and how the first that does not compares.
+/// Takes steps in the logarithm of the answer.
+#[inline]
+fn gallop(len: usize, compare: impl Fn(usize) -> Ordering) -> (usize, Option<Ordering>) {
+    let (mut low, mut step) = (0, 1);
+    // Everything below `low` is before; `high` is the least that is known not to be, with how it compares.
+    let (mut high, mut at_high) = (len, None);
+    while low < high {
+        let probe = (low + step - 1).min(low + (high - low) / 2);
+        match compare(probe) {
+            Ordering::Less => low = probe + 1,
+            not_before => (high, at_high) = (probe, Some(not_before)),
+        }
+        step = if at_high.is_none() { step << 1 } else { usize::MAX / 2 };
+    }
+    (low, at_high)
 }
 
 impl BatchMerger {
@@ -131,6 +176,7 @@ impl BatchMerger {
             rows: [0, 0],
             since,
             waiting: None,
+            behind: None,
             sum: vec![0; left.stride()],
             builder: BatchBuilder::with_hint(left.stride(), hint),
         }
@@ -155,15 +201,18 @@ impl BatchMerger {
             self.write_waiting(sources);
         }
         let [left, right] = &*sources;
-        let (first, end) = match (left.is_done(), right.is_done()) {
-            (true, true) => return false,
-            (false, true) => (0, None),
-            (true, false) => (1, None),
-            (false, false) if left.compare(right, self.since).is_le() => (0, Some(right.prefix())),
-            (false, false) => (1, Some(left.prefix())),
+        let (first, other) = match (left.is_done(), right.is_done(), self.behind.take()) {
+            (true, true, _) => return false,
+            (false, true, _) => (0, None),
+            (true, false, _) => (1, None),
+            (false, false, Some(0)) => (1, Some(left)),
+            (false, false, Some(_)) => (0, Some(right)),
+            (false, false, None) if left.compare(right, self.since).is_le() => (0, Some(right)),
+            (false, false, None) => (1, Some(left)),
         };
+        let (alone, is_behind) = sources[first].alone(other, self.since, *fuel as usize);
+        self.behind = is_behind.then_some(first);
         let source = &mut sources[first];
-        let alone = source.alone(end, self.since, *fuel as usize);
         if alone > 0 {
             self.builder.append(source.run, source.at..source.at + alone, self.since);
             *fuel -= alone as isize;

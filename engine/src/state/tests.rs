@@ -71,6 +71,21 @@ proptest! {
     }
 
     #[test]
+    fn merging_batches_of_one_tick_each_consolidates(
+        left in updates(1, 3..4, 1..60),
+        right in updates(1, 4..5, 1..60),
+        since in 2_u64..6,
+        fuels in vec(1_isize..30, 1..5),
+    ) {
+        let expected = Model::of(&[left.clone(), right.clone()].concat()).advanced(since);
+        if let (Some(left), Some(right)) = (batch(1, &left), batch(1, &right)) {
+            let merged = merge_in_steps(&left, &right, since, &fuels);
+            let found = merged.map(|merged| updates_of(&merged)).unwrap_or_default();
+            prop_assert_eq!(found, expected.updates());
+        }
+    }
+
+    #[test]
     fn opposite_batches_cancel_to_none(random in updates(2, 0..8, 1..60), later in 0_u64..3, fuel in 1_isize..50) {
         let opposite: Vec<Update> = random
             .iter()
@@ -253,6 +268,39 @@ fn batches_across_the_border_of_runs() {
         assert_eq!(merged.skip_key(row), row + 1);
     }
     assert_eq!(merged.seek_key(0, &[255]), merged.len());
+}
+
+#[test]
+fn rows_in_order_of_time_within_few_keys_merge() {
+    // The prefix of a key says the sensor and no more.
+    let readings = |moments: std::ops::Range<u64>, step: usize, tick, count| -> Vec<Update> {
+        let reading = |moment: u64| {
+            let sensor = [1, 0, 0, 0, (moment % 5) as u8, 1];
+            ([&sensor[..], &moment.to_be_bytes()].concat(), Vec::new(), tick, vec![count])
+        };
+        moments.step_by(step).map(reading).collect()
+    };
+    let cases = [
+        (readings(0..50_000, 1, 1, 1), readings(50_000..60_000, 1, 2, 1)),
+        (readings(0..50_000, 2, 1, 1), readings(1..50_000, 2, 2, 1)),
+        (readings(0..50_000, 1, 1, 1), readings(20_000..40_000, 3, 2, -1)),
+        (readings(0..50_000, 1, 1, 1), readings(0..50_000, 1, 2, -1)),
+        (
+            readings(0..20_000, 1, 1, 1),
+            [readings(0..30_000, 1, 2, 1), readings(0..30_000, 7, 3, -1)].concat(),
+        ),
+    ];
+    for (left, right) in cases {
+        for since in [0, 2, 5] {
+            let expected = Model::of(&[left.clone(), right.clone()].concat()).advanced(since);
+            let (left, right) = (batch(1, &left).expect("some"), batch(1, &right).expect("some"));
+            for [left, right] in [[&left, &right], [&right, &left]] {
+                let merged = merge_in_steps(left, right, since, &[1_000, 1, 16_384]);
+                let found = merged.map(|merged| updates_of(&merged)).unwrap_or_default();
+                assert!(found == expected.updates());
+            }
+        }
+    }
 }
 
 #[test]
