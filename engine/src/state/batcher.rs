@@ -127,7 +127,14 @@ impl Updates {
         if stands && self.lanes.none_is_zero() {
             return builder.append_updates(self, order.iter().map(|(number, _)| prefix(*number)));
         }
-        order.sort_unstable_by(|left, right| compare(*left, *right));
+        // By their numbers, in the order in which they came where these are equal: what comes in order of time then stands
+        // right already, and is not compared byte by byte more than once.
+        order.sort_unstable();
+        for same in order.chunk_by_mut(|left, right| left.0 == right.0) {
+            if !same.is_sorted_by(|left, right| compare(*left, *right).is_le()) {
+                same.sort_unstable_by(|left, right| compare(*left, *right));
+            }
+        }
         let mut sum = vec![0; self.lanes.stride()];
         for group in order.chunk_by(|left, right| compare(*left, *right).is_eq()) {
             sum.fill(0);
