@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::frame::{self, Frame};
 use super::link::is_timeout;
-use super::loss::{Ending, Loss};
+use super::loss::{Ending, Loss, guarded};
 use super::{BEAT, SILENCE};
 
 type Writer = BufWriter<TcpStream>;
@@ -53,9 +53,12 @@ pub(crate) fn open(peer: usize, socket: &TcpStream, ending: &Ending) -> io::Resu
     let (frames, waiting) = mpsc::channel();
     let (socket, ending) = (socket.try_clone()?, ending.clone());
     std::thread::Builder::new().name(format!("mesh:send-{peer}")).spawn(move || {
-        if let Err(error) = write_frames(socket, &waiting) {
-            ending.end(Loss::of_peer(format!("process {peer} cannot be told anything any more: {error}")));
-        }
+        guarded("what another process is told", &ending, || {
+            if let Err(error) = write_frames(socket, &waiting) {
+                let reason = format!("process {peer} cannot be told anything any more: {error}");
+                ending.end(Loss::of_peer(reason));
+            }
+        });
     })?;
     Ok(Outgoing { frames })
 }

@@ -45,4 +45,4 @@ pub(crate) const BEAT: Duration = Duration::from_millis(500);
 pub(crate) const SILENCE: Duration = Duration::from_secs(4);
 
 /// The version of all that is said on connections.
-pub(crate) const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 2;
