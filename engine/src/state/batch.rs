@@ -12,7 +12,7 @@ use differential_dataflow::trace::implementations::spine_fueled::SpineBatch;
 use crate::types::Tick;
 
 use super::builder::SizeHint;
-use super::merger::BatchMerger;
+use super::merger::{BatchMerger, gallop};
 use super::run::{RUN_BITS, RUN_ROWS, Run, compare_keys, prefix_of};
 
 /// Immutable sorted updates. Invariant: not empty; sorted by (key, value, tick), unique, no
@@ -162,21 +162,9 @@ impl Batch {
     /// The first row at or after `from` for which `before` is false. `before` must be true up to
     /// some row and false from there on. Takes steps in the logarithm of the distance.
     fn gallop(&self, from: usize, before: impl Fn(usize) -> bool) -> usize {
-        if from >= self.len || !before(from) {
-            return from.min(self.len);
-        }
-        // `low` is before, always.
-        let (mut low, mut step) = (from, 1);
-        while low + step < self.len && before(low + step) {
-            low += step;
-            step <<= 1;
-        }
-        let mut high = (low + step).min(self.len);
-        while high - low > 1 {
-            let middle = low + (high - low) / 2;
-            if before(middle) { low = middle } else { high = middle }
-        }
-        high
+        let from = from.min(self.len);
+        let compare = |row| if before(from + row) { Ordering::Less } else { Ordering::Greater };
+        from + gallop(self.len - from, compare).0
     }
 
     /// The memory that a copy needs.

@@ -144,7 +144,7 @@ impl<'a> Source<'a> {
 /// How many of `len` come before something, which then none behind them does, and how the first that does not compares.
 /// Takes steps in the logarithm of the answer.
 #[inline]
-fn gallop(len: usize, compare: impl Fn(usize) -> Ordering) -> (usize, Option<Ordering>) {
+pub(super) fn gallop(len: usize, compare: impl Fn(usize) -> Ordering) -> (usize, Option<Ordering>) {
     let (mut low, mut step) = (0, 1);
     // Everything below `low` is before; `high` is the least that is known not to be, with how it compares.
     let (mut high, mut at_high) = (len, None);
